@@ -1,0 +1,305 @@
+//! Centres, their pools, ratings and tariffs.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{CentreId, PoolId},
+    quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs, mul_div},
+};
+
+/// The currency of this version's books; tariffs name it, so that more can come.
+pub const CURRENCY: &str = "CNY";
+
+/// The three classes of compute. They are never added together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// 智算: FP16/BF16 dense.
+    Ai,
+    /// 超算: FP64.
+    Hpc,
+    /// 通算: FP32.
+    General,
+}
+
+impl Class {
+    /// All classes in their fixed order.
+    pub const ALL: [Class; 3] = [Class::Ai, Class::Hpc, Class::General];
+
+    /// The word used in code, API and console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Ai => "ai",
+            Class::Hpc => "hpc",
+            Class::General => "general",
+        }
+    }
+
+    /// The precision that its unit is pinned to.
+    pub fn precision(self) -> &'static str {
+        match self {
+            Class::Ai => "bf16",
+            Class::Hpc => "fp64",
+            Class::General => "fp32",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Class {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Class::ALL
+            .into_iter()
+            .find(|class| class.as_str() == text)
+            .ok_or_else(|| format!("class `{text}` is none of ai, hpc, general"))
+    }
+}
+
+/// What a centre runs work with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// Processes of one machine.
+    Local,
+    /// A Slurm cluster.
+    Slurm,
+    /// A Kubernetes cluster.
+    Kubernetes,
+}
+
+/// Where a figure comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Observed on the real thing.
+    Measured,
+    /// Computed by a model or the twin.
+    Modelled,
+    /// Said by somebody: nameplate.
+    Declared,
+}
+
+/// A place on the globe in millionths of a degree, for latency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Latitude, north positive.
+    pub latitude_microdegrees: i32,
+    /// Longitude, east positive.
+    pub longitude_microdegrees: i32,
+}
+
+/// The price of a centre's compute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tariff {
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Millionths of the currency for one P·h of the centre's class.
+    pub price_per_p_h: Money,
+}
+
+impl Tariff {
+    /// The price of work, rounded down to a millionth. Amounts beyond 64 bits are capped.
+    pub fn price(&self, work: Gflop) -> Money {
+        let price = u64::try_from(self.price_per_p_h.0).unwrap_or(0);
+        let amount = mul_div(work.0, price, crate::quantity::GFLOP_PER_P_H);
+        Money(i64::try_from(amount).unwrap_or(i64::MAX))
+    }
+}
+
+/// A versioned record of how fast a pool is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rating {
+    /// Counts from 1 for a pool; a new measurement is a new version.
+    pub version: u32,
+    /// Sustained rate of the whole pool in the precision of its class.
+    pub sustained: GflopPerS,
+    /// Computed or declared peak of the whole pool.
+    pub nameplate: GflopPerS,
+    /// How it was measured, such as `gemm-matrixmultiply/1`.
+    pub method: String,
+    /// Whether `sustained` was measured, modelled or declared.
+    pub mark: Mark,
+    /// When.
+    pub rated_at: TimeMs,
+}
+
+/// The devices of one part number in one centre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// The part number.
+    pub id: PoolId,
+    /// The class its rating is in.
+    pub class: Class,
+    /// Processor cores that may be given away.
+    pub cores: Millicores,
+    /// Memory that may be given away.
+    pub memory: Bytes,
+    /// Accelerators; zero for a pool of processors.
+    pub devices: MilliDevices,
+    /// Memory of one accelerator.
+    pub device_memory: Bytes,
+    /// The rating in force; work is placed only on rated pools.
+    pub rating: Option<Rating>,
+}
+
+impl Pool {
+    /// The share of the pool's rate that these cores and devices are: the devices' share where the pool
+    /// has devices, otherwise the cores' share. `None` while the pool is not rated.
+    pub fn share(&self, cores: Millicores, devices: MilliDevices) -> Option<RatedShare> {
+        let rating = self.rating.as_ref()?;
+        let (part, whole) = if self.devices.is_zero() { (cores.0, self.cores.0) } else { (devices.0, self.devices.0) };
+        Some(RatedShare { class: self.class, version: rating.version, sustained: rating.sustained, part, whole })
+    }
+
+    /// Work done in `ms` milliseconds by a share of the pool; nothing while it is not rated.
+    pub fn work(&self, cores: Millicores, devices: MilliDevices, ms: u64) -> Gflop {
+        self.share(cores, devices).map_or(Gflop::ZERO, |share| share.work(ms))
+    }
+
+    /// The cores that reach `rate`, rounded up to a millicore; `None` when the pool has no rating or
+    /// is too slow as a whole.
+    pub fn cores_for(&self, rate: GflopPerS) -> Option<Millicores> {
+        let sustained = self.rating.as_ref()?.sustained.0;
+        if sustained == 0 || rate.0 > sustained {
+            return None;
+        }
+        let need = u128::from(rate.0) * u128::from(self.cores.0);
+        u64::try_from(need.div_ceil(u128::from(sustained))).ok().map(Millicores)
+    }
+}
+
+/// A part of a rated pool, with all that counting its work needs: later ratings do not change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RatedShare {
+    /// The class whose unit counts.
+    pub class: Class,
+    /// The version of the pool's rating.
+    pub version: u32,
+    /// Sustained rate of the whole pool.
+    pub sustained: GflopPerS,
+    /// Millicores or thousandths of devices given.
+    pub part: u64,
+    /// The same of the whole pool.
+    pub whole: u64,
+}
+
+impl RatedShare {
+    /// Work done in `ms` milliseconds, rounded down to a GFLOP and capped at 64 bits.
+    pub fn work(&self, ms: u64) -> Gflop {
+        let whole = u128::from(self.whole) * 1000;
+        if whole == 0 {
+            return Gflop::ZERO;
+        }
+        let work = (u128::from(ms) * u128::from(self.part)).saturating_mul(u128::from(self.sustained.0)) / whole;
+        Gflop(u64::try_from(work).unwrap_or(u64::MAX))
+    }
+}
+
+/// What was agreed when an attempt was placed: its share of the rating and its price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// What its work is counted with.
+    pub share: RatedShare,
+    /// What its work is priced with.
+    pub tariff: Tariff,
+}
+
+impl Terms {
+    /// The price of running for `ms` milliseconds.
+    pub fn price(&self, ms: u64) -> Money {
+        self.tariff.price(self.share.work(ms))
+    }
+}
+
+/// Whether new work may be placed at a centre.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CentreState {
+    /// Takes work.
+    Active,
+    /// Takes no new work; what runs goes on.
+    Paused,
+}
+
+/// One site with one operator, one engine, a place, a tariff.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Centre {
+    /// Its name.
+    pub id: CentreId,
+    /// The class it is run as.
+    pub class: Class,
+    /// What it runs work with.
+    pub engine: EngineKind,
+    /// IANA time zone, for tariffs and auction hours.
+    pub zone: String,
+    /// Where it stands.
+    pub place: Option<Place>,
+    /// Its price.
+    pub tariff: Tariff,
+    /// True when its cores are also another centre's: such capacities are never summed.
+    pub overlapping: bool,
+    /// Whether it takes work.
+    pub state: CentreState,
+    /// Its pools by part number.
+    pub pools: BTreeMap<PoolId, Pool>,
+    /// The highest report sequence applied, so that a repeated report is harmless.
+    pub reported_seq: u64,
+    /// When its agent was last heard with something to record.
+    pub reported_at: Option<TimeMs>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(sustained: u64) -> Pool {
+        Pool {
+            id: PoolId::new("cpu:test").expect("a valid name"),
+            class: Class::Hpc,
+            cores: Millicores(2000),
+            memory: Bytes(1 << 30),
+            devices: MilliDevices::ZERO,
+            device_memory: Bytes::ZERO,
+            rating: Some(Rating {
+                version: 1,
+                sustained: GflopPerS(sustained),
+                nameplate: GflopPerS(sustained * 2),
+                method: "test/1".into(),
+                mark: Mark::Measured,
+                rated_at: TimeMs(0),
+            }),
+        }
+    }
+
+    #[test]
+    fn work_is_share_times_rate_times_time() {
+        assert_eq!(pool(60).work(Millicores(1000), MilliDevices::ZERO, 1000), Gflop(30));
+        assert_eq!(pool(60).work(Millicores(500), MilliDevices::ZERO, 2000), Gflop(30));
+        assert_eq!(pool(60).work(Millicores(2000), MilliDevices::ZERO, 0), Gflop(0));
+        assert_eq!(pool(u64::MAX / 2).work(Millicores(2000), MilliDevices::ZERO, u64::MAX), Gflop(u64::MAX));
+    }
+
+    #[test]
+    fn neutral_demand_becomes_cores_by_rating() {
+        assert_eq!(pool(60).cores_for(GflopPerS(30)), Some(Millicores(1000)));
+        assert_eq!(pool(60).cores_for(GflopPerS(1)), Some(Millicores(34)));
+        assert_eq!(pool(60).cores_for(GflopPerS(61)), None);
+        assert_eq!(pool(0).cores_for(GflopPerS(1)), None);
+    }
+
+    #[test]
+    fn price_is_rounded_down_to_a_millionth() {
+        let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(3_000_000_000) };
+        assert_eq!(tariff.price(Gflop(3_600_000_000)), Money(3_000_000_000));
+        assert_eq!(tariff.price(Gflop(600)), Money(500));
+        assert_eq!(tariff.price(Gflop(1)), Money(0));
+    }
+}

@@ -1,0 +1,136 @@
+//! What may be asked of the network. A command either becomes events or is refused and leaves no trace.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    centre::{Centre, CentreState, Pool, Rating},
+    event::Event,
+    ids::{ActorId, CentreId, JobId, PoolId, ProjectId, TenantId},
+    job::Tenant,
+    order::AttemptReport,
+    plan::Plan,
+    quantity::{Money, TimeMs},
+    spec::JobSpec,
+};
+
+/// A wish of a door, an agent or a loop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Opens a tenant or changes its limits.
+    SetTenant(Tenant),
+    /// Gives a tenant money to spend.
+    Fund {
+        /// How much; positive.
+        amount: Money,
+    },
+    /// Makes a centre known or changes what its operator declares. Pools and report state are kept.
+    SetCentre(Box<Centre>),
+    /// Pauses or opens a centre.
+    SetCentreState {
+        /// Which.
+        centre: CentreId,
+        /// How.
+        state: CentreState,
+    },
+    /// What a centre's agent found: its pools, without ratings.
+    Inventory {
+        /// Where.
+        centre: CentreId,
+        /// What; replaces what was known, ratings of unchanged pools are kept.
+        pools: Vec<Pool>,
+    },
+    /// A new rating of a pool.
+    Rate {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        pool: PoolId,
+        /// How fast. Its version is set by the network.
+        rating: Rating,
+    },
+    /// A new job for the entry's tenant and project.
+    Submit {
+        /// What is asked.
+        spec: Arc<JobSpec>,
+        /// Same key and same spec: the same answer. Other spec: refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Arc<str>>,
+    },
+    /// Ends a job.
+    Cancel {
+        /// Which.
+        job: JobId,
+    },
+    /// The answer of a scheduling cycle.
+    Plan(Box<Plan>),
+    /// What a centre's agent saw.
+    Report {
+        /// Where.
+        centre: CentreId,
+        /// Counts up for every report of a centre; a lower one was seen before.
+        seq: u64,
+        /// In the order in which it happened.
+        reports: Vec<AttemptReport>,
+    },
+    /// Idempotency keys given before this moment are forgotten.
+    ForgetKeys {
+        /// That moment.
+        before: TimeMs,
+    },
+}
+
+impl Command {
+    /// The word for logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::SetTenant(_) => "set-tenant",
+            Command::Fund { .. } => "fund",
+            Command::SetCentre(_) => "set-centre",
+            Command::SetCentreState { .. } => "set-centre-state",
+            Command::Inventory { .. } => "inventory",
+            Command::Rate { .. } => "rate",
+            Command::Submit { .. } => "submit",
+            Command::Cancel { .. } => "cancel",
+            Command::Plan(_) => "plan",
+            Command::Report { .. } => "report",
+            Command::ForgetKeys { .. } => "forget-keys",
+        }
+    }
+}
+
+/// Who asks, for whom, and why: goes with every command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Who acts.
+    pub actor: ActorId,
+    /// Who pays.
+    pub tenant: TenantId,
+    /// What for.
+    pub project: ProjectId,
+    /// The request or loop that led to it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cause: String,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Counts up by one, from 1.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: TimeMs,
+    /// Format of `command` and `events`.
+    pub version: u32,
+    /// Who asked.
+    pub origin: Origin,
+    /// What was asked.
+    pub command: Command,
+    /// What became of it.
+    pub events: Vec<Event>,
+}
+
+/// The journal format that this version writes.
+pub const ENTRY_VERSION: u32 = 1;

@@ -1,0 +1,172 @@
+//! What happened: facts that never change meaning. State is their fold.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    centre::{Centre, CentreState, Pool, Rating, Terms},
+    ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
+    job::{JobState, Tenant},
+    order::{Outcome, Usage},
+    plan::ScoreTerm,
+    quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
+    ranges::RangeSet,
+    spec::{JobSpec, SpecHash},
+};
+
+/// A fact. Every amount that a later rule might compute otherwise is written out in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A tenant was opened or its limits changed.
+    TenantSet(Tenant),
+    /// A tenant got money to spend.
+    Funded {
+        /// Who.
+        tenant: TenantId,
+        /// How much.
+        amount: Money,
+    },
+    /// A centre became known or its declaration changed.
+    CentreSet(Box<Centre>),
+    /// A centre was paused or opened.
+    CentreStateSet {
+        /// Which.
+        centre: CentreId,
+        /// How.
+        state: CentreState,
+    },
+    /// A centre's pools, ratings of unchanged ones included.
+    InventorySet {
+        /// Where.
+        centre: CentreId,
+        /// What.
+        pools: Vec<Pool>,
+    },
+    /// A pool was rated.
+    Rated {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        pool: PoolId,
+        /// How fast, with its version.
+        rating: Rating,
+    },
+    /// A job was acknowledged.
+    JobSubmitted {
+        /// Its number.
+        job: JobId,
+        /// Who pays.
+        tenant: TenantId,
+        /// What for.
+        project: ProjectId,
+        /// Who submitted.
+        actor: ActorId,
+        /// What was asked.
+        spec: Arc<JobSpec>,
+        /// Hash of the canonical spec.
+        spec_hash: SpecHash,
+        /// When.
+        at: TimeMs,
+        /// The idempotency key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Arc<str>>,
+    },
+    /// Tasks were placed; for each an attempt exists and its hold is taken.
+    TasksPlaced {
+        /// The job.
+        job: JobId,
+        /// Its tasks.
+        tasks: RangeSet,
+        /// Where.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
+        /// Cores of each.
+        cores: Millicores,
+        /// Devices of each.
+        #[serde(default, skip_serializing_if = "MilliDevices::is_zero")]
+        devices: MilliDevices,
+        /// Money held for each.
+        hold_each: Money,
+        /// What its work is counted and priced with.
+        terms: Terms,
+        /// The entry that ordered it.
+        order_seq: u64,
+        /// When.
+        at: TimeMs,
+        /// Why there.
+        score: Vec<ScoreTerm>,
+    },
+    /// An attempt runs.
+    AttemptStarted {
+        /// Which.
+        attempt: AttemptId,
+        /// When, by the centre's clock, not before it was placed.
+        at: TimeMs,
+    },
+    /// An attempt used more.
+    AttemptUsed {
+        /// Which.
+        attempt: AttemptId,
+        /// Cumulative.
+        usage: Usage,
+        /// Cumulative work in units of the pool's class.
+        work: Gflop,
+    },
+    /// An attempt ended: its cost is posted, the rest of its hold is void.
+    AttemptEnded {
+        /// Which.
+        attempt: AttemptId,
+        /// When it began, if it did.
+        started_at: Option<TimeMs>,
+        /// When it ended.
+        at: TimeMs,
+        /// How.
+        outcome: Outcome,
+        /// In all.
+        usage: Usage,
+        /// In all.
+        work: Gflop,
+        /// Posted.
+        cost: Money,
+        /// True when the task goes back to wait for another attempt.
+        retry: bool,
+    },
+    /// The centre of an attempt is told to end it.
+    StopOrdered {
+        /// Which.
+        attempt: AttemptId,
+        /// The entry that ordered it.
+        order_seq: u64,
+    },
+    /// Somebody asked to cancel a job: its waiting tasks are cancelled now.
+    JobCancelRequested {
+        /// Which.
+        job: JobId,
+    },
+    /// A job's last task ended, or nothing of it was left to run.
+    JobEnded {
+        /// Which.
+        job: JobId,
+        /// How: one of the terminal states.
+        state: JobState,
+        /// When.
+        at: TimeMs,
+    },
+    /// A centre's report was taken up to this sequence.
+    ReportTaken {
+        /// Which centre.
+        centre: CentreId,
+        /// Up to where.
+        seq: u64,
+        /// When.
+        at: TimeMs,
+    },
+    /// Old idempotency keys are gone.
+    KeysForgotten {
+        /// Those before this moment.
+        before: TimeMs,
+    },
+}

@@ -1,0 +1,195 @@
+//! Typed ids. Jobs are numbered from 1 in a network; everything else has a name in a narrow alphabet,
+//! so that a name can reach an engine, a path or a metric label without being quoted.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Why a text is not an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The text is empty, too long or has a character outside the alphabet.
+    #[error(
+        "{kind} `{value}` is not a name: 1 to 64 characters of A-Z a-z 0-9 . _ : - beginning with a letter or digit"
+    )]
+    Name {
+        /// What the name was to stand for.
+        kind: &'static str,
+        /// The offending text, cut to 80 characters.
+        value: String,
+    },
+    /// The text is not a positive number.
+    #[error("job id `{0}` is not a number from 1")]
+    Job(String),
+    /// The text is not `job.task.attempt`.
+    #[error("attempt id `{0}` is not job.task.attempt, such as 12.0.1")]
+    Attempt(String),
+}
+
+/// The longest name accepted, in bytes.
+pub const NAME_LENGTH_MAX: usize = 64;
+
+fn valid_name(text: &str) -> bool {
+    text.len() <= NAME_LENGTH_MAX
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
+}
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks the alphabet and length and makes the id.
+            pub fn new(text: &str) -> Result<Self, IdError> {
+                if valid_name(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(IdError::Name { kind: $kind, value: text.chars().take(80).collect() })
+                }
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::new(&text).map_err(de::Error::custom)
+            }
+        }
+    )*};
+}
+
+names! {
+    /// A centre of the network, such as `hpc-1`.
+    CentreId = "centre";
+    /// A pool of one centre: the part number of its devices, such as `cpu:EPYC-7742`.
+    PoolId = "pool";
+    /// Who pays.
+    TenantId = "tenant";
+    /// What for, within a tenant.
+    ProjectId = "project";
+    /// Who acted: a person, an agent or a loop of the server.
+    ActorId = "actor";
+}
+
+/// A job's number in its network, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub u64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text.parse() {
+            Ok(number) if number > 0 => Ok(Self(number)),
+            _ => Err(IdError::Job(text.chars().take(80).collect())),
+        }
+    }
+}
+
+/// One try to run one task of a job at one centre. Written `job.task.attempt`; attempts count from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId {
+    /// The job.
+    pub job: JobId,
+    /// The index of the task in its job, as the user numbered it.
+    pub task: u32,
+    /// The number of the try, from 1.
+    pub attempt: u32,
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.job, self.task, self.attempt)
+    }
+}
+
+impl FromStr for AttemptId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let error = || IdError::Attempt(text.chars().take(80).collect());
+        let mut parts = text.split('.');
+        let mut next = || parts.next().filter(|part| part.bytes().all(|b| b.is_ascii_digit()));
+        let job = next().and_then(|p| p.parse().ok()).ok_or_else(error)?;
+        let task = next().and_then(|p| p.parse().ok()).ok_or_else(error)?;
+        let attempt = next().and_then(|p| p.parse().ok()).ok_or_else(error)?;
+        if parts.next().is_some() {
+            return Err(error());
+        }
+        Ok(Self { job, task, attempt })
+    }
+}
+
+impl Serialize for AttemptId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AttemptId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_a_narrow_alphabet() {
+        for good in ["a", "hpc-1", "cpu:EPYC-7742", "user.name_2", &"x".repeat(64)] {
+            assert!(CentreId::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-x", ".x", "a b", "a/b", "a\n", "é", "汇算", "a;rm", &"x".repeat(65)] {
+            assert!(CentreId::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn attempt_ids_round_trip() {
+        let id = AttemptId { job: JobId(12), task: 0, attempt: 1 };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in ["", "1", "1.2", "1.2.3.4", "0.1.1", "1.-2.3", "1.+2.3", "a.b.c", "1.2.99999999999"] {
+            assert!(bad.parse::<AttemptId>().is_err(), "{bad}");
+        }
+    }
+}

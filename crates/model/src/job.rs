@@ -1,0 +1,227 @@
+//! Jobs, attempts and tenants as the network keeps them: one row each.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    centre::{Class, Terms},
+    ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
+    order::{Outcome, Usage},
+    plan::ScoreTerm,
+    quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
+    ranges::RangeSet,
+    spec::{JobSpec, SpecHash},
+};
+
+/// Where a job stands. The last three are terminal and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobState {
+    /// No task is placed.
+    Waiting,
+    /// At least one task is placed or running.
+    Running,
+    /// Every task succeeded.
+    Succeeded,
+    /// Every task ended and at least one failed.
+    Failed,
+    /// It was cancelled before every task had ended.
+    Cancelled,
+}
+
+impl JobState {
+    /// All states in their fixed order.
+    pub const ALL: [JobState; 5] =
+        [JobState::Waiting, JobState::Running, JobState::Succeeded, JobState::Failed, JobState::Cancelled];
+
+    /// True for the states that never change again.
+    pub fn terminal(self) -> bool {
+        matches!(self, JobState::Succeeded | JobState::Failed | JobState::Cancelled)
+    }
+
+    /// The word used in code, API and console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobState::Waiting => "waiting",
+            JobState::Running => "running",
+            JobState::Succeeded => "succeeded",
+            JobState::Failed => "failed",
+            JobState::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Where an attempt stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptState {
+    /// Ordered; its centre has not said that it runs.
+    Placed,
+    /// Its centre said that it runs.
+    Running,
+    /// Ended with exit code 0.
+    Succeeded,
+    /// Ended otherwise.
+    Failed,
+    /// Ended because somebody asked for it.
+    Cancelled,
+}
+
+impl AttemptState {
+    /// True for the states that never change again.
+    pub fn terminal(self) -> bool {
+        matches!(self, AttemptState::Succeeded | AttemptState::Failed | AttemptState::Cancelled)
+    }
+
+    /// The word used in code, API and console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AttemptState::Placed => "placed",
+            AttemptState::Running => "running",
+            AttemptState::Succeeded => "succeeded",
+            AttemptState::Failed => "failed",
+            AttemptState::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One job: what was asked and how far it is. An array is one row, however large.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub id: JobId,
+    /// Who pays.
+    pub tenant: TenantId,
+    /// What for.
+    pub project: ProjectId,
+    /// Who submitted it.
+    pub actor: ActorId,
+    /// What was asked.
+    pub spec: Arc<JobSpec>,
+    /// Hash of the canonical spec.
+    pub spec_hash: SpecHash,
+    /// When it was acknowledged.
+    pub submitted_at: TimeMs,
+    /// When its first task began to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<TimeMs>,
+    /// When its last task ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<TimeMs>,
+    /// Where it stands.
+    pub state: JobState,
+    /// Somebody asked to cancel it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_requested: bool,
+    /// Its tasks by where they stand.
+    pub tasks: TaskSets,
+    /// Attempts so far of the tasks that had more than one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retried: BTreeMap<u32, u32>,
+    /// Work done, by class. Classes are never added.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub usage: BTreeMap<Class, Gflop>,
+    /// Posted cost.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub cost: Money,
+    /// Sum of the run times of ended attempts, for the mean.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ran_ms: u64,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+/// A job's tasks by where they stand; together they are all tasks of the spec.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TaskSets {
+    /// Not placed.
+    #[serde(default, skip_serializing_if = "RangeSet::is_empty")]
+    pub waiting: RangeSet,
+    /// Placed or running.
+    #[serde(default, skip_serializing_if = "RangeSet::is_empty")]
+    pub active: RangeSet,
+    /// Ended well.
+    #[serde(default, skip_serializing_if = "RangeSet::is_empty")]
+    pub succeeded: RangeSet,
+    /// Ended badly.
+    #[serde(default, skip_serializing_if = "RangeSet::is_empty")]
+    pub failed: RangeSet,
+    /// Cancelled.
+    #[serde(default, skip_serializing_if = "RangeSet::is_empty")]
+    pub cancelled: RangeSet,
+}
+
+impl Job {
+    /// The number of the attempt that task `task` has or had last, from 1; 1 when it was never retried.
+    pub fn attempt_of(&self, task: u32) -> u32 {
+        self.retried.get(&task).copied().unwrap_or(1)
+    }
+
+    /// The mean run time of its ended attempts; `None` before the first.
+    pub fn mean_run_ms(&self) -> Option<u64> {
+        let ended = self.tasks.succeeded.len() + self.tasks.failed.len();
+        (ended > 0).then(|| self.ran_ms / ended)
+    }
+}
+
+/// One try to run one task at one centre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which.
+    pub id: AttemptId,
+    /// Where.
+    pub centre: CentreId,
+    /// On what.
+    pub pool: PoolId,
+    /// Cores given.
+    pub cores: Millicores,
+    /// Devices given.
+    #[serde(default, skip_serializing_if = "MilliDevices::is_zero")]
+    pub devices: MilliDevices,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// The journal entry that ordered it; its place in its centre's order stream.
+    pub order_seq: u64,
+    /// When it was ordered.
+    pub placed_at: TimeMs,
+    /// When it began to run, by the centre's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<TimeMs>,
+    /// When it ended, by the centre's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<TimeMs>,
+    /// The journal entry that told the centre to end it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_seq: Option<u64>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// What its work is counted and priced with.
+    pub terms: Terms,
+    /// What was used so far, cumulative.
+    #[serde(default)]
+    pub usage: Usage,
+    /// Work so far in units of the pool's class.
+    #[serde(default, skip_serializing_if = "Gflop::is_zero")]
+    pub work: Gflop,
+    /// Money held for it while it is not terminal.
+    pub hold: Money,
+    /// Money posted at its end.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub cost: Money,
+    /// Why it went there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub score: Vec<ScoreTerm>,
+}
+
+/// Who pays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Its name.
+    pub id: TenantId,
+    /// The most jobs it may have that have not ended, so that one tenant cannot fill the network's memory.
+    pub jobs_max: u64,
+}

@@ -1,0 +1,35 @@
+//! The words of Huisuan: typed ids, quantities, job specs, centres, commands, events and reasons.
+//!
+//! This crate holds vocabulary and validation, no behaviour beyond arithmetic. It must never read a
+//! clock, do I/O or draw random numbers; it is the one crate that every other may use.
+//! Start reading at [`spec`] (what a user asks for), then [`command`] and [`event`] (what happens to it).
+//!
+//! Quantities are integers in fixed units: milliseconds UTC, millicores, bytes, thousandths of a device,
+//! GFLOP for work, GFLOP/s for rates, millionths of a currency unit.
+
+pub mod centre;
+pub mod command;
+pub mod event;
+pub mod hex;
+pub mod ids;
+pub mod job;
+pub mod order;
+pub mod plan;
+pub mod quantity;
+pub mod ranges;
+pub mod reason;
+pub mod shape;
+pub mod spec;
+
+pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Place, Pool, RatedShare, Rating, Tariff, Terms};
+pub use command::{Command, Entry};
+pub use event::Event;
+pub use ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId};
+pub use job::{Attempt, AttemptState, Job, JobState, Tenant};
+pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, StartOrder, Usage};
+pub use plan::{Placement, Plan, ScoreTerm, ShapeReason};
+pub use quantity::{Bytes, DurationMs, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs};
+pub use ranges::RangeSet;
+pub use reason::Reason;
+pub use shape::Shape;
+pub use spec::{JobSpec, SpecHash};

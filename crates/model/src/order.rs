@@ -1,0 +1,165 @@
+//! What goes between the network and a centre: orders one way, reports the other.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{AttemptId, CentreId, ProjectId, TenantId},
+    quantity::{Bytes, DurationMs, MilliDevices, Millicores, TimeMs},
+    ranges::RangeSet,
+    spec::JobSpec,
+};
+
+/// One thing that a centre is to do. Orders are safe to repeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Start this attempt, once.
+    Start(Box<StartOrder>),
+    /// End this attempt, whether it runs or is still queued at the centre.
+    Stop(AttemptId),
+}
+
+/// All that a centre needs to run one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartOrder {
+    /// Which.
+    pub attempt: AttemptId,
+    /// Where; a centre refuses orders that are not its own.
+    pub centre: CentreId,
+    /// Who pays.
+    pub tenant: TenantId,
+    /// What for.
+    pub project: ProjectId,
+    /// What to run.
+    pub spec: Arc<JobSpec>,
+    /// Cores given; with a hardware-neutral need these come from the pool's rating.
+    pub cores: Millicores,
+    /// Devices given.
+    pub devices: MilliDevices,
+}
+
+impl StartOrder {
+    /// Memory given.
+    pub fn memory(&self) -> Bytes {
+        self.spec.memory
+    }
+
+    /// After this long it is ended.
+    pub fn walltime(&self) -> DurationMs {
+        self.spec.walltime
+    }
+
+    /// All tasks of the job, for array variables of the environment.
+    pub fn tasks(&self) -> &RangeSet {
+        &self.spec.tasks
+    }
+}
+
+/// Something that happened to an attempt at its centre. Reports are safe to repeat and to reorder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptReport {
+    /// Which.
+    pub attempt: AttemptId,
+    /// When, by the centre's clock.
+    pub at: TimeMs,
+    /// What.
+    pub what: ReportKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReportKind {
+    /// It runs.
+    Started,
+    /// What it used so far, cumulative.
+    Used(Usage),
+    /// It ended. Carries its start too, so that a lost `Started` does no harm.
+    Ended {
+        /// When it began; `None` when it never did.
+        started_at: Option<TimeMs>,
+        /// How.
+        outcome: Outcome,
+        /// What it used in all.
+        usage: Usage,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Why it ended.
+    pub cause: EndCause,
+    /// The exit code, when the process exited by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// What an engine said, for people; at most a few hundred characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+impl Outcome {
+    /// True when it exited by itself with code 0.
+    pub fn success(&self) -> bool {
+        self.cause == EndCause::Exited && self.exit_code == Some(0)
+    }
+}
+
+/// Why an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndCause {
+    /// By itself, well or badly, or by a signal that was not ours.
+    Exited,
+    /// Its walltime was over.
+    Walltime,
+    /// It used more memory than it asked for.
+    Memory,
+    /// Somebody asked for it.
+    Cancelled,
+    /// It could not be started: no such program, no permission.
+    StartFailed,
+    /// The centre lost sight of it and cannot know how it ended.
+    Lost,
+}
+
+impl EndCause {
+    /// The word used in code, API and console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndCause::Exited => "exited",
+            EndCause::Walltime => "walltime",
+            EndCause::Memory => "memory",
+            EndCause::Cancelled => "cancelled",
+            EndCause::StartFailed => "start-failed",
+            EndCause::Lost => "lost",
+        }
+    }
+}
+
+/// What an attempt used; every figure is cumulative and never falls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Time from start to now or to the end.
+    pub wall: DurationMs,
+    /// Processor time of all its processes.
+    pub cpu: DurationMs,
+    /// The most memory seen.
+    pub memory_peak: Bytes,
+}
+
+impl Usage {
+    /// The larger of each figure: reports may come late or twice.
+    pub fn merge(self, other: Usage) -> Usage {
+        Usage {
+            wall: self.wall.max(other.wall),
+            cpu: self.cpu.max(other.cpu),
+            memory_peak: self.memory_peak.max(other.memory_peak),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What a scheduling cycle answers. A plan is a proposal: `control` re-checks every part of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{AttemptId, CentreId, JobId, PoolId},
+    quantity::{MilliDevices, Millicores, TimeMs},
+    ranges::RangeSet,
+    reason::Reason,
+    shape::Shape,
+};
+
+/// The answer of one cycle.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// The state version of the snapshot that it was made from.
+    pub version: u64,
+    /// What to start now, in order.
+    pub placements: Vec<Placement>,
+    /// What is kept free for later; none yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reservations: Vec<Reservation>,
+    /// What to end to make room; none yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preemptions: Vec<AttemptId>,
+    /// Why the rest waits. Not journaled: it is made anew in every cycle.
+    #[serde(skip)]
+    pub reasons: Vec<ShapeReason>,
+    /// The most tasks that any plan could start now, where the cycle computed a bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<u64>,
+}
+
+/// Tasks of one job that start at one pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The job.
+    pub job: JobId,
+    /// Its tasks; all of a gang or none.
+    pub tasks: RangeSet,
+    /// Where.
+    pub centre: CentreId,
+    /// On what.
+    pub pool: PoolId,
+    /// Cores of each task.
+    pub cores: Millicores,
+    /// Devices of each task.
+    #[serde(default, skip_serializing_if = "MilliDevices::is_zero")]
+    pub devices: MilliDevices,
+    /// Why there, the largest term first.
+    pub score: Vec<ScoreTerm>,
+}
+
+/// One term of a placement's score. Scores are integers; larger is better.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoreTerm {
+    /// What it stands for.
+    pub term: String,
+    /// Its part of the score.
+    pub value: i64,
+}
+
+/// Capacity kept free for a job from some moment on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// The job.
+    pub job: JobId,
+    /// Where.
+    pub centre: CentreId,
+    /// On what.
+    pub pool: PoolId,
+    /// From when.
+    pub start_at: TimeMs,
+}
+
+/// Why a shape's jobs wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShapeReason {
+    /// The shape.
+    pub shape: Shape,
+    /// Why.
+    pub reason: Reason,
+    /// What every centre said, in the order of their names.
+    pub rejected: Vec<(CentreId, Reason)>,
+}

@@ -1,0 +1,90 @@
+//! Why a job waits: one dominant reason out of one enum, with numbers and names.
+//!
+//! The same code reaches command line, API, pages and metrics. Tiers follow what can be done about it:
+//! what never can run is refused at the door; then what somebody must change; then what time mends.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{CentreId, PoolId},
+    quantity::{Bytes, Millicores, Money},
+};
+
+/// The dominant reason of a waiting shape.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Reason {
+    /// Every centre that could take it is paused.
+    CentrePaused {
+        /// The first of them.
+        centre: CentreId,
+    },
+    /// No centre has joined that could take it, or none of its pools is rated yet.
+    NoCentre {
+        /// How many centres are known.
+        centres: u32,
+    },
+    /// The tenant's free balance does not cover the hold.
+    Budget {
+        /// The hold of one task, or of the whole gang.
+        needed: Money,
+        /// The tenant's free balance.
+        available: Money,
+    },
+    /// Hardware of the right kind is busy.
+    Capacity {
+        /// The centre with the nearest miss.
+        centre: CentreId,
+        /// Its pool.
+        pool: PoolId,
+        /// Cores that one task needs there.
+        needed: Millicores,
+        /// Cores free there now.
+        free: Millicores,
+        /// Memory that one task needs.
+        memory_needed: Bytes,
+        /// Memory free there now.
+        memory_free: Bytes,
+    },
+    /// A gang's tasks do not fit together now.
+    GangCapacity {
+        /// The centre where most of them fit.
+        centre: CentreId,
+        /// Its pool.
+        pool: PoolId,
+        /// The size of the gang.
+        needed: u32,
+        /// How many fit there now.
+        fits: u32,
+    },
+    /// Jobs of higher priority or age took what was free in this cycle.
+    Behind {
+        /// How many tasks were placed before it in this cycle.
+        ahead: u64,
+        /// Where it would have fitted.
+        centre: CentreId,
+    },
+    /// The job's own limit of parallel tasks is reached.
+    ParallelMax {
+        /// That limit.
+        limit: u32,
+    },
+    /// Not looked at yet: the next cycle will.
+    NotPlanned,
+}
+
+impl Reason {
+    /// The stable code, as in JSON and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Reason::CentrePaused { .. } => "centre-paused",
+            Reason::NoCentre { .. } => "no-centre",
+            Reason::Budget { .. } => "budget",
+            Reason::Capacity { .. } => "capacity",
+            Reason::GangCapacity { .. } => "gang-capacity",
+            Reason::Behind { .. } => "behind",
+            Reason::ParallelMax { .. } => "parallel-max",
+            Reason::NotPlanned => "not-planned",
+        }
+    }
+}
