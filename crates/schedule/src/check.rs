@@ -1,0 +1,188 @@
+//! An independent judge of plans. It is written from the rules, not from the planner, and shares no code with it:
+//! a mistake in one is found by the other.
+
+use std::collections::BTreeMap;
+
+use huisuan_model::{
+    CentreId, JobId, MilliDevices, Millicores, Placement, Plan, Pool, PoolId, RangeSet, TenantId,
+    quantity::GFLOP_PER_P_H, spec::Need,
+};
+
+use crate::{
+    policy::Policy,
+    snapshot::{CentreView, JobView, PoolView, ShapeView, Snapshot},
+    violation::Violation,
+};
+
+/// Whether a plan obeys every rule, its placements being applied in their order.
+pub fn check(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Result<(), Vec<Violation>> {
+    let mut judge = Judge { snapshot, policy, used: BTreeMap::new(), taken: BTreeMap::new(), found: Vec::new() };
+    if plan.version != snapshot.version {
+        judge.found.push(Violation::Version { plan: plan.version, snapshot: snapshot.version });
+    }
+    let mut held: BTreeMap<&TenantId, i128> = BTreeMap::new();
+    for placement in &plan.placements {
+        let Some((shape, job)) = judge.job(placement.job) else {
+            judge.found.push(Violation::UnknownJob { job: placement.job });
+            continue;
+        };
+        let Some((centre, pool)) = judge.pool(placement) else {
+            let Placement { job, centre, pool, .. } = placement.clone();
+            judge.found.push(Violation::UnknownPool { job, centre, pool });
+            continue;
+        };
+        judge.tasks(placement, shape, job);
+        judge.place(placement, shape, centre, pool);
+        judge.capacity(placement, shape, job, pool);
+        *held.entry(&shape.shape.tenant).or_default() += hold(placement, shape, centre, pool);
+    }
+    for (tenant, held) in held {
+        let row = snapshot.tenants.iter().find(|view| view.id == *tenant);
+        let available = row.map_or(0, |view| i128::from(view.available.0));
+        // A tenant in debt may still be given what costs nothing.
+        if held > available.max(0) {
+            judge.found.push(Violation::Budget { tenant: tenant.clone(), held, available });
+        }
+    }
+    if judge.found.is_empty() { Ok(()) } else { Err(judge.found) }
+}
+
+struct Judge<'a> {
+    snapshot: &'a Snapshot,
+    policy: &'a Policy,
+    /// Cores, memory and devices used of each pool so far.
+    used: BTreeMap<(&'a CentreId, &'a PoolId), [u128; 3]>,
+    /// Tasks of each job placed so far.
+    taken: BTreeMap<JobId, RangeSet>,
+    found: Vec<Violation>,
+}
+
+impl<'a> Judge<'a> {
+    fn job(&self, id: JobId) -> Option<(&'a ShapeView, &'a JobView)> {
+        let shapes = self.snapshot.shapes.iter();
+        shapes.flat_map(|shape| shape.jobs.iter().map(move |job| (shape, job))).find(|(_, job)| job.id == id)
+    }
+
+    fn pool(&self, placement: &Placement) -> Option<(&'a CentreView, &'a PoolView)> {
+        let centre = self.snapshot.centres.iter().find(|centre| centre.id == placement.centre)?;
+        let pool = centre.pools.iter().find(|pool| pool.pool.id == placement.pool)?;
+        Some((centre, pool))
+    }
+
+    fn tasks(&mut self, placement: &Placement, shape: &ShapeView, job: &JobView) {
+        if placement.tasks.is_empty() {
+            self.found.push(Violation::NoTasks { job: job.id });
+        }
+        let (placed, waiting) = (placement.tasks.len(), job.waiting.len());
+        if shape.shape.gang.is_some() && placed != waiting {
+            self.found.push(Violation::GangSplit { job: job.id, placed, waiting });
+        }
+        let taken = self.taken.entry(job.id).or_default();
+        for task in placement.tasks.iter() {
+            if !job.waiting.contains(task) || !taken.insert(task) {
+                self.found.push(Violation::TaskNotWaiting { job: job.id, task });
+                return;
+            }
+        }
+        let active = job.active + taken.len();
+        if let Some(limit) = job.parallel_max.filter(|&limit| active > u64::from(limit)) {
+            self.found.push(Violation::ParallelMax { job: job.id, active, limit });
+        }
+    }
+
+    fn place(&mut self, placement: &Placement, shape: &ShapeView, centre: &CentreView, pool: &PoolView) {
+        let wanted = &shape.shape;
+        let rules = [
+            (!wanted.centres.is_empty() && !wanted.centres.contains(&centre.id), "the centre is not in its list"),
+            (wanted.class.is_some_and(|class| class != centre.class), "the centre is of another class"),
+            (!centre.active, "the centre is paused"),
+            (pool.pool.rating.as_ref().is_none_or(|rating| rating.sustained.0 == 0), "the pool is not rated"),
+            (!kind_matches(&wanted.need, &pool.pool), "the pool is other hardware"),
+        ];
+        for (_, why) in rules.into_iter().filter(|(broken, _)| *broken) {
+            let Placement { job, centre, pool, .. } = placement.clone();
+            self.found.push(Violation::Forbidden { job, centre, pool, why });
+        }
+        let (cores_needed, devices_needed) = amounts(&wanted.need, &pool.pool);
+        let (cores, devices) = (placement.cores, placement.devices);
+        if cores != cores_needed || devices != devices_needed {
+            let job = placement.job;
+            self.found.push(Violation::Amounts { job, cores, cores_needed, devices, devices_needed });
+        }
+    }
+
+    fn capacity(&mut self, placement: &Placement, shape: &ShapeView, job: &JobView, pool: &'a PoolView) {
+        let Some(centre) = self.snapshot.centres.iter().find(|centre| centre.id == placement.centre) else {
+            return;
+        };
+        let begin = [pool.cores_used.0, pool.memory_used.0, pool.devices_used.0].map(u128::from);
+        let used = self.used.entry((&centre.id, &pool.pool.id)).or_insert(begin);
+        let mut ahead = 0;
+        if let (Some(mean_ms), None) = (job.mean_run_ms, shape.shape.gang) {
+            ahead = self.policy.ahead_factor_max.min(self.policy.lookahead_ms / if mean_ms == 0 { 1 } else { mean_ms });
+        }
+        let tasks = u128::from(placement.tasks.len());
+        let resources = [
+            ("millicores", placement.cores.0, pool.pool.cores.0),
+            ("bytes of memory", shape.shape.memory.0, pool.pool.memory.0),
+            ("thousandths of a device", placement.devices.0, pool.pool.devices.0),
+        ];
+        for (used, (resource, need, has)) in used.iter_mut().zip(resources) {
+            *used += u128::from(need) * tasks;
+            let most = u128::from(has) * (1 + u128::from(ahead));
+            if need > 0 && *used > most {
+                let (centre, pool) = (placement.centre.clone(), placement.pool.clone());
+                self.found.push(Violation::Capacity { job: job.id, centre, pool, resource, used: *used, most });
+            }
+        }
+    }
+}
+
+fn kind_matches(need: &Need, pool: &Pool) -> bool {
+    let accelerated = pool.devices.0 > 0;
+    match need {
+        Need::Rate { class, device_memory_min, .. } => {
+            pool.class == *class && (!accelerated || pool.device_memory >= *device_memory_min)
+        }
+        Need::Hardware { devices: None, .. } => !accelerated,
+        Need::Hardware { devices: Some(devices), .. } => {
+            let named = devices.any_of.is_empty() || devices.any_of.contains(&pool.id);
+            accelerated && named && pool.device_memory >= devices.memory_min
+        }
+    }
+}
+
+/// Cores and devices of one task.
+fn amounts(need: &Need, pool: &Pool) -> (Millicores, MilliDevices) {
+    match need {
+        Need::Hardware { cores, devices } => {
+            (*cores, devices.as_ref().map_or(MilliDevices(0), |devices| devices.count))
+        }
+        Need::Rate { rate, .. } => {
+            let sustained = pool.rating.as_ref().map_or(0, |rating| rating.sustained.0);
+            let part = |whole: u64| {
+                let product = u128::from(whole) * u128::from(rate.0);
+                let (share, rest) = match sustained {
+                    0 => (u128::MAX, 0),
+                    _ => (product / u128::from(sustained), product % u128::from(sustained)),
+                };
+                u64::try_from(share.saturating_add(u128::from(rest > 0))).unwrap_or(u64::MAX)
+            };
+            (Millicores(part(pool.cores.0)), MilliDevices(part(pool.devices.0)))
+        }
+    }
+}
+
+/// Price of the share of the pool's rate for the walltime, for all tasks of a placement, in millionths.
+fn hold(placement: &Placement, shape: &ShapeView, centre: &CentreView, pool: &PoolView) -> i128 {
+    let sustained = pool.pool.rating.as_ref().map_or(0, |rating| u128::from(rating.sustained.0));
+    let (part, whole) = match pool.pool.devices.0 {
+        0 => (placement.cores.0, pool.pool.cores.0),
+        devices => (placement.devices.0, devices),
+    };
+    let share_ms = u128::from(shape.shape.walltime.0) * u128::from(part);
+    let work = share_ms.saturating_mul(sustained) / (u128::from(whole) * 1000).max(1);
+    let price = u128::try_from(centre.tariff.price_per_p_h.0).unwrap_or(0);
+    let each = (work.min(u128::from(u64::MAX)) * price / u128::from(GFLOP_PER_P_H)).min(i64::MAX.unsigned_abs().into());
+    i128::try_from(each).expect("it was capped at 64 bits") * i128::from(placement.tasks.len())
+}

@@ -1,0 +1,98 @@
+//! Which pools can run tasks of a shape, and what one task takes there. Nothing here depends on what is
+//! in use: it is computed once for a shape and a cycle.
+
+use huisuan_model::{
+    Bytes, CentreId, MilliDevices, Millicores, Money, Pool, Shape, Tariff,
+    spec::{DeviceNeed, Need},
+};
+
+use crate::snapshot::CentreView;
+
+/// What one task takes of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// Cores.
+    pub cores: Millicores,
+    /// Devices.
+    pub devices: MilliDevices,
+    /// Memory.
+    pub memory: Bytes,
+}
+
+/// How a pool answers to a shape when it is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It is hardware of another kind: other devices, too little memory on a device, other class of rate.
+    OtherKind,
+    /// It has no rating, so its work cannot be counted.
+    Unrated,
+    /// It is of the right kind, but the task or the whole gang is larger than all of it.
+    TooSmall(Demand),
+    /// It can run it.
+    Fits(Demand),
+}
+
+/// What one task of `shape` takes of `pool`, or `None` where the pool is of another kind, has no rating or is
+/// too small as a whole. Class and list of centres are not looked at: they are the centre's matter.
+pub fn demand(pool: &Pool, shape: &Shape) -> Option<Demand> {
+    match answer(pool, shape) {
+        Answer::Fits(demand) => Some(demand),
+        Answer::OtherKind | Answer::Unrated | Answer::TooSmall(_) => None,
+    }
+}
+
+/// The money held for one task of `shape`: the price of what it takes for its whole walltime.
+pub fn hold_each(pool: &Pool, tariff: &Tariff, demand: &Demand, shape: &Shape) -> Money {
+    tariff.price(pool.work(demand.cores, demand.devices, shape.walltime.0))
+}
+
+/// Whether the shape's class and list of centres let it go to this centre.
+pub(crate) fn allowed(centre: &CentreView, shape: &Shape) -> bool {
+    shape.class.is_none_or(|class| class == centre.class) && named(&centre.id, shape)
+}
+
+/// Whether the shape's list of centres has this one, or is empty.
+pub(crate) fn named(centre: &CentreId, shape: &Shape) -> bool {
+    shape.centres.is_empty() || shape.centres.contains(centre)
+}
+
+pub(crate) fn answer(pool: &Pool, shape: &Shape) -> Answer {
+    let sustained = pool.rating.as_ref().map_or(0, |rating| rating.sustained.0);
+    let (cores, devices) = match &shape.need {
+        Need::Hardware { devices: Some(need), .. } if !devices_match(pool, need) => return Answer::OtherKind,
+        // The work of a pool with devices is counted by devices: a task without any would run there for nothing.
+        Need::Hardware { devices: None, .. } if !pool.devices.is_zero() => {
+            return Answer::OtherKind;
+        }
+        Need::Rate { class, device_memory_min, .. }
+            if *class != pool.class || (!pool.devices.is_zero() && pool.device_memory < *device_memory_min) =>
+        {
+            return Answer::OtherKind;
+        }
+        _ if sustained == 0 => return Answer::Unrated,
+        Need::Hardware { cores, devices } => (*cores, devices.as_ref().map_or(MilliDevices::ZERO, |need| need.count)),
+        Need::Rate { rate, .. } => (
+            pool.cores_for(*rate).unwrap_or_else(|| Millicores(share_up(pool.cores.0, rate.0, sustained))),
+            MilliDevices(share_up(pool.devices.0, rate.0, sustained)),
+        ),
+    };
+    let demand = Demand { cores, devices, memory: shape.memory };
+    let tasks = u128::from(shape.gang.unwrap_or(1).max(1));
+    let within = |each: u64, whole: u64| u128::from(each) * tasks <= u128::from(whole);
+    let fits = within(demand.cores.0, pool.cores.0)
+        && within(demand.memory.0, pool.memory.0)
+        && within(demand.devices.0, pool.devices.0);
+    if fits { Answer::Fits(demand) } else { Answer::TooSmall(demand) }
+}
+
+fn devices_match(pool: &Pool, need: &DeviceNeed) -> bool {
+    !pool.devices.is_zero()
+        && pool.device_memory >= need.memory_min
+        && (need.any_of.is_empty() || need.any_of.contains(&pool.id))
+}
+
+/// `whole * part / of`, rounded up; more than `whole` when `part` is more than `of`.
+fn share_up(whole: u64, part: u64, of: u64) -> u64 {
+    let share = (u128::from(whole) * u128::from(part)).div_ceil(u128::from(of));
+    u64::try_from(share).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,96 @@
+//! How to choose, and how much to do in one cycle.
+
+use serde::{Deserialize, Serialize};
+
+/// The rules of choice. It is part of the state and changed by commands, so that a replay knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// What people call it.
+    pub name: String,
+    /// How much work, in milliseconds of every core, may be placed ahead of free capacity. It hides the
+    /// round trip between two tasks; it must outlast one report, one cycle and one order, and longer only
+    /// makes what comes next wait.
+    pub lookahead_ms: u64,
+    /// The most work placed ahead, in multiples of a pool's capacity, however short the tasks are.
+    pub ahead_factor_max: u64,
+    /// What counts in choosing among places.
+    pub weights: Weights,
+}
+
+/// The most that each term adds to the score of a place. Larger counts more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Weights {
+    /// Term `wait`: the whole of it where capacity is free now, and this much less for every full
+    /// capacity of the pool that is already placed ahead.
+    pub wait: i64,
+    /// Term `price`: the whole of it at the cheapest place, half of it at twice its price.
+    pub price: i64,
+    /// Term `fit`: the whole of it where a task leaves no core free.
+    pub fit: i64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy { name: "balanced".to_owned(), lookahead_ms: 250, ahead_factor_max: 64, weights: Weights::default() }
+    }
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Weights { wait: 1000, price: 500, fit: 100 }
+    }
+}
+
+impl Policy {
+    /// How many times a pool's capacity may be placed ahead with tasks of this length; 0 where the length
+    /// is not known, and for gangs, which start together or not at all.
+    pub fn ahead_factor(&self, mean_run_ms: Option<u64>, gang: bool) -> u64 {
+        match mean_run_ms {
+            Some(mean_ms) if !gang => (self.lookahead_ms / mean_ms.max(1)).min(self.ahead_factor_max),
+            _ => 0,
+        }
+    }
+}
+
+/// The most that one cycle does; what is left waits for the next one as `not-planned`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Tasks placed. A gang is placed whole while any of this is left, so it may be passed by one gang.
+    pub placements_max: u64,
+    /// Jobs looked at.
+    pub jobs_max: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { placements_max: 100_000, jobs_max: 1_000_000 }
+    }
+}
+
+/// Where a cycle's random choices begin. None are made yet: every tie ends in an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seed(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ahead_factor_is_the_lookahead_in_tasks() {
+        let policy = Policy::default();
+        for (mean_run_ms, gang, factor) in [
+            (None, false, 0),
+            (Some(0), false, 64),
+            (Some(1), false, 64),
+            (Some(10), false, 25),
+            (Some(250), false, 1),
+            (Some(251), false, 0),
+            (Some(u64::MAX), false, 0),
+            (Some(1), true, 0),
+        ] {
+            assert_eq!(policy.ahead_factor(mean_run_ms, gang), factor, "{mean_run_ms:?} {gang}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Which place is best: the sum of named integer terms, larger being better.
+
+use huisuan_model::ScoreTerm;
+
+use crate::{load::Dimension, policy::Weights};
+
+/// The terms of one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Score {
+    wait: i64,
+    price: i64,
+    fit: i64,
+}
+
+impl Score {
+    /// Of a place where the next task goes into `layer`, costs `hold`, the cheapest place being `cheapest`, and
+    /// leaves of `resource` what is free in this layer after it.
+    pub(crate) fn of(weights: &Weights, layer: u64, hold: i64, cheapest: i64, resource: &Dimension) -> Self {
+        let layers = i64::try_from(layer).unwrap_or(i64::MAX);
+        let left = resource.free(layer).saturating_sub(resource.need).min(resource.has);
+        Score {
+            wait: weights.wait.saturating_sub(weights.wait.saturating_mul(layers)),
+            price: if hold > 0 {
+                part(weights.price, cheapest.unsigned_abs(), hold.unsigned_abs())
+            } else {
+                weights.price
+            },
+            fit: part(weights.fit, resource.has - left, resource.has),
+        }
+    }
+
+    pub(crate) fn total(&self) -> i128 {
+        i128::from(self.wait) + i128::from(self.price) + i128::from(self.fit)
+    }
+
+    /// The terms, the largest first.
+    pub(crate) fn terms(&self) -> Vec<ScoreTerm> {
+        let named = [("wait", self.wait), ("price", self.price), ("fit", self.fit)];
+        let mut terms: Vec<ScoreTerm> =
+            named.into_iter().map(|(term, value)| ScoreTerm { term: term.to_owned(), value }).collect();
+        terms.sort_by(|a, b| b.value.cmp(&a.value).then_with(|| a.term.cmp(&b.term)));
+        terms
+    }
+}
+
+/// `weight * numerator / denominator`; the whole weight when there is nothing to divide by.
+fn part(weight: i64, numerator: u64, denominator: u64) -> i64 {
+    if denominator == 0 {
+        return weight;
+    }
+    let value = i128::from(weight) * i128::from(numerator.min(denominator)) / i128::from(denominator);
+    i64::try_from(value).expect("a part of a 64-bit weight fits into 64 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_follow_wait_price_and_fit() {
+        let weights = Weights { wait: 1000, price: 500, fit: 100 };
+        let check = |layer, hold, cheapest, used, expected: [i64; 3]| {
+            let score = Score::of(&weights, layer, hold, cheapest, &Dimension { has: 8000, used, need: 2000 });
+            assert_eq!([score.wait, score.price, score.fit], expected);
+        };
+        check(0, 10, 10, 0, [1000, 500, 25]);
+        check(0, 20, 10, 6000, [1000, 250, 100]);
+        check(1, 30, 10, 7000, [0, 166, 12]);
+        check(3, 0, 0, 30000, [-2000, 500, 100]);
+    }
+
+    #[test]
+    fn extreme_weights_do_not_overflow() {
+        let resource = Dimension { has: u64::MAX, used: 0, need: 1 };
+        for extreme in [i64::MIN, i64::MAX] {
+            let weights = Weights { wait: extreme, price: extreme, fit: extreme };
+            let score = Score::of(&weights, u64::MAX, i64::MAX, i64::MAX, &resource);
+            assert_eq!(score.price, extreme);
+            assert!(score.total() != 0);
+        }
+    }
+
+    #[test]
+    fn the_largest_term_comes_first_and_ties_by_name() {
+        let order = |wait, price, fit| {
+            Score { wait, price, fit }.terms().into_iter().map(|term| term.term).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(order(1, 2, 3), "fit price wait");
+        assert_eq!(order(5, 5, 5), "fit price wait");
+        assert_eq!(order(9, 5, -5), "wait price fit");
+    }
+}

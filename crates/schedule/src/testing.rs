@@ -1,0 +1,199 @@
+//! Snapshots in a few readable words, for tests.
+
+use huisuan_model::{
+    Bytes, CentreId, Class, DurationMs, GflopPerS, JobId, Mark, MilliDevices, Millicores, Money, Plan, Pool, PoolId,
+    ProjectId, RangeSet, Rating, Reason, Shape, Tariff, TenantId, TimeMs,
+    spec::{DeviceNeed, Need},
+};
+
+use crate::{
+    Budget, CentreView, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, TenantView, check, cycle, hold_each,
+};
+
+pub(crate) const GIB: u64 = 1 << 30;
+
+/// A centre of class hpc with one pool `cpu:x` of so many cores, 4 GiB and 10 GFLOP/s a core. One core costs one
+/// currency unit an hour.
+pub(crate) fn centre(id: &str, cores: u64) -> CentreView {
+    let pool = pool("cpu:x", Class::Hpc, cores, 0);
+    let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(100_000_000_000) };
+    let id = CentreId::new(id).expect("a valid name");
+    CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool] }
+}
+
+/// A centre of class ai with one pool `A100` of so many devices of 80 GiB, 8 cores and 16 GiB for each.
+pub(crate) fn device_centre(id: &str, devices: u64) -> CentreView {
+    let pools = vec![pool("A100", Class::Ai, devices * 8, devices)];
+    CentreView { class: Class::Ai, pools, ..centre(id, 0) }
+}
+
+pub(crate) fn pool(id: &str, class: Class, cores: u64, devices: u64) -> PoolView {
+    let rating = Rating {
+        version: 1,
+        sustained: GflopPerS(if devices > 0 { devices * 1000 } else { cores * 10 }),
+        nameplate: GflopPerS(cores * 20),
+        method: "test/1".into(),
+        mark: Mark::Measured,
+        rated_at: TimeMs(0),
+    };
+    let pool = Pool {
+        id: PoolId::new(id).expect("a valid name"),
+        class,
+        cores: Millicores(cores * 1000),
+        memory: Bytes(if devices > 0 { devices * 16 * GIB } else { cores * 4 * GIB }),
+        devices: MilliDevices(devices * 1000),
+        device_memory: Bytes(if devices > 0 { 80 * GIB } else { 0 }),
+        rating: Some(rating),
+    };
+    PoolView { pool, cores_used: Millicores(0), memory_used: Bytes(0), devices_used: MilliDevices(0) }
+}
+
+impl CentreView {
+    pub(crate) fn price(mut self, per_core_hour: i64) -> Self {
+        self.tariff.price_per_p_h = Money(per_core_hour * 100_000);
+        self
+    }
+
+    pub(crate) fn paused(mut self) -> Self {
+        self.active = false;
+        self
+    }
+
+    pub(crate) fn unrated(mut self) -> Self {
+        self.pools.iter_mut().for_each(|pool| pool.pool.rating = None);
+        self
+    }
+
+    pub(crate) fn used(mut self, cores: u64) -> Self {
+        self.pools[0].cores_used = Millicores(cores * 1000);
+        self
+    }
+
+    pub(crate) fn with_pool(mut self, pool: PoolView) -> Self {
+        self.pools.push(pool);
+        self
+    }
+}
+
+/// Tasks of tenant `lab`: so many cores, 1 GiB, one hour, at any centre.
+pub(crate) fn shape(cores: u64) -> Shape {
+    Shape {
+        tenant: TenantId::new("lab").expect("a valid name"),
+        project: ProjectId::new("p").expect("a valid name"),
+        class: None,
+        centres: Vec::new(),
+        need: Need::Hardware { cores: Millicores(cores * 1000), devices: None },
+        memory: Bytes(GIB),
+        walltime: DurationMs(3_600_000),
+        gang: None,
+    }
+}
+
+/// The same with devices of 80 GiB.
+pub(crate) fn device_shape(devices: u64) -> Shape {
+    let need = DeviceNeed { count: MilliDevices(devices * 1000), any_of: Vec::new(), memory_min: Bytes(80 * GIB) };
+    Shape { need: Need::Hardware { cores: Millicores(1000), devices: Some(need) }, ..shape(1) }
+}
+
+/// Tasks that need a rate instead of named hardware.
+pub(crate) fn rate_shape(class: Class, rate: u64) -> Shape {
+    Shape { need: Need::Rate { class, rate: GflopPerS(rate), device_memory_min: Bytes(0) }, ..shape(1) }
+}
+
+pub(crate) fn gang(tasks: u32, cores: u64) -> Shape {
+    Shape { gang: Some(tasks), ..shape(cores) }
+}
+
+pub(crate) fn at(centres: &[&str], shape: Shape) -> Shape {
+    Shape { centres: centres.iter().map(|id| CentreId::new(id).expect("a valid name")).collect(), ..shape }
+}
+
+/// A job with so many waiting tasks, submitted in the order of ids.
+pub(crate) fn job(id: u64, tasks: u32) -> JobView {
+    JobView {
+        id: JobId(id),
+        priority: 0,
+        submitted_at: TimeMs(i64::try_from(id).expect("a small number")),
+        waiting: if tasks == 0 { RangeSet::new() } else { RangeSet::from_range(0, tasks - 1) },
+        active: 0,
+        parallel_max: None,
+        mean_run_ms: None,
+    }
+}
+
+impl JobView {
+    pub(crate) fn priority(self, priority: i32) -> Self {
+        JobView { priority, ..self }
+    }
+
+    pub(crate) fn mean(self, mean_ms: u64) -> Self {
+        JobView { mean_run_ms: Some(mean_ms), ..self }
+    }
+
+    pub(crate) fn parallel(self, active: u64, limit: u32) -> Self {
+        JobView { active, parallel_max: Some(limit), ..self }
+    }
+}
+
+/// A network where `lab` can pay for a thousand million core hours.
+pub(crate) fn network(centres: Vec<CentreView>, jobs: Vec<(Shape, Vec<JobView>)>) -> Snapshot {
+    let mut shapes: Vec<ShapeView> = jobs.into_iter().map(|(shape, jobs)| ShapeView { shape, jobs, more: 0 }).collect();
+    shapes.sort_by(|a, b| a.shape.cmp(&b.shape));
+    let id = TenantId::new("lab").expect("a valid name");
+    let tenants = vec![TenantView { id, available: Money(1_000_000_000_000_000) }];
+    Snapshot { version: 7, centres, shapes, tenants }
+}
+
+pub(crate) fn with_money(mut snapshot: Snapshot, millionths: i64) -> Snapshot {
+    snapshot.tenants[0].available = Money(millionths);
+    snapshot
+}
+
+/// One cycle with the usual policy, judged.
+pub(crate) fn plan(snapshot: &Snapshot) -> Plan {
+    plan_with(snapshot, &Policy::default(), Budget::default())
+}
+
+pub(crate) fn plan_with(snapshot: &Snapshot, policy: &Policy, budget: Budget) -> Plan {
+    let plan = cycle(snapshot, policy, TimeMs(1_000), budget, Seed(1));
+    assert_eq!(check(snapshot, policy, &plan), Ok(()));
+    plan
+}
+
+/// Placements as `job:tasks@centre`, in their order.
+pub(crate) fn places(plan: &Plan) -> Vec<String> {
+    let text = |p: &huisuan_model::Placement| format!("{}:{}@{}", p.job, p.tasks, p.centre);
+    plan.placements.iter().map(text).collect()
+}
+
+/// The only reason of a plan.
+pub(crate) fn reason(plan: &Plan) -> &Reason {
+    assert_eq!(plan.reasons.len(), 1, "{:?}", plan.reasons);
+    &plan.reasons[0].reason
+}
+
+/// The snapshot of the moment after a plan was carried out.
+pub(crate) fn after(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
+    let mut next = snapshot.clone();
+    for placement in &plan.placements {
+        let jobs = next.shapes.iter_mut().flat_map(|view| view.jobs.iter_mut().map(|job| (&view.shape, job)));
+        let (shape, job) = { jobs }.find(|(_, job)| job.id == placement.job).expect("a placed job is known");
+        let centre = next.centres.iter_mut().find(|centre| centre.id == placement.centre).expect("a known centre");
+        let tariff = centre.tariff.clone();
+        let pool = centre.pools.iter_mut().find(|pool| pool.pool.id == placement.pool).expect("a known pool");
+        let demand = crate::demand(&pool.pool, shape).expect("a pool that fits");
+        let hold = hold_each(&pool.pool, &tariff, &demand, shape);
+        let tenant = next.tenants.iter_mut().find(|tenant| tenant.id == shape.tenant).expect("a known tenant");
+        for task in placement.tasks.iter() {
+            assert!(job.waiting.remove(task));
+            job.active += 1;
+            pool.cores_used.0 += placement.cores.0;
+            pool.memory_used.0 += shape.memory.0;
+            pool.devices_used.0 += placement.devices.0;
+            tenant.available.0 -= hold.0;
+        }
+    }
+    next.version += 1;
+    next.shapes.retain(|view| view.more > 0 || view.jobs.iter().any(|job| !job.waiting.is_empty()));
+    next
+}

@@ -1,0 +1,7 @@
+//! Tests through the public functions: stories told in numbers, laws over random networks, and the judge itself.
+
+mod door;
+mod judge;
+mod laws;
+mod places;
+mod reasons;

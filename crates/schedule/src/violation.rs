@@ -1,0 +1,118 @@
+//! What the judge of plans can find.
+
+use huisuan_model::{CentreId, JobId, MilliDevices, Millicores, PoolId, TenantId};
+
+/// A rule that a plan breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// The plan was made from another version.
+    #[error("plan is of version {plan}, the snapshot of version {snapshot}")]
+    Version {
+        /// Of the plan.
+        plan: u64,
+        /// Of the snapshot.
+        snapshot: u64,
+    },
+    /// A placement names a job that does not wait.
+    #[error("job {job} is placed and does not wait")]
+    UnknownJob {
+        /// Which.
+        job: JobId,
+    },
+    /// A placement names a pool that is not known.
+    #[error("job {job} is placed on pool `{pool}` of centre `{centre}`, which is not known")]
+    UnknownPool {
+        /// Which job.
+        job: JobId,
+        /// Where.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
+    },
+    /// A placement has no task.
+    #[error("job {job} has a placement without tasks")]
+    NoTasks {
+        /// Which.
+        job: JobId,
+    },
+    /// A placed task does not wait, or it is placed twice.
+    #[error("task {task} of job {job} is placed and does not wait, or is placed twice")]
+    TaskNotWaiting {
+        /// Which job.
+        job: JobId,
+        /// Which task.
+        task: u32,
+    },
+    /// Tasks of a gang are placed apart or not all of them.
+    #[error("gang of job {job} is split: {placed} of {waiting} tasks are placed together")]
+    GangSplit {
+        /// Which.
+        job: JobId,
+        /// Tasks of the placement.
+        placed: u64,
+        /// Tasks that wait.
+        waiting: u64,
+    },
+    /// More tasks of a job are placed than its own limit allows.
+    #[error("job {job} would have {active} active tasks, above its limit of {limit}")]
+    ParallelMax {
+        /// Which.
+        job: JobId,
+        /// Placed, running and planned tasks.
+        active: u64,
+        /// Its limit.
+        limit: u32,
+    },
+    /// The pool must not run the job: other centre, other class, paused, not rated, or other hardware.
+    #[error("job {job} is placed on pool `{pool}` of centre `{centre}`: {why}")]
+    Forbidden {
+        /// Which job.
+        job: JobId,
+        /// Where.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
+        /// Which rule.
+        why: &'static str,
+    },
+    /// The placement gives other amounts than the job needs there.
+    #[error("job {job} is given {cores} and {devices} a task, it needs {cores_needed} and {devices_needed}")]
+    Amounts {
+        /// Which.
+        job: JobId,
+        /// Given.
+        cores: Millicores,
+        /// Needed.
+        cores_needed: Millicores,
+        /// Given.
+        devices: MilliDevices,
+        /// Needed.
+        devices_needed: MilliDevices,
+    },
+    /// More is used of a pool than it has, or than may be placed ahead with tasks of this length.
+    #[error("job {job} takes the {resource} used of pool `{pool}` of centre `{centre}` to {used}, above {most}")]
+    Capacity {
+        /// The job that does it.
+        job: JobId,
+        /// Where.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
+        /// `millicores`, `bytes of memory` or `thousandths of a device`.
+        resource: &'static str,
+        /// Used after it.
+        used: u128,
+        /// The most that may be used.
+        most: u128,
+    },
+    /// The holds are above what a tenant may spend.
+    #[error("tenant `{tenant}` would have {held} millionths held, above the {available} that it may spend")]
+    Budget {
+        /// Who.
+        tenant: TenantId,
+        /// The sum of the plan's holds, in millionths.
+        held: i128,
+        /// What it may spend, in millionths.
+        available: i128,
+    },
+}
