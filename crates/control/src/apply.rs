@@ -1,0 +1,240 @@
+//! The one reducer: what each event does to the state. It decides nothing and cannot refuse.
+
+use std::collections::BTreeMap;
+
+use huisuan_model::{
+    Attempt, AttemptId, AttemptState, CentreId, EndCause, Event, Gflop, Job, JobId, JobState, Money, Outcome, PoolId,
+    job::TaskSets, order::Usage, quantity::TimeMs,
+};
+
+use crate::{State, books, keys::KeyRecord, place::attempt_of};
+
+/// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
+/// program is broken: going on would spread the damage.
+pub fn apply(state: &mut State, event: &Event) {
+    match event {
+        Event::TenantSet(tenant) => {
+            state.touched.tenants.insert(tenant.id.clone());
+            state.tenants.insert(tenant.id.clone(), tenant.clone());
+        }
+        Event::Funded { tenant, amount } => {
+            let transfers =
+                state.ledger.fund(tenant, books::home_currency(), *amount).expect("a decided funding fits the ledger");
+            state.touched.transfers.extend(transfers);
+        }
+        Event::CentreSet(centre) => {
+            state.touched.centres.insert(centre.id.clone());
+            state.centres.insert(centre.id.clone(), (**centre).clone());
+        }
+        Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
+        Event::InventorySet { centre, pools } => {
+            touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
+        }
+        Event::Rated { centre, pool, rating } => {
+            let pool = touch_centre(state, centre).pools.get_mut(pool).expect("a rated pool is known");
+            pool.rating = Some(rating.clone());
+        }
+        Event::JobSubmitted { .. } => job_submitted(state, event),
+        Event::TasksPlaced { .. } => tasks_placed(state, event),
+        Event::AttemptStarted { attempt, at } => attempt_started(state, *attempt, *at),
+        Event::AttemptUsed { attempt, usage, work } => {
+            let attempt = touch_attempt(state, *attempt);
+            attempt.usage = *usage;
+            attempt.work = *work;
+        }
+        Event::AttemptEnded { .. } => attempt_ended(state, event),
+        Event::StopOrdered { attempt, order_seq } => touch_attempt(state, *attempt).stop_seq = Some(*order_seq),
+        Event::JobCancelRequested { job } => change_job(state, *job, |job| {
+            job.cancel_requested = true;
+            let waiting = std::mem::take(&mut job.tasks.waiting);
+            job.tasks.cancelled.insert_all(&waiting);
+        }),
+        Event::JobEnded { job, state: end, at } => job_ended(state, *job, *end, *at),
+        Event::ReportTaken { centre, seq, at } => {
+            let centre = touch_centre(state, centre);
+            centre.reported_seq = *seq;
+            centre.reported_at = Some(*at);
+        }
+        Event::KeysForgotten { before } => {
+            state.keys.forget(*before);
+            state.touched.keys_forgotten_before = Some(*before);
+        }
+    }
+}
+
+fn touch_centre<'a>(state: &'a mut State, id: &CentreId) -> &'a mut huisuan_model::Centre {
+    state.touched.centres.insert(id.clone());
+    state.centres.get_mut(id).expect("an event names a known centre")
+}
+
+fn touch_attempt(state: &mut State, id: AttemptId) -> &mut Attempt {
+    state.touched.attempts.insert(id);
+    state.attempts.get_mut(&id).expect("an event names a live attempt")
+}
+
+/// Changes a live job and keeps its queue and state true.
+fn change_job(state: &mut State, id: JobId, change: impl FnOnce(&mut Job)) {
+    state.touched.jobs.insert(id);
+    let job = state.jobs.get_mut(&id).expect("an event names a live job");
+    change(job);
+    job.state = if job.tasks.active.is_empty() { JobState::Waiting } else { JobState::Running };
+    state.queues.update(job);
+}
+
+fn job_submitted(state: &mut State, event: &Event) {
+    let Event::JobSubmitted { job: id, tenant, project, actor, spec, spec_hash, at, key } = event else { return };
+    assert_eq!(id.0, state.job_last + 1, "jobs are numbered without gaps");
+    state.job_last = id.0;
+    let job = Job {
+        id: *id,
+        tenant: tenant.clone(),
+        project: project.clone(),
+        actor: actor.clone(),
+        spec: spec.clone(),
+        spec_hash: *spec_hash,
+        submitted_at: *at,
+        started_at: None,
+        ended_at: None,
+        state: JobState::Waiting,
+        cancel_requested: false,
+        tasks: TaskSets { waiting: spec.tasks.clone(), ..TaskSets::default() },
+        retried: BTreeMap::new(),
+        usage: BTreeMap::new(),
+        cost: Money::ZERO,
+        ran_ms: 0,
+    };
+    if let Some(key) = key {
+        let (tenant, key) = (tenant.clone(), key.clone());
+        let record = KeyRecord { tenant, key, job: *id, spec_hash: *spec_hash, at: *at };
+        state.keys.insert(&record);
+        state.touched.keys.push(record);
+    }
+    *state.jobs_of_tenant.entry(tenant.clone()).or_default() += 1;
+    state.queues.update(&job);
+    state.jobs.insert(*id, job);
+    state.touched.jobs.insert(*id);
+}
+
+fn tasks_placed(state: &mut State, event: &Event) {
+    let Event::TasksPlaced { job: id, tasks, centre, pool, cores, devices, hold_each, terms, .. } = event else {
+        return;
+    };
+    let (tenant, memory) = {
+        let job = &state.jobs[id];
+        (job.tenant.clone(), job.spec.memory)
+    };
+    let mut attempts = Vec::new();
+    change_job(state, *id, |job| {
+        for task in tasks.iter() {
+            assert!(job.tasks.waiting.remove(task), "only waiting tasks are placed");
+            job.tasks.active.insert(task);
+            attempts.extend(attempt_of(event, task, job.attempt_of(task)));
+        }
+    });
+    let names = attempts.iter().map(|attempt| attempt.id);
+    let transfers = state.ledger.hold(&tenant, books::currency(&terms.tariff), names, *hold_each);
+    state.touched.transfers.extend(transfers.expect("a decided hold is covered"));
+    let count = attempts.len() as u64;
+    let used = state.used.entry((centre.clone(), pool.clone())).or_default();
+    used.attempts += count;
+    used.cores.0 += cores.0 * count;
+    used.memory.0 += memory.0 * count;
+    used.devices.0 += devices.0 * count;
+    for attempt in attempts {
+        state.touched.attempts.insert(attempt.id);
+        state.attempts.insert(attempt.id, attempt);
+    }
+}
+
+fn attempt_started(state: &mut State, id: AttemptId, at: TimeMs) {
+    let attempt = touch_attempt(state, id);
+    attempt.state = AttemptState::Running;
+    attempt.started_at = Some(at);
+    let job = state.jobs.get_mut(&id.job).expect("a live attempt has a live job");
+    if job.started_at.is_none_or(|known| at < known) {
+        job.started_at = Some(at);
+        state.touched.jobs.insert(id.job);
+    }
+}
+
+fn attempt_ended(state: &mut State, event: &Event) {
+    let Event::AttemptEnded { attempt: id, started_at, at, outcome, usage, work, cost, retry } = event else { return };
+    let mut attempt = state.attempts.remove(id).expect("an attempt ends once");
+    close(&mut attempt, *started_at, *at, outcome, *usage, *work, *cost);
+    let memory = state.jobs[&id.job].spec.memory;
+    release(state, &attempt, memory.0);
+    let class = attempt.terms.share.class;
+    let transfers = state.ledger.settle(*id, &attempt.centre, *cost, class, *work);
+    state.touched.transfers.extend(transfers.expect("a live attempt has a hold that covers its cost"));
+    change_job(state, id.job, |job| {
+        job.tasks.active.remove(id.task);
+        if let Some(start) = started_at {
+            job.started_at = Some(job.started_at.map_or(*start, |known| known.min(*start)));
+        }
+        *job.usage.entry(class).or_default() = job.usage.get(&class).copied().unwrap_or_default().saturating_add(*work);
+        job.cost = job.cost.saturating_add(*cost);
+        job.ran_ms = job.ran_ms.saturating_add(usage.wall.0);
+        if *retry && !job.cancel_requested {
+            job.tasks.waiting.insert(id.task);
+            job.retried.insert(id.task, id.attempt + 1);
+        } else {
+            let set = match attempt.state {
+                AttemptState::Succeeded => &mut job.tasks.succeeded,
+                AttemptState::Cancelled => &mut job.tasks.cancelled,
+                _ => &mut job.tasks.failed,
+            };
+            set.insert(id.task);
+        }
+    });
+    state.touched.attempts.remove(id);
+    state.touched.attempts_ended.insert(*id, attempt);
+}
+
+fn close(
+    attempt: &mut Attempt,
+    started_at: Option<TimeMs>,
+    at: TimeMs,
+    outcome: &Outcome,
+    usage: Usage,
+    work: Gflop,
+    cost: Money,
+) {
+    attempt.state = match outcome.cause {
+        EndCause::Cancelled => AttemptState::Cancelled,
+        _ if outcome.success() => AttemptState::Succeeded,
+        _ => AttemptState::Failed,
+    };
+    attempt.started_at = started_at;
+    attempt.ended_at = Some(at);
+    attempt.outcome = Some(outcome.clone());
+    attempt.usage = usage;
+    attempt.work = work;
+    attempt.cost = cost;
+}
+
+fn release(state: &mut State, attempt: &Attempt, memory: u64) {
+    let key: (CentreId, PoolId) = (attempt.centre.clone(), attempt.pool.clone());
+    let used = state.used.get_mut(&key).expect("a live attempt takes of its pool");
+    used.attempts -= 1;
+    used.cores.0 -= attempt.cores.0;
+    used.memory.0 -= memory;
+    used.devices.0 -= attempt.devices.0;
+    if used.attempts == 0 {
+        state.used.remove(&key);
+    }
+}
+
+fn job_ended(state: &mut State, id: JobId, end: JobState, at: TimeMs) {
+    let mut job = state.jobs.remove(&id).expect("a job ends once");
+    assert!(job.tasks.active.is_empty() && job.tasks.waiting.is_empty(), "an ended job has no open task");
+    job.ended_at = Some(at);
+    job.state = end;
+    state.queues.update(&job);
+    let live = state.jobs_of_tenant.get_mut(&job.tenant).expect("a tenant with a job has a count");
+    *live -= 1;
+    if *live == 0 {
+        state.jobs_of_tenant.remove(&job.tenant);
+    }
+    state.touched.jobs.remove(&id);
+    state.touched.jobs_ended.insert(id, job);
+}

@@ -1,0 +1,129 @@
+//! The one door: decide a command, apply what was decided, return the events.
+
+use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
+
+use crate::{Refusal, State, apply::apply, books, place, report, submit};
+
+/// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
+/// there were any; an empty list means that nothing had to change. On `Err` the state is untouched.
+///
+/// A command with many parts (a plan, a report) is decided part by part, each against the state that the
+/// parts before it left; such parts are dropped when they no longer hold, never refused half-way.
+pub fn execute(state: &mut State, origin: &Origin, command: &Command, now: TimeMs) -> Result<Vec<Event>, Refusal> {
+    let seq = state.version + 1;
+    let events = match command {
+        Command::Plan(plan) => place::execute(state, plan, seq, now),
+        Command::Report { centre, seq: report_seq, reports } => {
+            report::execute(state, centre, *report_seq, reports, seq, now)?
+        }
+        Command::Cancel { job } => {
+            let events = cancel(state, *job, seq, now)?;
+            apply_all(state, &events);
+            events
+        }
+        _ => {
+            let events = decide(state, origin, command, now)?;
+            apply_all(state, &events);
+            events
+        }
+    };
+    if !events.is_empty() {
+        state.version = seq;
+    }
+    Ok(events)
+}
+
+fn apply_all(state: &mut State, events: &[Event]) {
+    for event in events {
+        apply(state, event);
+    }
+}
+
+/// Decides a command that has one part.
+fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Result<Vec<Event>, Refusal> {
+    match command {
+        Command::Submit { spec, key } => submit::decide(state, origin, spec, key.as_ref(), now),
+        Command::SetTenant(tenant) => Ok(vec![Event::TenantSet(tenant.clone())]),
+        Command::Fund { amount } => fund(state, origin, *amount),
+        Command::SetCentre(centre) => {
+            books::check(&centre.tariff)?;
+            let mut centre = centre.clone();
+            if let Some(known) = state.centres.get(&centre.id) {
+                centre.pools = known.pools.clone();
+                centre.reported_seq = known.reported_seq;
+                centre.reported_at = known.reported_at;
+                centre.state = known.state;
+            }
+            Ok(vec![Event::CentreSet(centre)])
+        }
+        Command::SetCentreState { centre, state: wanted } => {
+            let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+            if known.state == *wanted {
+                return Ok(Vec::new());
+            }
+            Ok(vec![Event::CentreStateSet { centre: centre.clone(), state: *wanted }])
+        }
+        Command::Inventory { centre, pools } => inventory(state, centre, pools),
+        Command::Rate { centre, pool, rating } => {
+            let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+            let no_pool = || Refusal::NoPool { centre: centre.clone(), pool: pool.clone() };
+            let known = known.pools.get(pool).ok_or_else(no_pool)?;
+            let mut rating = rating.clone();
+            rating.version = known.rating.as_ref().map_or(1, |old| old.version + 1);
+            Ok(vec![Event::Rated { centre: centre.clone(), pool: pool.clone(), rating }])
+        }
+        Command::ForgetKeys { before } => Ok(vec![Event::KeysForgotten { before: *before }]),
+        Command::Plan(_) | Command::Report { .. } | Command::Cancel { .. } => Ok(Vec::new()),
+    }
+}
+
+fn fund(state: &State, origin: &Origin, amount: Money) -> Result<Vec<Event>, Refusal> {
+    let tenant = &origin.tenant;
+    if !state.tenants.contains_key(tenant) {
+        return Err(Refusal::NoTenant(tenant.clone()));
+    }
+    // One order of magnitude below the type's end keeps every later sum of a tenant inside 64 bits.
+    if amount.0 <= 0 || amount.0 > i64::MAX / 16 {
+        return Err(Refusal::Amount(amount));
+    }
+    Ok(vec![Event::Funded { tenant: tenant.clone(), amount }])
+}
+
+/// New pools take the rating of the pool that they replace while their hardware is the same. A pool that
+/// vanished stays while attempts are on it, without room for more.
+fn inventory(state: &State, centre: &huisuan_model::CentreId, pools: &[Pool]) -> Result<Vec<Event>, Refusal> {
+    let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+    let mut found: Vec<Pool> = pools.to_vec();
+    for pool in &mut found {
+        let same = known.pools.get(&pool.id).filter(|old| {
+            (old.class, old.cores, old.devices, old.device_memory)
+                == (pool.class, pool.cores, pool.devices, pool.device_memory)
+        });
+        pool.rating = same.and_then(|old| old.rating.clone());
+    }
+    for old in known.pools.values() {
+        let vanished = !found.iter().any(|pool| pool.id == old.id);
+        if vanished && state.used(centre, &old.id).attempts > 0 {
+            found.push(Pool { rating: None, ..old.clone() });
+        }
+    }
+    if found.iter().eq(known.pools.values()) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::InventorySet { centre: centre.clone(), pools: found }])
+}
+
+fn cancel(state: &State, id: JobId, seq: u64, now: TimeMs) -> Result<Vec<Event>, Refusal> {
+    let job = state.jobs.get(&id).ok_or(Refusal::NoJob(id))?;
+    if job.cancel_requested {
+        return Ok(Vec::new());
+    }
+    let mut events = vec![Event::JobCancelRequested { job: id }];
+    let running = state.attempts_of(id).filter(|attempt| attempt.stop_seq.is_none());
+    events.extend(running.map(|attempt| Event::StopOrdered { attempt: attempt.id, order_seq: seq }));
+    if job.tasks.active.is_empty() {
+        // Its waiting tasks are cancelled by the first event, so nothing of it is left.
+        events.push(Event::JobEnded { job: id, state: JobState::Cancelled, at: now });
+    }
+    Ok(events)
+}

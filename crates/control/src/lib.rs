@@ -1,0 +1,41 @@
+//! The state machine of the network: commands become events, events become state.
+//!
+//! [`execute`] is the one door: it decides a command against the state, applies what was decided and
+//! returns the events. [`apply`] alone folds recorded events. The same functions serve the live server
+//! and the twin, so this crate must never read a clock, do I/O, draw random numbers or walk a hash map;
+//! time comes in as an argument.
+//!
+//! Start reading at [`State`], then `execute.rs`, then `apply.rs`.
+
+mod apply;
+mod books;
+mod execute;
+mod keys;
+mod orders;
+mod place;
+mod queue;
+mod refusal;
+mod report;
+mod restore;
+mod snapshot;
+mod state;
+mod submit;
+mod touched;
+
+pub use apply::apply;
+pub use execute::execute;
+pub use keys::KeyRecord;
+pub use orders::orders_of;
+pub use refusal::Refusal;
+pub use restore::Stored;
+pub use snapshot::{WINDOW_JOBS_MAX, snapshot};
+pub use state::{PoolUse, State};
+pub use touched::Touched;
+
+pub use huisuan_ledger as ledger;
+pub use huisuan_schedule as schedule;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

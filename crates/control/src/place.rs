@@ -1,0 +1,95 @@
+//! Takes a plan: every placement is checked again against the books of now and dropped when it no longer holds.
+
+use huisuan_model::{
+    Attempt, AttemptId, AttemptState, CentreState, Event, Gflop, Money, Placement, Plan, Shape, Terms, Usage,
+    quantity::TimeMs,
+};
+use huisuan_schedule::{PoolView, room};
+
+use crate::{State, apply::apply, books};
+
+pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> Vec<Event> {
+    let mut events = Vec::new();
+    for placement in &plan.placements {
+        if let Some(event) = decide(state, placement, seq, now) {
+            apply(state, &event);
+            events.push(event);
+        }
+    }
+    events
+}
+
+/// The event of one placement, or `None` when the world has moved on since the plan was made.
+fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option<Event> {
+    let job = state.jobs.get(&placement.job)?;
+    let spec = &job.spec;
+    let tasks = placement.tasks.len();
+    let centre = state.centres.get(&placement.centre)?;
+    let pool = centre.pools.get(&placement.pool)?;
+    let allowed = centre.state == CentreState::Active
+        && spec.class.is_none_or(|class| class == centre.class)
+        && (spec.centres.is_empty() || spec.centres.contains(&centre.id));
+    let still_waiting = !job.cancel_requested
+        && tasks > 0
+        && placement.tasks.iter().all(|task| job.tasks.waiting.contains(task))
+        && (!spec.gang || tasks == spec.tasks.len())
+        && spec.parallel_max.is_none_or(|limit| job.tasks.active.len() + tasks <= u64::from(limit));
+    let shape = Shape::of(&job.tenant, &job.project, spec);
+    let demand = huisuan_schedule::demand(pool, &shape)?;
+    let right_size = (placement.cores, placement.devices) == (demand.cores, demand.devices);
+    if !(allowed && still_waiting && right_size) {
+        return None;
+    }
+    let used = state.used(&centre.id, &pool.id);
+    let view =
+        PoolView { pool: pool.clone(), cores_used: used.cores, memory_used: used.memory, devices_used: used.devices };
+    let mean = job.mean_run_ms();
+    let room = room(&view, placement.cores, placement.devices, spec.memory, mean, spec.gang, &state.policy);
+    let terms = Terms { share: pool.share(placement.cores, placement.devices)?, tariff: centre.tariff.clone() };
+    let hold_each = terms.price(spec.walltime.0);
+    let hold = i128::from(hold_each.0) * i128::from(tasks);
+    if room < tasks || i128::from(state.ledger.available(&job.tenant, books::currency(&terms.tariff)).0) < hold {
+        return None;
+    }
+    Some(Event::TasksPlaced {
+        job: job.id,
+        tasks: placement.tasks.clone(),
+        centre: centre.id.clone(),
+        pool: pool.id.clone(),
+        cores: placement.cores,
+        devices: placement.devices,
+        hold_each,
+        terms,
+        order_seq: seq,
+        at: now,
+        score: placement.score.clone(),
+    })
+}
+
+/// The attempt that a `TasksPlaced` event makes of one task.
+pub(crate) fn attempt_of(event: &Event, task: u32, attempt: u32) -> Option<Attempt> {
+    let Event::TasksPlaced { job, centre, pool, cores, devices, hold_each, terms, order_seq, at, score, .. } = event
+    else {
+        return None;
+    };
+    Some(Attempt {
+        id: AttemptId { job: *job, task, attempt },
+        centre: centre.clone(),
+        pool: pool.clone(),
+        cores: *cores,
+        devices: *devices,
+        state: AttemptState::Placed,
+        order_seq: *order_seq,
+        placed_at: *at,
+        started_at: None,
+        ended_at: None,
+        stop_seq: None,
+        outcome: None,
+        terms: terms.clone(),
+        usage: Usage::default(),
+        work: Gflop::ZERO,
+        hold: *hold_each,
+        cost: Money::ZERO,
+        score: score.clone(),
+    })
+}

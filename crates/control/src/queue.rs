@@ -1,0 +1,67 @@
+//! Waiting jobs by shape, each shape's queue in order of priority, age and number.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use huisuan_model::{Job, JobId, Shape, TimeMs};
+
+/// Larger priority first, then the older job, then the smaller number.
+type Rank = (Reverse<i32>, TimeMs, JobId);
+
+/// One shape's jobs in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Queue(BTreeSet<Rank>);
+
+impl Queue {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn head(&self, count: usize) -> impl Iterator<Item = JobId> + '_ {
+        self.0.iter().take(count).map(|rank| rank.2)
+    }
+}
+
+/// All queues.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Queues(BTreeMap<Arc<Shape>, Queue>);
+
+impl Queues {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<Shape>, &Queue)> {
+        self.0.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn contains(&self, shape: &Shape) -> bool {
+        self.0.contains_key(shape)
+    }
+
+    /// Puts the job in or out of its shape's queue, as its tasks demand.
+    pub(crate) fn update(&mut self, job: &Job) {
+        let rank = (Reverse(job.spec.priority), job.submitted_at, job.id);
+        let shape = Shape::of(&job.tenant, &job.project, &job.spec);
+        if schedulable(job) {
+            match self.0.get_mut(&shape) {
+                Some(queue) => _ = queue.0.insert(rank),
+                None => _ = self.0.insert(Arc::new(shape), Queue(BTreeSet::from([rank]))),
+            }
+        } else if let Some(queue) = self.0.get_mut(&shape) {
+            queue.0.remove(&rank);
+            if queue.0.is_empty() {
+                self.0.remove(&shape);
+            }
+        }
+    }
+}
+
+/// A job stands in its queue while one more of its tasks might be placed.
+fn schedulable(job: &Job) -> bool {
+    let below_limit = job.spec.parallel_max.is_none_or(|limit| job.tasks.active.len() < u64::from(limit));
+    !job.state.terminal() && !job.cancel_requested && !job.tasks.waiting.is_empty() && below_limit
+}

@@ -1,0 +1,100 @@
+//! Why a command was refused. A refused command changes nothing and leaves no journal entry.
+
+use huisuan_model::{CentreId, JobId, Money, PoolId, TenantId, spec::SpecError};
+
+/// The situations in which the network says no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The spec breaks a limit.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The spec asks for what this version cannot run.
+    #[error("job spec: `{field}` is not supported yet: {why}")]
+    NotSupported {
+        /// The field.
+        field: &'static str,
+        /// Why not.
+        why: String,
+    },
+    /// No centre could ever run it, even empty.
+    #[error("job can never run: {detail}")]
+    NeverFits {
+        /// What each centre lacks.
+        detail: String,
+        /// What to change.
+        hint: String,
+    },
+    /// The key came before with another spec.
+    #[error("idempotency key `{key}` was used for job {job} with another spec")]
+    KeyReused {
+        /// The key.
+        key: String,
+        /// The job that has it.
+        job: JobId,
+    },
+    /// The tenant is not known.
+    #[error("tenant `{0}` is not known")]
+    NoTenant(TenantId),
+    /// The tenant has as many jobs as it may.
+    #[error("tenant `{tenant}` has {jobs} jobs that have not ended, the most it may have")]
+    TooManyJobs {
+        /// Who.
+        tenant: TenantId,
+        /// The limit.
+        jobs: u64,
+    },
+    /// The job has ended or never was.
+    #[error("job {0} is not known or has ended")]
+    NoJob(JobId),
+    /// The centre is not known.
+    #[error("centre `{0}` is not known")]
+    NoCentre(CentreId),
+    /// The pool is not known.
+    #[error("centre `{centre}` has no pool `{pool}`")]
+    NoPool {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        pool: PoolId,
+    },
+    /// A tariff cannot be charged.
+    #[error("tariff `{price} {currency}` is not a price: a currency is three letters A to Z, a price not negative")]
+    Tariff {
+        /// Its currency.
+        currency: String,
+        /// Its price of one P·h.
+        price: Money,
+    },
+    /// An amount makes no sense.
+    #[error("amount {0} is not positive or does not fit")]
+    Amount(Money),
+    /// A report names an attempt of another centre.
+    #[error("centre `{centre}` reported attempt {attempt}, which is at `{owner}`")]
+    ForeignAttempt {
+        /// Who reported.
+        centre: CentreId,
+        /// What.
+        attempt: String,
+        /// Whose it is.
+        owner: CentreId,
+    },
+}
+
+impl Refusal {
+    /// What to do about it, for people.
+    pub fn hint(&self) -> String {
+        match self {
+            Refusal::Spec(_) => "correct the field and submit again".into(),
+            Refusal::NotSupported { .. } => "leave the field out, or follow docs/roadmap.md".into(),
+            Refusal::NeverFits { hint, .. } => hint.clone(),
+            Refusal::KeyReused { .. } => "use a new key for a new job, or repeat the first spec unchanged".into(),
+            Refusal::NoTenant(_) => "ask the operator to open the tenant".into(),
+            Refusal::TooManyJobs { .. } => "wait for jobs to end, or submit an array instead of many jobs".into(),
+            Refusal::NoJob(_) => "`huisuan ls` lists jobs".into(),
+            Refusal::NoCentre(_) | Refusal::NoPool { .. } => "`huisuan centre ls` lists centres and pools".into(),
+            Refusal::Tariff { .. } => "correct the tariff and set the centre again".into(),
+            Refusal::Amount(_) => "give a positive amount in millionths of the currency".into(),
+            Refusal::ForeignAttempt { .. } => "check the token and the folder of this centre's agent".into(),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Takes what a centre's agent saw. Reports may come twice, late or out of order; each is harmless then.
+
+use huisuan_model::{
+    Attempt, AttemptId, AttemptReport, AttemptState, CentreId, DurationMs, EndCause, Event, Job, JobId, JobState,
+    Outcome, ReportKind, Usage, quantity::TimeMs,
+};
+
+use crate::{Refusal, State, apply::apply};
+
+pub(crate) fn execute(
+    state: &mut State,
+    centre: &CentreId,
+    report_seq: u64,
+    reports: &[AttemptReport],
+    seq: u64,
+    now: TimeMs,
+) -> Result<Vec<Event>, Refusal> {
+    let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+    if report_seq <= known.reported_seq {
+        return Ok(Vec::new());
+    }
+    for report in reports {
+        if let Some(attempt) = state.attempts.get(&report.attempt)
+            && attempt.centre != *centre
+        {
+            let owner = attempt.centre.clone();
+            return Err(Refusal::ForeignAttempt { centre: centre.clone(), attempt: report.attempt.to_string(), owner });
+        }
+    }
+    let mut events = Vec::new();
+    for report in reports {
+        let Some(event) = decide(state, report, now) else { continue };
+        let ended = matches!(event, Event::AttemptEnded { .. });
+        take(state, event, &mut events);
+        if ended {
+            for event in after_end(state, report.attempt, seq, now) {
+                take(state, event, &mut events);
+            }
+        }
+    }
+    take(state, Event::ReportTaken { centre: centre.clone(), seq: report_seq, at: now }, &mut events);
+    Ok(events)
+}
+
+fn take(state: &mut State, event: Event, events: &mut Vec<Event>) {
+    apply(state, &event);
+    events.push(event);
+}
+
+/// The event of one report; none for an attempt that has ended or was never ours, and for old news.
+fn decide(state: &State, report: &AttemptReport, now: TimeMs) -> Option<Event> {
+    let attempt = state.attempts.get(&report.attempt)?;
+    match &report.what {
+        ReportKind::Started => (attempt.state == AttemptState::Placed)
+            .then(|| Event::AttemptStarted { attempt: attempt.id, at: report.at.max(attempt.placed_at) }),
+        ReportKind::Used(usage) => {
+            let usage = plausible(attempt, attempt.usage.merge(*usage), now);
+            let work = attempt.terms.share.work(billed_ms(state, attempt, usage));
+            (usage != attempt.usage).then_some(Event::AttemptUsed { attempt: attempt.id, usage, work })
+        }
+        ReportKind::Ended { started_at, outcome, usage } => {
+            Some(end(state, attempt, *started_at, report.at, outcome, *usage, now))
+        }
+    }
+}
+
+fn end(
+    state: &State,
+    attempt: &Attempt,
+    started_at: Option<TimeMs>,
+    at: TimeMs,
+    outcome: &Outcome,
+    usage: Usage,
+    now: TimeMs,
+) -> Event {
+    let started_at = started_at.or(attempt.started_at).map(|start| start.max(attempt.placed_at));
+    let at = at.max(started_at.unwrap_or(attempt.placed_at));
+    let usage = plausible(attempt, attempt.usage.merge(usage), now);
+    let work = attempt.terms.share.work(billed_ms(state, attempt, usage));
+    let cost = attempt.terms.tariff.price(work).min(attempt.hold);
+    let job = state.jobs.get(&attempt.id.job);
+    let retry = !outcome.success()
+        && outcome.cause != EndCause::Cancelled
+        && attempt.stop_seq.is_none()
+        && job.is_some_and(|job| !job.cancel_requested && attempt.id.attempt <= job.spec.retries);
+    let outcome = outcome.clone();
+    Event::AttemptEnded { attempt: attempt.id, started_at, at, outcome, usage, work, cost, retry }
+}
+
+/// A centre cannot have used an attempt for longer than it has had it.
+fn plausible(attempt: &Attempt, usage: Usage, now: TimeMs) -> Usage {
+    let held: DurationMs = now.since(attempt.placed_at);
+    Usage { wall: usage.wall.min(held), ..usage }
+}
+
+/// Time that counts: never beyond the walltime, which is what the hold covers.
+fn billed_ms(state: &State, attempt: &Attempt, usage: Usage) -> u64 {
+    let walltime = state.jobs.get(&attempt.id.job).map_or(u64::MAX, |job| job.spec.walltime.0);
+    usage.wall.0.min(walltime)
+}
+
+/// What the end of an attempt leads to: a broken gang is ended, a job without open tasks too.
+fn after_end(state: &State, ended: AttemptId, seq: u64, now: TimeMs) -> Vec<Event> {
+    let Some(job) = state.jobs.get(&ended.job) else { return Vec::new() };
+    let mut events = Vec::new();
+    if job.spec.gang && !job.tasks.failed.is_empty() {
+        events.extend(stop_all(state, ended.job, seq));
+    }
+    if job.tasks.active.is_empty() && job.tasks.waiting.is_empty() {
+        events.push(Event::JobEnded { job: ended.job, state: end_of(job), at: now });
+    }
+    events
+}
+
+/// The state that a job without open tasks ends in.
+pub(crate) fn end_of(job: &Job) -> JobState {
+    if job.cancel_requested && !job.tasks.cancelled.is_empty() {
+        JobState::Cancelled
+    } else if !job.tasks.failed.is_empty() {
+        JobState::Failed
+    } else if !job.tasks.cancelled.is_empty() {
+        JobState::Cancelled
+    } else {
+        JobState::Succeeded
+    }
+}
+
+fn stop_all(state: &State, job: JobId, seq: u64) -> impl Iterator<Item = Event> + '_ {
+    state
+        .attempts_of(job)
+        .filter(|attempt| attempt.stop_seq.is_none())
+        .map(move |attempt| Event::StopOrdered { attempt: attempt.id, order_seq: seq })
+}

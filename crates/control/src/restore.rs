@@ -1,0 +1,61 @@
+//! The live state from stored rows: the database is the snapshot.
+
+use huisuan_ledger::{Hold, Ledger};
+use huisuan_model::{Attempt, Centre, Job, Tenant};
+
+use crate::{State, books, keys::KeyRecord};
+
+/// All rows that make the live state.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// The sequence of the last journal entry.
+    pub version: u64,
+    /// The number of the last job; 0 before the first.
+    pub job_last: u64,
+    /// All tenants.
+    pub tenants: Vec<Tenant>,
+    /// All centres.
+    pub centres: Vec<Centre>,
+    /// Jobs that have not ended.
+    pub jobs: Vec<Job>,
+    /// Attempts that have not ended.
+    pub attempts: Vec<Attempt>,
+    /// Keys that are remembered.
+    pub keys: Vec<KeyRecord>,
+    /// Balances of the ledger by account and asset.
+    pub balances: Vec<((huisuan_ledger::Account, huisuan_ledger::Asset), i128)>,
+}
+
+impl State {
+    /// The state that these rows are of. Fails when the books do not balance.
+    pub fn restore(stored: Stored) -> Result<Self, huisuan_ledger::AuditError> {
+        let mut state = State { version: stored.version, job_last: stored.job_last, ..State::default() };
+        state.tenants = stored.tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
+        state.centres = stored.centres.into_iter().map(|centre| (centre.id.clone(), centre)).collect();
+        stored.keys.iter().for_each(|record| state.keys.insert(record));
+        for job in stored.jobs {
+            state.queues.update(&job);
+            *state.jobs_of_tenant.entry(job.tenant.clone()).or_default() += 1;
+            state.jobs.insert(job.id, job);
+        }
+        let mut holds = Vec::new();
+        for attempt in stored.attempts {
+            let job = &state.jobs[&attempt.id.job];
+            let used = state.used.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
+            used.attempts += 1;
+            used.cores.0 += attempt.cores.0;
+            used.memory.0 += job.spec.memory.0;
+            used.devices.0 += attempt.devices.0;
+            let (tenant, currency) = (job.tenant.clone(), books::currency(&attempt.terms.tariff));
+            holds.push((attempt.id, Hold { tenant, currency, amount: attempt.hold }));
+            state.attempts.insert(attempt.id, attempt);
+        }
+        state.ledger = Ledger::restore(stored.balances, holds)?;
+        Ok(state)
+    }
+
+    /// Sets the sequence after events were folded without `execute`.
+    pub fn set_version(&mut self, version: u64) {
+        self.version = version;
+    }
+}

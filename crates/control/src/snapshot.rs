@@ -1,0 +1,63 @@
+//! What the scheduler sees: centres with what is used of them, and the heads of the queues.
+
+use std::sync::Arc;
+
+use huisuan_model::{Centre, CentreState, Job, Money, Shape, TenantId};
+use huisuan_schedule::{CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView};
+
+use crate::{State, books, queue::Queue};
+
+/// The most jobs that one snapshot carries over all shapes. A cycle places at most what is free, so the
+/// heads of the queues are enough; the cost of a snapshot then does not grow with what waits.
+pub const WINDOW_JOBS_MAX: usize = 8192;
+/// Every shape shows at least this many jobs, so that none is left out by many others.
+const WINDOW_SHAPE_MIN: usize = 8;
+
+/// The state as the scheduler sees it.
+pub fn snapshot(state: &State) -> Snapshot {
+    let window = (WINDOW_JOBS_MAX / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
+    let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
+    let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
+    Snapshot { version: state.version, centres: centre_views(state), shapes, tenants }
+}
+
+pub(crate) fn centre_views(state: &State) -> Vec<CentreView> {
+    state.centres.values().map(|centre| centre_view(state, centre)).collect()
+}
+
+fn centre_view(state: &State, centre: &Centre) -> CentreView {
+    let pools = centre.pools.values().map(|pool| {
+        let used = state.used(&centre.id, &pool.id);
+        PoolView { pool: pool.clone(), cores_used: used.cores, memory_used: used.memory, devices_used: used.devices }
+    });
+    CentreView {
+        id: centre.id.clone(),
+        class: centre.class,
+        active: centre.state == CentreState::Active,
+        tariff: centre.tariff.clone(),
+        pools: pools.collect(),
+    }
+}
+
+fn shape_view(state: &State, shape: &Arc<Shape>, queue: &Queue, window: usize) -> ShapeView {
+    let jobs: Vec<JobView> = queue.head(window).filter_map(|id| state.jobs.get(&id)).map(job_view).collect();
+    let more = queue.len().saturating_sub(jobs.len()) as u64;
+    ShapeView { shape: (**shape).clone(), jobs, more }
+}
+
+fn job_view(job: &Job) -> JobView {
+    JobView {
+        id: job.id,
+        priority: job.spec.priority,
+        submitted_at: job.submitted_at,
+        waiting: job.tasks.waiting.clone(),
+        active: job.tasks.active.len(),
+        parallel_max: job.spec.parallel_max,
+        mean_run_ms: job.mean_run_ms(),
+    }
+}
+
+fn tenant_view(state: &State, tenant: &TenantId) -> TenantView {
+    let available: Money = state.ledger.available(tenant, books::home_currency());
+    TenantView { id: tenant.clone(), available }
+}

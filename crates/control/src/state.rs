@@ -1,0 +1,151 @@
+//! The live state: everything that is not terminal, with the indexes that decisions need.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use huisuan_ledger::Ledger;
+use huisuan_model::{
+    Attempt, AttemptId, Bytes, Centre, CentreId, Job, JobId, MilliDevices, Millicores, PoolId, Shape, Tenant, TenantId,
+};
+use huisuan_schedule::Policy;
+
+use crate::{keys::Keys, queue::Queues, touched::Touched};
+
+/// All that decisions are made from. Jobs and attempts leave it when they end; their rows stay in the store.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The sequence of the last journal entry applied.
+    pub(crate) version: u64,
+    pub(crate) tenants: BTreeMap<TenantId, Tenant>,
+    pub(crate) centres: BTreeMap<CentreId, Centre>,
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    pub(crate) attempts: BTreeMap<AttemptId, Attempt>,
+    pub(crate) keys: Keys,
+    pub(crate) ledger: Ledger,
+    /// The number of the last job acknowledged; 0 before the first.
+    pub(crate) job_last: u64,
+    pub(crate) policy: Policy,
+    // Derived from the above; rebuilt, never stored.
+    pub(crate) queues: Queues,
+    pub(crate) used: BTreeMap<(CentreId, PoolId), PoolUse>,
+    pub(crate) jobs_of_tenant: BTreeMap<TenantId, u64>,
+    pub(crate) touched: Touched,
+}
+
+/// What placed and running attempts take of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolUse {
+    /// Cores.
+    pub cores: Millicores,
+    /// Memory.
+    pub memory: Bytes,
+    /// Devices.
+    pub devices: MilliDevices,
+    /// How many attempts.
+    pub attempts: u64,
+}
+
+impl State {
+    /// A network with nothing in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The sequence of the last journal entry applied.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The job that an idempotency key of a tenant led to.
+    pub fn job_of_key(&self, tenant: &TenantId, key: &Arc<str>) -> Option<JobId> {
+        self.keys.get(tenant, key).map(|(job, _)| job)
+    }
+
+    /// A job that has not ended.
+    pub fn job(&self, id: JobId) -> Option<&Job> {
+        self.jobs.get(&id)
+    }
+
+    /// Jobs that have not ended, by number.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values()
+    }
+
+    /// How many jobs have not ended.
+    pub fn jobs_live(&self) -> u64 {
+        self.jobs.len() as u64
+    }
+
+    /// How many attempts have not ended.
+    pub fn attempts_live(&self) -> u64 {
+        self.attempts.len() as u64
+    }
+
+    /// An attempt that has not ended.
+    pub fn attempt(&self, id: AttemptId) -> Option<&Attempt> {
+        self.attempts.get(&id)
+    }
+
+    /// Attempts that have not ended, by id.
+    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts.values()
+    }
+
+    /// The centres by name.
+    pub fn centres(&self) -> &BTreeMap<CentreId, Centre> {
+        &self.centres
+    }
+
+    /// The tenants by name.
+    pub fn tenants(&self) -> &BTreeMap<TenantId, Tenant> {
+        &self.tenants
+    }
+
+    /// The books.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The scheduling policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What attempts take of a pool now.
+    pub fn used(&self, centre: &CentreId, pool: &PoolId) -> PoolUse {
+        self.used.get(&(centre.clone(), pool.clone())).copied().unwrap_or_default()
+    }
+
+    /// How many jobs wait in each shape's queue, by shape.
+    pub fn waiting_by_shape(&self) -> impl Iterator<Item = (&Arc<Shape>, usize)> {
+        self.queues.iter().map(|(shape, queue)| (shape, queue.len()))
+    }
+
+    /// What changed since this was last called, for the store to write.
+    pub fn take_touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// The attempts of a job that have not ended.
+    pub(crate) fn attempts_of(&self, job: JobId) -> impl Iterator<Item = &Attempt> {
+        let first = AttemptId { job, task: 0, attempt: 0 };
+        let last = AttemptId { job, task: u32::MAX, attempt: u32::MAX };
+        self.attempts.range(first..=last).map(|(_, attempt)| attempt)
+    }
+}
+
+/// States are equal when everything stored is: derived indexes follow, and what was touched is no state.
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.version == other.version
+            && self.tenants == other.tenants
+            && self.centres == other.centres
+            && self.jobs == other.jobs
+            && self.attempts == other.attempts
+            && self.keys == other.keys
+            && self.ledger == other.ledger
+            && self.job_last == other.job_last
+            && self.queues == other.queues
+            && self.used == other.used
+            && self.jobs_of_tenant == other.jobs_of_tenant
+    }
+}

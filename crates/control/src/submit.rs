@@ -1,0 +1,95 @@
+//! The door for jobs: what is refused here never waits.
+
+use std::sync::Arc;
+
+use huisuan_model::{Event, JobId, JobSpec, Shape, command::Origin, quantity::TimeMs, spec::JobKind};
+
+use crate::{Refusal, State, snapshot::centre_views};
+
+pub(crate) fn decide(
+    state: &State,
+    origin: &Origin,
+    spec: &Arc<JobSpec>,
+    key: Option<&Arc<str>>,
+    now: TimeMs,
+) -> Result<Vec<Event>, Refusal> {
+    let spec_hash = spec.hash();
+    if let Some(key) = key
+        && let Some((job, known)) = state.keys.get(&origin.tenant, key)
+    {
+        // The caller finds the answer by the key; nothing happens a second time.
+        return match known == spec_hash {
+            true => Ok(Vec::new()),
+            false => Err(Refusal::KeyReused { key: key.to_string(), job }),
+        };
+    }
+    spec.validate()?;
+    supported(spec)?;
+    let tenant = &origin.tenant;
+    let limit = state.tenants.get(tenant).ok_or_else(|| Refusal::NoTenant(tenant.clone()))?.jobs_max;
+    if state.jobs_of_tenant.get(tenant).copied().unwrap_or(0) >= limit {
+        return Err(Refusal::TooManyJobs { tenant: tenant.clone(), jobs: limit });
+    }
+    fits_somewhere(state, origin, spec)?;
+    Ok(vec![Event::JobSubmitted {
+        job: JobId(state.job_last + 1),
+        tenant: tenant.clone(),
+        project: origin.project.clone(),
+        actor: origin.actor.clone(),
+        spec: spec.clone(),
+        spec_hash,
+        at: now,
+        key: key.cloned(),
+    }])
+}
+
+/// What has room in the spec from the first day and is not run yet.
+fn supported(spec: &JobSpec) -> Result<(), Refusal> {
+    let refuse = |field, why: &str| Err(Refusal::NotSupported { field, why: why.to_owned() });
+    match spec.kind {
+        JobKind::Batch => {}
+        JobKind::Service => return refuse("kind", "services need endpoints and health checks"),
+        JobKind::Session => return refuse("kind", "sessions need a terminal through the agent"),
+    }
+    if spec.image.is_some() {
+        return refuse("image", "no engine of this network runs container images");
+    }
+    if !spec.inputs.is_empty() {
+        return refuse("inputs", "data is not staged yet; read it from the job's directory");
+    }
+    if !spec.outputs.is_empty() {
+        return refuse("outputs", "data is not staged yet; write it to the job's directory");
+    }
+    if spec.latency.is_some() {
+        return refuse("latency", "latencies between centres are not measured yet");
+    }
+    if spec.deadline_at.is_some() {
+        return refuse("deadline", "the scheduler does not promise ends yet");
+    }
+    if spec.budget.is_some() {
+        return refuse("budget", "only the tenant's balance limits cost yet");
+    }
+    if spec.checkpoint.is_some() {
+        return refuse("checkpoint", "tasks are not resumed yet");
+    }
+    if spec.gang && spec.retries > 0 {
+        return refuse("retries", "a gang is not tried again yet");
+    }
+    Ok(())
+}
+
+fn fits_somewhere(state: &State, origin: &Origin, spec: &JobSpec) -> Result<(), Refusal> {
+    // A shape that already waits was found to fit; this spares the search for all but its first job.
+    let shape = Shape::of(&origin.tenant, &origin.project, spec);
+    if state.queues.contains(&shape) {
+        return Ok(());
+    }
+    match huisuan_schedule::never_fits(&centre_views(state), &shape) {
+        None => Ok(()),
+        Some(never) => {
+            let centres = never.centres.iter().map(|(centre, lacks)| format!("{centre}: {lacks}"));
+            let detail = centres.collect::<Vec<_>>().join("; ");
+            Err(Refusal::NeverFits { detail, hint: never.hint })
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A small network to tell stories with: two centres, one tenant, time that tests move.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use huisuan_model::{
+    ActorId, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command, DurationMs, EndCause,
+    EngineKind, Event, GflopPerS, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId,
+    ProjectId, Rating, ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, command::Origin,
+};
+use huisuan_schedule::{Budget, Seed};
+
+use crate::{Refusal, State, Stored, apply, execute, snapshot};
+
+pub(crate) struct Network {
+    pub(crate) state: State,
+    pub(crate) now: TimeMs,
+    /// Every event so far, to fold again.
+    pub(crate) events: Vec<Event>,
+    report_seq: BTreeMap<CentreId, u64>,
+}
+
+pub(crate) fn centre(name: &str) -> CentreId {
+    CentreId::new(name).expect("a name")
+}
+
+pub(crate) fn pool() -> PoolId {
+    PoolId::new("cpu:test").expect("a name")
+}
+
+pub(crate) fn attempt(job: u64, task: u32, attempt: u32) -> AttemptId {
+    AttemptId { job: JobId(job), task, attempt }
+}
+
+pub(crate) fn origin() -> Origin {
+    Origin {
+        actor: ActorId::new("tester").expect("a name"),
+        tenant: TenantId::new("local").expect("a name"),
+        project: ProjectId::new("default").expect("a name"),
+        cause: String::new(),
+    }
+}
+
+pub(crate) fn exited(code: i32) -> Outcome {
+    Outcome { cause: EndCause::Exited, exit_code: Some(code), signal: None, detail: String::new() }
+}
+
+pub(crate) fn cancelled() -> Outcome {
+    Outcome { cause: EndCause::Cancelled, exit_code: None, signal: Some(15), detail: String::new() }
+}
+
+impl Network {
+    /// `hpc-1` with four cores and `ai-1` with two, rated 60 GFLOP/s each, and ten yuan to spend.
+    pub(crate) fn new() -> Self {
+        let mut network =
+            Network { state: State::new(), now: TimeMs(1_000), events: Vec::new(), report_seq: BTreeMap::new() };
+        let tenant = Tenant { id: origin().tenant, jobs_max: 100 };
+        network.take(Command::SetTenant(tenant));
+        network.take(Command::Fund { amount: Money(10_000_000) });
+        network.open("hpc-1", Class::Hpc, 4);
+        network.open("ai-1", Class::Ai, 2);
+        network
+    }
+
+    fn open(&mut self, name: &str, class: Class, cores: u64) {
+        self.take(Command::SetCentre(Box::new(Centre {
+            id: centre(name),
+            class,
+            engine: EngineKind::Local,
+            zone: "Asia/Shanghai".into(),
+            place: None,
+            tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(3_000_000_000) },
+            overlapping: false,
+            state: CentreState::Active,
+            pools: BTreeMap::new(),
+            reported_seq: 0,
+            reported_at: None,
+        })));
+        let found = Pool {
+            id: pool(),
+            class,
+            cores: Millicores(cores * 1000),
+            memory: Bytes(8 << 30),
+            devices: MilliDevices::ZERO,
+            device_memory: Bytes::ZERO,
+            rating: None,
+        };
+        self.take(Command::Inventory { centre: centre(name), pools: vec![found] });
+        let rating = Rating {
+            version: 0,
+            sustained: GflopPerS(60),
+            nameplate: GflopPerS(100),
+            method: "test/1".into(),
+            mark: Mark::Measured,
+            rated_at: self.now,
+        };
+        self.take(Command::Rate { centre: centre(name), pool: pool(), rating });
+    }
+
+    /// Executes a command and checks every invariant.
+    pub(crate) fn execute(&mut self, command: Command) -> Result<Vec<Event>, Refusal> {
+        let before = self.state.clone();
+        let result = execute(&mut self.state, &origin(), &command, self.now);
+        match &result {
+            Ok(events) => self.events.extend(events.iter().cloned()),
+            Err(refusal) => assert!(self.state == before, "a refusal changed the state: {refusal}"),
+        }
+        self.check();
+        result
+    }
+
+    pub(crate) fn take(&mut self, command: Command) -> Vec<Event> {
+        self.execute(command).expect("a command that is taken")
+    }
+
+    pub(crate) fn submit(&mut self, spec: JobSpec) -> Result<JobId, Refusal> {
+        self.submit_with_key(spec, None)
+    }
+
+    pub(crate) fn submit_with_key(&mut self, spec: JobSpec, key: Option<&str>) -> Result<JobId, Refusal> {
+        let key: Option<Arc<str>> = key.map(Into::into);
+        self.execute(Command::Submit { spec: Arc::new(spec), key: key.clone() })?;
+        let known = key.and_then(|key| self.state.job_of_key(&origin().tenant, &key));
+        Ok(known.unwrap_or(JobId(self.state.job_last)))
+    }
+
+    /// One scheduling cycle and its plan.
+    pub(crate) fn plan(&mut self) -> Vec<Event> {
+        let snapshot = snapshot(&self.state);
+        let plan = huisuan_schedule::cycle(&snapshot, &self.state.policy, self.now, Budget::default(), Seed(1));
+        self.take(Command::Plan(Box::new(plan)))
+    }
+
+    pub(crate) fn report(&mut self, name: &str, reports: Vec<(AttemptId, ReportKind)>) -> Vec<Event> {
+        let seq = self.report_seq.entry(centre(name)).or_default();
+        *seq += 1;
+        let seq = *seq;
+        self.report_with_seq(name, seq, reports).expect("a report that is taken")
+    }
+
+    pub(crate) fn report_with_seq(
+        &mut self,
+        name: &str,
+        seq: u64,
+        reports: Vec<(AttemptId, ReportKind)>,
+    ) -> Result<Vec<Event>, Refusal> {
+        let at = self.now;
+        let reports = reports.into_iter().map(|(attempt, what)| AttemptReport { attempt, at, what }).collect();
+        self.execute(Command::Report { centre: centre(name), seq, reports })
+    }
+
+    /// The report of an end after `wall_ms`, at this moment.
+    pub(crate) fn ended(&self, outcome: Outcome, wall_ms: u64) -> ReportKind {
+        let usage = Usage { wall: DurationMs(wall_ms), cpu: DurationMs(wall_ms), memory_peak: Bytes(1 << 20) };
+        let started_at = Some(TimeMs(self.now.0 - wall_ms as i64));
+        ReportKind::Ended { started_at, outcome, usage }
+    }
+
+    pub(crate) fn pass(&mut self, ms: i64) {
+        self.now.0 += ms;
+    }
+
+    /// The invariants that hold after every command.
+    pub(crate) fn check(&self) {
+        self.state.ledger.audit().expect("the books balance");
+        let mut used = BTreeMap::new();
+        for attempt in self.state.attempts.values() {
+            let entry: &mut crate::PoolUse = used.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
+            entry.attempts += 1;
+            entry.cores.0 += attempt.cores.0;
+            entry.memory.0 += self.state.jobs[&attempt.id.job].spec.memory.0;
+        }
+        assert_eq!(used, self.state.used, "what is used is what live attempts have");
+        for job in self.state.jobs.values() {
+            let tasks = &job.tasks;
+            let sets = [&tasks.waiting, &tasks.active, &tasks.succeeded, &tasks.failed, &tasks.cancelled];
+            let sum: u64 = sets.iter().map(|set| set.len()).sum();
+            assert_eq!(sum, job.spec.tasks.len(), "every task is somewhere, once");
+            assert_eq!(
+                self.state.attempts_of(job.id).count() as u64,
+                tasks.active.len(),
+                "an active task has an attempt"
+            );
+            assert!(!job.state.terminal() && !(tasks.waiting.is_empty() && tasks.active.is_empty()), "live jobs live");
+        }
+    }
+
+    /// The same state by folding the events, and by loading the rows, as after a restart.
+    pub(crate) fn check_rebuilt(&self) {
+        let mut folded = State::new();
+        self.events.iter().for_each(|event| apply(&mut folded, event));
+        folded.set_version(self.state.version);
+        assert!(folded == self.state, "the fold of the journal is the state");
+        let restored = State::restore(self.stored()).expect("the books balance");
+        assert!(restored == self.state, "the rows are the state");
+    }
+
+    fn stored(&self) -> Stored {
+        let state = &self.state;
+        let keys = self.events.iter().filter_map(|event| match event {
+            Event::JobSubmitted { job, tenant, spec_hash, at, key: Some(key), .. } => Some(crate::KeyRecord {
+                tenant: tenant.clone(),
+                key: key.clone(),
+                job: *job,
+                spec_hash: *spec_hash,
+                at: *at,
+            }),
+            _ => None,
+        });
+        Stored {
+            version: state.version,
+            job_last: state.job_last,
+            tenants: json(state.tenants.values()),
+            centres: json(state.centres.values()),
+            jobs: json(state.jobs.values()),
+            attempts: json(state.attempts.values()),
+            keys: keys.collect(),
+            balances: state.ledger.balances().map(|(account, asset, sum)| ((account.clone(), asset), sum)).collect(),
+        }
+    }
+}
+
+/// Rows as the store keeps them: written to JSON and read back.
+fn json<'a, T: Clone + serde::Serialize + serde::de::DeserializeOwned + 'a>(
+    rows: impl Iterator<Item = &'a T>,
+) -> Vec<T> {
+    rows.map(|row| {
+        let text = serde_json::to_string(row).expect("a row is JSON");
+        serde_json::from_str(&text).expect("what was written is read")
+    })
+    .collect()
+}

@@ -1,0 +1,31 @@
+//! What `apply` touched: the rows that a commit has to write, each once however often it changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use huisuan_ledger::Transfer;
+use huisuan_model::{Attempt, AttemptId, CentreId, Job, JobId, TenantId, TimeMs};
+
+use crate::keys::KeyRecord;
+
+/// Names of live rows that changed, and whole rows that left the live state.
+#[derive(Debug, Clone, Default)]
+pub struct Touched {
+    /// Live jobs that changed.
+    pub jobs: BTreeSet<JobId>,
+    /// Jobs that ended.
+    pub jobs_ended: BTreeMap<JobId, Job>,
+    /// Live attempts that changed.
+    pub attempts: BTreeSet<AttemptId>,
+    /// Attempts that ended.
+    pub attempts_ended: BTreeMap<AttemptId, Attempt>,
+    /// Centres that changed.
+    pub centres: BTreeSet<CentreId>,
+    /// Tenants that changed.
+    pub tenants: BTreeSet<TenantId>,
+    /// Transfers of the ledger, in order.
+    pub transfers: Vec<Transfer>,
+    /// Idempotency keys given.
+    pub keys: Vec<KeyRecord>,
+    /// Keys given before this moment are gone.
+    pub keys_forgotten_before: Option<TimeMs>,
+}
