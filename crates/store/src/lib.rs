@@ -1,0 +1,23 @@
+//! Durable state: the journal and the tables, in one SQLite database of one data directory.
+//!
+//! The only place with SQL. It decides nothing: rows come in, rows go out, and a commit is all or nothing.
+//! It must never be told "accepted" before [`Store::commit`] returned. One process at a time may hold a
+//! data directory. Start reading at [`Store`]; the tables are in `migrations/sqlite`.
+//!
+//! Nothing here is beyond PostgreSQL: plain tables, partial indexes, upserts, no triggers.
+
+mod batch;
+mod directory;
+mod error;
+mod load;
+mod reader;
+mod schema;
+mod write;
+
+pub use batch::{BalanceRow, Batch, KeyRow, TransferRow};
+pub use directory::DataDirectory;
+pub use error::StoreError;
+pub use load::Rows;
+pub use reader::{JobFilter, Reader};
+pub use schema::FORMAT;
+pub use write::Store;

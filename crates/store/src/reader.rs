@@ -1,0 +1,171 @@
+//! The reading side: what doors answer from. A reader sees committed state only and never waits for the writer.
+
+use std::path::Path;
+
+use huisuan_model::{Attempt, Entry, Job, JobId, JobState, TenantId, TimeMs};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use serde::de::DeserializeOwned;
+
+use crate::{BalanceRow, StoreError};
+
+/// A read-only connection.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+}
+
+/// Which jobs a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// Only this state.
+    pub state: Option<JobState>,
+    /// Only this tenant's.
+    pub tenant: Option<TenantId>,
+}
+
+pub(crate) fn parse<T: DeserializeOwned>(table: &'static str, row: &str, data: &str) -> Result<T, StoreError> {
+    serde_json::from_str(data).map_err(|error| StoreError::Corrupt {
+        table,
+        row: row.to_owned(),
+        detail: error.to_string(),
+    })
+}
+
+impl Reader {
+    /// Opens the database of a running server.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| StoreError::of(error, path))?;
+        connection.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA cache_size = -8192;")?;
+        Ok(Self { connection })
+    }
+
+    /// One job, ended or not.
+    pub fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        let data: Option<String> = self
+            .connection
+            .prepare_cached("SELECT data FROM job WHERE id = ?1")?
+            .query_row([signed(id.0)], |row| row.get(0))
+            .optional()?;
+        data.map(|data| parse("job", &id.to_string(), &data)).transpose()
+    }
+
+    /// Up to `limit` jobs with numbers below `before`, the newest first.
+    pub fn jobs(&self, filter: &JobFilter, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError> {
+        let below = before.map_or(i64::MAX, |id| signed(id.0));
+        let tenant = filter.tenant.as_ref().map(TenantId::as_str);
+        // Live states name the index's own condition, so that a few live jobs are found among many ended ones.
+        let condition = match filter.state {
+            Some(state) if !state.terminal() => "state IN ('waiting', 'running') AND state = ?2",
+            Some(_) => "state = ?2",
+            None => "?2 IS NULL",
+        };
+        let sql = format!(
+            "SELECT id, data FROM job WHERE id < ?1 AND {condition} AND (?3 IS NULL OR tenant = ?3)
+             ORDER BY id DESC LIMIT ?4"
+        );
+        let state = filter.state.map(JobState::as_str);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![below, state, tenant, limit as i64], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+        })?;
+        rows.map(|row| row.map_err(StoreError::from).and_then(|(id, data)| parse("job", &id.to_string(), &data)))
+            .collect()
+    }
+
+    /// How many jobs are in each state.
+    pub fn count_by_state(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT state, COUNT(*) FROM job GROUP BY state")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    /// Up to `limit` attempts of a job after (task, attempt), in that order.
+    pub fn attempts(&self, job: JobId, after: Option<(u32, u32)>, limit: usize) -> Result<Vec<Attempt>, StoreError> {
+        let (task, attempt) = after.map_or((-1, -1), |(task, attempt)| (i64::from(task), i64::from(attempt)));
+        let mut statement = self.connection.prepare_cached(
+            "SELECT task || '.' || attempt, data FROM attempt WHERE job = ?1 AND (task, attempt) > (?2, ?3)
+             ORDER BY task, attempt LIMIT ?4",
+        )?;
+        let rows = statement.query_map(params![signed(job.0), task, attempt, limit as i64], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?;
+        rows.map(|row| {
+            row.map_err(StoreError::from).and_then(|(name, data)| parse("attempt", &format!("{job}.{name}"), &data))
+        })
+        .collect()
+    }
+
+    /// The last attempt of one task.
+    pub fn last_attempt(&self, job: JobId, task: u32) -> Result<Option<Attempt>, StoreError> {
+        let data: Option<String> = self
+            .connection
+            .prepare_cached("SELECT data FROM attempt WHERE job = ?1 AND task = ?2 ORDER BY attempt DESC LIMIT 1")?
+            .query_row(params![signed(job.0), task], |row| row.get(0))
+            .optional()?;
+        data.map(|data| parse("attempt", &format!("{job}.{task}"), &data)).transpose()
+    }
+
+    /// How many attempts a job has had.
+    pub fn attempts_total(&self, job: JobId) -> Result<u64, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT COUNT(*) FROM attempt WHERE job = ?1")?;
+        let count: i64 = statement.query_row([signed(job.0)], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The centres where a job has or had attempts, by name.
+    pub fn centres_of(&self, job: JobId) -> Result<Vec<String>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT DISTINCT centre FROM attempt WHERE job = ?1 ORDER BY centre")?;
+        let rows = statement.query_map([signed(job.0)], |row| row.get(0))?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    /// Up to `limit` journal entries after `seq`, in order.
+    pub fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT seq, at_ms, version, body FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+        let mut rows = statement.query(params![signed(after), limit as i64])?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (seq, at, version): (i64, i64, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let body = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
+            entries.push(entry(seq.unsigned_abs(), TimeMs(at), version, body)?);
+        }
+        Ok(entries)
+    }
+
+    /// All balances by account and asset.
+    pub fn balances(&self) -> Result<Vec<BalanceRow>, StoreError> {
+        crate::load::balances(&self.connection)
+    }
+
+    /// How many transfers were recorded.
+    pub fn transfers_total(&self) -> Result<u64, StoreError> {
+        let count: i64 = self.connection.query_row("SELECT COUNT(*) FROM transfer", [], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+}
+
+/// Numbers beyond what SQLite can hold name nothing stored.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[derive(serde::Deserialize)]
+struct Body {
+    origin: huisuan_model::command::Origin,
+    command: huisuan_model::Command,
+    events: Vec<huisuan_model::Event>,
+}
+
+/// Reads a stored entry of any known version. Older versions get an upcaster here.
+fn entry(seq: u64, at: TimeMs, version: u32, body: &str) -> Result<Entry, StoreError> {
+    if version > huisuan_model::command::ENTRY_VERSION {
+        let known = huisuan_model::command::ENTRY_VERSION;
+        return Err(StoreError::NewerFormat { found: version, known });
+    }
+    let Body { origin, command, events } = parse("journal", &seq.to_string(), body)?;
+    Ok(Entry { seq, at, version, origin, command, events })
+}

@@ -1,0 +1,70 @@
+//! Opening a database: settings, migrations, format check.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::StoreError;
+
+/// The newest stored format that this version reads, and the one that it writes.
+pub const FORMAT: u32 = 1;
+
+/// Migrations in order; the position is the format that each leads to, from 1.
+const MIGRATIONS: [&str; FORMAT as usize] = [include_str!("../migrations/sqlite/0001_first.sql")];
+
+/// Settings of every connection. `synchronous=FULL` makes a commit durable before it returns; the larger
+/// checkpoint and cache are measured in docs/decisions/0002.
+const SETTINGS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 8000;
+    PRAGMA cache_size = -65536;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA foreign_keys = ON;
+    PRAGMA busy_timeout = 5000;
+";
+
+pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let named = |error| StoreError::of(error, path);
+    let mut connection = Connection::open(path).map_err(named)?;
+    connection.execute_batch(SETTINGS).map_err(named)?;
+    migrate(&mut connection).map_err(|error| match error {
+        StoreError::Database(error) => named(error),
+        other => other,
+    })?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let found = format(connection)?;
+    if found > FORMAT {
+        return Err(StoreError::NewerFormat { found, known: FORMAT });
+    }
+    for (index, sql) in MIGRATIONS.iter().enumerate().skip(found as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.execute(
+            "INSERT INTO meta (name, value) VALUES ('format', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [(index + 1).to_string()],
+        )?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// The format of a database; 0 for an empty one.
+fn format(connection: &Connection) -> Result<u32, StoreError> {
+    let has_meta: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !has_meta {
+        return Ok(0);
+    }
+    let text: Option<String> =
+        connection.query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| row.get(0)).optional()?;
+    let corrupt = |detail: &str| StoreError::Corrupt { table: "meta", row: "format".into(), detail: detail.into() };
+    text.ok_or_else(|| corrupt("is missing"))?.parse().map_err(|_| corrupt("is not a number"))
+}

@@ -1,0 +1,150 @@
+//! The writing side: one connection, one transaction a batch.
+
+use std::path::PathBuf;
+
+use rusqlite::{Connection, Transaction, params};
+
+use crate::{Batch, DataDirectory, Rows, StoreError, load, schema};
+
+/// The database of a data directory, opened for writing. There is one in a process.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    directory: DataDirectory,
+}
+
+impl Store {
+    /// Opens or makes the database and brings it to the current format.
+    pub fn open(directory: DataDirectory) -> Result<Self, StoreError> {
+        let connection = schema::open_writer(&directory.database())?;
+        Ok(Self { connection, directory })
+    }
+
+    /// Where the database is, for readers.
+    pub fn database(&self) -> PathBuf {
+        self.directory.database()
+    }
+
+    /// Counts the starts of servers on this database: the epoch that orders carry. Durable on return.
+    pub fn next_epoch(&mut self) -> Result<u64, StoreError> {
+        let epoch: i64 = self.connection.query_row(
+            "INSERT INTO meta (name, value) VALUES ('epoch', '1')
+             ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1
+             RETURNING CAST(value AS INTEGER)",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(epoch.unsigned_abs())
+    }
+
+    /// All rows of the live state.
+    pub fn load(&self) -> Result<Rows, StoreError> {
+        load::load(&self.connection, &self.database())
+    }
+
+    /// Writes a batch in one transaction. When this returns `Ok`, all of it survives a power failure; on
+    /// `Err` the caller must end the process: after a failed sync nothing in memory can be trusted.
+    pub fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        let path = self.directory.database();
+        let written = (|| {
+            let transaction = self.connection.transaction()?;
+            write(&transaction, batch)?;
+            transaction.commit()
+        })();
+        written.map_err(|error| StoreError::of(error, &path))
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("stored rows have string keys and finite numbers only")
+}
+
+#[derive(serde::Serialize)]
+struct Body<'a> {
+    origin: &'a huisuan_model::command::Origin,
+    command: &'a huisuan_model::Command,
+    events: &'a [huisuan_model::Event],
+}
+
+fn write(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO journal (seq, at_ms, version, actor, tenant, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for entry in &batch.entries {
+        let body = json(&Body { origin: &entry.origin, command: &entry.command, events: &entry.events });
+        let (actor, tenant) = (entry.origin.actor.as_str(), entry.origin.tenant.as_str());
+        insert.execute(params![entry.seq as i64, entry.at.0, entry.version, actor, tenant, body])?;
+    }
+    write_jobs(transaction, batch)?;
+    write_names(transaction, batch)?;
+    write_books(transaction, batch)
+}
+
+fn write_jobs(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
+    let mut job_row = transaction.prepare_cached(
+        "INSERT INTO job (id, tenant, project, actor, state, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, data = excluded.data",
+    )?;
+    for job in &batch.jobs {
+        let (tenant, project, actor) = (job.tenant.as_str(), job.project.as_str(), job.actor.as_str());
+        job_row.execute(params![job.id.0 as i64, tenant, project, actor, job.state.as_str(), json(job)])?;
+    }
+    let mut attempt_row = transaction.prepare_cached(
+        "INSERT INTO attempt (job, task, attempt, centre, state, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (job, task, attempt) DO UPDATE SET state = excluded.state, data = excluded.data",
+    )?;
+    for attempt in &batch.attempts {
+        let id = attempt.id;
+        let (centre, state) = (attempt.centre.as_str(), attempt.state.as_str());
+        attempt_row.execute(params![id.job.0 as i64, id.task, id.attempt, centre, state, json(attempt)])?;
+    }
+    let mut key_row = transaction.prepare_cached(
+        "INSERT INTO idempotency_key (tenant, key, job, spec_hash, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for row in &batch.keys {
+        let hash = row.spec_hash.to_string();
+        key_row.execute(params![row.tenant.as_str(), row.key, row.job.0 as i64, hash, row.at.0])?;
+    }
+    if let Some(before) = batch.keys_forgotten_before {
+        transaction.execute("DELETE FROM idempotency_key WHERE at_ms < ?1", [before.0])?;
+    }
+    Ok(())
+}
+
+fn write_names(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
+    let mut tenant_row = transaction.prepare_cached(
+        "INSERT INTO tenant (id, data) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET data = excluded.data",
+    )?;
+    for tenant in &batch.tenants {
+        tenant_row.execute(params![tenant.id.as_str(), json(tenant)])?;
+    }
+    let mut centre_row = transaction.prepare_cached(
+        "INSERT INTO centre (id, data) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET data = excluded.data",
+    )?;
+    for centre in &batch.centres {
+        centre_row.execute(params![centre.id.as_str(), json(centre)])?;
+    }
+    Ok(())
+}
+
+fn write_books(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
+    let mut balance_row = transaction.prepare_cached(
+        "INSERT INTO balance (account, asset, amount) VALUES (?1, ?2, ?3)
+         ON CONFLICT (account, asset) DO UPDATE SET amount = excluded.amount",
+    )?;
+    for row in &batch.balances {
+        balance_row.execute(params![row.account, row.asset, row.amount.to_string()])?;
+    }
+    let seq = batch.entries.last().map_or(0, |entry| entry.seq);
+    let mut transfer_row = transaction.prepare_cached(
+        "INSERT INTO transfer (seq, kind, asset, debit, credit, amount, job, task, attempt)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    for row in &batch.transfers {
+        let job = row.job.or(row.attempt.map(|id| id.job)).map(|id| id.0 as i64);
+        let (task, attempt) = (row.attempt.map(|id| id.task), row.attempt.map(|id| id.attempt));
+        transfer_row
+            .execute(params![seq as i64, row.kind, row.asset, row.debit, row.credit, row.amount, job, task, attempt])?;
+    }
+    Ok(())
+}

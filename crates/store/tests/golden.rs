@@ -1,0 +1,75 @@
+//! Stored formats: what version 1 wrote is read for ever, and this version still writes it so.
+//!
+//! `golden/v1/journal.jsonl` holds one entry of every command and event. A new version gets a folder of
+//! its own; the files of the old ones never change. Its lines come from the journal of a real run.
+
+use std::{fs, path::PathBuf};
+
+use huisuan_model::{Attempt, Centre, Entry, Job, Tenant};
+use serde::{Serialize, de::DeserializeOwned};
+
+fn corpus(file: &str) -> (PathBuf, String) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(file);
+    let text = fs::read_to_string(&path).expect("the corpus is in the repository");
+    (path, text)
+}
+
+/// Every line is read as a `T` and written back byte for byte.
+fn check<T: Serialize + DeserializeOwned>(file: &str, lines_min: usize) {
+    let (path, text) = corpus(file);
+    assert!(text.lines().count() >= lines_min, "{} lost lines", path.display());
+    for (number, line) in text.lines().enumerate() {
+        let place = format!("{}:{}", path.display(), number + 1);
+        let value: T = serde_json::from_str(line).unwrap_or_else(|error| panic!("{place}: {error}"));
+        assert_eq!(serde_json::to_string(&value).expect("JSON"), line, "{place}");
+    }
+}
+
+#[test]
+fn the_journal_of_version_1_is_read_and_written() {
+    check::<Entry>("journal.jsonl", 20);
+}
+
+#[test]
+fn the_rows_of_version_1_are_read_and_written() {
+    check::<Job>("job.jsonl", 2);
+    check::<Attempt>("attempt.jsonl", 2);
+    check::<Centre>("centre.jsonl", 1);
+    check::<Tenant>("tenant.jsonl", 1);
+}
+
+#[test]
+fn the_journal_corpus_names_every_command_and_event() {
+    let (_, text) = corpus("journal.jsonl");
+    for word in [
+        "set-tenant",
+        "fund",
+        "set-centre",
+        "set-centre-state",
+        "inventory",
+        "rate",
+        "submit",
+        "cancel",
+        "plan",
+        "report",
+        "forget-keys",
+        "tenant-set",
+        "funded",
+        "centre-set",
+        "centre-state-set",
+        "inventory-set",
+        "rated",
+        "job-submitted",
+        "tasks-placed",
+        "attempt-started",
+        "attempt-used",
+        "attempt-ended",
+        "stop-ordered",
+        "job-cancel-requested",
+        "job-ended",
+        "report-taken",
+        "keys-forgotten",
+    ] {
+        assert!(text.contains(&format!("{{\"{word}\":")), "`{word}` is not in the corpus");
+    }
+}
