@@ -1,0 +1,183 @@
+//! What every engine promises to the agent that drives it.
+
+use std::{fmt, io, path::PathBuf, str::FromStr, time::Duration};
+
+use huisuan_model::{AttemptId, AttemptReport, EngineKind, Pool, PoolId, StartOrder};
+use serde::{Deserialize, Serialize};
+
+/// Runs attempts on what a centre has. All methods may be called from several threads at once: one
+/// thread waits in [`Engine::observe`] while another submits.
+///
+/// Every call is safe to repeat. An error means that the outcome is unknown: repeat the call.
+pub trait Engine: Send + Sync {
+    /// What kind of engine it is.
+    fn kind(&self) -> EngineKind;
+
+    /// How a memory limit is kept: `watched` (sampled, ended when over) or `cgroup` (kept by the kernel).
+    fn memory_mode(&self) -> String;
+
+    /// The pools of the centre, without ratings.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    fn inventory(&self) -> Result<Vec<Pool>, EngineError>;
+
+    /// The logical CPUs of this machine that make up a pool, so that it can be measured from here; empty
+    /// when the pool is elsewhere.
+    fn measurable_cpus(&self, pool: &PoolId) -> Vec<usize>;
+
+    /// Takes orders, one answer for each in the same order. Once an answer says [`SubmitResult::Accepted`],
+    /// the order survives a kill of the agent and of the engine's own processes.
+    ///
+    /// # Errors
+    /// When the answer did not arrive: some of the orders may have been accepted.
+    fn submit(&self, starts: &[StartOrder]) -> Result<Vec<SubmitResult>, EngineError>;
+
+    /// What happened and was not yet given to this engine value, in order, waiting up to `wait` for the
+    /// first. Usage samples are given at the engine's own pace. After a restart of the agent or of the engine, everything that was
+    /// not acknowledged is given again.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    fn observe(&self, wait: Duration) -> Result<Vec<AttemptReport>, EngineError>;
+
+    /// Tells that the ends of these attempts are committed elsewhere: they need not be given again.
+    ///
+    /// # Errors
+    /// When the engine cannot be told; their ends may then be given again.
+    fn acknowledge(&self, ended: &[AttemptId]) -> Result<(), EngineError>;
+
+    /// Ends attempts, queued or running. One that has already ended is left as it is; one that is not known
+    /// is reported as cancelled, and a start order that comes for it later does nothing.
+    ///
+    /// # Errors
+    /// When the engine cannot be told.
+    fn cancel(&self, attempts: &[AttemptId]) -> Result<(), EngineError>;
+
+    /// At most `limit` bytes of an attempt's output, from byte `offset` on. Never waits for more.
+    ///
+    /// # Errors
+    /// When the attempt is not known here or its output cannot be read.
+    fn logs(&self, attempt: AttemptId, stream: Stream, offset: u64, limit: usize) -> Result<LogChunk, EngineError>;
+}
+
+/// What an engine answers to one start order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubmitResult {
+    /// It will run, unless it is cancelled.
+    Accepted,
+    /// This attempt is known already. Harmless: it does not run twice.
+    Duplicate,
+    /// It will never run here.
+    Refused {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+/// One of an attempt's two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// The word used in code, API and console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        }
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Stream {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "stdout" => Ok(Stream::Stdout),
+            "stderr" => Ok(Stream::Stderr),
+            _ => Err(format!("stream `{text}` is neither stdout nor stderr")),
+        }
+    }
+}
+
+/// A piece of an attempt's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogChunk {
+    /// The bytes, as they were written; not necessarily text.
+    pub data: Vec<u8>,
+    /// The place of the first byte in the stream.
+    pub offset: u64,
+    /// True when the attempt has ended and this is the last of it.
+    pub end: bool,
+}
+
+/// Why an engine did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A file or folder of the engine cannot be used.
+    #[error("{what} `{path}` cannot be used: {source}; hint: check owner, rights and free space of the folder")]
+    File {
+        /// What it is for.
+        what: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A stored file does not hold what it should.
+    #[error(
+        "{path} is damaged in line {line}: {detail}; hint: keep a copy of the folder and report it, nothing was changed"
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The supervisor process cannot be started or does not answer.
+    #[error("supervisor of `{dir}` {what}; hint: see supervisor.log in that folder")]
+    Supervisor {
+        /// Its folder.
+        dir: PathBuf,
+        /// What happened.
+        what: String,
+    },
+    /// The connection to the engine broke.
+    #[error("connection to the engine broke while {doing}: {source}; hint: the call may be repeated")]
+    Connection {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The engine refuses this request as a whole.
+    #[error("engine refused: {0}")]
+    Refused(String),
+    /// No such attempt was ever ordered here.
+    #[error("attempt {0} is not known to this engine; hint: it may have run at another centre")]
+    UnknownAttempt(AttemptId),
+}
+
+impl EngineError {
+    /// An error about a file, for `map_err`.
+    pub(crate) fn file(what: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> EngineError + use<> {
+        let path = path.to_owned();
+        move |source| EngineError::File { what, path, source }
+    }
+}

@@ -1,0 +1,165 @@
+//! Where things are in a centre's folder.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use huisuan_model::AttemptId;
+
+/// A centre's folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    pub(crate) dir: PathBuf,
+}
+
+/// Where one attempt's files are.
+#[derive(Debug, Clone)]
+pub(crate) struct AttemptPaths {
+    pub(crate) dir: PathBuf,
+}
+
+impl Paths {
+    /// Makes the folders, readable by their owner only. The path is made canonical: the supervisor works
+    /// from `/`, and processes are found again by the folder's name in their environment.
+    pub(crate) fn make(dir: &Path) -> io::Result<Self> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(dir)?;
+        close_to_others(dir)?;
+        let paths = Paths { dir: fs::canonicalize(dir)? };
+        builder.create(paths.attempts())?;
+        Ok(paths)
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.dir.join("supervisor.json")
+    }
+
+    /// The socket's name within the folder.
+    pub(crate) const SOCKET: &'static str = "supervisor.sock";
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.dir.join("supervisor.lock")
+    }
+
+    pub(crate) fn start_lock(&self) -> PathBuf {
+        self.dir.join("start.lock")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.dir.join("supervisor.log")
+    }
+
+    pub(crate) fn accepted(&self) -> PathBuf {
+        self.dir.join("accepted.log")
+    }
+
+    pub(crate) fn done(&self) -> PathBuf {
+        self.dir.join("done.log")
+    }
+
+    pub(crate) fn attempts(&self) -> PathBuf {
+        self.dir.join("attempts")
+    }
+
+    /// The folder of all attempts of a job.
+    pub(crate) fn job(&self, attempt: AttemptId) -> PathBuf {
+        self.attempts().join(attempt.job.to_string())
+    }
+
+    pub(crate) fn attempt(&self, attempt: AttemptId) -> AttemptPaths {
+        AttemptPaths { dir: self.job(attempt).join(format!("{}.{}", attempt.task, attempt.attempt)) }
+    }
+}
+
+/// A folder that was there before must be this user's, and is closed to all others: the scripts and the
+/// output of everybody's jobs are in it.
+fn close_to_others(dir: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(dir)?;
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+impl AttemptPaths {
+    /// Makes the attempt's folder and its job's; false when it was there.
+    pub(crate) fn make(&self) -> io::Result<bool> {
+        match fs::create_dir(&self.dir) {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        // The first task of a job makes the job's folder; another thread may do it at the same moment.
+        if let Some(job) = self.dir.parent()
+            && let Err(error) = fs::create_dir(job)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error);
+        }
+        match fs::create_dir(&self.dir) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn claim(&self) -> PathBuf {
+        self.dir.join("claim")
+    }
+
+    pub(crate) fn done(&self) -> PathBuf {
+        self.dir.join("done.json")
+    }
+
+    pub(crate) fn done_temporary(&self) -> PathBuf {
+        self.dir.join("done.new")
+    }
+
+    pub(crate) fn stdout(&self) -> PathBuf {
+        self.dir.join("stdout")
+    }
+
+    pub(crate) fn stderr(&self) -> PathBuf {
+        self.dir.join("stderr")
+    }
+
+    pub(crate) fn script(&self) -> PathBuf {
+        self.dir.join("script")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use huisuan_model::JobId;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_is_closed_to_others() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let mode = |dir: &Path| fs::metadata(dir).expect("it is there").mode() & 0o777;
+        let (new, old) = (scratch.path().join("a/new"), scratch.path().join("old"));
+        fs::create_dir(&old).expect("a folder");
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).expect("opened");
+        for dir in [&new, &old] {
+            let paths = Paths::make(dir).expect("made");
+            assert_eq!((mode(&paths.dir), mode(&paths.attempts())), (0o700, 0o700));
+        }
+    }
+
+    #[test]
+    fn an_attempt_has_a_folder_once() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let paths = Paths::make(scratch.path()).expect("made");
+        let attempt = paths.attempt(AttemptId { job: JobId(7), task: 3, attempt: 2 });
+        assert!(attempt.dir.ends_with("attempts/7/3.2"));
+        assert!(attempt.make().expect("made") && !attempt.make().expect("there already"));
+    }
+}

@@ -1,0 +1,187 @@
+//! The records that outlive processes: the claim of an attempt, its done record, the two logs' lines.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use huisuan_model::{AttemptId, AttemptReport, TimeMs};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{paths::AttemptPaths, wire::Batch};
+use crate::engine::EngineError;
+
+/// The first line of `claim`. Whoever creates that file, and nobody else ever, may start the attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Claim {
+    pub(crate) version: u32,
+    pub(crate) attempt: AttemptId,
+    /// The boot of the machine in which it was claimed: process ids of another boot mean nothing.
+    pub(crate) boot_id: String,
+    pub(crate) claimed_at: TimeMs,
+    /// Where standard output goes, when not to the attempt's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stdout: Option<String>,
+    /// The same for standard error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stderr: Option<String>,
+}
+
+/// The second line of `claim`, appended once the process runs. One file with two lines instead of two
+/// files saves four system calls for every attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Running {
+    pub(crate) pid: i32,
+    /// Field 22 of `/proc/PID/stat`: with the pid it names one process of a boot.
+    pub(crate) start_ticks: u64,
+    pub(crate) started_at: TimeMs,
+}
+
+/// A line of `accepted.log`: one submit.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AcceptedLine {
+    pub(crate) boot_id: String,
+    pub(crate) batch: Batch,
+}
+
+/// A line of `done.log`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum DoneLine {
+    /// An attempt ended; always a report of the kind `Ended`.
+    Ended(AttemptReport),
+    /// The network committed these ends.
+    Acknowledged(Vec<AttemptId>),
+}
+
+/// Creates the claim file. `AlreadyExists` means that the attempt was claimed before.
+pub(crate) fn write_claim(paths: &AttemptPaths, claim: &Claim) -> io::Result<File> {
+    let mut file = fs::OpenOptions::new().append(true).create_new(true).mode(0o600).open(paths.claim())?;
+    super::wire::write_line(&mut file, claim)?;
+    Ok(file)
+}
+
+/// Reads a claim and, when the process is known to have been started, which it is. `None` when there is
+/// no claim; a claim that was cut off while it was written counts as made, for the file is there.
+pub(crate) fn read_claim(paths: &AttemptPaths) -> io::Result<Option<(Option<Claim>, Option<Running>)>> {
+    let text = match fs::read(paths.claim()) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut lines = text.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    let claim = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+    let running = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+    Ok(Some((claim, running)))
+}
+
+/// Writes `done.json` so that it is there whole or not at all. Not synced: `done.log` is.
+pub(crate) fn write_done(paths: &AttemptPaths, report: &AttemptReport) -> io::Result<()> {
+    let mut text = serde_json::to_vec(report)?;
+    text.push(b'\n');
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(paths.done_temporary())?;
+    file.write_all(&text)?;
+    fs::rename(paths.done_temporary(), paths.done())
+}
+
+/// Reads `done.json`; `None` when there is none or it cannot be understood.
+pub(crate) fn read_done(paths: &AttemptPaths) -> Option<AttemptReport> {
+    serde_json::from_slice(&fs::read(paths.done()).ok()?).ok()
+}
+
+/// Reads a log. A last line without its end was being written when the power went: it was never
+/// answered or reported, so it is left out. Any other line that cannot be read is damage.
+pub(crate) fn read_log<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, EngineError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(EngineError::file("log", path)(error)),
+    };
+    let mut reader = BufReader::new(file);
+    let (mut records, mut line) = (Vec::new(), Vec::new());
+    for number in 1.. {
+        line.clear();
+        reader.read_until(b'\n', &mut line).map_err(EngineError::file("log", path))?;
+        if line.last() != Some(&b'\n') {
+            break;
+        }
+        let damaged = |error: serde_json::Error| EngineError::Damaged {
+            path: path.to_owned(),
+            line: number,
+            detail: error.to_string(),
+        };
+        records.push(serde_json::from_slice(&line).map_err(damaged)?);
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use huisuan_model::{EndCause, JobId, Outcome, ReportKind, Usage};
+
+    use super::*;
+
+    fn attempt() -> AttemptId {
+        AttemptId { job: JobId(1), task: 0, attempt: 1 }
+    }
+
+    fn report() -> AttemptReport {
+        let outcome = Outcome { cause: EndCause::Exited, exit_code: Some(0), signal: None, detail: String::new() };
+        let what = ReportKind::Ended { started_at: None, outcome, usage: Usage::default() };
+        AttemptReport { attempt: attempt(), at: TimeMs(5), what }
+    }
+
+    #[test]
+    fn a_claim_is_made_once_and_read_even_when_cut_off() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let paths = AttemptPaths { dir: folder.path().to_owned() };
+        assert_eq!(read_claim(&paths).expect("readable"), None);
+        let claim = Claim {
+            version: 1,
+            attempt: attempt(),
+            boot_id: "b".into(),
+            claimed_at: TimeMs(1),
+            stdout: None,
+            stderr: None,
+        };
+        let mut file = write_claim(&paths, &claim).expect("the first claim");
+        let again = write_claim(&paths, &claim).map_err(|error| error.kind());
+        assert!(matches!(again, Err(io::ErrorKind::AlreadyExists)), "{again:?}");
+        assert_eq!(read_claim(&paths).expect("readable"), Some((Some(claim.clone()), None)));
+        file.write_all(b"{\"pid\":7,\"start").expect("a cut line");
+        assert_eq!(read_claim(&paths).expect("readable"), Some((Some(claim.clone()), None)));
+        file.write_all(b"_ticks\":8,\"started_at\":9}\n").expect("the rest");
+        let running = Running { pid: 7, start_ticks: 8, started_at: TimeMs(9) };
+        assert_eq!(read_claim(&paths).expect("readable"), Some((Some(claim), Some(running))));
+        fs::write(paths.claim(), "").expect("emptied");
+        assert_eq!(read_claim(&paths).expect("readable"), Some((None, None)));
+    }
+
+    #[test]
+    fn a_log_drops_a_cut_last_line_and_names_a_damaged_one() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let path = folder.path().join("done.log");
+        assert!(read_log::<DoneLine>(&path).expect("no log is an empty log").is_empty());
+        let line = serde_json::to_string(&DoneLine::Ended(report())).expect("JSON");
+        fs::write(&path, format!("{line}\n{line}\n{}", &line[..20])).expect("written");
+        assert_eq!(read_log::<DoneLine>(&path).expect("readable").len(), 2);
+        fs::write(&path, format!("{line}\n{}\n{line}\n", &line[..20])).expect("written");
+        let error = read_log::<DoneLine>(&path).expect_err("damaged");
+        assert!(matches!(error, EngineError::Damaged { line: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_done_record_comes_back() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let paths = AttemptPaths { dir: folder.path().to_owned() };
+        assert_eq!(read_done(&paths), None);
+        write_done(&paths, &report()).expect("written");
+        assert_eq!(read_done(&paths), Some(report()));
+    }
+}

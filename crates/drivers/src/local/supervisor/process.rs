@@ -1,0 +1,129 @@
+//! What `/proc` tells about processes.
+
+use std::{fs, io, os::fd::OwnedFd, path::Path, time::SystemTime};
+
+use huisuan_model::TimeMs;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+/// One process at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProcessStat {
+    pub(crate) pid: i32,
+    pub(crate) parent: i32,
+    pub(crate) group: i32,
+    /// Processor time of all its threads and of its children that it waited for, in clock ticks.
+    pub(crate) cpu_ticks: u64,
+    /// When it started, in clock ticks since boot.
+    pub(crate) start_ticks: u64,
+    /// Resident memory in pages.
+    pub(crate) resident_pages: u64,
+    /// It ended and waits to be reaped.
+    pub(crate) zombie: bool,
+}
+
+/// Now, by the clock of this machine.
+pub(crate) fn now() -> TimeMs {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The id of this boot of the machine.
+pub(crate) fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// Reads one process; `None` when it is gone.
+pub(crate) fn stat(pid: i32) -> Option<ProcessStat> {
+    parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads the line of `/proc/PID/stat`. The second field is the program's name in parentheses and may hold
+/// anything, more parentheses included, so fields are counted from the last one.
+fn parse_stat(line: &[u8]) -> Option<ProcessStat> {
+    let end = line.iter().rposition(|&byte| byte == b')')?;
+    let pid = std::str::from_utf8(&line[..line.iter().position(|&byte| byte == b' ')?]).ok()?.parse().ok()?;
+    let rest: Vec<&str> = std::str::from_utf8(&line[end + 1..]).ok()?.split_ascii_whitespace().collect();
+    // `rest[0]` is field 3, the state.
+    let number = |field: usize| rest.get(field - 3)?.parse::<u64>().ok();
+    Some(ProcessStat {
+        pid,
+        parent: rest.get(1)?.parse().ok()?,
+        group: rest.get(2)?.parse().ok()?,
+        cpu_ticks: (14..=17).map(number).sum::<Option<u64>>()?,
+        start_ticks: number(22)?,
+        resident_pages: number(24)?,
+        zombie: matches!(rest.first(), Some(&("Z" | "X"))),
+    })
+}
+
+/// The ids of all processes of the machine.
+pub(crate) fn pids() -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// A descriptor of the process that had this pid and start time; `None` when that one is gone.
+pub(crate) fn open_pidfd(pid: i32, start_ticks: u64) -> Option<OwnedFd> {
+    let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+    // Looked at after opening: if it is the one we mean now, the descriptor is of that one.
+    let stat = stat(pid)?;
+    (stat.start_ticks == start_ticks && !stat.zombie).then_some(pidfd)
+}
+
+/// Living processes in whose environment the attempt's folder is named: those that the attempt started,
+/// as far as they kept the environment. Used after a supervisor died, when no process id is known.
+pub(crate) fn processes_of(attempt_dir: &Path) -> Vec<ProcessStat> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut marker = super::start::DIR_VARIABLE.as_bytes().to_vec();
+    marker.push(b'=');
+    marker.extend_from_slice(attempt_dir.as_os_str().as_bytes());
+    let marked = |pid: &i32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|variable| variable == marker)
+    };
+    pids().into_iter().filter(marked).filter_map(stat).filter(|process| !process.zombie).collect()
+}
+
+/// The most memory that this process ever had resident, in bytes. A child starts with this as its own
+/// peak (the kernel carries it over `exec`), so a child's peak up to here says nothing.
+pub(crate) fn own_peak_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_is_no_obstacle() {
+        let line = b"42 (a) b (c)) S 7 42 42 0 -1 4194304 1 0 0 0 30 12 5 6 20 0 1 0 9000 1000000 256 184 0 0";
+        let expected = ProcessStat {
+            pid: 42,
+            parent: 7,
+            group: 42,
+            cpu_ticks: 53,
+            start_ticks: 9000,
+            resident_pages: 256,
+            zombie: false,
+        };
+        assert_eq!(parse_stat(line), Some(expected));
+        for bad in ["", "42", "42 (x", "42 (x) S", "x (x) S 1 1 1"] {
+            assert_eq!(parse_stat(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn this_process_is_seen() {
+        let own = i32::try_from(std::process::id()).expect("a pid fits");
+        let stat = stat(own).expect("it runs");
+        assert!(stat.resident_pages > 0 && !stat.zombie);
+        assert!(pids().contains(&own));
+        assert!(open_pidfd(own, stat.start_ticks).is_some());
+        assert!(open_pidfd(own, stat.start_ticks + 1).is_none());
+        assert!(own_peak_bytes() > 100_000);
+        assert!(!boot_id().expect("readable").is_empty());
+    }
+}

@@ -1,0 +1,19 @@
+//! What every engine promises, run on each engine there is, and what the local engine promises beyond it.
+
+mod bench;
+mod crash;
+mod local;
+mod suite;
+
+use std::path::PathBuf;
+
+/// Not a test by itself: the tests start this program again with this entry as their supervisor.
+#[test]
+fn supervisor_entry() {
+    if std::env::var_os(bench::SUPERVISOR_VARIABLE).is_none() {
+        return;
+    }
+    let dir = std::env::args_os().skip_while(|argument| argument != "--dir").nth(1);
+    let dir = PathBuf::from(dir.expect("a supervisor is started with --dir DIR"));
+    huisuan_drivers::supervise(&dir).expect("the supervisor ends well");
+}
