@@ -1,0 +1,159 @@
+//! The agent protocol: what a centre's agent and the server say to each other.
+//!
+//! The agent calls. `hello` opens a run and says from which sequences to go on; `orders` waits for
+//! work; `reports` and `ratings` bring news; log requests come with orders and are answered by raw
+//! bytes to [`crate::routes::AGENT_LOGS`].
+
+use std::fmt;
+
+use huisuan_model::{AttemptId, AttemptReport, EngineKind, Order, Pool, PoolId, Rating};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// The protocol version of this build. A server speaks this one and the one before.
+pub const PROTOCOL: u32 = 1;
+
+/// What an agent says first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    /// The protocol version that it speaks.
+    pub protocol: u32,
+    /// What it found, without ratings.
+    #[schema(value_type = Vec<Object>)]
+    pub pools: Vec<Pool>,
+    /// What it runs work with.
+    #[schema(value_type = String)]
+    pub engine: EngineKind,
+    /// How memory limits are kept, in the engine's words.
+    pub memory_mode: String,
+}
+
+/// What the server says to that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Welcome {
+    /// The protocol version that both will speak.
+    pub protocol: u32,
+    /// Names this run of the server; goes with every report.
+    pub epoch: u64,
+    /// The highest report sequence that the server has; the next is one more.
+    pub reported_seq: u64,
+}
+
+/// What a centre is to do now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Orders {
+    /// Names this run of the server.
+    pub epoch: u64,
+    /// Orders after the asked sequence, in rising order; several may share one sequence.
+    pub orders: Vec<SequencedOrder>,
+    /// Output that somebody wants to read.
+    pub log_requests: Vec<LogRequest>,
+}
+
+/// An order and its place in the centre's stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SequencedOrder {
+    /// The journal entry that ordered it.
+    pub seq: u64,
+    /// What to do.
+    #[schema(value_type = Object)]
+    pub order: Order,
+}
+
+/// One of the two outputs of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stream {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// The word used in JSON and queries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        }
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Asks an agent for a piece of an attempt's output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogRequest {
+    /// Names the request; the answer goes to it.
+    pub id: u64,
+    /// Whose output.
+    #[schema(value_type = String)]
+    pub attempt: AttemptId,
+    /// Which output.
+    pub stream: Stream,
+    /// The first byte wanted, from 0.
+    pub offset: u64,
+    /// The most bytes wanted.
+    pub limit: u64,
+}
+
+/// The query of a log answer; its body is the bytes themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LogAnswer {
+    /// Where the body begins in the output.
+    pub offset: u64,
+    /// True when the attempt has ended and these are its last bytes.
+    pub end: bool,
+    /// Why there are no bytes to give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// News of a centre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reports {
+    /// The run of the server that they are for.
+    pub epoch: u64,
+    /// Counts up by one for every batch; a lower or equal one was seen before.
+    pub seq: u64,
+    /// In the order in which it happened.
+    #[schema(value_type = Vec<Object>)]
+    pub reports: Vec<AttemptReport>,
+}
+
+/// The server has them on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Taken {
+    /// The highest report sequence that the server has.
+    pub seq: u64,
+}
+
+/// New ratings of a centre's pools.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ratings {
+    /// One for each pool.
+    pub ratings: Vec<PoolRating>,
+}
+
+/// The rating of one pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PoolRating {
+    /// Which.
+    #[schema(value_type = String)]
+    pub pool: PoolId,
+    /// How fast; the server sets its version.
+    #[schema(value_type = Object)]
+    pub rating: Rating,
+}

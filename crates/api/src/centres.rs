@@ -1,0 +1,93 @@
+//! Centres on the wire.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::wire::{Amount, Timestamp};
+
+/// All centres in the order of their names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CentreList {
+    /// The centres.
+    pub centres: Vec<CentreView>,
+}
+
+/// One centre.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CentreView {
+    /// Its name.
+    pub centre: String,
+    /// `ai`, `hpc` or `general`.
+    pub class: String,
+    /// `local`, `slurm` or `kubernetes`.
+    pub engine: String,
+    /// IANA time zone.
+    pub zone: String,
+    /// `active` or `paused`.
+    pub state: String,
+    /// True when its cores are also another centre's: such capacities are never added.
+    pub overlapping: bool,
+    /// Its price.
+    pub tariff: TariffView,
+    /// Whether its agent was heard lately.
+    pub connected: bool,
+    /// When its agent was last heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_at: Option<Timestamp>,
+    /// How memory limits are kept there, in the engine's words, such as `cgroup` or `watched`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mode: Option<String>,
+    /// Its pools in the order of their names.
+    pub pools: Vec<PoolView>,
+    /// Attempts placed or running there.
+    pub active: u64,
+}
+
+/// The price of a centre's compute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TariffView {
+    /// The price of one P·h of the centre's class.
+    pub price_per_p_h: Amount,
+}
+
+/// The devices of one part number in one centre.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PoolView {
+    /// The part number.
+    pub pool: String,
+    /// The class that it is rated in.
+    pub class: String,
+    /// Cores that may be given away.
+    pub cores: f64,
+    /// Cores given away now.
+    pub cores_used: f64,
+    /// Memory that may be given away.
+    pub memory_bytes: u64,
+    /// Memory given away now.
+    pub memory_used_bytes: u64,
+    /// Accelerators that may be given away.
+    #[serde(default)]
+    pub devices: f64,
+    /// Accelerators given away now.
+    #[serde(default)]
+    pub devices_used: f64,
+    /// How fast it is; `null` before its first rating.
+    pub rating: Option<RatingView>,
+}
+
+/// How fast a pool is, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RatingView {
+    /// Sustained rate of the whole pool in the precision of its class.
+    pub sustained_gflop_per_s: u64,
+    /// Peak of the whole pool as computed or declared.
+    pub nameplate_gflop_per_s: u64,
+    /// How it was found.
+    pub method: String,
+    /// Counts from 1.
+    pub version: u32,
+    /// `measured`, `modelled` or `declared`: where `sustained_gflop_per_s` comes from.
+    pub mark: String,
+    /// When.
+    pub rated_at: Timestamp,
+}

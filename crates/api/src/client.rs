@@ -1,0 +1,292 @@
+//! Typed blocking clients: [`Client`] for people's tools, [`AgentClient`] for agents.
+//!
+//! Neither retries by itself: a caller that wants to repeat a submission gives an idempotency key.
+
+mod address;
+mod agent;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::{self, BufReader, Read},
+    time::Duration,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use ureq::{Body, http::Response};
+
+pub use self::{agent::AgentClient, error::ClientError};
+
+use self::address::{base_url, pairs, path};
+use crate::{
+    books::{LedgerView, UsageView},
+    centres::{CentreList, CentreView},
+    events::EventView,
+    health::Health,
+    jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
+    problem::{PROBLEM_MEDIA_TYPE, Problem},
+    routes::{self, JobsQuery, LogsQuery, PageQuery},
+    sse::Messages,
+};
+
+/// How long a connection may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long an ordinary answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// The largest answer read into memory, in bytes: orders carry whole scripts.
+const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Speaks to one server on behalf of one user. Cheap to clone; connections are shared.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: ureq::Agent,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// A client for the server at `url` (`http://HOST:PORT`, or `HOST:PORT`). Connects at the first call.
+    pub fn new(url: &str, token: Option<&str>) -> Result<Self, ClientError> {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            // A proxy of the environment is for the way out; a server of this network is not out there.
+            .proxy(None)
+            .timeout_connect(Some(CONNECT_WITHIN))
+            .user_agent(concat!("huisuan/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        if token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(ClientError::Address("the token has characters that no token has".to_owned()));
+        }
+        Ok(Client { agent, base: base_url(url)?, token: token.map(str::to_owned) })
+    }
+
+    /// The base URL, without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// Submits a job. With a `key` the call may be repeated: the same key and spec give the same job.
+    pub fn submit(&self, job: &JobRequest, key: Option<&str>) -> Result<JobCreated, ClientError> {
+        let body = serde_json::to_vec(job).expect("a job file has string keys and finite numbers only");
+        let headers: &[(&str, &str)] = match key {
+            Some(key) => &[("content-type", "application/json"), (routes::IDEMPOTENCY_KEY, key)],
+            None => &[("content-type", "application/json")],
+        };
+        self.read(self.send_post(routes::JOBS, &(), headers, &body, ANSWER_WITHIN)?)
+    }
+
+    /// A page of jobs, newest first.
+    pub fn jobs(&self, query: &JobsQuery) -> Result<JobList, ClientError> {
+        self.get(routes::JOBS, query)
+    }
+
+    /// One job with the first page of its attempts.
+    pub fn job(&self, job_id: u64) -> Result<JobView, ClientError> {
+        self.get(&path(routes::JOB, &[("id", &job_id.to_string())]), &())
+    }
+
+    /// Why a job waits.
+    pub fn explain(&self, job_id: u64) -> Result<Explain, ClientError> {
+        self.get(&path(routes::JOB_EXPLAIN, &[("id", &job_id.to_string())]), &())
+    }
+
+    /// A page of a job's attempts.
+    pub fn attempts(&self, job_id: u64, query: &PageQuery) -> Result<AttemptList, ClientError> {
+        self.get(&path(routes::JOB_ATTEMPTS, &[("id", &job_id.to_string())]), query)
+    }
+
+    /// The output of a task, as it comes. With `follow` a read may wait as long as the task is silent.
+    pub fn logs(&self, job_id: u64, query: &LogsQuery) -> Result<impl Read + Send + use<>, ClientError> {
+        let path = path(routes::JOB_LOGS, &[("id", &job_id.to_string())]);
+        Ok(self.send_get(&path, query, &[], Wait::Stream)?.into_body().into_reader())
+    }
+
+    /// Asks to end a job.
+    pub fn cancel(&self, job_id: u64) -> Result<JobCancelled, ClientError> {
+        self.post(&path(routes::JOB_CANCEL, &[("id", &job_id.to_string())]))
+    }
+
+    /// All centres.
+    pub fn centres(&self) -> Result<CentreList, ClientError> {
+        self.get(routes::CENTRES, &())
+    }
+
+    /// One centre.
+    pub fn centre(&self, centre: &str) -> Result<CentreView, ClientError> {
+        self.get(&path(routes::CENTRE, &[("id", centre)]), &())
+    }
+
+    /// Stops giving work to a centre.
+    pub fn pause(&self, centre: &str) -> Result<CentreView, ClientError> {
+        self.post(&path(routes::CENTRE_PAUSE, &[("id", centre)]))
+    }
+
+    /// Gives work to a centre again.
+    pub fn resume(&self, centre: &str) -> Result<CentreView, ClientError> {
+        self.post(&path(routes::CENTRE_RESUME, &[("id", centre)]))
+    }
+
+    /// What the caller's tenant used.
+    pub fn usage(&self) -> Result<UsageView, ClientError> {
+        self.get(routes::USAGE, &())
+    }
+
+    /// The ledger's balances.
+    pub fn ledger(&self) -> Result<LedgerView, ClientError> {
+        self.get(routes::LEDGER, &())
+    }
+
+    /// Whether the server accepts commands.
+    pub fn health(&self) -> Result<Health, ClientError> {
+        self.get(routes::READYZ, &())
+    }
+
+    /// Any JSON route, for what has no method here. `path_and_query` begins with a slash.
+    pub fn get_json(&self, path_and_query: &str) -> Result<Value, ClientError> {
+        self.get(path_and_query, &())
+    }
+
+    /// Any route's body as it comes, for what is not JSON.
+    pub fn get_raw(&self, path_and_query: &str) -> Result<impl Read + Send + use<>, ClientError> {
+        Ok(self.send_get(path_and_query, &(), &[], Wait::Stream)?.into_body().into_reader())
+    }
+
+    /// Events after sequence `after`, or from now on; ends when the server ends.
+    pub fn events(&self, after: Option<u64>) -> Result<Events, ClientError> {
+        let query = routes::EventsQuery { after };
+        let answer = self.send_get(routes::EVENTS, &query, &[("accept", "text/event-stream")], Wait::Stream)?;
+        let body: Box<dyn Read + Send> = Box::new(answer.into_body().into_reader());
+        Ok(Events { messages: Messages::new(BufReader::new(body)), url: self.base.clone(), last_id: None })
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, ClientError> {
+        self.read(self.send_get(path, query, &[], Wait::Answer(ANSWER_WITHIN))?)
+    }
+
+    fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.read(self.send_post(path, &(), &[], &[], ANSWER_WITHIN)?)
+    }
+
+    fn send_get(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+        headers: &[(&str, &str)],
+        wait: Wait,
+    ) -> Result<Response<Body>, ClientError> {
+        let mut request = self.agent.get(format!("{}{path}", self.base)).query_pairs(pairs(query));
+        for &(name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = match wait {
+            Wait::Answer(within) => request.config().timeout_global(Some(within)).build(),
+            Wait::Stream => request.config().timeout_recv_response(Some(ANSWER_WITHIN)).build(),
+        };
+        self.taken(request.call())
+    }
+
+    fn send_post(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        within: Duration,
+    ) -> Result<Response<Body>, ClientError> {
+        let mut request = self.agent.post(format!("{}{path}", self.base)).query_pairs(pairs(query));
+        for &(name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.taken(request.config().timeout_global(Some(within)).build().send(body))
+    }
+
+    /// Turns faults of the way and refusals of the server into errors.
+    fn taken(&self, sent: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, ClientError> {
+        let mut answer = sent.map_err(|error| self.fault(&error))?;
+        let status = answer.status().as_u16();
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let problem = answer.body().mime_type() == Some(PROBLEM_MEDIA_TYPE);
+        let body = answer.body_mut().with_config().limit(1024 * 1024).read_to_vec().unwrap_or_default();
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(found) if problem => Err(ClientError::Problem(Box::new(found))),
+            _ => Err(self.not_understood(format!("status {status} without problem details"))),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, mut answer: Response<Body>) -> Result<T, ClientError> {
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let body = body.map_err(|error| self.fault(&error))?;
+        serde_json::from_slice(&body).map_err(|error| self.not_understood(error.to_string()))
+    }
+
+    fn not_understood(&self, what: String) -> ClientError {
+        ClientError::Answer { url: self.base.clone(), what }
+    }
+
+    fn fault(&self, error: &ureq::Error) -> ClientError {
+        let (url, what) = (self.base.clone(), error.to_string());
+        match error {
+            ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+                ClientError::Connection { url, what }
+            }
+            ureq::Error::Timeout(_) => ClientError::Timeout { url, what },
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => ClientError::Timeout { url, what },
+            ureq::Error::Io(_) | ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => {
+                ClientError::Connection { url, what }
+            }
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => ClientError::Address(what),
+            _ => ClientError::Answer { url, what },
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Wait {
+    /// The whole answer within this time.
+    Answer(Duration),
+    /// The head within the ordinary time, the body as long as it takes.
+    Stream,
+}
+
+/// Events as they come; see [`Client::events`].
+pub struct Events {
+    messages: Messages<BufReader<Box<dyn Read + Send>>>,
+    url: String,
+    last_id: Option<String>,
+}
+
+impl Events {
+    /// The id of the last event, to go on from there after a break.
+    pub fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+}
+
+impl Iterator for Events {
+    type Item = Result<EventView, ClientError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let url = || self.url.clone();
+        let message = match self.messages.next() {
+            Ok(message) => message?,
+            Err(error) => return Some(Err(ClientError::Connection { url: url(), what: error.to_string() })),
+        };
+        self.last_id = message.id;
+        Some(
+            serde_json::from_str(&message.data)
+                .map_err(|error| ClientError::Answer { url: self.url.clone(), what: error.to_string() }),
+        )
+    }
+}

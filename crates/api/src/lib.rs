@@ -1,0 +1,27 @@
+//! What crosses the border of a Huisuan server: wire types, error codes, the OpenAPI document, a
+//! typed blocking client, and the readers of job files and Slurm scripts ([`spec`]).
+//!
+//! This crate must never decide anything about jobs or centres, and its wire types never lose a field
+//! or change a meaning within `/v1`. Requests refuse unknown fields, answers may gain some.
+//! Start reading at [`jobs`] (what a user sees), then [`routes`], then [`spec::job_file`].
+
+pub mod agent;
+pub mod books;
+pub mod centres;
+pub mod client;
+pub mod discovery;
+pub mod events;
+pub mod health;
+pub mod jobs;
+pub mod openapi;
+pub mod problem;
+pub mod reasons;
+pub mod routes;
+pub mod spec;
+mod sse;
+pub mod views;
+pub mod wire;
+
+pub use client::{AgentClient, Client, ClientError};
+pub use problem::{ErrorCode, Problem};
+pub use wire::{Amount, ClassUsage, Timestamp, Usage};

@@ -1,0 +1,275 @@
+//! The OpenAPI 3.1 document of every route, made from the wire types; committed as `docs/openapi.json`.
+
+mod build;
+
+use utoipa::openapi::{
+    OpenApi, Required,
+    path::{ParameterBuilder, ParameterIn},
+    schema::Type,
+};
+
+use crate::{agent, books, centres, events, health, jobs, problem::ErrorCode, routes, spec::job_file::JobFile};
+use build::{Document, Route, text};
+
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain";
+
+/// The document as it is served and committed: two spaces a level, a line feed at the end.
+pub fn json() -> String {
+    let mut text = document().to_pretty_json().expect("the document has string keys and finite numbers only");
+    text.push('\n');
+    text
+}
+
+/// The document.
+pub fn document() -> OpenApi {
+    let mut document = Document::default();
+    job_routes(&mut document);
+    network_routes(&mut document);
+    server_routes(&mut document);
+    agent_routes(&mut document);
+    document.finish()
+}
+
+fn job_routes(document: &mut Document) {
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "1 to 255 printable ASCII characters. Same key and same spec: the same job, never a second one.",
+        ))
+        .schema(Some(text()))
+        .build();
+    let id = |route: Route| route.path_parameter("id", "The job's number.", Type::Integer);
+    document.add(
+        Route::post(routes::JOBS, "submit", "jobs", "Submits a job. When it answers, the job is on disk.")
+            .parameter(key)
+            .body::<JobFile>("The job file of a user, as JSON.")
+            .answer::<jobs::JobCreated>(201, "The job has its number.")
+            .refused(&[
+                ErrorCode::UnknownField,
+                ErrorCode::InvalidSpec,
+                ErrorCode::Budget,
+                ErrorCode::KeyReused,
+                ErrorCode::TooLarge,
+                ErrorCode::TooMany,
+                ErrorCode::Unavailable,
+            ]),
+    );
+    document.add(
+        Route::get(routes::JOBS, "jobs", "jobs", "Lists jobs, newest first.")
+            .query::<routes::JobsQuery>()
+            .answer::<jobs::JobList>(200, "A page of jobs.")
+            .refused(&[ErrorCode::BadRequest]),
+    );
+    document.add(
+        id(Route::get(routes::JOB, "job", "jobs", "Shows one job."))
+            .answer::<jobs::JobView>(200, "The job.")
+            .refused(&[ErrorCode::NotFound]),
+    );
+    document.add(
+        id(Route::get(routes::JOB_EXPLAIN, "explain", "jobs", "Says why a job waits, and what each centre says."))
+            .answer::<jobs::Explain>(200, "The reasons.")
+            .refused(&[ErrorCode::NotFound]),
+    );
+    document.add(
+        id(Route::get(routes::JOB_ATTEMPTS, "attempts", "jobs", "Lists a job's attempts by task and try."))
+            .query::<routes::PageQuery>()
+            .answer::<jobs::AttemptList>(200, "A page of attempts.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::NotFound]),
+    );
+    document.add(
+        id(Route::get(routes::JOB_LOGS, "logs", "jobs", "Streams the output of a task as it was written."))
+            .query::<routes::LogsQuery>()
+            .raw_answer(TEXT, "The bytes; with `follow` until the task ends.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::NotFound, ErrorCode::Unavailable]),
+    );
+    document.add(
+        id(Route::post(routes::JOB_CANCEL, "cancel", "jobs", "Ends a job; repeating it does no harm."))
+            .answer::<jobs::JobCancelled>(200, "The wish is on disk.")
+            .refused(&[ErrorCode::NotFound]),
+    );
+}
+
+fn network_routes(document: &mut Document) {
+    let id = |route: Route| route.path_parameter("id", "The centre's name.", Type::String);
+    document.add(
+        Route::get(routes::CENTRES, "centres", "network", "Lists all centres by name.")
+            .answer::<centres::CentreList>(200, "The centres."),
+    );
+    document.add(
+        id(Route::get(routes::CENTRE, "centre", "network", "Shows one centre."))
+            .answer::<centres::CentreView>(200, "The centre.")
+            .refused(&[ErrorCode::NotFound]),
+    );
+    document.add(
+        id(Route::post(routes::CENTRE_PAUSE, "pause", "network", "Gives a centre no new work; what runs goes on."))
+            .answer::<centres::CentreView>(200, "The centre as it is now.")
+            .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    );
+    document.add(
+        id(Route::post(routes::CENTRE_RESUME, "resume", "network", "Gives a centre work again."))
+            .answer::<centres::CentreView>(200, "The centre as it is now.")
+            .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    );
+    document.add(
+        Route::get(routes::USAGE, "usage", "books", "Tells what the caller's tenant used.")
+            .answer::<books::UsageView>(200, "Work by class, and cost."),
+    );
+    document.add(
+        Route::get(routes::LEDGER, "ledger", "books", "Tells the balances of all accounts.")
+            .answer::<books::LedgerView>(200, "The balances.")
+            .refused(&[ErrorCode::Forbidden]),
+    );
+    document.register::<events::EventView>();
+    let last = ParameterBuilder::new()
+        .name("Last-Event-ID")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("The last `id:` seen; goes before `after`."))
+        .schema(Some(text()))
+        .build();
+    document.add(
+        Route::get(
+            routes::EVENTS,
+            "events",
+            "network",
+            "Streams events as Server-Sent Events; the data of each is an EventView.",
+        )
+        .parameter(last)
+        .query::<routes::EventsQuery>()
+        .raw_answer("text/event-stream", "The stream; it ends when the server ends."),
+    );
+}
+
+fn server_routes(document: &mut Document) {
+    document.add(
+        Route::get(routes::OPENAPI, "openapi", "server", "Gives this document.")
+            .public()
+            .raw_answer(JSON, "This document."),
+    );
+    document.add(
+        Route::get(routes::HEALTHZ, "healthz", "server", "Answers while the process lives.")
+            .public()
+            .answer::<health::Health>(200, "It lives."),
+    );
+    document.add(
+        Route::get(routes::READYZ, "readyz", "server", "Answers when commands are accepted.")
+            .public()
+            .answer::<health::Health>(200, "It is ready.")
+            .refused(&[ErrorCode::Unavailable]),
+    );
+    document.add(
+        Route::get(routes::METRICS, "metrics", "server", "Gives metrics as OpenMetrics text.")
+            .public()
+            .raw_answer("application/openmetrics-text", "The metrics."),
+    );
+}
+
+fn agent_routes(document: &mut Document) {
+    let centre = |route: Route| route.path_parameter("centre", "The centre that the agent speaks for.", Type::String);
+    document.add(
+        centre(Route::post(routes::AGENT_HELLO, "agent-hello", "agent", "Opens a run and says from where to go on."))
+            .body::<agent::Hello>("What the agent found.")
+            .answer::<agent::Welcome>(200, "The run's epoch and sequence.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::Forbidden, ErrorCode::NotFound, ErrorCode::Conflict]),
+    );
+    document.register::<agent::SequencedOrder>();
+    document.add(
+        centre(Route::get(routes::AGENT_ORDERS, "agent-orders", "agent", "Waits for orders and log requests."))
+            .query::<routes::OrdersQuery>()
+            .answer::<agent::Orders>(200, "What to do; empty when the wait is over.")
+            .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    );
+    document.add(
+        centre(Route::post(routes::AGENT_REPORTS, "agent-reports", "agent", "Brings news of attempts."))
+            .body::<agent::Reports>("A batch.")
+            .answer::<agent::Taken>(200, "They are on disk.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::Forbidden, ErrorCode::StaleEpoch]),
+    );
+    document.add(
+        centre(Route::post(routes::AGENT_RATINGS, "agent-ratings", "agent", "Brings ratings of pools."))
+            .body::<agent::Ratings>("One for each pool.")
+            .no_answer("They are on disk.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::Forbidden, ErrorCode::NotFound]),
+    );
+    document.add(
+        centre(Route::post(routes::AGENT_LOGS, "agent-logs", "agent", "Answers a log request with raw bytes."))
+            .path_parameter("id", "The log request.", Type::Integer)
+            .query::<agent::LogAnswer>()
+            .raw_body("The bytes.")
+            .no_answer("The reader has them.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::Forbidden, ErrorCode::NotFound]),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(map) => {
+                if let Some(Value::String(reference)) = map.get("$ref") {
+                    found.insert(reference.clone());
+                }
+                map.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_committed_document_is_the_one_of_this_build() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+        if std::env::var_os("HUISUAN_BLESS").is_some() {
+            fs::write(&path, json()).expect("the document can be written");
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == json(),
+            "docs/openapi.json is old; run: HUISUAN_BLESS=1 cargo test -p huisuan-api openapi"
+        );
+    }
+
+    #[test]
+    fn every_reference_has_its_schema() {
+        let document: Value = serde_json::from_str(&json()).expect("JSON");
+        assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
+        let mut found = BTreeSet::new();
+        references(&document, &mut found);
+        assert!(found.len() > 20, "{found:?}");
+        for reference in &found {
+            let pointer = reference.strip_prefix('#').expect("a local reference");
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+        let schemas = document["components"]["schemas"].as_object().expect("schemas");
+        for name in schemas.keys() {
+            let used = found.contains(&format!("#/components/schemas/{name}"));
+            assert!(used || name == "EventView", "schema {name} is not used");
+        }
+    }
+
+    #[test]
+    fn path_parameters_are_described() {
+        let document: Value = serde_json::from_str(&json()).expect("JSON");
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in methods.as_object().expect("methods") {
+                let none = Vec::new();
+                let parameters = operation["parameters"].as_array().unwrap_or(&none);
+                let in_path: BTreeSet<_> =
+                    parameters.iter().filter(|p| p["in"] == "path").filter_map(|p| p["name"].as_str()).collect();
+                let named: BTreeSet<_> =
+                    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+                assert_eq!(in_path, named, "{method} {path}");
+                assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{method} {path}");
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Why a job waits, in words: one English sentence and the same numbers by themselves.
+//!
+//! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
+
+use huisuan_model::{Bytes, CentreId, Millicores, Reason, TimeMs};
+use serde_json::{Value, json};
+
+use crate::{
+    jobs::{ReasonView, Rejection},
+    wire::Amount,
+};
+
+impl ReasonView {
+    /// The reason as it is shown, with amounts in `currency`.
+    pub fn new(reason: &Reason, since: TimeMs, currency: &str) -> Self {
+        let (message, details) = describe(reason, currency);
+        ReasonView { code: reason.code().to_owned(), since: since.into(), message, details }
+    }
+}
+
+impl Rejection {
+    /// What one centre said.
+    pub fn new(centre: &CentreId, reason: &Reason, currency: &str) -> Self {
+        let (message, details) = describe(reason, currency);
+        Rejection { centre: centre.to_string(), code: reason.code().to_owned(), message, details }
+    }
+}
+
+/// The sentence and the numbers of a reason, with amounts in `currency`.
+pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
+    match reason {
+        Reason::CentrePaused { centre } => {
+            (format!("every centre that could take it is paused, {centre} among them"), json!({ "centre": centre }))
+        }
+        Reason::NoCentre { centres } => (
+            match centres {
+                0 => "no centre has joined the network yet".to_owned(),
+                1 => "the one centre known cannot take it now: not connected, not rated or not of this kind".to_owned(),
+                _ => format!("none of {centres} centres can take it now: not connected, not rated or not of this kind"),
+            },
+            json!({ "centres": centres }),
+        ),
+        Reason::Budget { needed, available } => {
+            let (needed, available) = (Amount::new(*needed, currency), Amount::new(*available, currency));
+            (
+                format!("its hold of {needed} is more than the tenant has free: {available}"),
+                json!({ "needed": needed, "available": available }),
+            )
+        }
+        Reason::Capacity { centre, pool, needed, free, memory_needed, memory_free } => {
+            let lacks_cores = needed > free;
+            let lacks_memory = memory_needed > memory_free;
+            let lack = match (lacks_cores, lacks_memory) {
+                (true, false) => format!("a task needs {}, {} free", cores(*needed), free_cores(*free)),
+                (false, true) => format!("a task needs {} of memory, {} free", size(*memory_needed), is(*memory_free)),
+                _ => format!(
+                    "a task needs {} and {} of memory, free are {} and {}",
+                    cores(*needed),
+                    size(*memory_needed),
+                    cores(*free),
+                    size(*memory_free)
+                ),
+            };
+            (
+                format!("the nearest, {centre}, is busy: {lack} in {pool}"),
+                json!({
+                    "centre": centre, "pool": pool,
+                    "needed_millicores": needed, "free_millicores": free,
+                    "memory_needed_bytes": memory_needed, "memory_free_bytes": memory_free,
+                }),
+            )
+        }
+        Reason::GangCapacity { centre, pool, needed, fits } => (
+            format!("its {needed} tasks must start together; at the nearest, {centre}, {fits} fit now in {pool}"),
+            json!({ "centre": centre, "pool": pool, "needed_tasks": needed, "fitting_tasks": fits }),
+        ),
+        Reason::Behind { ahead, centre } => (
+            format!("tasks of higher priority or age went first, {ahead} of them; it would fit at {centre}"),
+            json!({ "ahead_tasks": ahead, "centre": centre }),
+        ),
+        Reason::ParallelMax { limit } => (
+            format!("its own limit of {limit} {} at once is reached", if *limit == 1 { "task" } else { "tasks" }),
+            json!({ "limit_tasks": limit }),
+        ),
+        Reason::NotPlanned => ("not looked at yet; the next cycle will".to_owned(), json!({})),
+    }
+}
+
+/// `2 cores`, `1 core`, `0.25 cores`.
+fn cores(count: Millicores) -> String {
+    let number = decimal(count);
+    let plural = if count.0 == 1000 { "" } else { "s" };
+    format!("{number} core{plural}")
+}
+
+fn free_cores(count: Millicores) -> String {
+    match count.0 {
+        0 => "none is".to_owned(),
+        1000 => "1 is".to_owned(),
+        _ => format!("{} are", decimal(count)),
+    }
+}
+
+fn decimal(count: Millicores) -> String {
+    let text = format!("{}.{:03}", count.0 / 1000, count.0 % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn is(bytes: Bytes) -> String {
+    if bytes.is_zero() { "none is".to_owned() } else { format!("{} is", size(bytes)) }
+}
+
+/// A size with one decimal in the largest fitting unit, for people: `1.5 GiB`.
+fn size(bytes: Bytes) -> String {
+    for (shift, unit) in [(50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes.0 >> shift > 0 {
+            // Rounded down: what is free must not look larger than it is.
+            let tenths = (u128::from(bytes.0) * 10) >> shift;
+            let (whole, tenth) = (tenths / 10, tenths % 10);
+            return if tenth == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenth} {unit}") };
+        }
+    }
+    format!("{} B", bytes.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use huisuan_model::{Money, PoolId};
+
+    use super::*;
+
+    fn check(reason: &Reason, sentence: &str, details: &Value) {
+        assert_eq!(describe(reason, "CNY"), (sentence.to_owned(), details.clone()));
+    }
+
+    fn capacity(needed: u64, free: u64, memory_needed: u64, memory_free: u64) -> Reason {
+        Reason::Capacity {
+            centre: CentreId::new("hpc-1").expect("a name"),
+            pool: PoolId::new("cpu:x").expect("a name"),
+            needed: Millicores(needed),
+            free: Millicores(free),
+            memory_needed: Bytes(memory_needed),
+            memory_free: Bytes(memory_free),
+        }
+    }
+
+    #[test]
+    fn sentences_carry_the_numbers() {
+        let centre = || CentreId::new("hpc-1").expect("a name");
+        let pool = || PoolId::new("cpu:x").expect("a name");
+        check(
+            &Reason::CentrePaused { centre: centre() },
+            "every centre that could take it is paused, hpc-1 among them",
+            &json!({"centre": "hpc-1"}),
+        );
+        check(&Reason::NoCentre { centres: 0 }, "no centre has joined the network yet", &json!({"centres": 0}));
+        check(
+            &Reason::Budget { needed: Money(2_500_000), available: Money(0) },
+            "its hold of CNY 2.500000 is more than the tenant has free: CNY 0.000000",
+            &json!({"needed": {"amount": 2_500_000, "currency": "CNY"}, "available": {"amount": 0, "currency": "CNY"}}),
+        );
+        check(
+            &Reason::GangCapacity { centre: centre(), pool: pool(), needed: 4, fits: 3 },
+            "its 4 tasks must start together; at the nearest, hpc-1, 3 fit now in cpu:x",
+            &json!({"centre": "hpc-1", "pool": "cpu:x", "needed_tasks": 4, "fitting_tasks": 3}),
+        );
+        check(
+            &Reason::Behind { ahead: 7, centre: centre() },
+            "tasks of higher priority or age went first, 7 of them; it would fit at hpc-1",
+            &json!({"ahead_tasks": 7, "centre": "hpc-1"}),
+        );
+        check(
+            &Reason::ParallelMax { limit: 2 },
+            "its own limit of 2 tasks at once is reached",
+            &json!({"limit_tasks": 2}),
+        );
+        check(&Reason::NotPlanned, "not looked at yet; the next cycle will", &json!({}));
+    }
+
+    #[test]
+    fn capacity_names_what_lacks() {
+        let sentence = |needed, free, memory_needed, memory_free| {
+            describe(&capacity(needed, free, memory_needed, memory_free), "CNY").0
+        };
+        assert_eq!(
+            sentence(1000, 500, 1, 2),
+            "the nearest, hpc-1, is busy: a task needs 1 core, 0.5 are free in cpu:x"
+        );
+        assert_eq!(sentence(1000, 0, 1, 2), "the nearest, hpc-1, is busy: a task needs 1 core, none is free in cpu:x");
+        assert_eq!(
+            sentence(1, 2, 3 << 29, 1 << 30),
+            "the nearest, hpc-1, is busy: a task needs 1.5 GiB of memory, 1 GiB is free in cpu:x"
+        );
+        assert_eq!(
+            sentence(2000, 1000, 1 << 30, 700),
+            "the nearest, hpc-1, is busy: a task needs 2 cores and 1 GiB of memory, free are 1 core and 700 B in cpu:x"
+        );
+    }
+
+    #[test]
+    fn a_view_keeps_code_and_moment() {
+        let view = ReasonView::new(&capacity(2, 1, 1, 1), TimeMs(1000), "CNY");
+        let json = serde_json::to_value(&view).expect("JSON");
+        assert_eq!((&json["code"], &json["since"]), (&json!("capacity"), &json!("1970-01-01T00:00:01.000Z")));
+        assert_eq!(json["details"]["needed_millicores"], 2);
+    }
+}

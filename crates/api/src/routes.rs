@@ -1,0 +1,145 @@
+//! The routes of a server: paths in the form that routers and OpenAPI share, their queries, and the
+//! names of headers. The server, the clients and the OpenAPI document all take them from here.
+
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+
+use crate::agent::Stream;
+
+/// `POST` submits, `GET` lists.
+pub const JOBS: &str = "/v1/jobs";
+/// `GET` shows one job.
+pub const JOB: &str = "/v1/jobs/{id}";
+/// `GET` says why it waits.
+pub const JOB_EXPLAIN: &str = "/v1/jobs/{id}/explain";
+/// `GET` lists its attempts.
+pub const JOB_ATTEMPTS: &str = "/v1/jobs/{id}/attempts";
+/// `GET` streams its output as text.
+pub const JOB_LOGS: &str = "/v1/jobs/{id}/logs";
+/// `POST` ends it.
+pub const JOB_CANCEL: &str = "/v1/jobs/{id}/cancel";
+/// `GET` lists the centres.
+pub const CENTRES: &str = "/v1/centres";
+/// `GET` shows one centre.
+pub const CENTRE: &str = "/v1/centres/{id}";
+/// `POST` stops giving it work.
+pub const CENTRE_PAUSE: &str = "/v1/centres/{id}/pause";
+/// `POST` gives it work again.
+pub const CENTRE_RESUME: &str = "/v1/centres/{id}/resume";
+/// `GET` tells what the caller's tenant used.
+pub const USAGE: &str = "/v1/usage";
+/// `GET` tells the ledger's balances.
+pub const LEDGER: &str = "/v1/ledger";
+/// `GET` streams events.
+pub const EVENTS: &str = "/v1/events";
+/// `GET` gives the OpenAPI document.
+pub const OPENAPI: &str = "/v1/openapi.json";
+/// `GET` answers while the process lives.
+pub const HEALTHZ: &str = "/healthz";
+/// `GET` answers when commands are accepted.
+pub const READYZ: &str = "/readyz";
+/// `GET` gives OpenMetrics text.
+pub const METRICS: &str = "/metrics";
+/// `POST`, by agents: opens a run.
+pub const AGENT_HELLO: &str = "/v1/agent/{centre}/hello";
+/// `GET`, by agents: waits for orders.
+pub const AGENT_ORDERS: &str = "/v1/agent/{centre}/orders";
+/// `POST`, by agents: brings news.
+pub const AGENT_REPORTS: &str = "/v1/agent/{centre}/reports";
+/// `POST`, by agents: brings ratings.
+pub const AGENT_RATINGS: &str = "/v1/agent/{centre}/ratings";
+/// `POST`, by agents: answers a log request with raw bytes.
+pub const AGENT_LOGS: &str = "/v1/agent/{centre}/logs/{id}";
+
+/// Same key and same spec: the same job, however often it is sent.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The longest key, in bytes.
+pub const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 255;
+/// Names a request in answers and logs.
+pub const REQUEST_ID: &str = "x-request-id";
+/// Where a broken event stream goes on.
+pub const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Entries of a page when the caller does not say.
+pub const PAGE_SIZE_DEFAULT: u32 = 100;
+/// The most entries of a page.
+pub const PAGE_SIZE_MAX: u32 = 1000;
+/// The longest that `orders` waits for something to do, in milliseconds.
+pub const ORDERS_WAIT_MS_MAX: u64 = 30_000;
+/// The largest body that a server reads, in bytes: a script of 256 KiB in JSON, escaped, and the rest.
+pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// The query of a list of jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct JobsQuery {
+    /// Only jobs in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Only jobs of this tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Entries of a page, 1 to 1000; 100 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// What the page before gave as `next_page_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
+}
+
+/// The query of any other list.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Entries of a page, 1 to 1000; 100 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// What the page before gave as `next_page_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
+}
+
+/// The query of a job's output.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LogsQuery {
+    /// The task; the first of the job when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<u32>,
+    /// Which output; `stdout` when absent.
+    #[serde(default)]
+    #[param(inline)]
+    pub stream: Stream,
+    /// Go on until the task ends.
+    #[serde(default)]
+    pub follow: bool,
+    /// The first byte wanted, from 0.
+    #[serde(default)]
+    pub offset: u64,
+}
+
+/// The query of the event stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventsQuery {
+    /// Events after this sequence; `Last-Event-ID` goes before it. Only new ones when both are absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+}
+
+/// The query of an agent that waits for orders.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OrdersQuery {
+    /// Orders after this sequence.
+    #[serde(default)]
+    pub after: u64,
+    /// How long to wait for the first one, in milliseconds; 0 to 30000.
+    #[serde(default)]
+    pub wait_ms: u64,
+}

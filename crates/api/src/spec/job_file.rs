@@ -1,0 +1,316 @@
+//! The job file: what a user writes as YAML or JSON, and the body of `POST /v1/jobs`.
+//!
+//! [`JobFile`] is the form on paper and in the OpenAPI document; [`read_job_file`] is its reader, and
+//! [`JobFile::from_spec`] the way back: reading what it writes gives the same spec.
+
+use std::collections::BTreeMap;
+
+use huisuan_model::{
+    JobSpec, RangeSet,
+    spec::{JobKind, Need, Objective, Work},
+};
+use serde::Serialize;
+use serde_json::{Number, Value};
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, Schema, SchemaType, Type},
+};
+
+use super::{
+    problem::SpecProblem,
+    quantity::{bytes_text, duration_text, money_text},
+};
+use crate::wire::Timestamp;
+
+/// A job file. All fields but `command` or `script` may be left out; unknown fields are refused.
+/// `kind` other than `batch`, `image`, `inputs`, `outputs`, `latency` and `checkpoint` are read and
+/// refused as not supported yet.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobRequest)]
+#[serde(deny_unknown_fields)]
+pub struct JobFile {
+    /// What people call it: 1 to 128 characters of A-Z a-z 0-9 . _ : -; from the command when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `batch` (default), `service` or `session`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// A program and its arguments; no shell reads them. Either this or `script`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(examples(json!(["/bin/sh", "-c", "echo hello"])))]
+    pub command: Option<Vec<String>>,
+    /// A whole script with its `#!` line, run as a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// Arguments after the script's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+    /// Container image pinned by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Variables added to the task's environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Where it runs; the attempt's own folder when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// A file, relative to `directory`, that gets a copy of standard output; `%j %A %a %x` as in Slurm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// The same for standard error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How many tasks (a number), or their indices (`1-10:2`, `0-3,7`). One task when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = number_or_text, examples(4, "1-10:2"))]
+    pub tasks: Option<Value>,
+    /// The most tasks that may run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<u32>,
+    /// All tasks start together at one centre, or none does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gang: bool,
+    /// Cores of each task, as a number or `250m`; 1 when absent. Not together with `demand`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = number_or_text, examples(0.5, "250m"))]
+    pub cores: Option<Value>,
+    /// Memory of each task with its unit; 256MiB when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(examples("512MiB"))]
+    pub memory: Option<String>,
+    /// Accelerators of each task. Not together with `demand`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<DevicesField>,
+    /// A rate of each task instead of hardware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demand: Option<DemandField>,
+    /// After this long a task is ended, such as `1h30m` or `01:30:00`; 1h when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(examples("1h30m"))]
+    pub walltime: Option<String>,
+    /// Only centres of this class: `ai`, `hpc` or `general`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// Only these centres.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub centres: Vec<String>,
+    /// -1000 to 1000; larger goes first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    /// How many more attempts a failed task may have.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: i32,
+    /// Data brought to the task before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<DataField>,
+    /// Data taken from the task after it ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<DataField>,
+    /// The longest network latency to where its users are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<LatencyField>,
+    /// When it must have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// The most it may cost, in units of the network's currency, as a number or text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = number_or_text, examples(12.5, "12.5"))]
+    pub budget: Option<String>,
+    /// `balanced` (default), `soonest`, `cheapest` or `greenest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<String>,
+    /// How it saves its state before it is ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointField>,
+}
+
+/// Accelerators of each task.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobDevices)]
+#[serde(deny_unknown_fields)]
+pub struct DevicesField {
+    /// How many.
+    #[schema(schema_with = number_or_text)]
+    pub count: Value,
+    /// Part numbers that will do; any when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub any_of: Vec<String>,
+    /// The least memory of one device, such as `40GiB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_min: Option<String>,
+}
+
+/// A rate in the unit of one class, turned into hardware by each pool's rating.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobDemand)]
+#[serde(deny_unknown_fields)]
+pub struct DemandField {
+    /// The class whose unit counts: `ai`, `hpc` or `general`.
+    pub class: String,
+    /// Sustained rate of each task, such as `20 GFLOP/s` or `0.002 P`.
+    pub rate: String,
+    /// The least memory of one device, where devices serve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_memory_min: Option<String>,
+}
+
+/// Data outside a task.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobData)]
+#[serde(deny_unknown_fields)]
+pub struct DataField {
+    /// Where it is: `s3://`, `https://`, `file://`.
+    pub url: String,
+    /// A path inside the task's folder.
+    pub path: String,
+    /// Its size, when known, such as `2GiB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+}
+
+/// The longest round trip to a centre.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobLatency)]
+#[serde(deny_unknown_fields)]
+pub struct LatencyField {
+    /// Such as `10ms`.
+    pub round_trip: String,
+    /// The centre next to the users.
+    pub to: String,
+}
+
+/// How a task saves its state before it is ended.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobCheckpoint)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointField {
+    /// The signal it gets, such as `TERM`.
+    pub signal: String,
+    /// How long it then has, such as `2m`.
+    pub grace: String,
+}
+
+/// Reads a job file, YAML or JSON, and checks every limit that does not depend on a network.
+pub fn read_job_file(text: &str) -> Result<JobSpec, SpecProblem> {
+    super::reader::read(text)
+}
+
+fn number_or_text() -> Schema {
+    Schema::Object(ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Number, Type::String])).build())
+}
+
+fn is_zero(value: &i32) -> bool {
+    *value == 0
+}
+
+impl JobFile {
+    /// The job file that reads as `spec`. Defaults are left out where the file's default is the same.
+    pub fn from_spec(spec: &JobSpec) -> Self {
+        let (command, script, arguments) = match &spec.work {
+            Work::Command(words) => (Some(words.clone()), None, Vec::new()),
+            Work::Script { text, arguments } => (None, Some(text.clone()), arguments.clone()),
+        };
+        let (cores, devices, demand) = need_fields(&spec.need);
+        JobFile {
+            name: Some(spec.name.clone()),
+            kind: match spec.kind {
+                JobKind::Batch => None,
+                JobKind::Service => Some("service".to_owned()),
+                JobKind::Session => Some("session".to_owned()),
+            },
+            command,
+            script,
+            arguments,
+            image: spec.image.clone(),
+            environment: spec.environment.clone(),
+            directory: spec.directory.clone(),
+            output: spec.output.clone(),
+            error: spec.error.clone(),
+            tasks: tasks_field(&spec.tasks),
+            parallel: spec.parallel_max,
+            gang: spec.gang,
+            cores,
+            memory: Some(bytes_text(spec.memory)),
+            devices,
+            demand,
+            walltime: Some(duration_text(spec.walltime)),
+            class: spec.class.map(|class| class.to_string()),
+            centres: spec.centres.iter().map(ToString::to_string).collect(),
+            priority: spec.priority,
+            retries: i32::try_from(spec.retries).unwrap_or(i32::MAX),
+            inputs: data_fields(&spec.inputs),
+            outputs: data_fields(&spec.outputs),
+            latency: spec.latency.as_ref().map(|bound| LatencyField {
+                round_trip: duration_text(bound.round_trip_max),
+                to: bound.to.to_string(),
+            }),
+            deadline: spec.deadline_at.map(Timestamp),
+            budget: spec.budget.map(money_text),
+            objective: match spec.objective {
+                Objective::Balanced => None,
+                Objective::Soonest => Some("soonest".to_owned()),
+                Objective::Cheapest => Some("cheapest".to_owned()),
+                Objective::Greenest => Some("greenest".to_owned()),
+            },
+            checkpoint: spec.checkpoint.as_ref().map(|checkpoint| CheckpointField {
+                signal: checkpoint.signal.clone(),
+                grace: duration_text(checkpoint.grace),
+            }),
+        }
+    }
+}
+
+fn need_fields(need: &Need) -> (Option<Value>, Option<DevicesField>, Option<DemandField>) {
+    match need {
+        Need::Hardware { cores, devices } => {
+            let devices = devices.as_ref().map(|devices| DevicesField {
+                count: thousandths(devices.count.0),
+                any_of: devices.any_of.iter().map(ToString::to_string).collect(),
+                memory_min: (!devices.memory_min.is_zero()).then(|| bytes_text(devices.memory_min)),
+            });
+            (Some(thousandths(cores.0)), devices, None)
+        }
+        Need::Rate { class, rate, device_memory_min } => {
+            let demand = DemandField {
+                class: class.to_string(),
+                rate: format!("{} GFLOP/s", rate.0),
+                device_memory_min: (!device_memory_min.is_zero()).then(|| bytes_text(*device_memory_min)),
+            };
+            (None, None, Some(demand))
+        }
+    }
+}
+
+fn data_fields(references: &[huisuan_model::spec::DataReference]) -> Vec<DataField> {
+    let field = |reference: &huisuan_model::spec::DataReference| DataField {
+        url: reference.url.clone(),
+        path: reference.path.clone(),
+        size: reference.bytes.map(bytes_text),
+    };
+    references.iter().map(field).collect()
+}
+
+/// A number of thousandths as people write it: `2`, `0.5`.
+fn thousandths(count: u64) -> Value {
+    if count.is_multiple_of(1000) {
+        return Value::from(count / 1000);
+    }
+    // The shortest decimal that reads back as this number; the reader takes its digits, not its value.
+    Number::from_f64(count as f64 / 1000.0).map_or(Value::Null, Value::Number)
+}
+
+/// The indices as a job file writes them; nothing for the one task of a plain job.
+fn tasks_field(tasks: &RangeSet) -> Option<Value> {
+    let text = tasks.to_string();
+    let count_from_zero = tasks.first() == Some(0) && tasks.last().map(|last| u64::from(last) + 1) == Some(tasks.len());
+    if text == "0" {
+        None
+    } else if count_from_zero {
+        Some(Value::from(tasks.len()))
+    } else if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // One index: a bare number would be a count.
+        Some(Value::from(format!("{text}-{text}")))
+    } else {
+        Some(Value::from(text))
+    }
+}
