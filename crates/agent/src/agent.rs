@@ -1,0 +1,284 @@
+//! Joining the network, and the loop that pulls orders.
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use huisuan_api::{
+    AgentClient, ClientError,
+    agent::{Hello, LogAnswer, LogRequest, Orders, PROTOCOL, Ratings, SequencedOrder, Stream as WireStream},
+};
+use huisuan_drivers::{Engine, EngineError, Stream, SubmitResult};
+use huisuan_measure::MeasureError;
+use huisuan_model::{
+    AttemptId, AttemptReport, CentreId, EndCause, Order, Outcome, ReportKind, StartOrder, TimeMs, Usage,
+};
+
+use crate::{
+    failpoint,
+    memory::{Memory, MemoryError},
+    pause::{Backoff, StopFlag},
+    rate::rate_pools,
+    report::Reporter,
+    session::Session,
+};
+
+/// The largest piece of output given in one answer, in bytes.
+const LOG_BYTES_MAX: u64 = 4 << 20;
+
+/// What an agent is told.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// Base URL of the server, `http://HOST:PORT`.
+    pub server: String,
+    /// The centre's token.
+    pub token: String,
+    /// The centre that it speaks for.
+    pub centre: CentreId,
+    /// A folder of this agent alone; `agent.json` is kept there. May be the engine's folder.
+    pub dir: PathBuf,
+    /// How long the server may hold a question for orders. Also the longest time for which a server that
+    /// was restarted between two questions goes unnoticed: 5 s is a good value, 30 s the most.
+    pub poll_wait: Duration,
+}
+
+/// Why an agent does not join.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// Another agent of this folder runs.
+    #[error("another agent runs for folder `{}`; hint: stop it first, or give this one its own folder", .0.display())]
+    Taken(PathBuf),
+    /// What the agent must remember cannot be read or written.
+    #[error("agent memory `{}` cannot be used: {source}; hint: check owner, rights and free space", path.display())]
+    Memory {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The server does not welcome it.
+    #[error("server does not welcome this agent: {source}; hint: {}", source.hint())]
+    Server {
+        /// What came back.
+        #[from]
+        source: ClientError,
+    },
+    /// The server is an earlier run than one that gave orders before.
+    #[error(
+        "server run {epoch} is older than run {epoch_max}, which gave orders before; hint: two servers may be \
+         running, or a backup was restored: in that case remove `agent.json` of this centre"
+    )]
+    OldServer {
+        /// The run that answered.
+        epoch: u64,
+        /// The highest run seen.
+        epoch_max: u64,
+    },
+    /// The engine cannot be asked.
+    #[error("engine: {0}")]
+    Engine(#[from] EngineError),
+    /// A pool cannot be rated.
+    #[error("rating: {0}")]
+    Rating(#[from] MeasureError),
+    /// A thread cannot be made.
+    #[error("agent thread cannot be started: {0}; hint: check the limit of processes (`ulimit -u`)")]
+    Thread(io::Error),
+}
+
+/// An agent that the server has welcomed.
+pub struct Agent {
+    config: AgentConfig,
+    client: AgentClient,
+    engine: Arc<dyn Engine>,
+    memory: Memory,
+    session: Arc<Session>,
+}
+
+impl Agent {
+    /// Says hello to the server with what the engine has; with `rate`, measures every pool in this machine
+    /// and reports the ratings, half a second for each.
+    ///
+    /// # Errors
+    /// When the server or the engine cannot be reached, the server refuses, or another agent runs here.
+    /// Nothing was started then.
+    pub fn join(config: AgentConfig, engine: Box<dyn Engine>, rate: bool) -> Result<Self, AgentError> {
+        let memory = Memory::open(&config.dir).map_err(|error| memory_error(error, &config))?;
+        let client = AgentClient::new(&config.server, Some(&config.token), config.centre.clone())?;
+        let mut agent = Agent { config, client, engine: engine.into(), memory, session: Arc::default() };
+        agent.hello()?;
+        if rate {
+            let pools = agent.engine.inventory()?;
+            let ratings = rate_pools(agent.engine.as_ref(), &pools, now())?;
+            if !ratings.is_empty() {
+                agent.client.ratings(&Ratings { ratings })?;
+            }
+        }
+        Ok(agent)
+    }
+
+    /// Pulls orders and reports until `stop` is set. A server or an engine that is away is tried again
+    /// for ever. A poll under way may delay the return by [`AgentConfig::poll_wait`].
+    ///
+    /// # Errors
+    /// When the reporting thread cannot be started.
+    pub fn run(mut self, stop: &StopFlag) -> Result<(), AgentError> {
+        let (client, engine, run) = (self.client.clone(), Arc::clone(&self.engine), self.memory.run());
+        let (session, flag) = (Arc::clone(&self.session), stop.clone());
+        let report = move || {
+            let _ended = StopWhenDropped(&flag);
+            Reporter { client: &client, engine: engine.as_ref(), session: &session, run }.work(&flag);
+        };
+        let reporter = thread::Builder::new().name("report".into()).spawn(report).map_err(AgentError::Thread)?;
+        self.pull(stop);
+        if let Err(panic) = reporter.join() {
+            std::panic::resume_unwind(panic);
+        }
+        Ok(())
+    }
+
+    /// Says hello and notes the run of the server, on disk before anything is done for it.
+    fn hello(&mut self) -> Result<u64, AgentError> {
+        let hello = Hello {
+            protocol: PROTOCOL,
+            pools: self.engine.inventory()?,
+            engine: self.engine.kind(),
+            memory_mode: self.engine.memory_mode(),
+        };
+        let welcome = self.client.hello(&hello)?;
+        let epoch = welcome.epoch;
+        self.note_epoch(epoch)?;
+        self.session.open(welcome);
+        Ok(epoch)
+    }
+
+    fn note_epoch(&mut self, epoch: u64) -> Result<(), AgentError> {
+        let epoch_max = self.memory.epoch_max();
+        if epoch < epoch_max {
+            return Err(AgentError::OldServer { epoch, epoch_max });
+        }
+        self.memory.raise_epoch(epoch).map_err(|error| memory_error(error, &self.config))
+    }
+
+    fn pull(&mut self, stop: &StopFlag) {
+        let mut backoff = Backoff::new();
+        while !stop.stopped() {
+            let epoch = match self.session.epoch() {
+                Some(epoch) => Ok(epoch),
+                None => self.hello(),
+            };
+            let broken = match epoch {
+                Ok(epoch) => self.pull_run(epoch, &mut backoff, stop).err().map(AgentError::from),
+                Err(error) => Some(error),
+            };
+            if let Some(error) = broken {
+                tracing::warn!(%error, "no orders from the server, trying again");
+                backoff.wait(stop);
+            }
+        }
+    }
+
+    /// Pulls orders of one run of the server, until it is another one's turn or something breaks.
+    fn pull_run(&self, epoch: u64, backoff: &mut Backoff, stop: &StopFlag) -> Result<(), ClientError> {
+        let mut after = 0;
+        while !stop.stopped() && self.session.epoch() == Some(epoch) {
+            let pulled = self.client.orders(after, self.config.poll_wait);
+            if !pulled.as_ref().is_ok_and(|orders| orders.epoch == epoch) {
+                // Another run of the server, or none: nothing of it is done before the next hello.
+                self.session.close(epoch);
+            }
+            let orders = pulled?;
+            if orders.epoch != epoch {
+                return Ok(());
+            }
+            let Orders { orders, log_requests, .. } = orders;
+            log_requests.iter().for_each(|request| self.answer(request));
+            let last = orders.iter().map(|order| order.seq).max().unwrap_or(after);
+            match self.carry_out(orders) {
+                Ok(()) => {
+                    after = last;
+                    backoff.reset();
+                }
+                Err(error) => {
+                    // The server gives the same orders again, because `after` stays.
+                    tracing::warn!(%error, "engine does not take orders, trying again");
+                    backoff.wait(stop);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands orders to the engine: all starts, then all stops. A stop never comes before its start.
+    fn carry_out(&self, orders: Vec<SequencedOrder>) -> Result<(), EngineError> {
+        let (mut starts, mut stops): (Vec<StartOrder>, Vec<AttemptId>) = (Vec::new(), Vec::new());
+        for SequencedOrder { order, .. } in orders {
+            match order {
+                Order::Start(start) if start.centre == self.config.centre => starts.push(*start),
+                Order::Start(start) => {
+                    tracing::error!(attempt = %start.attempt, centre = %start.centre, "order for another centre is ignored");
+                }
+                Order::Stop(attempt) => stops.push(attempt),
+            }
+        }
+        if !starts.is_empty() {
+            failpoint::reach("agent-before-submit");
+            let results = self.engine.submit(&starts)?;
+            failpoint::reach("agent-after-submit");
+            let refused = starts.iter().zip(results).filter_map(|(start, result)| match result {
+                SubmitResult::Refused { why } => Some(refusal(start.attempt, why)),
+                SubmitResult::Accepted | SubmitResult::Duplicate => None,
+            });
+            self.session.add_own(refused.collect());
+        }
+        self.engine.cancel(&stops)
+    }
+
+    /// Answers a question about output. Whoever asked asks again if the answer does not arrive.
+    fn answer(&self, request: &LogRequest) {
+        let stream = match request.stream {
+            WireStream::Stdout => Stream::Stdout,
+            WireStream::Stderr => Stream::Stderr,
+        };
+        let limit = usize::try_from(request.limit.min(LOG_BYTES_MAX)).unwrap_or(usize::MAX);
+        let (answer, data) = match self.engine.logs(request.attempt, stream, request.offset, limit) {
+            Ok(chunk) => (LogAnswer { offset: chunk.offset, end: chunk.end, error: None }, chunk.data),
+            Err(error) => (LogAnswer { offset: request.offset, end: true, error: Some(error.to_string()) }, Vec::new()),
+        };
+        if let Err(error) = self.client.answer_logs(request.id, &answer, &data) {
+            tracing::info!(%error, "output is not taken by the server");
+        }
+    }
+}
+
+/// Ends the pulling thread when the reporting thread ends, by a panic too: an agent that does not report
+/// must not take orders.
+struct StopWhenDropped<'a>(&'a StopFlag);
+
+impl Drop for StopWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+fn refusal(attempt: AttemptId, why: String) -> AttemptReport {
+    let outcome = Outcome { cause: EndCause::StartFailed, exit_code: None, signal: None, detail: why };
+    let what = ReportKind::Ended { started_at: None, outcome, usage: Usage::default() };
+    AttemptReport { attempt, at: now(), what }
+}
+
+fn memory_error(error: MemoryError, config: &AgentConfig) -> AgentError {
+    match error {
+        MemoryError::Taken => AgentError::Taken(config.dir.clone()),
+        MemoryError::File(path, source) => AgentError::Memory { path, source },
+    }
+}
+
+fn now() -> TimeMs {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,19 @@
+//! The process at a centre: pulls orders from the server, drives the centre's engine, reports what happens.
+//!
+//! What this crate must never do: hand an order of an earlier server run or of another centre to the
+//! engine, acknowledge an end to the engine that the server has not on disk, or give up while it may run.
+//! It keeps no work of its own: whatever it forgets when it is killed, the server orders and the engine
+//! reports again.
+//!
+//! Start reading at [`Agent::join`] and [`Agent::run`] in `agent.rs`; `report.rs` is the other direction.
+
+mod agent;
+mod failpoint;
+mod memory;
+mod pause;
+mod rate;
+mod report;
+mod session;
+
+pub use agent::{Agent, AgentConfig, AgentError};
+pub use pause::StopFlag;

@@ -1,0 +1,45 @@
+//! Rates a centre's pools by measuring them.
+
+use huisuan_api::agent::PoolRating;
+use huisuan_drivers::Engine;
+use huisuan_measure::{MeasureError, MeasureSpec, Precision, measure};
+use huisuan_model::{Class, GflopPerS, Mark, Pool, Rating, TimeMs};
+
+/// The precision that rates a class.
+fn precision(class: Class) -> Precision {
+    match class {
+        Class::Ai => Precision::Bf16,
+        Class::Hpc => Precision::Fp64,
+        Class::General => Precision::Fp32,
+    }
+}
+
+/// Measures every unrated pool that is in this machine; about half a second for each.
+pub(crate) fn rate_pools(engine: &dyn Engine, pools: &[Pool], now: TimeMs) -> Result<Vec<PoolRating>, MeasureError> {
+    let mut ratings = Vec::new();
+    for pool in pools.iter().filter(|pool| pool.rating.is_none()) {
+        let cpus = engine.measurable_cpus(&pool.id);
+        let cpus: Vec<u32> = cpus.into_iter().filter_map(|cpu| u32::try_from(cpu).ok()).collect();
+        if cpus.is_empty() {
+            tracing::info!(pool = %pool.id, "pool is not in this machine and is not rated");
+            continue;
+        }
+        let precision = precision(pool.class);
+        let measurement = measure(&MeasureSpec { precisions: vec![precision], ..MeasureSpec::on_cpus(cpus) })?;
+        let Some(rate) = measurement.rate(precision) else { continue };
+        ratings.push(PoolRating {
+            pool: pool.id.clone(),
+            rating: Rating {
+                // The server counts versions.
+                version: 1,
+                sustained: GflopPerS(rate.sustained_gflops),
+                // Zero says that the machine does not tell what a peak could be computed from.
+                nameplate: GflopPerS(rate.nameplate_gflops.unwrap_or(0)),
+                method: format!("{}/{}", measurement.method, measurement.version),
+                mark: Mark::Measured,
+                rated_at: now,
+            },
+        });
+    }
+    Ok(ratings)
+}

@@ -1,0 +1,133 @@
+//! From the engine to the server: what happened, in numbered batches, until the server has it on disk.
+
+use std::time::Duration;
+
+use huisuan_api::{
+    AgentClient, ClientError, ErrorCode,
+    agent::{Reports, Welcome},
+};
+use huisuan_drivers::{Engine, EngineError};
+use huisuan_model::{AttemptId, AttemptReport, ReportKind};
+
+use crate::{
+    failpoint,
+    pause::{Backoff, StopFlag},
+    session::Session,
+};
+
+/// The most reports of one batch.
+const BATCH_MAX: usize = 1000;
+
+/// How long the engine may keep the thread waiting; refused orders wait that long too.
+const OBSERVE_WAIT: Duration = Duration::from_millis(500);
+
+/// The batch numbers of one run of an agent begin at the run's number times this.
+///
+/// A killed agent may have a batch under way that arrives after its successor's hello. Were the
+/// successor's first batch numbered the same, the server would take one of the two for a repetition, and
+/// the ends in it would be acknowledged without anybody having them.
+const SEQ_PER_RUN: u64 = 1 << 32;
+
+/// The loop of the reporting thread.
+pub(crate) struct Reporter<'a> {
+    pub(crate) client: &'a AgentClient,
+    pub(crate) engine: &'a dyn Engine,
+    pub(crate) session: &'a Session,
+    /// Counts the runs of this agent.
+    pub(crate) run: u64,
+}
+
+/// What became of a batch.
+enum Sent {
+    Taken,
+    /// The server was restarted: there must be a hello first.
+    Stale,
+    /// It may work later.
+    Later,
+}
+
+impl Reporter<'_> {
+    /// Reports until it is stopped. What the server does not have then, the engine gives again.
+    pub(crate) fn work(&self, stop: &StopFlag) {
+        let mut backoff = Backoff::new();
+        let mut seq_last = 0;
+        let mut waiting: Vec<AttemptReport> = Vec::new();
+        while !stop.stopped() {
+            waiting.append(&mut self.session.take_own());
+            match self.observe(waiting.is_empty()) {
+                Ok(mut reports) => waiting.append(&mut reports),
+                Err(error) => {
+                    tracing::warn!(%error, "engine cannot be observed, trying again");
+                    backoff.wait(stop);
+                    continue;
+                }
+            }
+            while !waiting.is_empty() && !stop.stopped() {
+                let rest = waiting.split_off(waiting.len().min(BATCH_MAX));
+                let batch = std::mem::replace(&mut waiting, rest);
+                let Some(taken) = self.deliver(batch, seq_last, &mut backoff, stop) else { return };
+                seq_last = taken;
+            }
+            backoff.reset();
+        }
+    }
+
+    fn observe(&self, may_wait: bool) -> Result<Vec<AttemptReport>, EngineError> {
+        self.engine.observe(if may_wait { OBSERVE_WAIT } else { Duration::ZERO })
+    }
+
+    /// Sends one batch until the server has it, always under the same number. Gives back that number;
+    /// `None` when the agent is to stop.
+    fn deliver(&self, batch: Vec<AttemptReport>, seq_last: u64, backoff: &mut Backoff, stop: &StopFlag) -> Option<u64> {
+        let ended = ends(&batch);
+        let mut seq = None;
+        let mut batch = Reports { epoch: 0, seq: 0, reports: batch };
+        loop {
+            let Welcome { epoch, reported_seq, .. } = self.session.wait(stop)?;
+            let first = seq_last.max(reported_seq).max(self.run.saturating_mul(SEQ_PER_RUN)) + 1;
+            let number = *seq.get_or_insert(first);
+            if number <= reported_seq {
+                // The answer was lost, the batch was not: the server said so in its welcome.
+                break;
+            }
+            (batch.epoch, batch.seq) = (epoch, number);
+            failpoint::reach("agent-before-report");
+            match self.send(&batch) {
+                Sent::Taken => break,
+                Sent::Stale => self.session.close(epoch),
+                Sent::Later => {
+                    if backoff.wait(stop) {
+                        return None;
+                    }
+                }
+            }
+        }
+        failpoint::reach("agent-after-report");
+        if let Err(error) = self.engine.acknowledge(&ended) {
+            // The engine will give these ends again, and the server will find that it has them.
+            tracing::warn!(%error, "engine cannot be told that ends are committed");
+        }
+        Some(batch.seq)
+    }
+
+    fn send(&self, batch: &Reports) -> Sent {
+        match self.client.reports(batch) {
+            Ok(_) => Sent::Taken,
+            Err(ClientError::Problem(problem)) if problem.code == ErrorCode::StaleEpoch => Sent::Stale,
+            Err(error) if error.retryable() => {
+                tracing::info!(%error, "reports are not taken yet");
+                Sent::Later
+            }
+            Err(error) => {
+                tracing::error!(%error, seq = batch.seq, "reports are refused, trying again");
+                Sent::Later
+            }
+        }
+    }
+}
+
+/// The attempts whose end is in a batch.
+fn ends(batch: &[AttemptReport]) -> Vec<AttemptId> {
+    let ended = |report: &&AttemptReport| matches!(report.what, ReportKind::Ended { .. });
+    batch.iter().filter(ended).map(|report| report.attempt).collect()
+}

@@ -1,0 +1,274 @@
+//! An agent between a pretended server and a pretended engine, both of which can fail at will.
+
+mod engine;
+mod server;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use huisuan_agent::{Agent, AgentConfig, AgentError, StopFlag};
+use huisuan_api::{
+    ErrorCode,
+    agent::{LogRequest, Stream},
+};
+use huisuan_model::{AttemptId, CentreId, EndCause, JobId, JobSpec, Mark, MilliDevices, Millicores, Order, StartOrder};
+
+use self::{
+    engine::{Handle, PretendedEngine, ended, started},
+    server::PretendedServer,
+};
+
+fn id(job: u64) -> AttemptId {
+    AttemptId { job: JobId(job), task: 0, attempt: 1 }
+}
+
+fn start(job: u64, centre: &str) -> Order {
+    let name = |text: &str| text.parse();
+    Order::Start(Box::new(StartOrder {
+        attempt: id(job),
+        centre: CentreId::new(centre).expect("a name"),
+        tenant: name("t").expect("a name"),
+        project: "p".parse().expect("a name"),
+        spec: Arc::new(JobSpec::command("true", &["true"])),
+        cores: Millicores(1000),
+        devices: MilliDevices::ZERO,
+    }))
+}
+
+fn join(server: &PretendedServer, engine: &Arc<PretendedEngine>, dir: &Path, rate: bool) -> Result<Agent, AgentError> {
+    let config = AgentConfig {
+        server: server.url(),
+        token: "token".into(),
+        centre: CentreId::new("here").expect("a name"),
+        dir: dir.to_owned(),
+        poll_wait: Duration::from_millis(200),
+    };
+    Agent::join(config, Box::new(Handle(Arc::clone(engine))), rate)
+}
+
+/// An agent that runs in a thread until it is dropped.
+struct Running {
+    stop: StopFlag,
+    thread: Option<JoinHandle<Result<(), AgentError>>>,
+}
+
+fn run(agent: Agent) -> Running {
+    let stop = StopFlag::new();
+    let flag = stop.clone();
+    Running { stop, thread: Some(thread::spawn(move || agent.run(&flag))) }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.stop();
+        let ended = self.thread.take().map(JoinHandle::join);
+        if !thread::panicking() {
+            ended.expect("dropped once").expect("no panic").expect("it ran");
+        }
+    }
+}
+
+struct Bench {
+    server: PretendedServer,
+    engine: Arc<PretendedEngine>,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        Bench { server: PretendedServer::new(1), engine: Arc::default(), folder }
+    }
+
+    fn join(&self) -> Result<Agent, AgentError> {
+        join(&self.server, &self.engine, self.folder.path(), false)
+    }
+
+    fn run(&self) -> Running {
+        run(self.join().expect("joined"))
+    }
+}
+
+#[test]
+fn orders_reach_the_engine_and_ends_reach_the_server() {
+    let bench = Bench::new();
+    let _agent = bench.run();
+    bench.server.order(start(1, "here"));
+    bench.server.order(Order::Stop(id(1)));
+    bench.engine.until("a start and a stop", |seen| seen.submitted == [id(1)] && seen.cancelled == [id(1)]);
+    bench.engine.happen([started(id(1)), ended(id(1), EndCause::Cancelled)]);
+    bench.engine.until("an acknowledgement", |seen| seen.acknowledged == [id(1)]);
+    let told: Vec<_> = bench.server.taken().into_iter().flat_map(|batch| batch.reports).collect();
+    assert_eq!(told, [started(id(1)), ended(id(1), EndCause::Cancelled)]);
+}
+
+#[test]
+fn an_order_for_another_centre_is_not_carried_out() {
+    let bench = Bench::new();
+    let _agent = bench.run();
+    bench.server.order(start(1, "elsewhere"));
+    bench.server.order(start(2, "here"));
+    bench.engine.until("a start", |seen| !seen.submitted.is_empty());
+    assert_eq!(bench.engine.submitted(), [id(2)]);
+}
+
+#[test]
+fn a_refused_order_is_reported_as_not_started() {
+    let bench = Bench::new();
+    bench.engine.refuse(id(1));
+    let _agent = bench.run();
+    bench.server.order(start(1, "here"));
+    let batch = bench.server.until_taken("the refusal");
+    let text = format!("{:?}", batch.reports);
+    assert!(text.contains("StartFailed") && text.contains("too large"), "{text}");
+}
+
+#[test]
+fn a_repeated_batch_keeps_its_number() {
+    let bench = Bench::new();
+    bench.server.fail_reports(3);
+    let _agent = bench.run();
+    bench.engine.happen([ended(id(1), EndCause::Exited)]);
+    bench.server.until_taken("the batch");
+    let tried = bench.server.tried();
+    assert_eq!(tried.len(), 4);
+    assert!(tried.iter().all(|batch| *batch == tried[0]), "the same number, the same reports: {tried:#?}");
+    bench.engine.happen([ended(id(2), EndCause::Exited)]);
+    bench.engine.until("both", |seen| seen.acknowledged == [id(1), id(2)]);
+    assert_eq!(bench.server.tried()[4].seq, tried[0].seq + 1);
+}
+
+#[test]
+fn nothing_is_acknowledged_before_the_server_has_it() {
+    let bench = Bench::new();
+    bench.server.fail_reports(2);
+    let _agent = bench.run();
+    bench.engine.happen([ended(id(1), EndCause::Exited)]);
+    bench.server.until_tried(2);
+    assert!(bench.engine.acknowledged().is_empty());
+    bench.engine.until("an acknowledgement", |seen| seen.acknowledged == [id(1)]);
+    assert_eq!(bench.server.taken().len(), 1);
+}
+
+#[test]
+fn a_batch_whose_answer_was_lost_is_not_sent_again_after_a_hello() {
+    let bench = Bench::new();
+    bench.server.lose_answers(1);
+    let _agent = bench.run();
+    bench.engine.happen([ended(id(1), EndCause::Exited)]);
+    bench.server.until_tried(1);
+    bench.engine.until("an acknowledgement", |seen| seen.acknowledged == [id(1)]);
+    let distinct: std::collections::BTreeSet<u64> = bench.server.tried().iter().map(|batch| batch.seq).collect();
+    assert_eq!(distinct.len(), 1, "one batch, one number");
+}
+
+#[test]
+fn a_restarted_server_is_greeted_and_told_the_same_batch() {
+    let bench = Bench::new();
+    let _agent = bench.run();
+    bench.server.order(start(1, "here"));
+    bench.engine.until("a start", |seen| seen.submitted == [id(1)]);
+    bench.server.restart(2);
+    bench.server.order(start(2, "here"));
+    bench.engine.happen([ended(id(1), EndCause::Exited)]);
+    bench.engine.until("the next start", |seen| seen.submitted.contains(&id(2)));
+    bench.engine.until("an acknowledgement", |seen| seen.acknowledged == [id(1)]);
+    assert!(bench.server.hellos() >= 2);
+    assert_eq!(bench.server.taken()[0].epoch, 2);
+}
+
+#[test]
+fn orders_of_an_earlier_server_are_refused() {
+    let bench = Bench::new();
+    bench.server.restart(5);
+    let agent = bench.run();
+    bench.server.restart(4);
+    bench.server.order(start(1, "here"));
+    // Refused hellos are counted; two of them show that the agent keeps asking and nothing else.
+    let hellos = bench.server.hellos();
+    bench.server.until_hellos(hellos + 2);
+    assert!(bench.engine.submitted().is_empty());
+    bench.server.restart(6);
+    bench.server.order(start(2, "here"));
+    bench.engine.until("an order of the present server", |seen| seen.submitted == [id(2)]);
+    drop(agent);
+    bench.server.restart(5);
+    let refused = bench.join().map(|_| ());
+    assert!(matches!(refused, Err(AgentError::OldServer { epoch: 5, epoch_max: 6 })), "{refused:?}");
+}
+
+#[test]
+fn a_restarted_agent_goes_on_with_higher_numbers() {
+    let bench = Bench::new();
+    let agent = bench.run();
+    bench.engine.happen([ended(id(1), EndCause::Exited)]);
+    bench.engine.until("an acknowledgement", |seen| seen.acknowledged == [id(1)]);
+    let twin = bench.join().map(|_| ());
+    assert!(matches!(twin, Err(AgentError::Taken(_))), "{twin:?}");
+    drop(agent);
+    let _agent = bench.run();
+    bench.engine.happen([ended(id(2), EndCause::Exited)]);
+    bench.engine.until("another", |seen| seen.acknowledged == [id(1), id(2)]);
+    let numbers: Vec<u64> = bench.server.taken().iter().map(|batch| batch.seq).collect();
+    assert!(
+        numbers[1] > numbers[0] + 1,
+        "a batch of the former run that is under way cannot have the number: {numbers:?}"
+    );
+}
+
+#[test]
+fn an_engine_that_fails_gets_the_orders_again() {
+    let bench = Bench::new();
+    bench.engine.fail_submits(2);
+    let _agent = bench.run();
+    bench.server.order(start(1, "here"));
+    bench.engine.until("a start", |seen| seen.submitted == [id(1)]);
+}
+
+#[test]
+fn output_is_given_to_who_asks() {
+    let bench = Bench::new();
+    let _agent = bench.run();
+    let request =
+        |number, job| LogRequest { id: number, attempt: id(job), stream: Stream::Stderr, offset: 2, limit: 3 };
+    bench.server.ask(request(7, 1));
+    bench.server.ask(request(8, 404));
+    let answers = bench.server.until_answers(2);
+    assert_eq!(answers[0], ("/v1/agent/here/logs/7?end=true&offset=2".to_owned(), b"cde".to_vec()));
+    assert!(answers[1].0.contains("/logs/8?") && answers[1].0.contains("error=attempt"), "{answers:?}");
+}
+
+#[test]
+fn a_server_that_refuses_or_is_away_is_an_error_of_the_join() {
+    let bench = Bench::new();
+    bench.server.refuse_hello(ErrorCode::Unauthenticated);
+    let refused = bench.join().map(|_| ());
+    let Err(AgentError::Server { source }) = refused else { panic!("refused: {refused:?}") };
+    assert_eq!(source.exit_code(), 4);
+    let gone = PretendedServer::new(1);
+    let url = gone.url();
+    drop(gone);
+    let mut other = bench.server.clone();
+    other.set_url(url);
+    let away = join(&other, &bench.engine, bench.folder.path(), false).map(|_| ());
+    assert!(matches!(away, Err(AgentError::Server { .. })), "{away:?}");
+}
+
+#[test]
+fn a_pool_in_this_machine_is_rated_by_measuring_it() {
+    let bench = Bench::new();
+    drop(join(&bench.server, &bench.engine, bench.folder.path(), true).expect("joined"));
+    assert!(bench.server.ratings().is_empty(), "a pool elsewhere cannot be measured from here");
+    let allowed = rustix::thread::sched_getaffinity(None).expect("the CPUs of this process");
+    let cpu = (0..rustix::thread::CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).expect("a CPU");
+    bench.engine.be_made_of(vec![cpu]);
+    drop(join(&bench.server, &bench.engine, bench.folder.path(), true).expect("joined"));
+    let [rated] = bench.server.ratings().try_into().expect("one pool");
+    assert_eq!((rated.pool.as_str(), rated.rating.mark), ("cpu:test", Mark::Measured));
+    assert_eq!(rated.rating.method, "gemm-matrixmultiply/1");
+    assert!(rated.rating.sustained.0 >= 1 && rated.rating.rated_at.0 > 0, "{rated:?}");
+}
