@@ -1,0 +1,128 @@
+//! Who may come in: deny unless a token or the system says who it is.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::Response,
+};
+use huisuan_api::{ErrorCode, routes::REQUEST_ID};
+use huisuan_model::{ActorId, CentreId};
+
+use super::Failure;
+use crate::{identity::Identity, peer::Peer, secrets, server::Shared};
+
+/// Names a request in answers and logs.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+/// Around every request: an id, headers that browsers heed, and the guard against pages of other sites.
+pub(crate) async fn every_request(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
+    let id = shared.next_request_id();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let checked = same_site(&shared, request.method(), request.headers());
+    let mut response = match checked {
+        Ok(()) => next.run(request).await,
+        Err(failure) => axum::response::IntoResponse::into_response(failure),
+    };
+    shared.metrics.request(response.status().as_u16());
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(HeaderName::from_static(REQUEST_ID), value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"),
+    );
+    response
+}
+
+/// A server on loopback trusts its user's own processes, and a browser is one of them: a page of another
+/// site must neither reach it under a name of its own nor send it commands.
+fn same_site(shared: &Shared, method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST).unwrap_or("");
+    if shared.loopback && !host.is_empty() && !is_loopback_host(host) {
+        return Err(Failure::new(ErrorCode::Forbidden, format!("host `{host}` is not an address of this machine"))
+            .hint("use the address that the server printed"));
+    }
+    let foreign = text(header::ORIGIN).is_some_and(|origin| origin.split_once("://").is_none_or(|(_, at)| at != host));
+    if foreign && method != Method::GET {
+        return Err(Failure::new(ErrorCode::Forbidden, "the request comes from a page of another site"));
+    }
+    Ok(())
+}
+
+fn is_loopback_host(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(n, _)| n);
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+/// Lets people in: by token, or on loopback as a process of the server's own user.
+pub(crate) async fn people(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let known = match bearer(request.headers()) {
+        Some(token) if secrets::equal(token, &shared.user_token) => true,
+        Some(_) => return Err(Failure::new(ErrorCode::Unauthenticated, "the token is not known")),
+        None => shared.loopback && peer.is_own_user(),
+    };
+    if !known {
+        return Err(Failure::new(ErrorCode::Unauthenticated, "the request carries no token"));
+    }
+    let actor = ActorId::new("user").expect("the constant is a name");
+    request.extensions_mut().insert(Identity::User(actor));
+    Ok(next.run(request).await)
+}
+
+/// Lets the agent of the centre in the path in, by that centre's token alone.
+pub(crate) async fn agent(
+    State(shared): State<Arc<Shared>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let named = request.uri().path().split('/').nth(3).and_then(|name| CentreId::new(name).ok());
+    let (Some(centre), Some(token)) = (named, bearer(request.headers())) else {
+        return Err(Failure::new(ErrorCode::Unauthenticated, "an agent names its centre and carries its token"));
+    };
+    if !secrets::equal(token, &shared.secret.agent_token(&centre)) {
+        return Err(Failure::new(ErrorCode::Unauthenticated, format!("the token is not that of centre `{centre}`"))
+            .hint("give the agent the token that `huisuan centre token` prints for it"));
+    }
+    request.extensions_mut().insert(Identity::Agent(centre));
+    Ok(next.run(request).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback() {
+        for (host, good) in [
+            ("127.0.0.1:8080", true),
+            ("localhost:1", true),
+            ("localhost", true),
+            ("[::1]:80", true),
+            ("127.0.0.1", true),
+            ("evil.example", false),
+            ("127.0.0.1.evil.example:80", false),
+            ("10.0.0.1:80", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback_host(host), good, "{host}");
+        }
+    }
+}

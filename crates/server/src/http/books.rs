@@ -1,0 +1,68 @@
+//! The doors for the books.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use huisuan_api::{
+    books::{AccountView, LedgerView, UsageView},
+    wire::{Amount, Usage},
+};
+use huisuan_control::{
+    State as Network,
+    ledger::{Account, Asset},
+};
+use huisuan_model::{Class, Gflop, Money, TimeMs, centre::CURRENCY};
+
+use super::{App, Failure};
+use crate::{identity, server::Shared};
+
+pub(crate) async fn usage(State(shared): App) -> Result<axum::Json<UsageView>, Failure> {
+    Ok(axum::Json(usage_view(&shared).await?))
+}
+
+/// What the local tenant used and paid, for the API and for pages.
+pub(crate) async fn usage_view(shared: &Shared) -> Result<UsageView, Failure> {
+    let (work, cost) = shared.writer.look(used).await?;
+    let jobs = shared.readers.read(|reader| reader.count_by_state()).await?.iter().map(|(_, count)| count).sum();
+    let first = shared.readers.read(|reader| reader.entries(0, 1)).await?;
+    let since = first.first().map_or(TimeMs::ZERO, |entry| entry.at).into();
+    let usage = Usage::from(&work);
+    Ok(UsageView { usage, cost: Amount::new(cost, CURRENCY), jobs, since })
+}
+
+/// Work used by the local tenant, and what all centres earned of it.
+fn used(network: &Network) -> (BTreeMap<Class, Gflop>, Money) {
+    let account = Account::Used(identity::tenant());
+    let work = Class::ALL.into_iter().filter_map(|class| {
+        let work = network.ledger().balance(&account, Asset::Work(class));
+        (work > 0).then(|| (class, Gflop(u64::try_from(work).unwrap_or(u64::MAX))))
+    });
+    let earned = network.ledger().balances().filter_map(|(account, asset, amount)| match (account, asset) {
+        (Account::Centre(_), Asset::Currency(_)) => Some(amount),
+        _ => None,
+    });
+    (work.collect(), Money(i64::try_from(earned.sum::<i128>()).unwrap_or(i64::MAX)))
+}
+
+pub(crate) async fn ledger(State(shared): App) -> Result<axum::Json<LedgerView>, Failure> {
+    Ok(axum::Json(ledger_view(&shared).await?))
+}
+
+/// The books, for the API and for pages. Whether they balance is computed anew.
+pub(crate) async fn ledger_view(shared: &Shared) -> Result<LedgerView, Failure> {
+    let read = |network: &Network| {
+        let accounts = network.ledger().balances().map(|(account, asset, balance)| AccountView {
+            account: account.to_string(),
+            asset: asset.to_string(),
+            balance: balance.to_string(),
+        });
+        (network.ledger().audit(), accounts.collect::<Vec<_>>())
+    };
+    let (audit, accounts) = shared.writer.look(read).await?;
+    if let Err(error) = &audit {
+        tracing::error!(%error, "the books do not balance");
+    }
+    // Every transfer is two postings.
+    let postings = 2 * shared.readers.read(|reader| reader.transfers_total()).await?;
+    Ok(LedgerView { balanced: audit.is_ok(), accounts, postings })
+}

@@ -1,0 +1,189 @@
+//! The doors for jobs.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use huisuan_api::{
+    ErrorCode,
+    jobs::{AttemptList, AttemptView, Explain, JobCancelled, JobCreated, JobList, JobView},
+    routes::{IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_LENGTH_MAX, JobsQuery, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageQuery},
+    spec::read_job_file,
+};
+use huisuan_control::Refusal;
+use huisuan_model::{Command, JobId, JobState, TenantId};
+use huisuan_store::JobFilter;
+
+use super::{
+    App, Failure,
+    access::RequestId,
+    extract::{Bounded, JobPath, Params, is_json},
+};
+use crate::{
+    identity::{self, Identity},
+    server::Shared,
+    views,
+    writer::{Done, WriterError},
+};
+
+/// Attempts that come with a job.
+const ATTEMPTS_SHOWN: usize = 100;
+
+pub(crate) async fn submit(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    headers: HeaderMap,
+    Bounded(body): Bounded,
+) -> Result<(StatusCode, axum::Json<JobCreated>), Failure> {
+    is_json(&headers)?;
+    let key = idempotency_key(&headers)?;
+    let text = std::str::from_utf8(&body)
+        .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body is not UTF-8: {error}")))?;
+    let spec = read_job_file(text).map_err(|problem| problem.to_problem())?;
+    let origin = identity::user(actor(&identity)?, request);
+    match shared.writer.execute(origin, Command::Submit { spec: Arc::new(spec), key }).await? {
+        Done::Job { job, new } => {
+            let state = match new {
+                true => JobState::Waiting,
+                false => find(&shared, job).await?.state,
+            };
+            let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+            Ok((status, axum::Json(JobCreated { job_id: job.0, state: state.as_str().to_owned() })))
+        }
+        Done::Changed => Err(Failure::new(ErrorCode::Internal, "the submission led to no job")),
+    }
+}
+
+fn actor(identity: &Identity) -> Result<&huisuan_model::ActorId, Failure> {
+    match identity {
+        Identity::User(actor) => Ok(actor),
+        Identity::Agent(_) => Err(Failure::new(ErrorCode::Forbidden, "an agent cannot do this")),
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let good = |text: &&str| {
+        (1..=IDEMPOTENCY_KEY_LENGTH_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+    };
+    match value.to_str().ok().filter(good) {
+        Some(text) => Ok(Some(text.into())),
+        None => Err(Failure::new(ErrorCode::KeyMalformed, "the header `Idempotency-Key` is not a key")),
+    }
+}
+
+async fn find(shared: &Shared, id: JobId) -> Result<huisuan_model::Job, Failure> {
+    let row = shared.readers.read(move |reader| reader.job(id)).await?;
+    row.ok_or_else(|| Failure::new(ErrorCode::NotFound, format!("there is no job `{id}`")))
+}
+
+pub(crate) async fn list(
+    State(shared): App,
+    Params(query): Params<JobsQuery>,
+) -> Result<axum::Json<JobList>, Failure> {
+    let size = page_size(query.page_size)?;
+    let before = query.page_token.map(|token| token.parse::<JobId>()).transpose().map_err(|_| bad_token())?;
+    let state = query.state.map(|word| state_of(&word)).transpose()?;
+    let tenant = query.tenant.map(|name| TenantId::new(&name)).transpose();
+    let tenant = tenant.map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
+    let filter = JobFilter { state, tenant };
+    let mut rows = shared
+        .readers
+        .read(move |reader| {
+            let jobs = reader.jobs(&filter, before, size + 1)?;
+            jobs.into_iter().map(|job| Ok((reader.centres_of(job.id)?, job))).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let more = rows.len() > size;
+    rows.truncate(size);
+    let next_page_token = rows.last().filter(|_| more).map(|(_, job)| job.id.to_string());
+    let reasons = shared.last_reasons();
+    let jobs = rows.into_iter().map(|(centres, job)| views::summary(&job, Some(centres), &reasons)).collect();
+    Ok(axum::Json(JobList { jobs, next_page_token }))
+}
+
+fn page_size(asked: Option<u32>) -> Result<usize, Failure> {
+    match asked.unwrap_or(PAGE_SIZE_DEFAULT) {
+        size @ 1..=PAGE_SIZE_MAX => Ok(size as usize),
+        size => Err(Failure::new(ErrorCode::BadRequest, format!("`page_size` is {size}: 1 to {PAGE_SIZE_MAX}"))),
+    }
+}
+
+fn bad_token() -> Failure {
+    Failure::new(ErrorCode::BadRequest, "`page_token` is none that a page gave").hint("begin without it")
+}
+
+fn state_of(word: &str) -> Result<JobState, Failure> {
+    JobState::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| {
+        let known = JobState::ALL.map(JobState::as_str).join(", ");
+        Failure::new(ErrorCode::BadRequest, format!("`state` is `{word}`: one of {known}"))
+    })
+}
+
+pub(crate) async fn show(State(shared): App, JobPath(id): JobPath) -> Result<axum::Json<JobView>, Failure> {
+    Ok(axum::Json(view(&shared, id).await?))
+}
+
+/// A job as it is shown, for the API and for pages.
+pub(crate) async fn view(shared: &Shared, id: JobId) -> Result<JobView, Failure> {
+    let found = shared
+        .readers
+        .read(move |reader| {
+            let Some(job) = reader.job(id)? else { return Ok(None) };
+            let attempts = reader.attempts(id, None, ATTEMPTS_SHOWN)?;
+            Ok(Some((job, reader.centres_of(id)?, attempts, reader.attempts_total(id)?)))
+        })
+        .await?;
+    let no_job = || Failure::new(ErrorCode::NotFound, format!("there is no job `{id}`"));
+    let (job, centres, attempts, total) = found.ok_or_else(no_job)?;
+    Ok(views::job(&job, centres, &attempts, total, &shared.last_reasons()))
+}
+
+pub(crate) async fn explain(State(shared): App, JobPath(id): JobPath) -> Result<axum::Json<Explain>, Failure> {
+    let job = find(&shared, id).await?;
+    Ok(axum::Json(views::explain(&job, &shared.last_reasons())))
+}
+
+pub(crate) async fn attempts(
+    State(shared): App,
+    JobPath(id): JobPath,
+    Params(query): Params<PageQuery>,
+) -> Result<axum::Json<AttemptList>, Failure> {
+    let size = page_size(query.page_size)?;
+    let after = query.page_token.map(|token| {
+        let (task, attempt) = token.split_once('.')?;
+        Some((task.parse::<u32>().ok()?, attempt.parse::<u32>().ok()?))
+    });
+    let after = match after {
+        Some(None) => return Err(bad_token()),
+        Some(after) => after,
+        None => None,
+    };
+    find(&shared, id).await?;
+    let mut rows = shared.readers.read(move |reader| reader.attempts(id, after, size + 1)).await?;
+    let more = rows.len() > size;
+    rows.truncate(size);
+    let next_page_token = rows.last().filter(|_| more).map(|last| format!("{}.{}", last.id.task, last.id.attempt));
+    Ok(axum::Json(AttemptList { attempts: rows.iter().map(AttemptView::new).collect(), next_page_token }))
+}
+
+/// Cancelling a job that has ended changes nothing and says how it ended.
+pub(crate) async fn cancel(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    JobPath(id): JobPath,
+) -> Result<axum::Json<JobCancelled>, Failure> {
+    let origin = identity::user(actor(&identity)?, request);
+    match shared.writer.execute(origin, Command::Cancel { job: id }).await {
+        Ok(_) | Err(WriterError::Refused(Refusal::NoJob(_))) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let job = find(&shared, id).await?;
+    let (state, cancel_requested) = (job.state.as_str().to_owned(), job.cancel_requested);
+    Ok(axum::Json(JobCancelled { job_id: id.0, state, cancel_requested }))
+}

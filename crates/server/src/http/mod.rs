@@ -1,0 +1,69 @@
+//! The doors over HTTP: routes, who may use them, and the shape of every error.
+
+mod access;
+mod agents;
+pub(crate) mod books;
+pub(crate) mod centres;
+mod events;
+pub(crate) mod extract;
+mod failure;
+pub(crate) mod jobs;
+mod logs;
+mod status;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+};
+use huisuan_api::routes;
+
+pub(crate) use failure::Failure;
+
+use crate::{pages, server::Shared};
+
+/// What every handler sees.
+pub(crate) type App = axum::extract::State<Arc<Shared>>;
+
+/// All routes of a server.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let people = Router::new()
+        .route(routes::JOBS, post(jobs::submit).get(jobs::list))
+        .route(routes::JOB, get(jobs::show))
+        .route(routes::JOB_EXPLAIN, get(jobs::explain))
+        .route(routes::JOB_ATTEMPTS, get(jobs::attempts))
+        .route(routes::JOB_LOGS, get(logs::logs))
+        .route(routes::JOB_CANCEL, post(jobs::cancel))
+        .route(routes::CENTRES, get(centres::list))
+        .route(routes::CENTRE, get(centres::show))
+        .route(routes::CENTRE_PAUSE, post(centres::pause))
+        .route(routes::CENTRE_RESUME, post(centres::resume))
+        .route(routes::USAGE, get(books::usage))
+        .route(routes::LEDGER, get(books::ledger))
+        .route(routes::EVENTS, get(events::events))
+        .route(routes::METRICS, get(status::metrics))
+        .merge(pages::routes())
+        .layer(middleware::from_fn_with_state(shared.clone(), access::people));
+    let agents = Router::new()
+        .route(routes::AGENT_HELLO, post(agents::hello))
+        .route(routes::AGENT_ORDERS, get(agents::orders))
+        .route(routes::AGENT_REPORTS, post(agents::reports))
+        .route(routes::AGENT_RATINGS, post(agents::ratings))
+        .route(routes::AGENT_LOGS, post(agents::logs))
+        .layer(middleware::from_fn_with_state(shared.clone(), access::agent));
+    let anybody = Router::new()
+        .route(routes::HEALTHZ, get(status::health))
+        .route(routes::READYZ, get(status::ready))
+        .route(routes::OPENAPI, get(status::openapi));
+    people
+        .merge(agents)
+        .merge(anybody)
+        .method_not_allowed_fallback(failure::method_not_allowed)
+        .fallback(failure::no_route)
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(shared.clone(), access::every_request))
+        .with_state(shared)
+}

@@ -1,0 +1,172 @@
+//! Where agents are met: orders wait here until they are pulled, and so do questions about output.
+//!
+//! Everything here can be made anew: orders from the live state when an agent says hello, questions by
+//! asking again. Orders are numbered from 1 after each hello, so that a page of them ends anywhere.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use huisuan_api::agent::{LogRequest, SequencedOrder, Stream};
+use huisuan_model::{AttemptId, CentreId, Order, TimeMs};
+use tokio::sync::{Notify, oneshot};
+
+/// The most orders of one answer.
+const ORDERS_MAX: usize = 512;
+/// The most questions about output that wait for one centre.
+const LOG_REQUESTS_MAX: usize = 256;
+/// An agent that was not heard for this long is called away; it polls at least every 30 s.
+const AWAY_AFTER_MS: u64 = 45_000;
+
+/// A piece of output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogPiece {
+    pub(crate) data: Vec<u8>,
+    pub(crate) end: bool,
+    pub(crate) error: Option<String>,
+}
+
+/// All centres' agents.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    links: Mutex<BTreeMap<CentreId, Link>>,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    orders: VecDeque<SequencedOrder>,
+    order_last: u64,
+    questions: VecDeque<LogRequest>,
+    question_last: u64,
+    answers: BTreeMap<u64, oneshot::Sender<LogPiece>>,
+    heard_at: Option<TimeMs>,
+    memory_mode: String,
+    something: Arc<Notify>,
+}
+
+/// What is known of an agent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Presence {
+    pub(crate) connected: bool,
+    pub(crate) heard_at: Option<TimeMs>,
+    pub(crate) memory_mode: String,
+}
+
+impl Hub {
+    fn links(&self) -> MutexGuard<'_, BTreeMap<CentreId, Link>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a new numbering with all open orders. Called by the writer's thread, so that no order of a
+    /// later commit can come before it.
+    pub(crate) fn hello(&self, centre: &CentreId, open: Vec<Order>, memory_mode: String, now: TimeMs) {
+        let mut links = self.links();
+        let link = links.entry(centre.clone()).or_default();
+        link.orders.clear();
+        link.order_last = 0;
+        link.memory_mode = memory_mode;
+        link.heard_at = Some(now);
+        open.into_iter().for_each(|order| link.push(order));
+        link.something.notify_waiters();
+    }
+
+    /// Puts committed orders where their agents find them.
+    pub(crate) fn deliver(&self, orders: Vec<(CentreId, Order)>) {
+        if orders.is_empty() {
+            return;
+        }
+        let mut links = self.links();
+        for (centre, order) in orders {
+            // Without a link nobody ever said hello; the first hello brings all open orders.
+            if let Some(link) = links.get_mut(&centre) {
+                link.push(order);
+                link.something.notify_waiters();
+            }
+        }
+    }
+
+    /// Waits for orders after `after` or for questions, for at most `wait`.
+    pub(crate) async fn pull(
+        &self,
+        centre: &CentreId,
+        after: u64,
+        wait: Duration,
+        now: TimeMs,
+    ) -> (Vec<SequencedOrder>, Vec<LogRequest>) {
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            let something = {
+                let mut links = self.links();
+                let link = links.entry(centre.clone()).or_default();
+                link.heard_at = link.heard_at.max(Some(now));
+                link.orders.retain(|order| order.seq > after);
+                let orders: Vec<_> = link.orders.iter().take(ORDERS_MAX).cloned().collect();
+                let questions: Vec<_> = link.questions.drain(..).collect();
+                if !orders.is_empty() || !questions.is_empty() {
+                    return (orders, questions);
+                }
+                let mut something = Box::pin(link.something.clone().notified_owned());
+                // Registered before the lock is released, so that nothing pushed after it is missed.
+                something.as_mut().enable();
+                something
+            };
+            if tokio::time::timeout_at(deadline, something).await.is_err() {
+                return (Vec::new(), Vec::new());
+            }
+        }
+    }
+
+    /// Notes that an agent was heard.
+    pub(crate) fn heard(&self, centre: &CentreId, now: TimeMs) {
+        if let Some(link) = self.links().get_mut(centre) {
+            link.heard_at = link.heard_at.max(Some(now));
+        }
+    }
+
+    /// Whether the agent is there.
+    pub(crate) fn presence(&self, centre: &CentreId, now: TimeMs) -> Presence {
+        let links = self.links();
+        let Some(link) = links.get(centre) else { return Presence::default() };
+        let connected = link.heard_at.is_some_and(|heard| now.since(heard).0 < AWAY_AFTER_MS);
+        Presence { connected, heard_at: link.heard_at, memory_mode: link.memory_mode.clone() }
+    }
+
+    /// Asks a centre for a piece of output; `None` when too much is asked of it already.
+    pub(crate) fn ask(
+        &self,
+        centre: &CentreId,
+        attempt: AttemptId,
+        stream: Stream,
+        offset: u64,
+        limit: u64,
+    ) -> Option<oneshot::Receiver<LogPiece>> {
+        let mut links = self.links();
+        let link = links.entry(centre.clone()).or_default();
+        // Those who asked and went away make room.
+        link.answers.retain(|_, answer| !answer.is_closed());
+        if link.answers.len() >= LOG_REQUESTS_MAX {
+            return None;
+        }
+        link.question_last += 1;
+        let (sender, receiver) = oneshot::channel();
+        link.answers.insert(link.question_last, sender);
+        link.questions.push_back(LogRequest { id: link.question_last, attempt, stream, offset, limit });
+        link.something.notify_waiters();
+        Some(receiver)
+    }
+
+    /// Brings an answer to whoever asked; false when nobody did.
+    pub(crate) fn answer(&self, centre: &CentreId, id: u64, piece: LogPiece) -> bool {
+        let answer = self.links().get_mut(centre).and_then(|link| link.answers.remove(&id));
+        answer.is_some_and(|answer| answer.send(piece).is_ok())
+    }
+}
+
+impl Link {
+    fn push(&mut self, order: Order) {
+        self.order_last += 1;
+        self.orders.push_back(SequencedOrder { seq: self.order_last, order });
+    }
+}

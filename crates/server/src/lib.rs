@@ -1,0 +1,27 @@
+//! The server: doors over HTTP, the one writer, the planner beside it, metrics and pages.
+//!
+//! It is the only place where clock, network, database and core meet. It must never decide about jobs,
+//! places or money by itself: commands go to `control` through the writer, and every answer that says
+//! "accepted" comes after the commit. Start reading at [`Server`], then `writer.rs`, then `http`.
+
+mod clock;
+mod commit;
+mod disk;
+mod failpoint;
+mod feed;
+mod http;
+mod hub;
+mod identity;
+mod metrics;
+mod pages;
+mod peer;
+mod planner;
+mod readers;
+mod reasons;
+mod secrets;
+mod server;
+mod views;
+mod wake;
+mod writer;
+
+pub use server::{LOCAL_FUNDS, ServeConfig, Server};

@@ -1,0 +1,230 @@
+//! What all pages have in common: language, frame, links, and the shape of an error.
+
+use std::convert::Infallible;
+
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{Html, IntoResponse, Response},
+};
+use huisuan_api::ErrorCode;
+use huisuan_model::TimeMs;
+use maud::{DOCTYPE, Markup, html};
+use serde::Deserialize;
+
+use super::{
+    assets,
+    words::{self, Language, Word},
+};
+use crate::http::Failure;
+
+/// The query of a page that has no other.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlainQuery {
+    /// The language wished for; that of the browser when absent. Read by [`Page`], refused here when unknown.
+    #[serde(rename = "lang")]
+    _lang: Option<Language>,
+}
+
+/// One look at a page: its language and how its links keep it.
+#[derive(Debug, Clone)]
+pub(super) struct Page {
+    pub(super) language: Language,
+    /// The language was wished for in the address, so links repeat it.
+    kept: bool,
+    /// Path and query of this page without the language.
+    address: String,
+}
+
+/// Which part of the navigation a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The overview and its centres.
+    Network,
+    /// The list of jobs and each job.
+    Jobs,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Page {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|query| query.0).unwrap_or_default();
+        let wished = pairs.iter().find(|(name, _)| name == "lang").and_then(|(_, value)| language_of(value));
+        let others = parts.uri.query().unwrap_or("").split('&').filter(|pair| !pair.starts_with("lang="));
+        let others: Vec<&str> = others.filter(|pair| !pair.is_empty()).collect();
+        Ok(Page {
+            language: wished.unwrap_or_else(|| preferred(&parts.headers)),
+            kept: wished.is_some(),
+            address: with_query(parts.uri.path(), &others.join("&")),
+        })
+    }
+}
+
+fn language_of(tag: &str) -> Option<Language> {
+    let tag = tag.trim().to_ascii_lowercase();
+    let primary = tag.split('-').next().unwrap_or("");
+    [Language::En, Language::Zh].into_iter().find(|language| language.as_str() == primary)
+}
+
+/// The language that the browser likes best among ours; English when it likes neither.
+fn preferred(headers: &HeaderMap) -> Language {
+    let text = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let mut best: Option<(f32, Language)> = None;
+    for wish in text.split(',') {
+        let (tag, weight) = wish.split_once(";q=").unwrap_or((wish, "1"));
+        let (Some(language), Ok(weight)) = (language_of(tag), weight.trim().parse::<f32>()) else { continue };
+        if weight > 0.0 && best.is_none_or(|(most, _)| weight > most) {
+            best = Some((weight, language));
+        }
+    }
+    best.map_or(Language::En, |(_, language)| language)
+}
+
+fn with_query(path: &str, query: &str) -> String {
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+impl Page {
+    /// A word in the page's language.
+    pub(super) fn say(&self, word: Word) -> &'static str {
+        word.text(self.language)
+    }
+
+    /// A sentence in the page's language with its places filled.
+    pub(super) fn fill(&self, word: Word, values: &[&str]) -> String {
+        word.with(self.language, values)
+    }
+
+    /// The word of a state, a class or the like, or what the data said where no word is known.
+    pub(super) fn known<'a>(&self, word: Option<Word>, otherwise: &'a str) -> &'a str
+    where
+        'static: 'a,
+    {
+        word.map_or(otherwise, |word| self.say(word))
+    }
+
+    /// A link to another page that keeps a wished language.
+    pub(super) fn link(&self, path: &str) -> String {
+        if self.kept { in_language(path, self.language) } else { path.to_owned() }
+    }
+
+    /// The answer: the page with its frame, or the error in the same frame.
+    pub(super) fn answer(&self, place: Place, body: Result<(String, TimeMs, Markup), Failure>) -> Response {
+        let (status, html) = match body {
+            Ok((title, now, main)) => (StatusCode::OK, self.frame(place, &title, Some(now), &main)),
+            Err(failure) => {
+                let problem = failure.problem();
+                let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let title = self.known(error(problem.code), &problem.title);
+                let main = html! {
+                    section.card.problem {
+                        h1 { (title) }
+                        p { (problem.detail) }
+                        p.quiet { (self.fill(words::HINT, &[&problem.hint])) }
+                    }
+                };
+                (status, self.frame(place, title, None, &main))
+            }
+        };
+        let mut response = (status, Html(html.into_string())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept-language"));
+        response
+    }
+
+    /// The whole document. A page without a moment shows nothing that changes and is not fetched again.
+    fn frame(&self, place: Place, title: &str, live_at: Option<TimeMs>, main: &Markup) -> Markup {
+        let other = match self.language {
+            Language::En => Language::Zh,
+            Language::Zh => Language::En,
+        };
+        let current = |here: Place| (here == place).then_some("page");
+        html! {
+            (DOCTYPE)
+            html lang=(self.language.tag()) {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (title) " · 汇算 Huisuan" }
+                    link rel="icon" href=(assets::ICON.address()) type="image/svg+xml";
+                    link rel="stylesheet" href=(assets::STYLE.address());
+                    @if live_at.is_some() { script src=(assets::SCRIPT.address()) defer {} }
+                }
+                body {
+                    a.skip href="#main" { (self.say(words::SKIP)) }
+                    header.top {
+                        a.brand href=(self.link("/")) { (mark()) span.han lang="zh-Hans" { "汇算" } " " span.latin { "Huisuan" } }
+                        nav {
+                            a href=(self.link("/")) aria-current=[current(Place::Network)] { (self.say(words::NETWORK)) }
+                            a href=(self.link("/jobs")) aria-current=[current(Place::Jobs)] { (self.say(words::JOBS)) }
+                        }
+                        @if live_at.is_some() {
+                            p #age role="status" hidden data-text=(self.say(words::AGE)) title=(self.say(words::STALE_RETRY)) {}
+                        }
+                        a.language href=(in_language(&self.address, other)) lang=(other.tag()) { (self.say(words::OTHER_LANGUAGE)) }
+                    }
+                    main #main { (main) }
+                    footer.bottom { p { (self.say(words::FOOTER)) } }
+                }
+            }
+        }
+    }
+}
+
+/// What people meet most; other errors have the title of the interface.
+fn error(code: ErrorCode) -> Option<Word> {
+    Some(match code {
+        ErrorCode::NotFound => words::ERROR_NOT_FOUND,
+        ErrorCode::BadRequest | ErrorCode::UnknownField => words::ERROR_BAD_REQUEST,
+        ErrorCode::Unavailable => words::ERROR_UNAVAILABLE,
+        _ => return None,
+    })
+}
+
+fn in_language(address: &str, language: Language) -> String {
+    let separator = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{separator}lang={}", language.as_str())
+}
+
+/// Three streams that run side by side into one direction, and never into one another.
+fn mark() -> Markup {
+    html! {
+        svg.mark viewBox="0 0 32 32" aria-hidden="true" {
+            path.ai d="M4 6c9 0 10 6.5 24 6.5" {}
+            path.hpc d="M4 16h24" {}
+            path.general d="M4 26c9 0 10-6.5 24-6.5" {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_liked_language_is_taken() {
+        let check = |text: &'static str, expected: Language| {
+            let headers = HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, HeaderValue::from_static(text))]);
+            assert_eq!(preferred(&headers), expected, "{text}");
+        };
+        check("zh-CN,zh;q=0.9,en;q=0.8", Language::Zh);
+        check("en-US,en;q=0.9,zh;q=0.8", Language::En);
+        check("de,zh;q=0.3,en;q=0.2", Language::Zh);
+        check("zh;q=0,de", Language::En);
+        check("", Language::En);
+        check("zh;q=what", Language::En);
+        assert_eq!(preferred(&HeaderMap::new()), Language::En);
+    }
+
+    #[test]
+    fn links_keep_a_wished_language_only() {
+        let mut page = Page { language: Language::Zh, kept: true, address: "/".to_owned() };
+        assert_eq!(page.link("/jobs?state=failed"), "/jobs?state=failed&lang=zh");
+        page.kept = false;
+        assert_eq!(page.link("/jobs"), "/jobs");
+    }
+}

@@ -1,0 +1,175 @@
+//! Why a job waits, as people read it. English sentences come with the data; Chinese ones are made here of
+//! the same numbers.
+
+use huisuan_api::{
+    jobs::{Explain, ReasonView, Rejection},
+    wire::Amount,
+};
+use huisuan_model::TimeMs;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::{
+    numbers,
+    page::Page,
+    words::{self, Language},
+};
+
+/// The sentence of a reason.
+pub(super) fn sentence(page: &Page, code: &str, message: &str, details: &Value) -> String {
+    match page.language {
+        Language::En => message.to_owned(),
+        // A reason that is newer than this file is still told, in English.
+        Language::Zh => chinese(code, details).unwrap_or_else(|| message.to_owned()),
+    }
+}
+
+/// One line for a table: the sentence, with the code in short before it.
+pub(super) fn line(page: &Page, reason: &ReasonView) -> Markup {
+    let text = sentence(page, &reason.code, &reason.message, &reason.details);
+    html! { span.reason title=(reason.code) { (text) } }
+}
+
+/// The card on top of a waiting job.
+pub(super) fn card(page: &Page, explain: &Explain, reason: &ReasonView, now: TimeMs) -> Markup {
+    let code = page.known(words::reason(&reason.code), &reason.code);
+    html! {
+        section.card.waiting-card aria-labelledby="why" {
+            div.card-head {
+                h2 #why { (page.say(words::WHY_WAITING)) }
+                span.chip.reason-chip title=(reason.code) { (code) }
+                span.quiet { (page.say(words::SINCE)) " " (numbers::moment(reason.since, now, page.language)) }
+            }
+            p.sentence { (sentence(page, &reason.code, &reason.message, &reason.details)) }
+            @if !explain.rejected.is_empty() {
+                h3 { (page.say(words::OTHER_CENTRES)) }
+                ul.rejections {
+                    @for rejection in &explain.rejected {
+                        li {
+                            a.name href=(page.link(&format!("/centres/{}", rejection.centre))) { (rejection.centre) }
+                            " "
+                            span { (answer(page, rejection)) }
+                        }
+                    }
+                }
+            }
+            @for help in &explain.helps {
+                p { (page.fill(words::HINT, &[&help.change])) " " span.quiet { (help.effect) } }
+            }
+        }
+    }
+}
+
+/// What one centre says: it need not name itself again.
+fn answer(page: &Page, rejection: &Rejection) -> String {
+    let Rejection { code, message, details, .. } = rejection;
+    let short = match code.as_str() {
+        "no-centre" => Some(page.say(words::NOT_SUITABLE).to_owned()),
+        "capacity" => lack(page.language, details),
+        _ => None,
+    };
+    short.unwrap_or_else(|| sentence(page, code, message, details))
+}
+
+/// The cores or memory, or both, that are too few.
+fn lack(language: Language, details: &Value) -> Option<String> {
+    let number = |name: &str| details.get(name)?.as_u64();
+    let (cores, free) = (number("needed_millicores")?, number("free_millicores")?);
+    let (memory, memory_free) = (number("memory_needed_bytes")?, number("memory_free_bytes")?);
+    let size = |millicores: u64| numbers::cores(millicores as f64 / 1000.0, language);
+    let cores_lack = words::LACK_CORES.with(language, &[&size(cores), &size(free)]);
+    let memory_lack =
+        words::LACK_MEMORY.with(language, &[&numbers::memory(memory), &numbers::memory(memory_free)]);
+    Some(match (cores > free, memory > memory_free) {
+        (true, false) => cores_lack,
+        (false, true) => memory_lack,
+        _ => format!("{cores_lack}; {memory_lack}"),
+    })
+}
+
+/// The sentence in Chinese; `None` for a reason that is not known or lacks its numbers.
+fn chinese(code: &str, details: &Value) -> Option<String> {
+    let text = |name: &str| details.get(name)?.as_str();
+    let number = |name: &str| details.get(name)?.as_u64();
+    let amount = |name: &str| {
+        let amount: Amount = serde_json::from_value(details.get(name)?.clone()).ok()?;
+        Some(numbers::money(&amount))
+    };
+    Some(match code {
+        "centre-paused" => format!("可接收它的算力中心都已暂停，其中有 {}", text("centre")?),
+        "no-centre" => match number("centres")? {
+            0 => "尚无算力中心加入本网".to_owned(),
+            centres => format!("已知的 {centres} 个算力中心现在都不能接收：未连接、未标定或类型不符"),
+        },
+        "budget" => {
+            format!("需冻结 {}，而租户可用余额为 {}", amount("needed")?, amount("available")?)
+        }
+        "capacity" => {
+            let lack = lack(Language::Zh, details)?;
+            format!("最接近的 {} 正忙：{lack}（资源池 {}）", text("centre")?, text("pool")?)
+        }
+        "gang-capacity" => format!(
+            "它的 {} 个任务须同时启动；最接近的 {} 现可容纳 {} 个（资源池 {}）",
+            number("needed_tasks")?,
+            text("centre")?,
+            number("fitting_tasks")?,
+            text("pool")?
+        ),
+        "behind" => format!(
+            "优先级更高或更早的 {} 个任务先行；它本可放在 {}",
+            number("ahead_tasks")?,
+            text("centre")?
+        ),
+        "parallel-max" => format!("已达到自身的并发上限：{} 个任务", number("limit_tasks")?),
+        "not-planned" => "尚未轮到，下一个规划周期处理".to_owned(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use huisuan_api::reasons::describe;
+    use huisuan_model::{Bytes, CentreId, Millicores, Money, PoolId, Reason};
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_chinese_sentence_with_its_numbers() {
+        let check = |reason: Reason, expected: &str| {
+            let (_, details) = describe(&reason, "CNY");
+            assert_eq!(chinese(reason.code(), &details).as_deref(), Some(expected), "{}", reason.code());
+            assert!(words::reason(reason.code()).is_some(), "{}", reason.code());
+        };
+        let centre = || CentreId::new("hpc-1").expect("a name");
+        let pool = || PoolId::new("cpu:x").expect("a name");
+        let capacity = |needed, free, memory_needed, memory_free| Reason::Capacity {
+            centre: centre(),
+            pool: pool(),
+            needed: Millicores(needed),
+            free: Millicores(free),
+            memory_needed: Bytes(memory_needed),
+            memory_free: Bytes(memory_free),
+        };
+        check(Reason::CentrePaused { centre: centre() }, "可接收它的算力中心都已暂停，其中有 hpc-1");
+        check(Reason::NoCentre { centres: 0 }, "尚无算力中心加入本网");
+        check(Reason::NoCentre { centres: 3 }, "已知的 3 个算力中心现在都不能接收：未连接、未标定或类型不符");
+        check(
+            Reason::Budget { needed: Money(2_500_000), available: Money(1) },
+            "需冻结 CNY 2.50，而租户可用余额为 CNY 0.000001",
+        );
+        check(capacity(1500, 500, 1, 2), "最接近的 hpc-1 正忙：每个任务需 1.5 核，空闲 0.5 核（资源池 cpu:x）");
+        check(
+            capacity(1, 2, 3 << 29, 1 << 30),
+            "最接近的 hpc-1 正忙：每个任务需内存 1.5 GiB，空闲 1 GiB（资源池 cpu:x）",
+        );
+        check(
+            Reason::GangCapacity { centre: centre(), pool: pool(), needed: 4, fits: 3 },
+            "它的 4 个任务须同时启动；最接近的 hpc-1 现可容纳 3 个（资源池 cpu:x）",
+        );
+        check(Reason::Behind { ahead: 7, centre: centre() }, "优先级更高或更早的 7 个任务先行；它本可放在 hpc-1");
+        check(Reason::ParallelMax { limit: 2 }, "已达到自身的并发上限：2 个任务");
+        check(Reason::NotPlanned, "尚未轮到，下一个规划周期处理");
+        assert_eq!(chinese("unheard-of", &Value::Null), None);
+        assert_eq!(chinese("capacity", &Value::Null), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! Planning beside the writer: takes a snapshot, runs a cycle, sends the plan back as a command.
+
+use std::{
+    sync::{Arc, RwLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+use huisuan_model::{Command, Plan, command::Origin};
+use huisuan_control::schedule::{Budget, Seed};
+
+use crate::{clock::Clock, failpoint::failpoint, identity, metrics::Metrics, reasons::Reasons, wake::Wake, writer::Writer};
+
+/// The shortest rest between two cycles: what arrives meanwhile is planned together.
+const REST_MIN: Duration = Duration::from_millis(1);
+/// A cycle may take this part of a core at most, so that accepting commands never waits for planning.
+const REST_PER_CYCLE: u32 = 4;
+
+/// What doors read of the last cycle.
+pub(crate) type SharedReasons = Arc<RwLock<Arc<Reasons>>>;
+
+pub(crate) struct Planner {
+    pub(crate) writer: Writer,
+    pub(crate) wake: Arc<Wake>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) reasons: SharedReasons,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) seed: u64,
+}
+
+impl Planner {
+    pub(crate) fn start(self) -> std::io::Result<thread::JoinHandle<()>> {
+        thread::Builder::new().name("planner".into()).spawn(move || {
+            while self.wake.wait() {
+                let started = Instant::now();
+                if self.cycle().is_none() {
+                    return;
+                }
+                self.wake.rest((started.elapsed() * REST_PER_CYCLE).max(REST_MIN));
+            }
+        })
+    }
+
+    /// One cycle; `None` when the writer has ended.
+    fn cycle(&self) -> Option<()> {
+        let look = |state: &huisuan_control::State| (huisuan_control::snapshot(state), state.policy().clone());
+        let (snapshot, policy) = self.writer.look_blocking(look).ok()?;
+        let started = Instant::now();
+        let now = self.clock.now();
+        let mut plan: Plan = huisuan_control::schedule::cycle(&snapshot, &policy, now, Budget::default(), Seed(self.seed));
+        self.metrics.cycle(started.elapsed(), plan.placements.len());
+        self.publish(std::mem::take(&mut plan.reasons), now);
+        if plan.placements.is_empty() {
+            return Some(());
+        }
+        failpoint!("planner-before-plan");
+        let origin: Origin = identity::planner();
+        self.writer.execute_blocking(origin, Command::Plan(Box::new(plan))).ok()?;
+        Some(())
+    }
+
+    fn publish(&self, reasons: Vec<huisuan_model::ShapeReason>, now: huisuan_model::TimeMs) {
+        let mut shared = self.reasons.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let next = shared.followed_by(reasons, now);
+        self.metrics.reasons(&next);
+        *shared = Arc::new(next);
+    }
+}

@@ -1,0 +1,313 @@
+//! A running server: its parts, started in order and stopped in reverse.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use anyhow::Context as _;
+use huisuan_api::discovery::{Folder, Running};
+use huisuan_control::{KeyRecord, State, Stored};
+use huisuan_model::{Centre, CentreId, Command, Money, Tenant, TimeMs};
+use huisuan_store::{DataDirectory, Rows, Store};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    clock::Clock,
+    disk::Disk,
+    feed::Feed,
+    http,
+    hub::Hub,
+    identity,
+    metrics::Metrics,
+    peer::{NoDelay, Peer},
+    planner::{Planner, SharedReasons},
+    readers::Readers,
+    reasons::Reasons,
+    secrets::Secret,
+    wake::Wake,
+    writer::{Listeners, Writer},
+};
+
+/// What the local tenant gets to spend when a data directory is first used: one million yuan.
+pub const LOCAL_FUNDS: Money = Money(1_000_000_000_000);
+
+/// How to run a server.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// The data directory; made where it is missing.
+    pub data: PathBuf,
+    /// Where to listen. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Seed of the scheduler's choices.
+    pub seed: u64,
+    /// What the local tenant is given when it is first opened; an operator of one machine pays himself.
+    pub funds: Money,
+    /// Where clients of this user find the server; `None` leaves no trace there.
+    pub discovery: Option<Folder>,
+}
+
+/// What every handler sees.
+pub(crate) struct Shared {
+    pub(crate) writer: Writer,
+    pub(crate) readers: Readers,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) feed: Feed,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) reasons: SharedReasons,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) secret: Secret,
+    pub(crate) user_token: String,
+    pub(crate) epoch: u64,
+    pub(crate) loopback: bool,
+    pub(crate) started_at: TimeMs,
+    request_last: AtomicU64,
+    stop: watch::Receiver<bool>,
+}
+
+impl Shared {
+    pub(crate) fn next_request_id(&self) -> String {
+        format!("{}-{}", self.epoch, self.request_last.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// What the last scheduling cycle said.
+    pub(crate) fn last_reasons(&self) -> Arc<Reasons> {
+        self.reasons.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns when the server stops: long waits end then.
+    pub(crate) async fn stopping(&self) {
+        let mut stop = self.stop.clone();
+        // An error means that the server is gone, which is stopping too.
+        _ = stop.wait_for(|&stopping| stopping).await;
+    }
+}
+
+/// A server that runs on threads of its own until it is stopped or dropped.
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    planner: Arc<Wake>,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+    discovery: Option<Folder>,
+}
+
+impl Server {
+    /// Opens the data directory, loads the state and listens. On return the address accepts requests.
+    pub fn start(config: ServeConfig) -> anyhow::Result<Server> {
+        let directory = DataDirectory::open(&config.data)?;
+        let secret = Secret::of(&config.data).context("the secret of the data directory cannot be read")?;
+        let mut store = Store::open(directory)?;
+        let epoch = store.next_epoch()?;
+        let rows = store.load()?;
+        let clock = Arc::new(Clock::starting_at(rows.at));
+        let state = restore(rows)?;
+        let readers = Readers::new(store.database());
+        let (hub, feed, metrics) = (Arc::new(Hub::default()), Feed::new(), Arc::new(Metrics::new(&state)));
+        let disk = Arc::new(Disk::new(config.data.clone(), clock.clone()));
+        let planner_wake = Arc::new(Wake::default());
+        let listeners = Listeners {
+            hub: hub.clone(),
+            feed: feed.clone(),
+            planner: planner_wake.clone(),
+            metrics: metrics.clone(),
+            disk: disk.clone(),
+        };
+        let (writer, writer_thread) = Writer::start(state, store, clock.clone(), listeners)?;
+        open_tenant(&writer, config.funds)?;
+        let reasons = SharedReasons::default();
+        let planner = Planner {
+            writer: writer.clone(),
+            wake: planner_wake.clone(),
+            clock: clock.clone(),
+            reasons: reasons.clone(),
+            metrics: metrics.clone(),
+            seed: config.seed,
+        };
+        let planner_thread = planner.start()?;
+        planner_wake.wake();
+        let (stop, stopped) = watch::channel(false);
+        let started_at = clock.now();
+        let user_token = secret.user_token();
+        let shared = Arc::new(Shared {
+            writer,
+            readers,
+            hub,
+            feed,
+            clock,
+            disk,
+            reasons,
+            metrics,
+            secret,
+            user_token,
+            epoch,
+            loopback: config.listen.ip().is_loopback(),
+            started_at,
+            request_last: AtomicU64::new(0),
+            stop: stopped.clone(),
+        });
+        let (address, http_thread) = listen(config.listen, shared.clone(), stopped)?;
+        let threads = vec![http_thread, planner_thread, writer_thread];
+        let server = Server { address, shared, planner: planner_wake, stop, threads, discovery: config.discovery };
+        server.announce(&config.data)?;
+        Ok(server)
+    }
+
+    /// Where it listens, as clients on this machine write it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The token of people.
+    pub fn token(&self) -> &str {
+        &self.shared.user_token
+    }
+
+    /// The token of a centre's agent.
+    pub fn agent_token(&self, centre: &CentreId) -> String {
+        self.shared.secret.agent_token(centre)
+    }
+
+    /// Makes a centre known, or changes what its operator declares of it.
+    pub fn set_centre(&self, centre: Centre) -> anyhow::Result<()> {
+        let command = Command::SetCentre(Box::new(centre));
+        self.shared.writer.execute_blocking(identity::server(), command)?;
+        Ok(())
+    }
+
+    /// Waits for the signal by which a service is told to end: SIGTERM or SIGINT.
+    pub fn wait_for_signal(&self) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets what is under way finish, then ends every thread.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn announce(&self, data: &Path) -> anyhow::Result<()> {
+        let Some(folder) = &self.discovery else { return Ok(()) };
+        let data = data.canonicalize().unwrap_or_else(|_| data.to_owned());
+        let running = Running { url: self.url(), token: self.token().to_owned(), pid: std::process::id(), data };
+        folder.write(&running).context("the server cannot be announced to clients of this user")
+    }
+
+    fn end(&mut self) {
+        if self.threads.is_empty() {
+            return;
+        }
+        if let Some(folder) = &self.discovery
+            && let Err(error) = folder.remove(std::process::id())
+        {
+            tracing::warn!(%error, "announcement not removed");
+        }
+        // Receivers may be gone: the threads that hold them have ended then.
+        _ = self.stop.send(true);
+        self.planner.stop();
+        self.shared.writer.stop();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so already.
+            _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn restore(rows: Rows) -> anyhow::Result<State> {
+    let balances = rows
+        .balances
+        .into_iter()
+        .map(|row| anyhow::Ok(((row.account.parse()?, row.asset.parse()?), row.amount)))
+        .collect::<anyhow::Result<Vec<_>>>()
+        .context("table `balance` cannot be read")?;
+    let keys = rows.keys.into_iter().map(|row| KeyRecord {
+        tenant: row.tenant,
+        key: row.key.into(),
+        job: row.job,
+        spec_hash: row.spec_hash,
+        at: row.at,
+    });
+    State::restore(Stored {
+        version: rows.version,
+        job_last: rows.job_last,
+        tenants: rows.tenants,
+        centres: rows.centres,
+        jobs: rows.jobs,
+        attempts: rows.attempts,
+        keys: keys.collect(),
+        balances,
+    })
+    .context("the stored books do not balance")
+}
+
+/// The most jobs of the local tenant that have not ended: the network's memory is sized for a million.
+const LOCAL_JOBS_MAX: u64 = 1_100_000;
+
+fn open_tenant(writer: &Writer, funds: Money) -> anyhow::Result<()> {
+    let tenant = identity::tenant();
+    let name = tenant.clone();
+    if writer.look_blocking(move |state| state.tenants().contains_key(&name))? {
+        return Ok(());
+    }
+    let open = Command::SetTenant(Tenant { id: tenant, jobs_max: LOCAL_JOBS_MAX });
+    writer.execute_blocking(identity::server(), open)?;
+    writer.execute_blocking(identity::server(), Command::Fund { amount: funds })?;
+    Ok(())
+}
+
+/// Threads that serve requests. Work is short there: the writer and the readers have their own.
+const HTTP_THREADS: usize = 2;
+
+fn listen(
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    mut stopped: watch::Receiver<bool>,
+) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(HTTP_THREADS)
+        .thread_name("http")
+        .enable_all()
+        .build()?;
+    let listener = runtime
+        .block_on(TcpListener::bind(address))
+        .with_context(|| format!("address {address} cannot be listened on"))?;
+    let bound = listener.local_addr()?;
+    let thread = thread::Builder::new().name("http-main".into()).spawn(move || {
+        let service = http::router(shared).into_make_service_with_connect_info::<Peer>();
+        let served = runtime.block_on(async {
+            axum::serve(NoDelay(listener), service)
+                .with_graceful_shutdown(async move { _ = stopped.wait_for(|&stopping| stopping).await })
+                .await
+        });
+        if let Err(error) = served {
+            tracing::error!(%error, "serving ended");
+        }
+        runtime.shutdown_background();
+    })?;
+    Ok((bound, thread))
+}

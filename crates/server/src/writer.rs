@@ -1,0 +1,260 @@
+//! The one writer: takes what waits, executes it, commits the batch, and only then answers.
+
+use std::{sync::Arc, thread};
+
+use huisuan_control::{Refusal, State};
+use huisuan_model::{Command, Entry, Event, JobId, command::ENTRY_VERSION, command::Origin};
+use huisuan_store::Store;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{clock::Clock, commit, disk::Disk, failpoint::failpoint, feed::Feed, hub::Hub, metrics::Metrics, wake::Wake};
+
+/// The most commands of one transaction: beyond this the batch gains little and the first in it waits longer
+/// (measured: docs/decisions/0002).
+const BATCH_MAX: usize = 256;
+/// The most commands that wait for the writer; beyond this doors answer "unavailable".
+const QUEUE_MAX: usize = 4096;
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// It changed something, or nothing had to change.
+    Changed,
+    /// It was a submission; the job may have been known by its key.
+    Job {
+        /// The job.
+        job: JobId,
+        /// False when the key was known.
+        new: bool,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriterError {
+    /// The command was refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Too much waits already.
+    #[error("the writer has {QUEUE_MAX} commands waiting")]
+    Busy,
+    /// The disk is nearly full: what runs may end, nothing new is taken.
+    #[error("the disk of the data directory is nearly full")]
+    DiskFull,
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+type Reply = oneshot::Sender<Result<Done, WriterError>>;
+
+enum Message {
+    Command { origin: Origin, command: Command, reply: Reply },
+    /// Reads the live state between two batches.
+    Look(Box<dyn FnOnce(&State) + Send>),
+    Stop,
+}
+
+/// The cheap way to the writer; clones share it.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Message>,
+}
+
+/// What the writer tells after each commit.
+pub(crate) struct Listeners {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) feed: Feed,
+    pub(crate) planner: Arc<Wake>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) disk: Arc<Disk>,
+}
+
+impl Writer {
+    /// Starts the writer's thread on a loaded state.
+    pub(crate) fn start(
+        state: State,
+        store: Store,
+        clock: Arc<Clock>,
+        listeners: Listeners,
+    ) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
+        let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let thread = thread::Builder::new().name("writer".into()).spawn(move || {
+            Loop { state, store, clock, listeners }.run(queue);
+        })?;
+        Ok((Writer { queue: sender }, thread))
+    }
+
+    /// Has a command executed. `Ok` means that it is durable.
+    pub(crate) async fn execute(&self, origin: Origin, command: Command) -> Result<Done, WriterError> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Command { origin, command, reply };
+        self.queue.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => WriterError::Busy,
+            mpsc::error::TrySendError::Closed(_) => WriterError::Stopping,
+        })?;
+        answer.await.unwrap_or(Err(WriterError::Stopping))
+    }
+
+    /// The same for threads outside the runtime; waits for room in the queue.
+    pub(crate) fn execute_blocking(&self, origin: Origin, command: Command) -> Result<Done, WriterError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue
+            .blocking_send(Message::Command { origin, command, reply })
+            .map_err(|_| WriterError::Stopping)?;
+        answer.blocking_recv().unwrap_or(Err(WriterError::Stopping))
+    }
+
+    /// Reads something of the live state, between two batches. The reading must be short.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Result<T, WriterError> {
+        let (reply, answer) = oneshot::channel();
+        let look = Message::Look(Box::new(move |state| _ = reply.send(read(state))));
+        self.queue.send(look).await.map_err(|_| WriterError::Stopping)?;
+        answer.await.map_err(|_| WriterError::Stopping)
+    }
+
+    /// The same for threads outside the runtime.
+    pub(crate) fn look_blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Result<T, WriterError> {
+        let (reply, answer) = oneshot::channel();
+        let look = Message::Look(Box::new(move |state| _ = reply.send(read(state))));
+        self.queue.blocking_send(look).map_err(|_| WriterError::Stopping)?;
+        answer.blocking_recv().map_err(|_| WriterError::Stopping)
+    }
+
+    /// Lets the writer finish what it has and end.
+    pub(crate) fn stop(&self) {
+        // A closed queue means that it has ended already.
+        _ = self.queue.try_send(Message::Stop);
+    }
+}
+
+struct Loop {
+    state: State,
+    store: Store,
+    clock: Arc<Clock>,
+    listeners: Listeners,
+}
+
+impl Loop {
+    fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        let mut messages = Vec::with_capacity(BATCH_MAX);
+        while queue.blocking_recv_many(&mut messages, BATCH_MAX) > 0 {
+            let mut batch = Batch::default();
+            let mut looks = Vec::new();
+            let mut stop = false;
+            for message in messages.drain(..) {
+                match message {
+                    Message::Command { origin, command, reply } => self.take(origin, command, reply, &mut batch),
+                    // Looks see what the commands before them did, once that is durable.
+                    Message::Look(look) => looks.push(look),
+                    Message::Stop => stop = true,
+                }
+            }
+            self.commit(batch);
+            looks.into_iter().for_each(|look| look(&self.state));
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, origin: Origin, command: Command, reply: Reply, batch: &mut Batch) {
+        if matches!(command, Command::Submit { .. }) && self.listeners.disk.nearly_full() {
+            batch.replies.push((reply, Err(WriterError::DiskFull)));
+            return;
+        }
+        let now = self.clock.now();
+        let result = huisuan_control::execute(&mut self.state, &origin, &command, now);
+        self.listeners.metrics.command(command.name(), result.is_ok());
+        let events = match result {
+            Ok(events) => events,
+            Err(refusal) => {
+                batch.replies.push((reply, Err(refusal.into())));
+                return;
+            }
+        };
+        let done = self.done(&origin, &command, &events);
+        if let Command::Plan(plan) = &command
+            && events.len() < plan.placements.len()
+        {
+            // The world moved on under the plan: what was dropped is planned again.
+            batch.replan = true;
+        }
+        if !events.is_empty() {
+            batch.replan |= events.iter().any(changes_what_can_be_placed);
+            for event in &events {
+                batch.orders.extend(huisuan_control::orders_of(&self.state, event));
+            }
+            let (seq, version) = (self.state.version(), ENTRY_VERSION);
+            batch.entries.push(Arc::new(Entry { seq, at: now, version, origin, command, events }));
+        }
+        batch.replies.push((reply, Ok(done)));
+    }
+
+    fn done(&self, origin: &Origin, command: &Command, events: &[Event]) -> Done {
+        match (command, events.first()) {
+            (Command::Submit { .. }, Some(Event::JobSubmitted { job, .. })) => Done::Job { job: *job, new: true },
+            (Command::Submit { key: Some(key), .. }, _) => match self.state.job_of_key(&origin.tenant, key) {
+                Some(job) => Done::Job { job, new: false },
+                None => Done::Changed,
+            },
+            _ => Done::Changed,
+        }
+    }
+
+    /// Makes the batch durable, then tells everyone. A failed commit ends the process: the state in memory
+    /// is ahead of the disk and nothing of it may be told.
+    fn commit(&mut self, batch: Batch) {
+        if !batch.entries.is_empty() {
+            failpoint!("writer-before-commit");
+            if let Err(error) = commit::write(&mut self.state, &mut self.store, &batch.entries) {
+                tracing::error!(%error, hint = error.hint(), "commit failed; the process ends");
+                eprintln!("error: {error}\nhint: {}", error.hint());
+                std::process::exit(1);
+            }
+            failpoint!("writer-after-commit");
+        }
+        for (reply, result) in batch.replies {
+            // A client that went away does not need its answer.
+            _ = reply.send(result);
+        }
+        if batch.entries.is_empty() {
+            return;
+        }
+        self.listeners.hub.deliver(batch.orders);
+        self.listeners.metrics.committed(&self.state, &batch.entries);
+        self.listeners.feed.publish(batch.entries);
+        if batch.replan {
+            self.listeners.planner.wake();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Arc<Entry>>,
+    orders: Vec<(huisuan_model::CentreId, huisuan_model::Order)>,
+    replies: Vec<(Reply, Result<Done, WriterError>)>,
+    replan: bool,
+}
+
+/// Whether an event may let the scheduler place more than before.
+fn changes_what_can_be_placed(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::JobSubmitted { .. }
+            | Event::AttemptEnded { .. }
+            | Event::InventorySet { .. }
+            | Event::Rated { .. }
+            | Event::CentreSet(_)
+            | Event::CentreStateSet { .. }
+            | Event::Funded { .. }
+            | Event::JobCancelRequested { .. }
+    )
+}
