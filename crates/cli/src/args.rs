@@ -1,0 +1,385 @@
+//! Every command and flag of the binary, in one place.
+
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use huisuan_api::spec::quantity;
+use huisuan_model::{Bytes, CentreId, Class, DurationMs, Millicores, RangeSet};
+
+use crate::{parse, select::Selector};
+
+/// The compute of many centres as one network.
+#[derive(Debug, Parser)]
+#[command(name = "huisuan", version, disable_help_subcommand = true, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Jobs are named by number (12), by task (12.3) or as `last`.
+Exit codes: 0 ok, 1 error, 2 usage, 3 infeasible, 4 authentication, 5 not found, 6 conflict,
+7 budget or quota, 8 timeout, 10 the job itself failed.
+
+First steps: `huisuan demo`, and in another terminal `huisuan run -- echo hello`.";
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The server's address, or HUISUAN_SERVER; one running on this machine is found without it.
+    #[arg(long, global = true, env = "HUISUAN_SERVER", hide_env = true, value_name = "URL", value_hint = ValueHint::Url
+    )]
+    pub(crate) server: Option<String>,
+    /// The token to show to the server, or HUISUAN_TOKEN.
+    #[arg(long, global = true, env = "HUISUAN_TOKEN", hide_env = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// How results are written: table, json, ndjson or csv.
+    #[arg(short, long, global = true, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
+    pub(crate) output: Format,
+    /// No remarks; `run` and `sbatch` print the job's number alone.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// No colours, as with NO_COLOR.
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+}
+
+/// Output formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// The API's JSON as it is.
+    Json,
+    /// One JSON object on each line.
+    Ndjson,
+    /// Comma-separated values with a header line.
+    Csv,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts a small network on this machine and runs the examples on it.
+    Demo(DemoArgs),
+    /// Runs the server of a network.
+    Serve(ServeArgs),
+    /// Joins this machine to a network as a centre.
+    Agent(AgentArgs),
+    #[command(hide = true, about = "Drives the processes of one centre; started by the agent.")]
+    Supervise(SuperviseArgs),
+    /// Submits a job file, or a command after `--`.
+    Run(RunArgs),
+    /// Submits an unchanged Slurm batch script.
+    Sbatch(SbatchArgs),
+    /// Lists jobs, the newest first.
+    Ls(LsArgs),
+    /// Shows one job with its attempts.
+    Show(JobArgs),
+    /// Says why a job waits, and what every centre said.
+    Explain(JobArgs),
+    /// Prints what a job wrote.
+    Logs(LogsArgs),
+    /// Waits until jobs have ended; exits with 10 when one did not succeed.
+    Wait(WaitArgs),
+    /// Ends jobs.
+    Cancel(JobsArgs),
+    /// Centres of the network.
+    #[command(subcommand, visible_alias = "center")]
+    Centre(CentreCommand),
+    /// What was used and what it cost, by class.
+    Usage,
+    /// The books.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Measures what this machine sustains in each class.
+    Measure(MeasureArgs),
+    /// Load generators.
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Checks server, centres and books, and says how to repair what is wrong.
+    Doctor,
+    /// Prints a completion script for a shell.
+    Completions(CompletionsArgs),
+    /// Sends one request to the API and prints the answer as it is.
+    Api(ApiArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where everything is kept; a scratch folder, removed at the end, when absent.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
+    /// Address and port of the server; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Ends when the examples have ended, instead of staying up.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Seed of everything random.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where everything is kept; `~/.local/share/huisuan` when absent.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8700")]
+    pub(crate) listen: SocketAddr,
+    /// Seed of everything random.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// A centre that may join, its class, and the price in CNY of one P·h; may be given several times.
+    #[arg(long = "centre", visible_alias = "center", value_name = "NAME:CLASS[:PRICE[:ZONE]]", value_parser = parse::centre)]
+    pub(crate) centres: Vec<parse::Declared>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// The centre's name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) centre: CentreId,
+    /// The class that the centre is run as: ai, hpc or general.
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Class,
+    /// Where orders and results are kept; `~/.local/share/huisuan/agents/NAME` when absent.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
+    /// The processors given to the network, such as `0-3,8`; all when absent.
+    #[arg(long, value_name = "LIST")]
+    pub(crate) cores: Option<RangeSet>,
+    /// The memory given to the network; nine tenths of the machine's when absent.
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    pub(crate) memory: Option<Bytes>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SuperviseArgs {
+    /// The folder of the centre.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+/// What `run` and `sbatch` share.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SubmitArgs {
+    /// A key of your own: the same key and job again give the same answer and no second job.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Waits until the job has ended; exits with 10 when it did not succeed.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "huisuan run [OPTIONS] FILE\n       huisuan run [OPTIONS] -- COMMAND [ARGUMENT]...")]
+pub(crate) struct RunArgs {
+    /// A job file in YAML or JSON; `-` reads standard input.
+    #[arg(value_name = "FILE", required_unless_present = "command", conflicts_with = "command", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// A program and its arguments; no shell reads them.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) submit: SubmitArgs,
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+}
+
+/// The job's fields as flags; with a job file they replace what it says.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Job")]
+pub(crate) struct SpecArgs {
+    /// What people call it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Processor cores of each task, such as 2 or 0.5.
+    #[arg(long, value_name = "CORES", value_parser = quantity::cores)]
+    pub(crate) cores: Option<Millicores>,
+    /// Memory of each task, such as 512MiB.
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    pub(crate) memory: Option<Bytes>,
+    /// After this long a task is ended, such as 90s, 1h30m or 1-00:00:00.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+    pub(crate) walltime: Option<DurationMs>,
+    /// How many tasks, or their indices such as 1-10:2.
+    #[arg(long, value_name = "LIST", value_parser = parse::tasks)]
+    pub(crate) tasks: Option<RangeSet>,
+    /// All tasks start together at one centre, or none does.
+    #[arg(long)]
+    pub(crate) gang: bool,
+    /// Only centres of this class: ai, hpc or general.
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Option<Class>,
+    /// Only this centre; may be given several times.
+    #[arg(long = "centre", visible_alias = "center", value_name = "NAME")]
+    pub(crate) centres: Vec<CentreId>,
+    /// -1000 to 1000; larger goes first.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) priority: Option<i32>,
+    /// A variable for the environment; may be given several times.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = parse::variable)]
+    pub(crate) environment: Vec<(String, String)>,
+    /// Where it runs; for a command after `--` the current folder when absent.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "huisuan sbatch [OPTIONS] [SLURM-OPTION]... SCRIPT [ARGUMENT]...")]
+pub(crate) struct SbatchArgs {
+    /// Slurm's own options, which go before those in the script; then the script, or `-` for standard
+    /// input; then its arguments.
+    #[arg(value_name = "SCRIPT", required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::FilePath)]
+    pub(crate) words: Vec<String>,
+    /// Says what becomes of every directive, and submits nothing.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Refuses the script when a directive would be ignored.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) submit: SubmitArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// Only jobs in this state: waiting, running, succeeded, failed or cancelled.
+    #[arg(long, value_name = "STATE", hide_possible_values = true, value_parser = ["waiting", "running", "succeeded", "failed", "cancelled"])]
+    pub(crate) state: Option<String>,
+    /// Only jobs of this tenant.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
+    /// The most jobs to list.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobArgs {
+    /// Which job.
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Selector,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobsArgs {
+    /// Which jobs.
+    #[arg(value_name = "JOB", required = true)]
+    pub(crate) jobs: Vec<Selector>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Which job or task; the first task when only the job is named.
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Selector,
+    /// Goes on as the task writes, until it ends.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Which stream: stdout or stderr.
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "STREAM")]
+    pub(crate) stream: StreamArg,
+    /// Begins at this byte.
+    #[arg(long, value_name = "BYTE", default_value_t = 0)]
+    pub(crate) offset: u64,
+}
+
+/// The streams of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum StreamArg {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Which jobs.
+    #[arg(value_name = "JOB", required = true)]
+    pub(crate) jobs: Vec<Selector>,
+    /// The longest wait, such as 90s or 1h30m; exits with 8 when it is over.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+    pub(crate) timeout: Option<DurationMs>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CentreCommand {
+    /// Lists all centres.
+    Ls,
+    /// Shows one centre with its pools.
+    Show(CentreArgs),
+    /// Places no new work there; what runs goes on.
+    Pause(CentreArgs),
+    /// Places work there again.
+    Resume(CentreArgs),
+}
+
+/// A centre.
+#[derive(Debug, Args)]
+pub(crate) struct CentreArgs {
+    /// Which centre.
+    #[arg(value_name = "CENTRE")]
+    pub(crate) centre: CentreId,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Lists all accounts and says whether they add up to nothing.
+    Balance,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
+    /// The processors to measure, such as `0-3,8`; all when absent.
+    #[arg(long, value_name = "LIST")]
+    pub(crate) cores: Option<RangeSet>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Submits small jobs over many connections and reports rate and latency.
+    Submit(BenchSubmitArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchSubmitArgs {
+    /// Connections, each with one request at a time.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) clients: u32,
+    /// Jobs in all.
+    #[arg(long, value_name = "M", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) jobs: u64,
+    /// Ties every job to this centre; when it is paused, no job runs during the measurement.
+    #[arg(long, value_name = "CENTRE")]
+    pub(crate) park: Option<CentreId>,
+    /// The program that every job runs.
+    #[arg(long, value_name = "PROGRAM", default_value = "/bin/true")]
+    pub(crate) command: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApiArgs {
+    /// The method; GET alone, because it changes nothing.
+    #[arg(value_name = "METHOD", ignore_case = true, value_parser = ["GET"])]
+    pub(crate) method: String,
+    /// The path, such as /v1/jobs?state=running.
+    #[arg(value_name = "PATH", value_parser = parse::path)]
+    pub(crate) path: String,
+}

@@ -1,0 +1,139 @@
+//! `centre ls|show|pause|resume`.
+
+use huisuan_api::centres::{CentreView, PoolView};
+use huisuan_model::TimeMs;
+
+use crate::{
+    args::CentreCommand,
+    commands::jobs::amount,
+    failure::Failure,
+    output::{Output, fields},
+    session::Session,
+    table::{Cell, Listing},
+    text,
+};
+
+/// Runs one of them.
+pub(crate) fn centre(session: &Session, command: &CentreCommand) -> Result<(), Failure> {
+    let client = session.client()?;
+    let centre = match command {
+        CentreCommand::Ls => {
+            let list = client.centres()?;
+            let empty = "no centre has joined; see `huisuan agent --help`";
+            session.output.list(&list, &list.centres, empty, || centres_listing(&list.centres, session.now()))?;
+            if list.centres.iter().any(|centre| centre.overlapping) {
+                session.output.remark("overlapping centres share the same cores: do not add them up");
+            }
+            return Ok(());
+        }
+        CentreCommand::Show(args) => client.centre(args.centre.as_str())?,
+        CentreCommand::Pause(args) => client.pause(args.centre.as_str())?,
+        CentreCommand::Resume(args) => client.resume(args.centre.as_str())?,
+    };
+    let listing = || centres_listing(std::slice::from_ref(&centre), session.now());
+    session.output.one(&centre, listing, |output| match command {
+        CentreCommand::Show(_) | CentreCommand::Ls => centre_text(output, &centre, session.now()),
+        CentreCommand::Pause(_) | CentreCommand::Resume(_) => {
+            format!("centre {} {}, {}", centre.centre, output.state(&centre.state), text::count(centre.active, "task"))
+        }
+    })
+}
+
+/// Centres as a list.
+pub(crate) fn centres_listing(centres: &[CentreView], now: TimeMs) -> Listing {
+    let columns = ["centre", "class", "state", "connected", "cores", "memory_bytes", "rate_gflop_per_s", "active"];
+    let details = ["engine", "zone", "overlapping", "cores_used", "memory_used_bytes", "last_seen_at"];
+    let mut listing = Listing::with_details(&columns, &details);
+    for centre in centres {
+        let sum = |value: fn(&PoolView) -> u64| centre.pools.iter().map(value).fold(0, u64::saturating_add);
+        let (cores, used) = (sum(|pool| millicores(pool.cores)), sum(|pool| millicores(pool.cores_used)));
+        let (memory, memory_used) = (sum(|pool| pool.memory_bytes), sum(|pool| pool.memory_used_bytes));
+        let rate = sum(|pool| pool.rating.as_ref().map_or(0, |rating| rating.sustained_gflop_per_s));
+        listing.row(vec![
+            Cell::text(&centre.centre),
+            Cell::text(&centre.class),
+            Cell::state(&centre.state),
+            connected(centre, now),
+            Cell::figure(format!("{}/{}", text::cores(used), text::cores(cores)), text::cores(cores)),
+            Cell::figure(format!("{}/{}", text::memory(memory_used), text::memory(memory)), memory),
+            if rate == 0 { Cell::text("not rated") } else { Cell::figure(text::rate(rate), rate) },
+            Cell::figure(text::grouped(centre.active), centre.active),
+            Cell::text(&centre.engine),
+            Cell::text(&centre.zone),
+            Cell::text(centre.overlapping),
+            Cell::text(text::cores(used)),
+            Cell::text(memory_used),
+            centre.last_seen_at.map_or_else(Cell::none, Cell::text),
+        ]);
+    }
+    listing
+}
+
+fn millicores(cores: f64) -> u64 {
+    // Cores on the wire are thousandths by construction; `as` saturates what is not.
+    (cores * 1000.0).round() as u64
+}
+
+fn connected(centre: &CentreView, now: TimeMs) -> Cell {
+    match (centre.connected, centre.last_seen_at) {
+        (true, _) => Cell::state("yes"),
+        (false, Some(seen)) => Cell::text(format!("no, {} ago", text::span(now.since(seen.0).0))),
+        (false, None) => Cell::state("no"),
+    }
+}
+
+fn centre_text(output: &Output, centre: &CentreView, now: TimeMs) -> String {
+    let seen = centre.last_seen_at.map(|seen| format!("{} ago", text::span(now.since(seen.0).0)));
+    let mut lines = vec![format!("centre {}: {}", centre.centre, output.state(&centre.state))];
+    lines.push(fields(&[
+        ("class", centre.class.clone()),
+        ("engine", centre.engine.clone()),
+        ("zone", centre.zone.clone()),
+        ("price", format!("{} per P·h ({})", amount(&centre.tariff.price_per_p_h), centre.class)),
+        ("agent", if centre.connected { "connected" } else { "not connected" }.to_owned()),
+        ("seen", seen.unwrap_or_else(|| "never".to_owned())),
+        ("memory", centre.memory_mode.clone().map(|mode| format!("limits kept by: {mode}")).unwrap_or_default()),
+        ("cores", if centre.overlapping { "shared with other centres: do not add them up" } else { "" }.to_owned()),
+        ("active", text::count(centre.active, "task")),
+    ]));
+    if !centre.pools.is_empty() {
+        lines.push(String::new());
+        lines.push(output.table(&pools_listing(&centre.pools)));
+    }
+    lines.join("\n")
+}
+
+fn pools_listing(pools: &[PoolView]) -> Listing {
+    let mut listing = Listing::new(&[
+        "pool",
+        "class",
+        "cores",
+        "memory_bytes",
+        "sustained_gflop_per_s",
+        "nameplate_gflop_per_s",
+        "rated_by",
+    ]);
+    for pool in pools {
+        let (cores, used) = (text::cores(millicores(pool.cores)), text::cores(millicores(pool.cores_used)));
+        let memory = format!("{}/{}", text::memory(pool.memory_used_bytes), text::memory(pool.memory_bytes));
+        let mut row = vec![
+            Cell::text(&pool.pool),
+            Cell::text(&pool.class),
+            Cell::figure(format!("{used}/{cores}"), cores),
+            Cell::figure(memory, pool.memory_bytes),
+        ];
+        row.extend(match &pool.rating {
+            Some(rating) => [
+                Cell::figure(
+                    format!("{} {}", text::rate(rating.sustained_gflop_per_s), rating.mark),
+                    rating.sustained_gflop_per_s,
+                ),
+                Cell::figure(text::rate(rating.nameplate_gflop_per_s), rating.nameplate_gflop_per_s),
+                Cell::text(format!("{} v{}", rating.method, rating.version)),
+            ],
+            None => [Cell::text("not rated"), Cell::none(), Cell::none()],
+        });
+        listing.row(row);
+    }
+    listing
+}

@@ -1,0 +1,144 @@
+//! `doctor`: looks at what commonly goes wrong and says how to repair it.
+
+use huisuan_api::{Client, centres::CentreView, discovery, health::Health, routes::JobsQuery};
+use serde::Serialize;
+
+use crate::{
+    failure::{Exit, Failure},
+    session::Session,
+    table::{Cell, Listing},
+    text,
+};
+
+/// The answer of `doctor -o json`.
+#[derive(Debug, Default, Serialize)]
+struct Checks {
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    name: String,
+    ok: bool,
+    /// What was found.
+    detail: String,
+    /// What to do; empty when all is well.
+    hint: String,
+}
+
+/// A clock further off than this makes times of different machines misleading.
+const CLOCK_OFFSET_MS_MAX: u64 = 2_000;
+/// Below this much free space a server's data folder fills up before anybody notices: 1 GiB.
+const DATA_FREE_BYTES_MIN: u64 = 1 << 30;
+
+impl Checks {
+    fn add(&mut self, name: impl Into<String>, ok: bool, detail: impl Into<String>, hint: &str) {
+        let hint = if ok { String::new() } else { hint.to_owned() };
+        self.checks.push(Check { name: name.into(), ok, detail: detail.into(), hint });
+    }
+
+    /// Notes a failed call; `None` when it failed.
+    fn call<T>(&mut self, name: &str, result: Result<T, Failure>) -> Option<T> {
+        result
+            .map_err(|failure| self.add(name, false, &failure.message, failure.hint.as_deref().unwrap_or_default()))
+            .ok()
+    }
+}
+
+/// Looks at everything; fails when a check does.
+pub(crate) fn doctor(session: &Session) -> Result<(), Failure> {
+    let mut checks = Checks::default();
+    if let Some(client) = checks.call("server", session.client())
+        && let Some(health) = checks.call("server", client.health().map_err(Failure::from))
+    {
+        let up = text::span(session.now().since(health.started_at.0).0);
+        checks.add("server", health.ready, format!("{} answers, up for {up}", client.url()), "see the server's log");
+        machine(&mut checks, session, client, &health);
+        network(&mut checks, client);
+    }
+    let failed = checks.checks.iter().filter(|check| !check.ok).count();
+    session.output.list(&checks, &checks.checks, "nothing checked", || listing(&checks))?;
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::new(Exit::Error, format!("{} failed", text::count(failed as u64, "check")))
+            .hint("follow the hints above, then run `huisuan doctor` again")),
+    }
+}
+
+fn machine(checks: &mut Checks, session: &Session, client: &Client, health: &Health) {
+    let ours = env!("CARGO_PKG_VERSION");
+    let detail = format!("server {}, this program {ours}", health.version);
+    checks.add("version", health.version == ours, detail, "use the same version on both sides");
+
+    let offset_ms = session.now().0.abs_diff(health.now.0.0);
+    let hint = "let both machines follow the same time servers";
+    checks.add("clock", offset_ms <= CLOCK_OFFSET_MS_MAX, format!("{} apart", text::span(offset_ms)), hint);
+
+    if let Some(free) = health.data_free_bytes {
+        let found = discovery::Folder::of_user().read().ok().flatten().filter(|running| running.url == client.url());
+        let place = found.map(|running| format!(" in {}", running.data.display())).unwrap_or_default();
+        let detail = format!("{} free{place}", text::memory(free));
+        checks.add("data", free >= DATA_FREE_BYTES_MIN, detail, "free some space, or move the data folder");
+    }
+    let query = JobsQuery { page_size: Some(1), ..JobsQuery::default() };
+    if checks.call("token", client.jobs(&query).map_err(Failure::from)).is_some() {
+        checks.add("token", true, "accepted", "");
+    }
+}
+
+fn network(checks: &mut Checks, client: &Client) {
+    if let Some(list) = checks.call("centres", client.centres().map_err(Failure::from)) {
+        let detail = text::count(list.centres.len() as u64, "centre");
+        checks.add("centres", !list.centres.is_empty(), detail, "join one with `huisuan agent`");
+        for centre in &list.centres {
+            check_centre(checks, centre);
+        }
+    }
+    if let Some(ledger) = checks.call("ledger", client.ledger().map_err(Failure::from)) {
+        let detail = text::count(ledger.postings, "posting");
+        checks.add(
+            "ledger",
+            ledger.balanced,
+            detail,
+            "stop the server and keep its data: this is a fault of the program",
+        );
+    }
+}
+
+fn check_centre(checks: &mut Checks, view: &CentreView) {
+    let name = |what: &str| format!("{} {what}", view.centre);
+    let seen = view.last_seen_at.map_or_else(|| "never seen".to_owned(), |seen| format!("last seen {seen}"));
+    checks.add(name("agent"), view.connected, seen, "start its agent, and look at the agent's log");
+
+    let unrated: Vec<&str> = view.pools.iter().filter(|pool| pool.rating.is_none()).map(|pool| &*pool.pool).collect();
+    let detail = match unrated.is_empty() {
+        true => format!("{} rated", text::count(view.pools.len() as u64, "pool")),
+        false => format!("not rated: {}", unrated.join(" ")),
+    };
+    let ok = unrated.is_empty() && !view.pools.is_empty();
+    checks.add(name("rating"), ok, detail, "restart its agent: it rates what is not rated");
+
+    if let Some(mode) = &view.memory_mode {
+        // Watching works, only later: it is said and it is not a fault.
+        let detail = match &**mode {
+            "cgroup" => "kept by the kernel (cgroup)".to_owned(),
+            "watched" => "watched every 100 ms; the kernel would be faster with a delegated cgroup".to_owned(),
+            other => other.to_owned(),
+        };
+        checks.add(name("memory limit"), true, detail, "");
+    }
+    checks.add(name("state"), view.state == "active", &view.state, &format!("huisuan centre resume {}", view.centre));
+}
+
+fn listing(checks: &Checks) -> Listing {
+    let mut listing = Listing::new(&["ok", "name", "detail", "hint"]);
+    for check in &checks.checks {
+        listing.row(vec![
+            Cell::state(if check.ok { "yes" } else { "no" }),
+            Cell::text(&check.name),
+            Cell::text(&check.detail),
+            Cell::text(&check.hint),
+        ]);
+    }
+    listing
+}

@@ -1,0 +1,97 @@
+//! `measure`: rates this machine in every class.
+
+use huisuan_measure::{MeasureSpec, Measurement};
+use serde::Serialize;
+
+use crate::{
+    args::MeasureArgs,
+    failure::{Exit, Failure},
+    session::Session,
+    table::{Cell, Listing},
+    text,
+};
+
+/// The answer of `measure -o json`.
+#[derive(Debug, Serialize)]
+struct Ratings {
+    ratings: Vec<Rating>,
+    host: huisuan_measure::Host,
+    cpus: Vec<u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rating {
+    pool: String,
+    class: String,
+    precision: &'static str,
+    /// Computed, not measured; absent when the machine does not tell clock or vector width.
+    nameplate_gflops: Option<u64>,
+    sustained_gflops: u64,
+    method: String,
+    version: u32,
+    /// False when the nameplate that the machine tells is too low to be true.
+    plausible: Option<bool>,
+    /// Every timed run, so that the median can be doubted.
+    runs_ns: Vec<u64>,
+    /// Where `sustained_gflops` comes from.
+    mark: &'static str,
+}
+
+/// Measures and reports.
+pub(crate) fn measure(session: &Session, args: &MeasureArgs) -> Result<(), Failure> {
+    let spec = match &args.cores {
+        Some(cores) => MeasureSpec::on_cpus(cores.iter().collect()),
+        None => MeasureSpec::default(),
+    };
+    session.output.remark(&format!("measuring {} ...", text::count(spec.cpus.len() as u64, "core")));
+    let measurement = huisuan_measure::measure(&spec).map_err(|error| {
+        Failure::new(Exit::Error, error).hint("name processors that this process may use, such as `--cores 0`")
+    })?;
+    let ratings = Ratings::from(measurement);
+    session.output.list(&ratings, &ratings.ratings, "nothing measured", || listing(&ratings.ratings))
+}
+
+impl From<Measurement> for Ratings {
+    fn from(measurement: Measurement) -> Self {
+        let ratings = measurement
+            .rates
+            .iter()
+            .map(|rate| Rating {
+                pool: measurement.part.clone(),
+                class: rate.class.clone(),
+                precision: rate.precision.name(),
+                nameplate_gflops: rate.nameplate_gflops,
+                sustained_gflops: rate.sustained_gflops,
+                method: measurement.method.clone(),
+                version: measurement.version,
+                plausible: rate.plausible,
+                runs_ns: rate.runs_ns.clone(),
+                mark: "measured",
+            })
+            .collect();
+        Ratings { ratings, host: measurement.host, cpus: measurement.cpus }
+    }
+}
+
+fn listing(ratings: &[Rating]) -> Listing {
+    let columns = ["pool", "class", "precision", "sustained_gflop_per_s", "nameplate_gflop_per_s", "method"];
+    let mut listing = Listing::with_details(&columns, &["version", "mark"]);
+    for rating in ratings {
+        let nameplate = match (rating.nameplate_gflops, rating.plausible) {
+            (Some(gflops), Some(false)) => Cell::figure(format!("{} (too low)", text::rate(gflops)), gflops),
+            (Some(gflops), _) => Cell::figure(text::rate(gflops), gflops),
+            (None, _) => Cell::none(),
+        };
+        listing.row(vec![
+            Cell::text(&rating.pool),
+            Cell::text(&rating.class),
+            Cell::text(rating.precision),
+            Cell::figure(text::rate(rating.sustained_gflops), rating.sustained_gflops),
+            nameplate,
+            Cell::text(&rating.method),
+            Cell::text(rating.version),
+            Cell::text(rating.mark),
+        ]);
+    }
+    listing
+}

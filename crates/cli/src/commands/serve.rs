@@ -1,0 +1,59 @@
+//! `serve`: runs the server of a network until it is told to end.
+
+use huisuan_api::discovery;
+use huisuan_model::{Centre, CentreState, EngineKind, Tariff};
+use huisuan_server::{LOCAL_FUNDS, ServeConfig, Server};
+
+use crate::{
+    args::ServeArgs, failure::Failure, interrupt::Interrupt, logging, machine, parse::Declared, session::Session,
+};
+
+/// Blocks until Ctrl-C or SIGTERM.
+pub(crate) fn serve(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
+    logging::to_stderr();
+    let interrupt = Interrupt::listen();
+    let data = match &args.data {
+        Some(data) => data.clone(),
+        None => machine::data_folder()?.join("server"),
+    };
+    std::fs::create_dir_all(&data).map_err(|error| Failure::file("made", &data, &error))?;
+    let server = Server::start(ServeConfig {
+        data: data.clone(),
+        listen: args.listen,
+        seed: args.seed,
+        funds: LOCAL_FUNDS,
+        discovery: Some(discovery::Folder::of_user()),
+    })?;
+    session.output.remark(&format!("server at {}, data in {}; Ctrl-C ends it", server.url(), data.display()));
+    for declared in &args.centres {
+        server.set_centre(centre(declared))?;
+        session.output.remark(&format!(
+            "centre {}: join it with `huisuan agent --centre {0} --class {} --server {} --token {}`",
+            declared.centre,
+            declared.class,
+            server.url(),
+            server.agent_token(&declared.centre)
+        ));
+    }
+    interrupt.wait();
+    session.output.remark("ending ...");
+    server.stop();
+    Ok(())
+}
+
+/// A centre as the operator declares it; what its agent finds is added when it joins.
+pub(crate) fn centre(declared: &Declared) -> Centre {
+    Centre {
+        id: declared.centre.clone(),
+        class: declared.class,
+        engine: EngineKind::Local,
+        zone: declared.zone.clone(),
+        place: None,
+        tariff: Tariff { currency: "CNY".to_owned(), price_per_p_h: declared.price_per_p_h },
+        overlapping: false,
+        state: CentreState::Active,
+        pools: Default::default(),
+        reported_seq: 0,
+        reported_at: None,
+    }
+}

@@ -1,0 +1,92 @@
+//! Values of flags that have no reader elsewhere.
+
+use huisuan_api::spec::quantity;
+use huisuan_model::{CentreId, Class, Money, RangeSet};
+
+/// What an operator declares of a centre.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Declared {
+    /// Its name.
+    pub(crate) centre: CentreId,
+    /// The class it is run as.
+    pub(crate) class: Class,
+    /// The price of one P·h of its class.
+    pub(crate) price_per_p_h: Money,
+    /// Its IANA time zone.
+    pub(crate) zone: String,
+}
+
+/// A centre as `hpc-1:hpc`, `hpc-1:hpc:2400` or `hpc-1:hpc:2400:Asia/Shanghai`.
+pub(crate) fn centre(text: &str) -> Result<Declared, String> {
+    let mut parts = text.splitn(4, ':');
+    let (Some(name), Some(class)) = (parts.next(), parts.next()) else {
+        return Err("a centre is NAME:CLASS, such as hpc-1:hpc".to_owned());
+    };
+    let price = parts.next().unwrap_or("0");
+    Ok(Declared {
+        centre: CentreId::new(name).map_err(|error| error.to_string())?,
+        class: class.parse()?,
+        price_per_p_h: quantity::money(price).map_err(|error| error.to_string())?,
+        zone: parts.next().unwrap_or("UTC").to_owned(),
+    })
+}
+
+/// Tasks as in job files: a bare number is a count, anything else lists indices.
+pub(crate) fn tasks(text: &str) -> Result<RangeSet, String> {
+    if let Ok(count @ 1..) = text.parse::<u32>() {
+        return Ok(RangeSet::from_range(0, count - 1));
+    }
+    match text.parse::<RangeSet>() {
+        Ok(set) if !set.is_empty() && text != "0" => Ok(set),
+        _ => Err("tasks are a count such as 4, or indices such as 0-99,105 or 1-10:2".to_owned()),
+    }
+}
+
+/// A variable of the environment.
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a variable is NAME=VALUE".to_owned()),
+    }
+}
+
+/// A path of the API.
+pub(crate) fn path(text: &str) -> Result<String, String> {
+    match text.starts_with('/') {
+        true => Ok(text.to_owned()),
+        false => Err("a path begins with a slash, such as /v1/jobs".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_number_of_tasks_is_a_count() {
+        let written = |text: &str| tasks(text).map(|set| set.to_string());
+        assert_eq!(written("4"), Ok("0-3".to_owned()));
+        assert_eq!(written("1"), Ok("0".to_owned()));
+        assert_eq!(written("1-10:3"), Ok("1,4,7,10".to_owned()));
+        for bad in ["", "0", "-1", "4-2", "x"] {
+            assert!(tasks(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_centre_has_a_class_and_may_have_a_price_and_a_zone() {
+        let full = centre("hpc-1:hpc:2.5:Asia/Shanghai").expect("a centre");
+        assert_eq!((full.class, full.price_per_p_h, &*full.zone), (Class::Hpc, Money(2_500_000), "Asia/Shanghai"));
+        assert_eq!(centre("x:ai").map(|plain| (plain.price_per_p_h, plain.zone)), Ok((Money(0), "UTC".to_owned())));
+        for bad in ["", "hpc-1", "hpc-1:big", "-:hpc", "x:hpc:free"] {
+            assert!(centre(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn variables_keep_everything_after_the_first_sign() {
+        assert_eq!(variable("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
+        assert_eq!(variable("A="), Ok(("A".to_owned(), String::new())));
+        assert!(variable("A").is_err() && variable("=b").is_err());
+    }
+}
