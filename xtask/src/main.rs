@@ -1,0 +1,67 @@
+//! The command line of the developer tasks. The work is in the library beside it.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use xtask::repository::Repository;
+use xtask::{bench, check, setup, test, walls};
+
+/// Developer tasks of Huisuan.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what tests and checks need: system packages, and tools into `.tools/`.
+    Setup,
+    /// Run all tests, after installing the system packages they need.
+    Test,
+    /// Everything a change must pass: format, lints, tests, documentation, licences, spelling, links.
+    Check,
+    /// Rewrite the committed dependency lists in `xtask/walls`; read the difference before committing.
+    BlessWalls,
+    /// Run benchmarks and compare their results with the ranges in `xtask/ranges`.
+    Bench {
+        /// Names of the benchmarks; all of them when none is given.
+        names: Vec<String>,
+        /// List the benchmarks with their ranges and run nothing.
+        #[arg(long)]
+        list: bool,
+        /// Print what is out of range without failing: for machines other than the one in the file.
+        #[arg(long)]
+        report_only: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one task; false when it ran to its end and found something wrong.
+fn run(task: Task) -> anyhow::Result<bool> {
+    let repository = Repository::locate()?;
+    match task {
+        Task::Setup => setup::run(&repository).map(|()| true),
+        Task::Test => test::run(&repository),
+        Task::Check => check::run(&repository),
+        Task::BlessWalls => walls::bless(&repository).map(|()| true),
+        Task::Bench { names, list, report_only } => {
+            let ranges = bench::load(&repository, &names)?;
+            if list {
+                bench::list(&ranges);
+                return Ok(true);
+            }
+            Ok(bench::run(&repository, &ranges) || report_only)
+        }
+    }
+}
