@@ -19,8 +19,7 @@ pub(super) struct Asset {
 }
 
 /// The look of all pages.
-pub(super) static STYLE: Asset =
-    Asset::new("style.css", "text/css; charset=utf-8", include_str!("assets/style.css"));
+pub(super) static STYLE: Asset = Asset::new("style.css", "text/css; charset=utf-8", include_str!("assets/style.css"));
 /// Fetches the page again and again.
 pub(super) static SCRIPT: Asset =
     Asset::new("live.js", "text/javascript; charset=utf-8", include_str!("assets/live.js"));

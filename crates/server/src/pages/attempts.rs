@@ -19,11 +19,13 @@ pub(super) fn section(page: &Page, view: &JobView, now: TimeMs) -> Markup {
             div.section-head {
                 h2 { (page.say(words::ATTEMPTS)) }
                 @if view.attempts_total > attempts.len() as u64 {
-                    @let (shown, all) = (numbers::grouped(attempts.len() as u64), numbers::grouped(view.attempts_total));
+                    @let shown = numbers::grouped(attempts.len() as u64);
+                    @let all = numbers::grouped(view.attempts_total);
                     p.quiet { (page.fill(words::ATTEMPTS_CUT, &[&shown, &all])) }
                 }
             }
-            @if attempts.is_empty() { p.card.empty { (page.say(words::ATTEMPTS_NONE)) } }
+            @let none = if view.summary.ended_at.is_some() { words::ATTEMPTS_NEVER } else { words::ATTEMPTS_NONE };
+            @if attempts.is_empty() { p.card.empty { (page.say(none)) } }
             @else { (table(page, view, now)) }
         }
     }
@@ -43,7 +45,10 @@ fn table(page: &Page, view: &JobView, now: TimeMs) -> Markup {
                         th scope="col" { (page.say(words::STARTED)) }
                         th scope="col" { (page.say(words::EXIT)) }
                         th scope="col" { (page.say(words::USED)) }
-                        th scope="col" { (page.say(words::WORK)) @if let Some(mark) = mark { " " (bars::mark(page, mark)) } }
+                        th scope="col" {
+                            (page.say(words::WORK))
+                            @if let Some(mark) = mark { " " (bars::mark(page, mark)) }
+                        }
                         th.number scope="col" { (page.say(words::COST)) }
                         th scope="col" { (page.say(words::LOGS)) }
                     }
@@ -126,6 +131,7 @@ fn signed(value: i64) -> String {
 
 fn exit(page: &Page, attempt: &AttemptView) -> Markup {
     let took = attempt.wall_ms;
+    let word = if attempt.cause.is_some() { words::TOOK } else { words::RUNNING_FOR };
     html! {
         @match &attempt.cause {
             None => (dash()),
@@ -140,7 +146,7 @@ fn exit(page: &Page, attempt: &AttemptView) -> Markup {
                 }
             },
         }
-        @if took > 0 { span.quiet.small.under { (page.fill(words::TOOK, &[&numbers::span(took)])) } }
+        @if took > 0 { span.quiet.small.under { (page.fill(word, &[&numbers::span(took)])) } }
         @if let Some(detail) = &attempt.detail { span.detail.under { (detail) } }
     }
 }

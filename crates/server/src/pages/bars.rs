@@ -91,7 +91,8 @@ pub(super) fn pool(page: &Page, pool: &PoolView) -> Markup {
     let memory_text = page.fill(words::OF_ALL, &[&numbers::memory(memory_used), &numbers::memory(memory)]);
     html! {
         div.meters {
-            (used(page, words::CORES, pool.cores_used, pool.cores, &given(page, pool.cores_used, pool.cores, numbers::cores)))
+            @let cores_text = given(page, pool.cores_used, pool.cores, numbers::cores);
+            (used(page, words::CORES, pool.cores_used, pool.cores, &cores_text))
             (used(page, words::MEMORY, memory_used as f64, memory as f64, &memory_text))
             @if pool.devices > 0.0 {
                 @let text = given(page, pool.devices_used, pool.devices, numbers::devices);
@@ -139,6 +140,7 @@ pub(super) fn pieces(tasks: &TaskCounts) -> [(&'static str, u64); 5] {
 /// A bar of pieces, each with its class, that fill parts of `all`.
 fn bar(label: &str, pieces: &[(&str, f64)], all: f64, borders: bool) -> Markup {
     let percent = |part: f64| if all > 0.0 { (part / all * 100.0).clamp(0.0, 100.0) } else { 0.0 };
+    let written = |percent: f64| format!("{percent:.3}%");
     let mut from = 0.0;
     let mut drawn = Vec::new();
     for &(class, part) in pieces {
@@ -150,10 +152,10 @@ fn bar(label: &str, pieces: &[(&str, f64)], all: f64, borders: bool) -> Markup {
         svg.bar role="img" aria-label=(label) {
             rect.track width="100%" height="100%" {}
             @for (class, from, wide) in drawn.into_iter().filter(|(_, _, wide)| *wide > 0.0) {
-                rect class=(class) x={ (format!("{from:.3}")) "%" } width={ (format!("{wide:.3}")) "%" } height="100%" {}
+                rect class=(class) x=(written(from)) width=(written(wide)) height="100%" {}
             }
             @for border in 1..cells {
-                rect.border x={ (format!("{:.3}", percent(f64::from(border)))) "%" } width="2" height="100%" {}
+                rect.border x=(written(percent(f64::from(border)))) width="2" height="100%" {}
             }
         }
     }

@@ -83,7 +83,10 @@ fn facts(page: &Page, centre: &CentreView, now: TimeMs) -> Markup {
             div { dt { (page.say(words::ENGINE)) } dd { (centre.engine) } }
             div { dt { (page.say(words::TARIFF)) } dd { (tariff(page, centre)) } }
             div { dt { (page.say(words::ACTIVE_ATTEMPTS)) } dd { (numbers::grouped(centre.active)) } }
-            div { dt { (page.say(words::LAST_HEARD)) } dd { (moment_or_dash(centre.last_seen_at, now, page.language)) } }
+            div {
+                dt { (page.say(words::LAST_HEARD)) }
+                dd { (moment_or_dash(centre.last_seen_at, now, page.language)) }
+            }
             div { dt { (page.say(words::ZONE)) } dd { (centre.zone) } }
             @if let Some(mode) = &centre.memory_mode {
                 div { dt { (page.say(words::MEMORY_LIMITS)) } dd { (mode) } }
@@ -111,7 +114,10 @@ fn pool_section(page: &Page, pool: &PoolView, now: TimeMs) -> Markup {
                     div { dt { (page.say(words::METHOD)) } dd { code { (rating.method) } } }
                     div {
                         dt { (page.say(words::RATED)) }
-                        dd { (moment(rating.rated_at, now, page.language)) ", " (page.fill(words::RATING_VERSION, &[&rating.version.to_string()])) }
+                        dd {
+                            (moment(rating.rated_at, now, page.language)) ", "
+                            (page.fill(words::RATING_VERSION, &[&rating.version.to_string()]))
+                        }
                     }
                 },
             }
@@ -165,7 +171,10 @@ pub(super) fn card(page: &Page, centre: &CentreView, now: TimeMs) -> Markup {
 fn rate(page: &Page, pool: &PoolView, rating: &RatingView) -> Markup {
     let (sustained, nameplate) = (rating.sustained_gflop_per_s, rating.nameplate_gflop_per_s);
     html! {
-        p.rate { strong { (numbers::rate(sustained)) } " " (page.say(words::SUSTAINED_SHORT)) " " (bars::mark(page, &rating.mark)) }
+        p.rate {
+            strong { (numbers::rate(sustained)) }
+            " " (page.say(words::SUSTAINED_SHORT)) " " (bars::mark(page, &rating.mark))
+        }
         p.quiet.small { (precision(page, &pool.class)) " · " code { (rating.method) } }
         p.quiet.small {
             (page.fill(words::NAMEPLATE, &[&numbers::rate(nameplate)]))

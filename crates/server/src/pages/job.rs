@@ -12,7 +12,7 @@ use super::{
     numbers::{self, moment, moment_or_dash},
     page::{Page, Place, PlainQuery},
     reasons, spec,
-    words,
+    words::{self, Word},
 };
 use crate::{
     http::{
@@ -78,27 +78,28 @@ fn facts(page: &Page, view: &JobView, now: TimeMs) -> Markup {
     let job = &view.summary;
     let waited = job.started_at.map(|at| at.0.since(job.submitted_at.0).0);
     let took = job.started_at.map(|from| job.ended_at.map_or(now, |to| to.0).since(from.0).0);
+    let took_word = if job.ended_at.is_some() { words::TOOK } else { words::RUNNING_FOR };
+    let centres = job.centres.as_deref().unwrap_or(&[]);
     html! {
         dl.card.facts {
             div { dt { (page.say(words::SUBMITTED)) } dd { (moment(job.submitted_at, now, page.language)) } }
             div {
                 dt { (page.say(words::STARTED)) }
-                dd {
-                    (moment_or_dash(job.started_at, now, page.language))
-                    @if let Some(ms) = waited { span.quiet.small.under { (page.fill(words::WAITED, &[&numbers::span(ms)])) } }
-                }
+                dd { (moment_or_dash(job.started_at, now, page.language)) (span_under(page, words::WAITED, waited)) }
             }
             div {
                 dt { (page.say(words::ENDED)) }
-                dd {
-                    (moment_or_dash(job.ended_at, now, page.language))
-                    @if let Some(ms) = took { span.quiet.small.under { (page.fill(words::TOOK, &[&numbers::span(ms)])) } }
-                }
+                dd { (moment_or_dash(job.ended_at, now, page.language)) (span_under(page, took_word, took)) }
             }
-            @let centres = job.centres.as_deref().unwrap_or(&[]);
-            div { dt { (page.say(words::CENTRES)) } dd { @if centres.is_empty() { (numbers::dash()) } (jobs::names(page, centres)) } }
+            div {
+                dt { (page.say(words::CENTRES)) }
+                dd { @if centres.is_empty() { (numbers::dash()) } (jobs::names(page, centres)) }
+            }
             div { dt { (page.say(words::COST)) } dd { (numbers::money(&job.cost)) } }
-            div { dt { (page.say(words::TENANT)) " / " (page.say(words::PROJECT)) } dd { (job.tenant) " / " (job.project) } }
+            div {
+                dt { (page.say(words::TENANT)) " / " (page.say(words::PROJECT)) }
+                dd { (job.tenant) " / " (job.project) }
+            }
             div { dt { (page.say(words::SUBMITTED_BY)) } dd { (view.actor) } }
             div.wide {
                 dt { (page.say(words::WORK)) }
@@ -114,5 +115,12 @@ fn facts(page: &Page, view: &JobView, now: TimeMs) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// A span beneath a moment, where there is one.
+fn span_under(page: &Page, word: Word, ms: Option<u64>) -> Markup {
+    html! {
+        @if let Some(ms) = ms { span.quiet.small.under { (page.fill(word, &[&numbers::span(ms)])) } }
     }
 }

@@ -60,7 +60,9 @@ async fn body(
                 a href=(page.link(&address(state.as_deref(), None))) { "← " (page.say(words::NEWEST)) }
             }
             @if let Some(next) = &list.next_page_token {
-                a.next href=(page.link(&address(state.as_deref(), Some(next)))) rel="next" { (page.say(words::NEXT)) " →" }
+                a.next href=(page.link(&address(state.as_deref(), Some(next)))) rel="next" {
+                    (page.say(words::NEXT)) " →"
+                }
             }
         }
     };

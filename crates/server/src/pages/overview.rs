@@ -90,7 +90,8 @@ fn classes(page: &Page, centres: &[CentreView], usage: &UsageView, ledger: &Ledg
             }
             p.quiet.small.note {
                 (page.say(words::CLASS_NEVER_ADDED)) " "
-                (page.say(words::COUNTED_SINCE)) " " (numbers::moment(usage.since, now, page.language)) (page.say(words::FULL_STOP))
+                (page.say(words::COUNTED_SINCE)) " " (numbers::moment(usage.since, now, page.language))
+                (page.say(words::FULL_STOP))
             }
         }
     }

@@ -135,13 +135,16 @@ impl Page {
         response
     }
 
+    fn tab(&self, path: &str, word: Word, current: bool) -> Markup {
+        html! { a href=(self.link(path)) aria-current=[current.then_some("page")] { (self.say(word)) } }
+    }
+
     /// The whole document. A page without a moment shows nothing that changes and is not fetched again.
     fn frame(&self, place: Place, title: &str, live_at: Option<TimeMs>, main: &Markup) -> Markup {
         let other = match self.language {
             Language::En => Language::Zh,
             Language::Zh => Language::En,
         };
-        let current = |here: Place| (here == place).then_some("page");
         html! {
             (DOCTYPE)
             html lang=(self.language.tag()) {
@@ -157,15 +160,20 @@ impl Page {
                 body {
                     a.skip href="#main" { (self.say(words::SKIP)) }
                     header.top {
-                        a.brand href=(self.link("/")) { (mark()) span.han lang="zh-Hans" { "汇算" } " " span.latin { "Huisuan" } }
+                        a.brand href=(self.link("/")) {
+                            (mark()) span.han lang="zh-Hans" { "汇算" } " " span.latin { "Huisuan" }
+                        }
                         nav {
-                            a href=(self.link("/")) aria-current=[current(Place::Network)] { (self.say(words::NETWORK)) }
-                            a href=(self.link("/jobs")) aria-current=[current(Place::Jobs)] { (self.say(words::JOBS)) }
+                            (self.tab("/", words::NETWORK, place == Place::Network))
+                            (self.tab("/jobs", words::JOBS, place == Place::Jobs))
                         }
                         @if live_at.is_some() {
-                            p #age role="status" hidden data-text=(self.say(words::AGE)) title=(self.say(words::STALE_RETRY)) {}
+                            @let (text, title) = (self.say(words::AGE), self.say(words::STALE_RETRY));
+                            p #age role="status" hidden data-text=(text) title=(title) {}
                         }
-                        a.language href=(in_language(&self.address, other)) lang=(other.tag()) { (self.say(words::OTHER_LANGUAGE)) }
+                        a.language href=(in_language(&self.address, other)) lang=(other.tag()) {
+                            (self.say(words::OTHER_LANGUAGE))
+                        }
                     }
                     main #main { (main) }
                     footer.bottom { p { (self.say(words::FOOTER)) } }

@@ -65,6 +65,7 @@ fn answer(page: &Page, rejection: &Rejection) -> String {
     let Rejection { code, message, details, .. } = rejection;
     let short = match code.as_str() {
         "no-centre" => Some(page.say(words::NOT_SUITABLE).to_owned()),
+        "centre-paused" => Some(page.say(words::STATE_PAUSED).to_owned()),
         "capacity" => lack(page.language, details),
         _ => None,
     };
@@ -78,8 +79,7 @@ fn lack(language: Language, details: &Value) -> Option<String> {
     let (memory, memory_free) = (number("memory_needed_bytes")?, number("memory_free_bytes")?);
     let size = |millicores: u64| numbers::cores(millicores as f64 / 1000.0, language);
     let cores_lack = words::LACK_CORES.with(language, &[&size(cores), &size(free)]);
-    let memory_lack =
-        words::LACK_MEMORY.with(language, &[&numbers::memory(memory), &numbers::memory(memory_free)]);
+    let memory_lack = words::LACK_MEMORY.with(language, &[&numbers::memory(memory), &numbers::memory(memory_free)]);
     Some(match (cores > free, memory > memory_free) {
         (true, false) => cores_lack,
         (false, true) => memory_lack,
@@ -115,11 +115,7 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
             number("fitting_tasks")?,
             text("pool")?
         ),
-        "behind" => format!(
-            "优先级更高或更早的 {} 个任务先行；它本可放在 {}",
-            number("ahead_tasks")?,
-            text("centre")?
-        ),
+        "behind" => format!("优先级更高或更早的 {} 个任务先行；它本可放在 {}", number("ahead_tasks")?, text("centre")?),
         "parallel-max" => format!("已达到自身的并发上限：{} 个任务", number("limit_tasks")?),
         "not-planned" => "尚未轮到，下一个规划周期处理".to_owned(),
         _ => return None,

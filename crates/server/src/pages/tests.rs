@@ -116,8 +116,9 @@ impl Network {
     fn get(&self, path: &str, language: &str) -> (u16, String, String) {
         let address = self.server.url().replace("http://", "");
         let mut stream = TcpStream::connect(&address).expect("a connection");
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: {address}\r\naccept-language: {language}\r\nconnection: close\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\naccept-language: {language}\r\nconnection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer in UTF-8");
@@ -200,7 +201,10 @@ fn an_ended_job_shows_where_it_ran_and_what_it_cost() {
     has(&page, &[&format!("/v1/jobs/{id}/logs?task=0&amp;stream=stderr"), "&lt;img src=x"]);
     let overview = network.page("/", 200);
     has(&overview, &facts);
-    has(&overview, &["connected", "0 / 2 cores", "42 GFLOP/s", "nameplate 84 GFLOP/s", "50 % of it reached", "test-method/1"]);
+    has(
+        &overview,
+        &["connected", "0 / 2 cores", "42 GFLOP/s", "nameplate 84 GFLOP/s", "50 % of it reached", "test-method/1"],
+    );
     has(&overview, &["CNY 2,400.00 per P·h", "never sum", "never added together"]);
     has(&network.page("/centres/hpc-1?lang=zh", 200), &["超算", "实测", "切勿相加", "night-run", "watched", "第 1 版"]);
     network.server.stop();
@@ -247,8 +251,7 @@ fn the_browser_chooses_the_language_until_the_address_does() {
 fn what_pages_are_made_of_is_served() {
     let network = Network::start();
     let page = network.page("/", 200);
-    for (name, media_type) in
-        [("style.css", "text/css"), ("live.js", "text/javascript"), ("icon.svg", "image/svg+xml")]
+    for (name, media_type) in [("style.css", "text/css"), ("live.js", "text/javascript"), ("icon.svg", "image/svg+xml")]
     {
         let from = page.find(&format!("/assets/{name}?v=")).expect("the page refers to it");
         let address = page[from..].split('"').next().expect("the end of the attribute");

@@ -81,12 +81,16 @@ pub(super) const ALL_STATES: Word = word("all", "全部");
 pub(super) const ATTEMPT: Word = word("Attempt", "尝试");
 pub(super) const ATTEMPTS: Word = word("Attempts", "尝试");
 pub(super) const ATTEMPTS_CUT: Word = word("The first {} of {} attempts.", "前 {} 次尝试，共 {} 次。");
+pub(super) const ATTEMPTS_NEVER: Word = word("It ended before anything was placed.", "结束前从未放置。");
 pub(super) const ATTEMPTS_NONE: Word = word("Nothing has been placed yet.", "尚未放置。");
 pub(super) const BALANCED: Word = word("ledger balanced", "账目平衡");
 pub(super) const CANCEL_REQUESTED: Word = word("cancellation requested", "已请求取消");
 pub(super) const CENTRES: Word = word("Centres", "算力中心");
 pub(super) const CENTRES_NONE: Word = word("No centre has joined yet.", "尚无算力中心加入。");
-pub(super) const CLASS_NEVER_ADDED: Word = word("Each class is counted in its own precision; the three are never added together.", "三类算力各按其精度计量，从不相加。");
+pub(super) const CLASS_NEVER_ADDED: Word = word(
+    "Each class is counted in its own precision; the three are never added together.",
+    "三类算力各按其精度计量，从不相加。",
+);
 pub(super) const COMMAND: Word = word("Command", "命令");
 pub(super) const CONNECTED: Word = word("connected", "已连接");
 pub(super) const CORES: Word = word("Cores", "核");
@@ -108,7 +112,8 @@ pub(super) const ERROR_NOT_FOUND: Word = word("There is nothing here", "没有�
 pub(super) const ERROR_UNAVAILABLE: Word = word("Not available now", "暂时不可用");
 pub(super) const EXIT: Word = word("How it ended", "结束方式");
 pub(super) const EXIT_CODE: Word = word("exit code {}", "退出码 {}");
-pub(super) const FOOTER: Word = word("Measured, modelled and declared figures are marked as such.", "实测、模型推算与声明的数字均有标注。");
+pub(super) const FOOTER: Word =
+    word("Measured, modelled and declared figures are marked as such.", "实测、模型推算与声明的数字均有标注。");
 pub(super) const FULL_STOP: Word = word(".", "。");
 pub(super) const HELD: Word = word("{} held", "冻结 {}");
 pub(super) const HINT: Word = word("What to do: {}", "建议：{}");
@@ -146,7 +151,8 @@ pub(super) const OF_NAMEPLATE: Word = word("{} % of it reached", "实达 {} %");
 pub(super) const OTHER_CENTRES: Word = word("What each centre says", "各中心的答复");
 pub(super) const OTHER_LANGUAGE: Word = word("中文", "English");
 pub(super) const OUTPUT_LOG: Word = word("output", "标准输出");
-pub(super) const OVERLAPPING: Word = word("Cores shared with other centres: never sum.", "与其他中心共用同一批核，切勿相加。");
+pub(super) const OVERLAPPING: Word =
+    word("Cores shared with other centres: never sum.", "与其他中心共用同一批核，切勿相加。");
 pub(super) const PER_P_H: Word = word("per P·h", "/ P·h");
 pub(super) const PEAK: Word = word("{} peak", "峰值 {}");
 pub(super) const PLACED: Word = word("Placed", "放置");
@@ -157,6 +163,7 @@ pub(super) const QUEUED: Word = word("{} queued there", "另有 {} 在此排队"
 pub(super) const RATED: Word = word("Rated", "标定时间");
 pub(super) const RATING_VERSION: Word = word("version {}", "第 {} 版");
 pub(super) const RECENT: Word = word("Recent jobs", "最近作业");
+pub(super) const RUNNING_FOR: Word = word("running for {}", "已运行 {}");
 pub(super) const SIGNAL: Word = word("signal {}", "信号 {}");
 pub(super) const SINCE: Word = word("since", "始于");
 pub(super) const SKIP: Word = word("Skip to content", "跳到正文");
