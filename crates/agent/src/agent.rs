@@ -9,7 +9,7 @@ use std::{
 };
 
 use huisuan_api::{
-    AgentClient, ClientError,
+    AgentClient, ClientError, ErrorCode,
     agent::{Hello, LogAnswer, LogRequest, Orders, PROTOCOL, Ratings, SequencedOrder, Stream as WireStream},
 };
 use huisuan_drivers::{Engine, EngineError, Stream, SubmitResult};
@@ -186,12 +186,15 @@ impl Agent {
     fn pull_run(&self, epoch: u64, backoff: &mut Backoff, stop: &StopFlag) -> Result<(), ClientError> {
         let mut after = 0;
         while !stop.stopped() && self.session.epoch() == Some(epoch) {
-            let pulled = self.client.orders(after, self.config.poll_wait);
+            let pulled = self.client.orders(epoch, after, self.config.poll_wait);
             if !pulled.as_ref().is_ok_and(|orders| orders.epoch == epoch) {
                 // Another run of the server, or none: nothing of it is done before the next hello.
                 self.session.close(epoch);
             }
-            let orders = pulled?;
+            let orders = match pulled {
+                Err(error) if error.problem().is_some_and(|problem| problem.code == ErrorCode::StaleEpoch) => return Ok(()),
+                pulled => pulled?,
+            };
             if orders.epoch != epoch {
                 return Ok(());
             }

@@ -64,9 +64,8 @@ pub struct JobSummary {
     pub state: String,
     /// Its tasks.
     pub tasks: TaskCounts,
-    /// Where its attempts are or were; absent where nobody asked the attempts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub centres: Option<Vec<String>>,
+    /// Where its attempts are or were, by name.
+    pub centres: Vec<String>,
     /// When it was acknowledged.
     pub submitted_at: Timestamp,
     /// When its first task began to run.

@@ -136,6 +136,8 @@ pub struct EventsQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct OrdersQuery {
+    /// The run of the server that the agent said hello to.
+    pub epoch: u64,
     /// Orders after this sequence.
     #[serde(default)]
     pub after: u64,

@@ -21,8 +21,7 @@ impl From<&TaskSets> for TaskCounts {
 }
 
 impl JobSummary {
-    /// A job's line, with amounts in `currency`. Its centres are known to its attempts only, and are
-    /// left out.
+    /// A job's line, with amounts in `currency`.
     pub fn new(job: &Job, reason: Option<ReasonView>, currency: &str) -> Self {
         JobSummary {
             job_id: job.id.0,
@@ -31,7 +30,7 @@ impl JobSummary {
             project: job.project.to_string(),
             state: job.state.as_str().to_owned(),
             tasks: TaskCounts::from(&job.tasks),
-            centres: None,
+            centres: job.centres.iter().map(ToString::to_string).collect(),
             submitted_at: job.submitted_at.into(),
             started_at: job.started_at.map(Into::into),
             ended_at: job.ended_at.map(Into::into),

@@ -1,13 +1,13 @@
 //! The one reducer: what each event does to the state. It decides nothing and cannot refuse.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{
-    Attempt, AttemptId, AttemptState, CentreId, EndCause, Event, Gflop, Job, JobId, JobState, Money, Outcome, PoolId,
+    Attempt, AttemptId, AttemptState, CentreId, EndCause, Event, Gflop, Job, JobId, JobState, Money, Outcome,
     job::TaskSets, order::Usage, quantity::TimeMs,
 };
 
-use crate::{State, books, keys::KeyRecord, place::attempt_of};
+use crate::{State, books, keys::KeyRecord, place::attempt_of, used};
 
 /// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
 /// program is broken: going on would spread the damage.
@@ -98,6 +98,7 @@ fn job_submitted(state: &mut State, event: &Event) {
         state: JobState::Waiting,
         cancel_requested: false,
         tasks: TaskSets { waiting: spec.tasks.clone(), ..TaskSets::default() },
+        centres: BTreeSet::new(),
         retried: BTreeMap::new(),
         usage: BTreeMap::new(),
         cost: Money::ZERO,
@@ -116,15 +117,11 @@ fn job_submitted(state: &mut State, event: &Event) {
 }
 
 fn tasks_placed(state: &mut State, event: &Event) {
-    let Event::TasksPlaced { job: id, tasks, centre, pool, cores, devices, hold_each, terms, .. } = event else {
-        return;
-    };
-    let (tenant, memory) = {
-        let job = &state.jobs[id];
-        (job.tenant.clone(), job.spec.memory)
-    };
+    let Event::TasksPlaced { job: id, tasks, centre, hold_each, terms, .. } = event else { return };
+    let tenant = state.jobs[id].tenant.clone();
     let mut attempts = Vec::new();
     change_job(state, *id, |job| {
+        job.centres.insert(centre.clone());
         for task in tasks.iter() {
             assert!(job.tasks.waiting.remove(task), "only waiting tasks are placed");
             job.tasks.active.insert(task);
@@ -134,13 +131,10 @@ fn tasks_placed(state: &mut State, event: &Event) {
     let names = attempts.iter().map(|attempt| attempt.id);
     let transfers = state.ledger.hold(&tenant, books::currency(&terms.tariff), names, *hold_each);
     state.touched.transfers.extend(transfers.expect("a decided hold is covered"));
-    let count = attempts.len() as u64;
-    let used = state.used.entry((centre.clone(), pool.clone())).or_default();
-    used.attempts += count;
-    used.cores.0 += cores.0 * count;
-    used.memory.0 += memory.0 * count;
-    used.devices.0 += devices.0 * count;
+    let job = &state.jobs[id];
+    let short = used::short(job, &state.policy);
     for attempt in attempts {
+        state.used.add(&attempt, job, short);
         state.touched.attempts.insert(attempt.id);
         state.attempts.insert(attempt.id, attempt);
     }
@@ -161,8 +155,9 @@ fn attempt_ended(state: &mut State, event: &Event) {
     let Event::AttemptEnded { attempt: id, started_at, at, outcome, usage, work, cost, retry } = event else { return };
     let mut attempt = state.attempts.remove(id).expect("an attempt ends once");
     close(&mut attempt, *started_at, *at, outcome, *usage, *work, *cost);
-    let memory = state.jobs[&id.job].spec.memory;
-    release(state, &attempt, memory.0);
+    let job = &state.jobs[&id.job];
+    let was_short = used::short(job, &state.policy);
+    state.used.remove(&attempt, job, was_short);
     let class = attempt.terms.share.class;
     let transfers = state.ledger.settle(*id, &attempt.centre, *cost, class, *work);
     state.touched.transfers.extend(transfers.expect("a live attempt has a hold that covers its cost"));
@@ -186,6 +181,7 @@ fn attempt_ended(state: &mut State, event: &Event) {
             set.insert(id.task);
         }
     });
+    recount(state, id.job, was_short);
     state.touched.attempts.remove(id);
     state.touched.attempts_ended.insert(*id, attempt);
 }
@@ -212,15 +208,18 @@ fn close(
     attempt.cost = cost;
 }
 
-fn release(state: &mut State, attempt: &Attempt, memory: u64) {
-    let key: (CentreId, PoolId) = (attempt.centre.clone(), attempt.pool.clone());
-    let used = state.used.get_mut(&key).expect("a live attempt takes of its pool");
-    used.attempts -= 1;
-    used.cores.0 -= attempt.cores.0;
-    used.memory.0 -= memory;
-    used.devices.0 -= attempt.devices.0;
-    if used.attempts == 0 {
-        state.used.remove(&key);
+/// Counts a job's live attempts anew when the end of one of them has changed how long its tasks are known to be.
+fn recount(state: &mut State, id: JobId, was_short: bool) {
+    let job = &state.jobs[&id];
+    let short = used::short(job, &state.policy);
+    if short == was_short {
+        return;
+    }
+    let first = AttemptId { job: id, task: 0, attempt: 0 };
+    let last = AttemptId { job: id, task: u32::MAX, attempt: u32::MAX };
+    for (_, attempt) in state.attempts.range(first..=last) {
+        state.used.remove(attempt, job, was_short);
+        state.used.add(attempt, job, short);
     }
 }
 

@@ -21,6 +21,7 @@ mod snapshot;
 mod state;
 mod submit;
 mod touched;
+mod used;
 
 pub use apply::apply;
 pub use execute::execute;
@@ -29,8 +30,9 @@ pub use orders::orders_of;
 pub use refusal::Refusal;
 pub use restore::Stored;
 pub use snapshot::{WINDOW_JOBS_MAX, snapshot};
-pub use state::{PoolUse, State};
+pub use state::State;
 pub use touched::Touched;
+pub use used::PoolUse;
 
 pub use huisuan_ledger as ledger;
 pub use huisuan_schedule as schedule;

@@ -3,7 +3,7 @@
 use huisuan_ledger::{Hold, Ledger};
 use huisuan_model::{Attempt, Centre, Job, Tenant};
 
-use crate::{State, books, keys::KeyRecord};
+use crate::{State, books, keys::KeyRecord, used};
 
 /// All rows that make the live state.
 #[derive(Debug, Default)]
@@ -41,11 +41,7 @@ impl State {
         let mut holds = Vec::new();
         for attempt in stored.attempts {
             let job = &state.jobs[&attempt.id.job];
-            let used = state.used.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
-            used.attempts += 1;
-            used.cores.0 += attempt.cores.0;
-            used.memory.0 += job.spec.memory.0;
-            used.devices.0 += attempt.devices.0;
+            state.used.add(&attempt, job, used::short(job, &state.policy));
             let (tenant, currency) = (job.tenant.clone(), books::currency(&attempt.terms.tariff));
             holds.push((attempt.id, Hold { tenant, currency, amount: attempt.hold }));
             state.attempts.insert(attempt.id, attempt);

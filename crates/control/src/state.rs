@@ -3,12 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_ledger::Ledger;
-use huisuan_model::{
-    Attempt, AttemptId, Bytes, Centre, CentreId, Job, JobId, MilliDevices, Millicores, PoolId, Shape, Tenant, TenantId,
-};
+use huisuan_model::{Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, Shape, Tenant, TenantId};
 use huisuan_schedule::Policy;
 
-use crate::{keys::Keys, queue::Queues, touched::Touched};
+use crate::{
+    keys::Keys,
+    queue::Queues,
+    touched::Touched,
+    used::{PoolUse, Used},
+};
 
 /// All that decisions are made from. Jobs and attempts leave it when they end; their rows stay in the store.
 #[derive(Debug, Clone, Default)]
@@ -26,22 +29,9 @@ pub struct State {
     pub(crate) policy: Policy,
     // Derived from the above; rebuilt, never stored.
     pub(crate) queues: Queues,
-    pub(crate) used: BTreeMap<(CentreId, PoolId), PoolUse>,
+    pub(crate) used: Used,
     pub(crate) jobs_of_tenant: BTreeMap<TenantId, u64>,
     pub(crate) touched: Touched,
-}
-
-/// What placed and running attempts take of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PoolUse {
-    /// Cores.
-    pub cores: Millicores,
-    /// Memory.
-    pub memory: Bytes,
-    /// Devices.
-    pub devices: MilliDevices,
-    /// How many attempts.
-    pub attempts: u64,
 }
 
 impl State {
@@ -68,6 +58,11 @@ impl State {
     /// Jobs that have not ended, by number.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.jobs.values()
+    }
+
+    /// How many jobs were ever acknowledged.
+    pub fn jobs_total(&self) -> u64 {
+        self.job_last
     }
 
     /// How many jobs have not ended.
@@ -112,7 +107,7 @@ impl State {
 
     /// What attempts take of a pool now.
     pub fn used(&self, centre: &CentreId, pool: &PoolId) -> PoolUse {
-        self.used.get(&(centre.clone(), pool.clone())).copied().unwrap_or_default()
+        self.used.of(centre, pool)
     }
 
     /// How many jobs wait in each shape's queue, by shape.

@@ -9,7 +9,7 @@ use huisuan_model::{
 };
 use huisuan_schedule::{Budget, Seed};
 
-use crate::{Refusal, State, Stored, apply, execute, snapshot};
+use crate::{Refusal, State, Stored, apply, execute, snapshot, used::Used};
 
 pub(crate) struct Network {
     pub(crate) state: State,
@@ -162,13 +162,8 @@ impl Network {
     /// The invariants that hold after every command.
     pub(crate) fn check(&self) {
         self.state.ledger.audit().expect("the books balance");
-        let mut used = BTreeMap::new();
-        for attempt in self.state.attempts.values() {
-            let entry: &mut crate::PoolUse = used.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
-            entry.attempts += 1;
-            entry.cores.0 += attempt.cores.0;
-            entry.memory.0 += self.state.jobs[&attempt.id.job].spec.memory.0;
-        }
+        let live = self.state.attempts.values().map(|attempt| (attempt, &self.state.jobs[&attempt.id.job]));
+        let used = Used::from_attempts(live, &self.state.policy);
         assert_eq!(used, self.state.used, "what is used is what live attempts have");
         for job in self.state.jobs.values() {
             let tasks = &job.tasks;

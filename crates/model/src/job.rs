@@ -1,6 +1,9 @@
 //! Jobs, attempts and tenants as the network keeps them: one row each.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +119,9 @@ pub struct Job {
     pub cancel_requested: bool,
     /// Its tasks by where they stand.
     pub tasks: TaskSets,
+    /// Where its attempts are or were.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub centres: BTreeSet<CentreId>,
     /// Attempts so far of the tasks that had more than one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retried: BTreeMap<u32, u32>,

@@ -15,7 +15,9 @@ use huisuan_model::{
     Bytes, CentreId, Class, DurationMs, GflopPerS, JobId, Mark, MilliDevices, Millicores, Money, Pool, PoolId,
     ProjectId, RangeSet, Rating, Shape, Tariff, TenantId, TimeMs, spec::Need,
 };
-use huisuan_schedule::{Budget, CentreView, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, TenantView, cycle};
+use huisuan_schedule::{
+    Amounts, Budget, CentreView, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, TenantView, cycle,
+};
 
 const CORES: u64 = 4_096;
 
@@ -101,7 +103,11 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
         rating: Some(rating),
     };
     let used = Millicores(cores_used * 1000);
-    let pool = PoolView { pool, cores_used: used, memory_used: Bytes(cores_used << 30), devices_used: MilliDevices(0) };
+    let pool = PoolView {
+        pool,
+        used: Amounts { cores: used, memory: Bytes(cores_used << 30), devices: MilliDevices(0) },
+        long: Amounts::default(),
+    };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(1_000_000) };
     let id = CentreId::new(name).expect("a valid name");
     CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool] }

@@ -50,8 +50,8 @@ pub fn check(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Result<(), Ve
 struct Judge<'a> {
     snapshot: &'a Snapshot,
     policy: &'a Policy,
-    /// Cores, memory and devices used of each pool so far.
-    used: BTreeMap<(&'a CentreId, &'a PoolId), [u128; 3]>,
+    /// Cores, memory and devices of each pool so far: used, and the part of it that stays.
+    used: BTreeMap<(&'a CentreId, &'a PoolId), [[u128; 2]; 3]>,
     /// Tasks of each job placed so far.
     taken: BTreeMap<JobId, RangeSet>,
     found: Vec<Violation>,
@@ -115,7 +115,12 @@ impl<'a> Judge<'a> {
         let Some(centre) = self.snapshot.centres.iter().find(|centre| centre.id == placement.centre) else {
             return;
         };
-        let begin = [pool.cores_used.0, pool.memory_used.0, pool.devices_used.0].map(u128::from);
+        let begin = [
+            [pool.used.cores.0, pool.long.cores.0],
+            [pool.used.memory.0, pool.long.memory.0],
+            [pool.used.devices.0, pool.long.devices.0],
+        ];
+        let begin = begin.map(|resource| resource.map(u128::from));
         let used = self.used.entry((&centre.id, &pool.pool.id)).or_insert(begin);
         let mut ahead = 0;
         if let (Some(mean_ms), None) = (job.mean_run_ms, shape.shape.gang) {
@@ -127,9 +132,13 @@ impl<'a> Judge<'a> {
             ("bytes of memory", shape.shape.memory.0, pool.pool.memory.0),
             ("thousandths of a device", placement.devices.0, pool.pool.devices.0),
         ];
-        for (used, (resource, need, has)) in used.iter_mut().zip(resources) {
+        for ([used, long], (resource, need, has)) in used.iter_mut().zip(resources) {
             *used += u128::from(need) * tasks;
-            let most = u128::from(has) * (1 + u128::from(ahead));
+            let comes_free = u128::from(has).saturating_sub(*long);
+            let most = u128::from(has) + comes_free * u128::from(ahead);
+            if ahead == 0 {
+                *long += u128::from(need) * tasks;
+            }
             if need > 0 && *used > most {
                 let (centre, pool) = (placement.centre.clone(), placement.pool.clone());
                 self.found.push(Violation::Capacity { job: job.id, centre, pool, resource, used: *used, most });

@@ -195,7 +195,7 @@ impl State {
             };
             let Candidate { pool, demand, hold } = candidates[best.candidate];
             let count = best.count.min(left);
-            self.loads[pool].add(&demand, count);
+            self.loads[pool].add(&demand, count, request.factor > 0);
             if let Some(tenant) = problem.shapes[shape].tenant {
                 let spent = i64::try_from(i128::from(hold) * i128::from(count));
                 self.available[tenant] -= spent.expect("no more tasks than the tenant can pay");

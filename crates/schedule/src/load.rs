@@ -3,14 +3,17 @@
 
 use huisuan_model::{Bytes, MilliDevices, Millicores, Pool};
 
-use crate::{fit::Demand, policy::Policy, snapshot::PoolView};
+use crate::{
+    fit::Demand,
+    policy::Policy,
+    snapshot::{Amounts, PoolView},
+};
 
 /// What is used of a pool while a cycle goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Load {
-    pub(crate) cores: Millicores,
-    pub(crate) memory: Bytes,
-    pub(crate) devices: MilliDevices,
+    used: Amounts,
+    long: Amounts,
 }
 
 /// How many more tasks fit into the pool now: into what is free, and, where the tasks' mean length is known and
@@ -24,13 +27,12 @@ pub fn room(
     gang: bool,
     policy: &Policy,
 ) -> u64 {
-    let load = Load { cores: pool.cores_used, memory: pool.memory_used, devices: pool.devices_used };
-    load.room(&pool.pool, &Demand { cores, devices, memory }, policy.ahead_factor(mean_run_ms, gang))
+    Load::of(pool).room(&pool.pool, &Demand { cores, devices, memory }, policy.ahead_factor(mean_run_ms, gang))
 }
 
 impl Load {
     pub(crate) fn of(pool: &PoolView) -> Self {
-        Load { cores: pool.cores_used, memory: pool.memory_used, devices: pool.devices_used }
+        Load { used: pool.used, long: pool.long }
     }
 
     /// How many tasks fit when layers up to `layer` may be filled, the first being 0.
@@ -52,18 +54,22 @@ impl Load {
         Some(highest)
     }
 
-    pub(crate) fn add(&mut self, demand: &Demand, tasks: u64) {
-        self.cores.0 = self.cores.0.saturating_add(demand.cores.0.saturating_mul(tasks));
-        self.memory.0 = self.memory.0.saturating_add(demand.memory.0.saturating_mul(tasks));
-        self.devices.0 = self.devices.0.saturating_add(demand.devices.0.saturating_mul(tasks));
+    /// Takes tasks in; `short` when their length is known to lie within the look-ahead.
+    pub(crate) fn add(&mut self, demand: &Demand, tasks: u64, short: bool) {
+        let each = Amounts { cores: demand.cores, memory: demand.memory, devices: demand.devices };
+        self.used = self.used.plus(each, tasks);
+        if !short {
+            self.long = self.long.plus(each, tasks);
+        }
     }
 
     /// Cores, memory and devices, in this order.
     pub(crate) fn dimensions(&self, pool: &Pool, demand: &Demand) -> [Dimension; 3] {
+        let (used, long) = (&self.used, &self.long);
         [
-            Dimension { has: pool.cores.0, used: self.cores.0, need: demand.cores.0 },
-            Dimension { has: pool.memory.0, used: self.memory.0, need: demand.memory.0 },
-            Dimension { has: pool.devices.0, used: self.devices.0, need: demand.devices.0 },
+            Dimension { has: pool.cores.0, used: used.cores.0, long: long.cores.0, need: demand.cores.0 },
+            Dimension { has: pool.memory.0, used: used.memory.0, long: long.memory.0, need: demand.memory.0 },
+            Dimension { has: pool.devices.0, used: used.devices.0, long: long.devices.0, need: demand.devices.0 },
         ]
     }
 }
@@ -73,20 +79,27 @@ impl Load {
 pub(crate) struct Dimension {
     pub(crate) has: u64,
     pub(crate) used: u64,
+    /// The part of `used` that stays for longer than the look-ahead.
+    pub(crate) long: u64,
     pub(crate) need: u64,
 }
 
 impl Dimension {
-    /// What is free up to and with `layer`.
+    /// What is free up to and with `layer`. A layer ahead is as large as what comes free soon: the resource
+    /// without what stays.
     pub(crate) fn free(&self, layer: u64) -> u64 {
-        self.has.saturating_mul(layer.saturating_add(1)).saturating_sub(self.used)
+        let ahead = self.has.saturating_sub(self.long).saturating_mul(layer);
+        self.has.saturating_add(ahead).saturating_sub(self.used)
     }
 
     fn layer(&self) -> Option<u64> {
-        match (self.need, self.has) {
-            (0, _) => Some(0),
-            (_, 0) => None,
-            _ => Some(self.used.saturating_add(self.need).div_ceil(self.has) - 1),
+        let over = self.used.saturating_add(self.need).saturating_sub(self.has);
+        match (self.need, self.has, over, self.has.saturating_sub(self.long)) {
+            (0, ..) => Some(0),
+            (_, 0, ..) => None,
+            (.., 0, _) => Some(0),
+            (.., 0) => None,
+            (.., over, ahead) => Some(over.div_ceil(ahead)),
         }
     }
 

@@ -60,7 +60,7 @@ mod tests {
     fn terms_follow_wait_price_and_fit() {
         let weights = Weights { wait: 1000, price: 500, fit: 100 };
         let check = |layer, hold, cheapest, used, expected: [i64; 3]| {
-            let score = Score::of(&weights, layer, hold, cheapest, &Dimension { has: 8000, used, need: 2000 });
+            let score = Score::of(&weights, layer, hold, cheapest, &Dimension { has: 8000, used, long: 0, need: 2000 });
             assert_eq!([score.wait, score.price, score.fit], expected);
         };
         check(0, 10, 10, 0, [1000, 500, 25]);
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn extreme_weights_do_not_overflow() {
-        let resource = Dimension { has: u64::MAX, used: 0, need: 1 };
+        let resource = Dimension { has: u64::MAX, used: 0, long: 0, need: 1 };
         for extreme in [i64::MIN, i64::MAX] {
             let weights = Weights { wait: extreme, price: extreme, fit: extreme };
             let score = Score::of(&weights, u64::MAX, i64::MAX, i64::MAX, &resource);

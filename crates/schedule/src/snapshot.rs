@@ -37,12 +37,45 @@ pub struct CentreView {
 pub struct PoolView {
     /// What it has.
     pub pool: Pool,
-    /// Cores used. May exceed those of the pool, by the look-ahead.
-    pub cores_used: Millicores,
-    /// Memory used. May exceed that of the pool, by the look-ahead.
-    pub memory_used: Bytes,
-    /// Devices used. May exceed those of the pool, by the look-ahead.
-    pub devices_used: MilliDevices,
+    /// What is used of it. May exceed what it has, by the look-ahead.
+    pub used: Amounts,
+    /// The part of `used` by tasks that are not known to be short: nothing is placed ahead behind them.
+    pub long: Amounts,
+}
+
+/// An amount of each resource of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amounts {
+    /// Processor cores.
+    pub cores: Millicores,
+    /// Memory.
+    pub memory: Bytes,
+    /// Accelerators.
+    pub devices: MilliDevices,
+}
+
+impl Amounts {
+    /// These and as many times others, capped at 64 bits.
+    #[must_use]
+    pub fn plus(self, other: Amounts, times: u64) -> Amounts {
+        let sum = |a: u64, b: u64| a.saturating_add(b.saturating_mul(times));
+        Amounts {
+            cores: Millicores(sum(self.cores.0, other.cores.0)),
+            memory: Bytes(sum(self.memory.0, other.memory.0)),
+            devices: MilliDevices(sum(self.devices.0, other.devices.0)),
+        }
+    }
+
+    /// These without others that are part of them.
+    #[must_use]
+    pub fn minus(self, part: Amounts) -> Amounts {
+        let rest = |a: u64, b: u64| a.checked_sub(b).expect("a part is no more than the whole");
+        Amounts {
+            cores: Millicores(rest(self.cores.0, part.cores.0)),
+            memory: Bytes(rest(self.memory.0, part.memory.0)),
+            devices: MilliDevices(rest(self.devices.0, part.devices.0)),
+        }
+    }
 }
 
 /// Waiting jobs that the scheduler cannot tell apart but by priority, age and length of their tasks.

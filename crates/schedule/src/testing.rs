@@ -7,7 +7,8 @@ use huisuan_model::{
 };
 
 use crate::{
-    Budget, CentreView, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, TenantView, check, cycle, hold_each,
+    Amounts, Budget, CentreView, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, TenantView, check, cycle,
+    hold_each,
 };
 
 pub(crate) const GIB: u64 = 1 << 30;
@@ -45,7 +46,7 @@ pub(crate) fn pool(id: &str, class: Class, cores: u64, devices: u64) -> PoolView
         device_memory: Bytes(if devices > 0 { 80 * GIB } else { 0 }),
         rating: Some(rating),
     };
-    PoolView { pool, cores_used: Millicores(0), memory_used: Bytes(0), devices_used: MilliDevices(0) }
+    PoolView { pool, used: Amounts::default(), long: Amounts::default() }
 }
 
 impl CentreView {
@@ -65,7 +66,13 @@ impl CentreView {
     }
 
     pub(crate) fn used(mut self, cores: u64) -> Self {
-        self.pools[0].cores_used = Millicores(cores * 1000);
+        self.pools[0].used.cores = Millicores(cores * 1000);
+        self
+    }
+
+    /// Of what is used, so much by tasks that are not known to be short.
+    pub(crate) fn long(mut self, cores: u64) -> Self {
+        self.pools[0].long.cores = Millicores(cores * 1000);
         self
     }
 
@@ -187,9 +194,11 @@ pub(crate) fn after(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
         for task in placement.tasks.iter() {
             assert!(job.waiting.remove(task));
             job.active += 1;
-            pool.cores_used.0 += placement.cores.0;
-            pool.memory_used.0 += shape.memory.0;
-            pool.devices_used.0 += placement.devices.0;
+            let each = Amounts { cores: placement.cores, memory: shape.memory, devices: placement.devices };
+            pool.used = pool.used.plus(each, 1);
+            if Policy::default().ahead_factor(job.mean_run_ms, shape.gang.is_some()) == 0 {
+                pool.long = pool.long.plus(each, 1);
+            }
             tenant.available.0 -= hold.0;
         }
     }

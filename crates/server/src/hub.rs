@@ -1,7 +1,7 @@
 //! Where agents are met: orders wait here until they are pulled, and so do questions about output.
 //!
 //! Everything here can be made anew: orders from the live state when an agent says hello, questions by
-//! asking again. Orders are numbered from 1 after each hello, so that a page of them ends anywhere.
+//! asking again. Orders of a centre are numbered while the server runs, so that a page of them ends anywhere.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -59,13 +59,13 @@ impl Hub {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a new numbering with all open orders. Called by the writer's thread, so that no order of a
+    /// Offers all open orders again. Called by the writer's thread, so that no order of a
     /// later commit can come before it.
     pub(crate) fn hello(&self, centre: &CentreId, open: Vec<Order>, memory_mode: String, now: TimeMs) {
         let mut links = self.links();
         let link = links.entry(centre.clone()).or_default();
+        // The numbering goes on: a poll of an agent that was killed may still wait with the number it knew.
         link.orders.clear();
-        link.order_last = 0;
         link.memory_mode = memory_mode;
         link.heard_at = Some(now);
         open.into_iter().for_each(|order| link.push(order));

@@ -10,21 +10,20 @@ use serde_json::Value;
 use crate::reasons::Reasons;
 
 /// One line of a list.
-pub(crate) fn summary(job: &Job, centres: Option<Vec<String>>, reasons: &Reasons) -> JobSummary {
+pub(crate) fn summary(job: &Job, reasons: &Reasons) -> JobSummary {
     let reason = reasons.of(job).map(|known| ReasonView::new(&known.reason, known.since, CURRENCY));
-    JobSummary { centres, ..JobSummary::new(job, reason, CURRENCY) }
+    JobSummary::new(job, reason, CURRENCY)
 }
 
 /// All of one job, with a page of its attempts.
 pub(crate) fn job(
     job: &Job,
-    centres: Vec<String>,
     attempts: &[Attempt],
     attempts_total: u64,
     reasons: &Reasons,
 ) -> JobView {
     JobView {
-        summary: summary(job, Some(centres), reasons),
+        summary: summary(job, reasons),
         actor: job.actor.to_string(),
         spec: serde_json::to_value(&*job.spec).expect("a spec has string keys"),
         spec_hash: job.spec_hash.to_string(),

@@ -73,13 +73,6 @@ impl Reader {
             .collect()
     }
 
-    /// How many jobs are in each state.
-    pub fn count_by_state(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT state, COUNT(*) FROM job GROUP BY state")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
-        rows.map(|row| row.map_err(StoreError::from)).collect()
-    }
-
     /// Up to `limit` attempts of a job after (task, attempt), in that order.
     pub fn attempts(&self, job: JobId, after: Option<(u32, u32)>, limit: usize) -> Result<Vec<Attempt>, StoreError> {
         let (task, attempt) = after.map_or((-1, -1), |(task, attempt)| (i64::from(task), i64::from(attempt)));
@@ -113,14 +106,6 @@ impl Reader {
         Ok(count.unsigned_abs())
     }
 
-    /// The centres where a job has or had attempts, by name.
-    pub fn centres_of(&self, job: JobId) -> Result<Vec<String>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT DISTINCT centre FROM attempt WHERE job = ?1 ORDER BY centre")?;
-        let rows = statement.query_map([signed(job.0)], |row| row.get(0))?;
-        rows.map(|row| row.map_err(StoreError::from)).collect()
-    }
-
     /// Up to `limit` journal entries after `seq`, in order.
     pub fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
         let mut statement = self
@@ -141,9 +126,9 @@ impl Reader {
         crate::load::balances(&self.connection)
     }
 
-    /// How many transfers were recorded.
+    /// How many transfers were recorded: they are numbered from 1 and never go.
     pub fn transfers_total(&self) -> Result<u64, StoreError> {
-        let count: i64 = self.connection.query_row("SELECT COUNT(*) FROM transfer", [], |row| row.get(0))?;
+        let count: i64 = self.connection.query_row("SELECT COALESCE(MAX(id), 0) FROM transfer", [], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 }

@@ -1,7 +1,8 @@
 //! Stored formats: what version 1 wrote is read for ever, and this version still writes it so.
 //!
 //! `golden/v1/journal.jsonl` holds one entry of every command and event. A new version gets a folder of
-//! its own; the files of the old ones never change. Its lines come from the journal of a real run.
+//! its own; the files of the old ones never change. `crates/control/tests/corpus.rs` tells the story that
+//! made them and folds the journal to the rows.
 
 use std::{fs, path::PathBuf};
 
@@ -71,5 +72,28 @@ fn the_journal_corpus_names_every_command_and_event() {
         "keys-forgotten",
     ] {
         assert!(text.contains(&format!("{{\"{word}\":")), "`{word}` is not in the corpus");
+    }
+}
+
+/// Words inside of entries and rows that a reader must go on to know.
+#[test]
+fn the_corpus_has_every_word_of_every_list() {
+    let texts = ["journal.jsonl", "job.jsonl", "attempt.jsonl", "centre.jsonl"].map(|file| corpus(file).1).concat();
+    for (field, words) in [
+        ("cause", ["exited", "walltime", "memory", "cancelled", "start-failed", "lost"].as_slice()),
+        ("state", &["waiting", "running", "succeeded", "failed", "cancelled", "placed", "active", "paused"]),
+        ("class", &["ai", "hpc"]),
+        ("engine", &["local", "kubernetes"]),
+        ("mark", &["measured", "declared"]),
+        ("what", &["started"]),
+        ("objective", &["cheapest"]),
+    ] {
+        for word in words {
+            assert!(texts.contains(&format!("\"{field}\":\"{word}\"")), "{field} `{word}` is not in the corpus");
+        }
+    }
+    let optional = ["key", "retried", "stop_seq", "parallel_max", "environment", "devices", "signal", "place", "gang"];
+    for field in optional {
+        assert!(texts.contains(&format!("\"{field}\":")), "field `{field}` is not in the corpus");
     }
 }

@@ -42,6 +42,7 @@ fn job(id: u64, state: JobState) -> Job {
         cancel_requested: false,
         tasks: TaskSets { waiting: spec.tasks.clone(), ..TaskSets::default() },
         spec,
+        centres: std::collections::BTreeSet::new(),
         retried: BTreeMap::new(),
         usage: BTreeMap::from([(Class::Hpc, Gflop(7))]),
         cost: Money(5),

@@ -39,10 +39,10 @@ impl AgentClient {
         self.client.read(answer)
     }
 
-    /// Orders after sequence `after`; waits up to `wait` for the first one or for a log request.
-    pub fn orders(&self, after: u64, wait: Duration) -> Result<Orders, ClientError> {
+    /// Orders of server run `epoch` after sequence `after`; waits up to `wait` for the first one or for a log request.
+    pub fn orders(&self, epoch: u64, after: u64, wait: Duration) -> Result<Orders, ClientError> {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(routes::ORDERS_WAIT_MS_MAX);
-        let query = OrdersQuery { after, wait_ms };
+        let query = OrdersQuery { epoch, after, wait_ms };
         let within = Wait::Answer(Duration::from_millis(wait_ms) + WAIT_GRACE);
         let answer = self.client.send_get(&self.path(routes::AGENT_ORDERS), &query, &[], within)?;
         self.client.read(answer)

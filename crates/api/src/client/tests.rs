@@ -151,10 +151,10 @@ fn events_keep_their_place() {
 fn agents_speak_for_their_centre() {
     let orders =
         Once::json(&json!({"epoch": 3, "orders": [{"seq": 5, "order": {"stop": "1.0.1"}}], "log_requests": []}));
-    let answer = orders.agent().orders(4, Duration::from_secs(3600)).expect("orders");
+    let answer = orders.agent().orders(3, 4, Duration::from_secs(3600)).expect("orders");
     assert_eq!((answer.epoch, answer.orders[0].seq), (3, 5));
     let request = orders.request();
-    assert!(request.starts_with("GET /v1/agent/hpc-1/orders?after=4&wait_ms=30000 HTTP/1.1\r\n"), "{request}");
+    assert!(request.starts_with("GET /v1/agent/hpc-1/orders?after=4&epoch=3&wait_ms=30000 HTTP/1.1\r\n"), "{request}");
 
     let reports = Once::json(&json!({"seq": 2}));
     let attempt = AttemptId { job: JobId(1), task: 0, attempt: 1 };

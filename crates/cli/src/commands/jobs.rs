@@ -58,10 +58,7 @@ pub(crate) fn jobs_listing(jobs: &[JobSummary], now: TimeMs) -> Listing {
             Cell::text(&job.name),
             Cell::state(&job.state),
             Cell::figure(tasks_short(&job.tasks), job.tasks.total - job.tasks.waiting - job.tasks.active),
-            job.centres
-                .as_ref()
-                .filter(|centres| !centres.is_empty())
-                .map_or_else(Cell::none, |centres| Cell::text(centres.join(" "))),
+            if job.centres.is_empty() { Cell::none() } else { Cell::text(job.centres.join(" ")) },
             Cell::figure(text::span(time), time),
             cost_cell(&job.cost),
             job.reason.as_ref().map_or_else(Cell::none, |reason| Cell::text(&reason.code)),

@@ -134,7 +134,7 @@ impl Plain {
         }
         for job in frame.jobs {
             // Reasons of waiting come and go with every cycle: the first one is said.
-            let key = format!("{} {:?}", job.summary.state, job.centres);
+            let key = format!("{} {:?}", job.summary.state, job.summary.centres);
             let name = format!("job {} {}", job.summary.job_id, job.summary.name);
             self.change(name, key, &job_text(job, false), frame.elapsed);
         }
@@ -172,7 +172,8 @@ fn job_text(job: &Followed, colour: bool) -> String {
     let summary = &job.summary;
     let tasks = &summary.tasks;
     let state = Tone::of(&summary.state).paint(&summary.state, colour);
-    let place = if job.centres.is_empty() { String::new() } else { format!(" at {}", job.centres.join(" ")) };
+    let centres = &job.summary.centres;
+    let place = if centres.is_empty() { String::new() } else { format!(" at {}", centres.join(" ")) };
     let ended = tasks.total.saturating_sub(tasks.waiting + tasks.active);
     let progress = if tasks.total > 1 { format!(" {ended}/{}", tasks.total) } else { String::new() };
     if terminal(summary) {
@@ -204,7 +205,7 @@ mod tests {
             project: "default".to_owned(),
             state: state.to_owned(),
             tasks,
-            centres: None,
+            centres: centres.iter().map(|&name| name.to_owned()).collect(),
             submitted_at: at(0),
             started_at: Some(at(1_000)),
             ended_at: Some(at(2_500)),
@@ -212,8 +213,7 @@ mod tests {
             usage: Usage::default(),
             cost: Amount { amount: 12, currency: "CNY".to_owned() },
         };
-        let centres = centres.iter().map(|&name| name.to_owned()).collect();
-        Followed { summary, centres, why: why.to_owned(), wish: Wish::Succeed, cancel_sent: false }
+        Followed { summary, why: why.to_owned(), wish: Wish::Succeed, cancel_sent: false }
     }
 
     #[track_caller]

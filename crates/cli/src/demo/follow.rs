@@ -9,7 +9,7 @@ use std::{
 use huisuan_api::{
     Client,
     centres::CentreView,
-    jobs::{AttemptView, JobSummary, JobView},
+    jobs::{JobSummary, JobView},
     routes::{JobsQuery, PAGE_SIZE_MAX},
 };
 
@@ -30,8 +30,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(crate) struct Followed {
     /// What the server says of it.
     pub(crate) summary: JobSummary,
-    /// Where its attempts are or were.
-    pub(crate) centres: Vec<String>,
     /// Why it went there, or why it waits.
     pub(crate) why: String,
     /// How it is meant to end.
@@ -183,8 +181,7 @@ fn refresh(client: &Client, submitted: &[(u64, Wish)], jobs: &mut BTreeMap<u64, 
         }
         let cancel_sent = before.is_some_and(|before| before.cancel_sent);
         let view = client.job(id)?;
-        let mut job =
-            Followed { centres: places(&view.attempts), why: why(&view), wish, cancel_sent, summary: view.summary };
+        let mut job = Followed { why: why(&view), wish, cancel_sent, summary: view.summary };
         if wish == Wish::Cancel && !cancel_sent && view.attempts.iter().any(|attempt| attempt.state == "running") {
             client.cancel(id)?;
             job.cancel_sent = true;
@@ -192,13 +189,6 @@ fn refresh(client: &Client, submitted: &[(u64, Wish)], jobs: &mut BTreeMap<u64, 
         jobs.insert(id, job);
     }
     Ok(())
-}
-
-fn places(attempts: &[AttemptView]) -> Vec<String> {
-    let mut places: Vec<String> = attempts.iter().map(|attempt| attempt.centre.clone()).collect();
-    places.sort();
-    places.dedup();
-    places
 }
 
 /// The reason of a waiting job, or the two largest terms of the newest placement.

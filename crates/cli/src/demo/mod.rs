@@ -59,7 +59,7 @@ pub(crate) fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         centres: watch.client.centres()?.centres,
         ledger: watch.client.ledger()?,
         elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        jobs: jobs.iter().map(shown).collect(),
+        jobs: jobs.iter().map(|job| job.summary.clone()).collect(),
     };
     let report = closing.report();
     let listing = || closing.jobs_listing(session.now());
@@ -107,11 +107,6 @@ fn shares(layout: &Layout) -> String {
         .map(|centre| format!("{} {}", centre.centre, text::count(centre.cores.len() as u64, "core")))
         .collect();
     format!("cores are divided: {}", shares.join(", "))
-}
-
-/// A job with the centres that its attempts name, which the list of jobs may leave out.
-fn shown(job: &Followed) -> huisuan_api::jobs::JobSummary {
-    huisuan_api::jobs::JobSummary { centres: Some(job.centres.clone()), ..job.summary.clone() }
 }
 
 /// Keeps the network up until somebody wants it to end.

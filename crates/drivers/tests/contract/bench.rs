@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    os::fd::OwnedFd,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -11,6 +12,10 @@ use huisuan_drivers::{Engine, LocalConfig, LocalEngine, LocalLimits, Stream, Sub
 use huisuan_model::{
     AttemptId, AttemptReport, Bytes, CentreId, Class, DurationMs, EndCause, JobId, JobSpec, MilliDevices, Millicores,
     Outcome, PoolId, ProjectId, ReportKind, StartOrder, TenantId, TimeMs, Usage, spec::Work,
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 use tempfile::TempDir;
 
@@ -93,6 +98,19 @@ impl Bench {
         self.observe_until("start", |reports| reports.iter().find_map(begun))
     }
 
+    /// Waits until a task has written the id of a process into a file (whole, by a rename), and opens it.
+    pub(crate) fn process_in(&self, file: &str) -> ProcessHandle {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(text) = std::fs::read_to_string(file) {
+                let pid = Pid::from_raw(text.trim().parse().expect("a process id")).expect("a process id");
+                return ProcessHandle(pidfd_open(pid, PidfdFlags::empty()).expect("the process runs"));
+            }
+            assert!(Instant::now() < deadline, "no process id in `{file}`");
+            self.engine.observe(Duration::from_millis(20)).expect("observed");
+        }
+    }
+
     /// All of one output.
     pub(crate) fn output(&self, id: AttemptId, stream: Stream) -> Vec<u8> {
         let mut all = Vec::new();
@@ -120,6 +138,22 @@ impl Drop for Bench {
         running.sort_unstable();
         running.dedup();
         let _ = self.engine.cancel(&running);
+    }
+}
+
+/// A process, whatever becomes of its id.
+pub(crate) struct ProcessHandle(pub(crate) OwnedFd);
+
+impl ProcessHandle {
+    pub(crate) fn wait_gone(&self) {
+        let timeout = Timespec::try_from(PATIENCE).expect("a time");
+        let gone = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&timeout)).expect("polled");
+        assert_eq!(gone, 1, "the process is still there");
+    }
+
+    pub(crate) fn kill(&self) {
+        pidfd_send_signal(&self.0, Signal::KILL).expect("killed");
+        self.wait_gone();
     }
 }
 

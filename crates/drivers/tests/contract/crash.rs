@@ -1,39 +1,20 @@
 //! The supervisor is killed, with and without notice. Nothing that was accepted is lost or runs twice.
 
-use std::{fs, os::fd::OwnedFd, path::Path};
+use std::{fs, path::Path};
 
 #[cfg(feature = "failpoints")]
 use huisuan_drivers::Engine as _;
 use huisuan_drivers::SubmitResult;
 use huisuan_model::{EndCause, Millicores};
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
-};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use crate::bench::{Bench, PATIENCE, expect_cause, id, order, script};
-
-/// The supervisor of a folder.
-pub(crate) struct Supervisor(OwnedFd);
+use crate::bench::{Bench, ProcessHandle, expect_cause, id, order, script};
 
 /// Finds the supervisor of a folder.
-pub(crate) fn supervisor(dir: &Path) -> Supervisor {
+pub(crate) fn supervisor(dir: &Path) -> ProcessHandle {
     let pid = fs::read_to_string(dir.join("supervisor.lock")).expect("a lock file");
     let pid = Pid::from_raw(pid.trim().parse().expect("a process id")).expect("a process id");
-    Supervisor(pidfd_open(pid, PidfdFlags::empty()).expect("it runs"))
-}
-
-impl Supervisor {
-    pub(crate) fn wait_gone(&self) {
-        let timeout = Timespec::try_from(PATIENCE).expect("a time");
-        let gone = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&timeout)).expect("polled");
-        assert_eq!(gone, 1, "the supervisor is still there");
-    }
-
-    fn kill(&self) {
-        pidfd_send_signal(&self.0, Signal::KILL).expect("killed");
-        self.wait_gone();
-    }
+    ProcessHandle(pidfd_open(pid, PidfdFlags::empty()).expect("it runs"))
 }
 
 #[test]
@@ -62,6 +43,12 @@ fn killed_while_one_runs_one_waits_and_one_has_ended() {
     assert!(end.usage.wall.0 > 0, "{end:?}");
     assert_eq!(bench.end(id(3, 0)).outcome.exit_code, Some(6));
     assert_eq!(fs::read_to_string(trace).expect("they ran"), "1\n2\n3\n");
+    bench.engine.acknowledge(&[id(1, 0), id(2, 0)]).expect("acknowledged");
+    supervisor(&dir).kill();
+    bench.reports.clear();
+    assert_eq!(bench.end(id(3, 0)).outcome.exit_code, Some(6));
+    let others = bench.reports.iter().filter(|report| report.attempt != id(3, 0));
+    assert_eq!(others.count(), 0, "what was acknowledged is told again after a kill");
 }
 
 #[test]
@@ -69,16 +56,12 @@ fn killed_and_its_running_attempt_with_it() {
     let mut bench = Bench::local();
     let dir = bench.folder.path().join("centre");
     let pid_file = bench.file("pid");
-    bench.submit(&[order(1, script(&format!("sleep 1000 & echo $$ > {pid_file}; echo > {pid_file}.ok; wait")))]);
+    let text = "sleep 1000 & echo $$ > PID.new; mv PID.new PID; wait";
+    bench.submit(&[order(1, script(&text.replace("PID", &pid_file)))]);
     bench.started(id(1, 0));
-    while !fs::exists(format!("{pid_file}.ok")).expect("readable") {
-        bench.engine.observe(std::time::Duration::from_millis(20)).expect("observed");
-    }
-    let leader = fs::read_to_string(pid_file).expect("it ran").trim().parse().expect("a process id");
-    let leader = pidfd_open(Pid::from_raw(leader).expect("a process id"), PidfdFlags::empty()).expect("it runs");
+    let leader = bench.process_in(&pid_file);
     supervisor(&dir).kill();
-    pidfd_send_signal(&leader, Signal::KILL).expect("killed");
-    Supervisor(leader).wait_gone();
+    leader.kill();
     let end = bench.end(id(1, 0));
     expect_cause(&end, EndCause::Lost);
     assert!(end.started_at.is_some());

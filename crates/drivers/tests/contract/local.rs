@@ -98,7 +98,13 @@ fn a_named_pipe_is_no_output() {
 #[test]
 fn what_is_left_behind_is_killed_and_told() {
     let mut bench = Bench::local();
-    let end = bench.run(order(1, script("sleep 1000 & exit 0")));
+    let (pid_file, go) = (bench.file("pid"), bench.file("go"));
+    let text = "sleep 1000 & echo $! > PID.new; mv PID.new PID; until [ -e GO ]; do sleep 0.01; done; exit 0";
+    bench.submit(&[order(1, script(&text.replace("PID", &pid_file).replace("GO", &go)))]);
+    let left = bench.process_in(&pid_file);
+    fs::write(go, "").expect("a file");
+    let end = bench.end(id(1, 0));
+    left.wait_gone();
     assert!(end.outcome.success(), "{end:?}");
     assert!(end.outcome.detail.contains("left behind"), "{end:?}");
 }

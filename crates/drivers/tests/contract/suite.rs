@@ -2,14 +2,9 @@
 
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
+use crate::bench::{Bench, expect_cause, id, order, script, task};
 use huisuan_drivers::{EngineError, Stream, SubmitResult};
 use huisuan_model::{Bytes, DurationMs, EndCause, JobSpec, Millicores, RangeSet, ReportKind, spec::Work};
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, pidfd_open},
-};
-
-use crate::bench::{Bench, PATIENCE, expect_cause, id, order, script, task};
 
 pub(crate) fn runs_and_reports(bench: &mut Bench) {
     let end = bench.run(order(1, script("echo out; echo err >&2; exit 0")));
@@ -208,21 +203,12 @@ pub(crate) fn a_running_attempt_is_cancelled_with_all_it_started(bench: &mut Ben
     );
     bench.submit(&[order(1, script(&stubborn))]);
     bench.started(id(1, 0));
-    let child = loop {
-        if let Ok(text) = fs::read_to_string(&pid_file) {
-            break text.trim().parse::<i32>().expect("a process id");
-        }
-        bench.engine.observe(Duration::from_millis(20)).expect("observed");
-    };
-    let child = Pid::from_raw(child).expect("a process id");
-    let pidfd = pidfd_open(child, PidfdFlags::empty()).expect("the child runs");
+    let child = bench.process_in(&pid_file);
     bench.engine.cancel(&[id(1, 0)]).expect("cancelled");
     let end = bench.end(id(1, 0));
     expect_cause(&end, EndCause::Cancelled);
     assert_eq!(end.outcome.signal, Some(9), "it ignores SIGTERM");
-    let timeout = Timespec::try_from(PATIENCE).expect("a time");
-    let gone = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)).expect("polled");
-    assert_eq!(gone, 1, "the child outlived its attempt");
+    child.wait_gone();
     bench.engine.cancel(&[id(1, 0)]).expect("a late cancel does nothing");
     expect_cause(&bench.run(order(2, script("true"))), EndCause::Exited);
     let ends = bench.reports.iter().filter(|r| r.attempt == id(1, 0) && matches!(r.what, ReportKind::Ended { .. }));

@@ -73,7 +73,7 @@ fn places_are_judged() {
 
 #[test]
 fn sums_are_judged() {
-    check_spoilt(&["millicores"], |snapshot, _| snapshot.centres[0].pools[0].cores_used = Millicores(6_001));
+    check_spoilt(&["millicores"], |snapshot, _| snapshot.centres[0].pools[0].used.cores = Millicores(6_001));
     check_spoilt(&["bytes of memory"], |snapshot, _| snapshot.centres[0].pools[0].pool.memory.0 = 6 * GIB);
     check_spoilt(&["budget"], |snapshot, _| snapshot.tenants[0].available = Money(9_999_999));
     check_spoilt(&["budget"], |snapshot, _| snapshot.tenants.clear());

@@ -23,8 +23,10 @@ fn any_centre(name: &'static str) -> impl Strategy<Value = CentreView> {
                     1 => pool("cpu:x", Class::Hpc, size, 0),
                     _ => pool("cpu:y", if cheap { Class::General } else { Class::Hpc }, size * 3, 0),
                 };
-                view.cores_used = Millicores(used * 1000);
-                view.memory_used = Bytes(memory_used * GIB);
+                view.used.cores = Millicores(used * 1000);
+                view.used.memory = Bytes(memory_used * GIB);
+                // Some of what runs is short, some is not.
+                view.long.cores = Millicores(if cheap { used * 500 } else { used * 1000 });
                 view
             });
             let made = CentreView { active, pools: pools.collect(), ..centre(name, 0) }.price(price * 500_000);

@@ -122,6 +122,21 @@ fn short_tasks_of_known_length_go_ahead_of_free_capacity() {
 }
 
 #[test]
+fn nothing_goes_ahead_behind_tasks_that_may_run_for_long() {
+    let check = |used, long, placed: u64| {
+        let jobs = vec![job(1, 1000).mean(125)];
+        let snapshot = network(vec![centre("a", 4).used(used).long(long)], vec![(shape(1), jobs)]);
+        let tasks: u64 = plan(&snapshot).placements.iter().map(|p| p.tasks.len()).sum();
+        assert_eq!(tasks, placed, "{used} used, {long} of them long");
+    };
+    check(4, 0, 8);
+    check(4, 3, 2);
+    check(4, 4, 0);
+    check(6, 3, 0);
+    check(2, 2, 6);
+}
+
+#[test]
 fn room_is_what_a_cycle_would_place() {
     let policy = Policy::default();
     for (used, mean, gang, expected) in [

@@ -59,6 +59,7 @@ pub(crate) async fn orders(
     Params(query): Params<OrdersQuery>,
 ) -> Result<axum::Json<Orders>, Failure> {
     let centre = centre(identity)?;
+    current(shared.epoch, query.epoch)?;
     let wait = Duration::from_millis(query.wait_ms.min(ORDERS_WAIT_MS_MAX));
     let pulled = tokio::select! {
         pulled = shared.hub.pull(&centre, query.after, wait, shared.clock.now()) => pulled,

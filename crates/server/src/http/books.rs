@@ -22,8 +22,7 @@ pub(crate) async fn usage(State(shared): App) -> Result<axum::Json<UsageView>, F
 
 /// What the local tenant used and paid, for the API and for pages.
 pub(crate) async fn usage_view(shared: &Shared) -> Result<UsageView, Failure> {
-    let (work, cost) = shared.writer.look(used).await?;
-    let jobs = shared.readers.read(|reader| reader.count_by_state()).await?.iter().map(|(_, count)| count).sum();
+    let ((work, cost), jobs) = shared.writer.look(|network| (used(network), network.jobs_total())).await?;
     let first = shared.readers.read(|reader| reader.entries(0, 1)).await?;
     let since = first.first().map_or(TimeMs::ZERO, |entry| entry.at).into();
     let usage = Usage::from(&work);

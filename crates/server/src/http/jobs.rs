@@ -91,18 +91,12 @@ pub(crate) async fn list(
     let tenant = query.tenant.map(|name| TenantId::new(&name)).transpose();
     let tenant = tenant.map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
     let filter = JobFilter { state, tenant };
-    let mut rows = shared
-        .readers
-        .read(move |reader| {
-            let jobs = reader.jobs(&filter, before, size + 1)?;
-            jobs.into_iter().map(|job| Ok((reader.centres_of(job.id)?, job))).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
+    let mut rows = shared.readers.read(move |reader| reader.jobs(&filter, before, size + 1)).await?;
     let more = rows.len() > size;
     rows.truncate(size);
-    let next_page_token = rows.last().filter(|_| more).map(|(_, job)| job.id.to_string());
+    let next_page_token = rows.last().filter(|_| more).map(|job| job.id.to_string());
     let reasons = shared.last_reasons();
-    let jobs = rows.into_iter().map(|(centres, job)| views::summary(&job, Some(centres), &reasons)).collect();
+    let jobs = rows.iter().map(|job| views::summary(job, &reasons)).collect();
     Ok(axum::Json(JobList { jobs, next_page_token }))
 }
 
@@ -135,12 +129,12 @@ pub(crate) async fn view(shared: &Shared, id: JobId) -> Result<JobView, Failure>
         .read(move |reader| {
             let Some(job) = reader.job(id)? else { return Ok(None) };
             let attempts = reader.attempts(id, None, ATTEMPTS_SHOWN)?;
-            Ok(Some((job, reader.centres_of(id)?, attempts, reader.attempts_total(id)?)))
+            Ok(Some((job, attempts, reader.attempts_total(id)?)))
         })
         .await?;
     let no_job = || Failure::new(ErrorCode::NotFound, format!("there is no job `{id}`"));
-    let (job, centres, attempts, total) = found.ok_or_else(no_job)?;
-    Ok(views::job(&job, centres, &attempts, total, &shared.last_reasons()))
+    let (job, attempts, total) = found.ok_or_else(no_job)?;
+    Ok(views::job(&job, &attempts, total, &shared.last_reasons()))
 }
 
 pub(crate) async fn explain(State(shared): App, JobPath(id): JobPath) -> Result<axum::Json<Explain>, Failure> {

@@ -79,7 +79,7 @@ fn facts(page: &Page, view: &JobView, now: TimeMs) -> Markup {
     let waited = job.started_at.map(|at| at.0.since(job.submitted_at.0).0);
     let took = job.started_at.map(|from| job.ended_at.map_or(now, |to| to.0).since(from.0).0);
     let took_word = if job.ended_at.is_some() { words::TOOK } else { words::RUNNING_FOR };
-    let centres = job.centres.as_deref().unwrap_or(&[]);
+    let centres = &job.centres;
     html! {
         dl.card.facts {
             div { dt { (page.say(words::SUBMITTED)) } dd { (moment(job.submitted_at, now, page.language)) } }

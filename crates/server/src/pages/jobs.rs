@@ -138,7 +138,7 @@ fn row(page: &Page, job: &JobSummary, now: TimeMs) -> Markup {
 
 /// The centres of a job, and why it waits where it does.
 fn place(page: &Page, job: &JobSummary) -> Markup {
-    let centres = job.centres.as_deref().unwrap_or(&[]);
+    let centres = &job.centres;
     html! {
         @if !centres.is_empty() { span.centres { (names(page, centres)) } }
         @if let Some(reason) = &job.reason { (reasons::line(page, reason)) }

@@ -94,7 +94,7 @@ impl Network {
             rated_at: TimeMs(1_700_000_000_000),
         };
         agent.ratings(&Ratings { ratings: vec![PoolRating { pool: pool_id(), rating }] }).expect("a rating");
-        let orders = agent.orders(0, Duration::from_secs(30)).expect("orders").orders;
+        let orders = agent.orders(welcome.epoch, 0, Duration::from_secs(30)).expect("orders").orders;
         let Some(Order::Start(start)) = orders.first().map(|order| &order.order) else {
             panic!("the first order is no start: {orders:?}")
         };

@@ -1,0 +1,279 @@
+//! The journal of format 1, as it is kept for ever in `crates/store/tests/golden/v1`.
+//!
+//! The test folds it with today's reducer and finds the rows of then: a change of `apply` that would
+//! give old facts a new meaning fails here. The story below made the files; it is told again only for
+//! a new format, with `HUISUAN_BLESS=1 cargo test -p huisuan-control --test corpus`.
+
+#![expect(clippy::disallowed_methods, reason = "the corpus lies in files, and only a test reads them")]
+
+use std::{collections::BTreeMap, env, fs, path::PathBuf, sync::Arc};
+
+use huisuan_control::{
+    State, apply, execute,
+    schedule::{Budget, Seed, cycle},
+    snapshot,
+};
+use huisuan_model::{
+    ActorId, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command, DurationMs,
+    EndCause, EngineKind, Entry, Event, GflopPerS, Job, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome,
+    Place, Pool, PoolId, ProjectId, RangeSet, Rating, ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage,
+    command::{ENTRY_VERSION, Origin},
+    spec::{DeviceNeed, Need, Objective, Work},
+};
+use serde::Serialize;
+
+/// 2026-01-01T00:00:00Z.
+const BEGIN: TimeMs = TimeMs(1_767_225_600_000);
+
+fn path(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../store/tests/golden/v1").join(file)
+}
+
+fn lines<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
+    rows.into_iter().map(|row| serde_json::to_string(&row).expect("JSON") + "\n").collect()
+}
+
+/// The rows as a store would have them: the last form of each, live or ended.
+#[derive(Default)]
+struct Rows {
+    jobs: BTreeMap<JobId, Job>,
+    attempts: BTreeMap<AttemptId, Attempt>,
+}
+
+impl Rows {
+    fn take(&mut self, state: &mut State) {
+        let touched = state.take_touched();
+        let jobs = touched.jobs.iter().filter_map(|id| state.job(*id)).chain(touched.jobs_ended.values());
+        self.jobs.extend(jobs.map(|job| (job.id, job.clone())));
+        let attempts = touched.attempts.iter().filter_map(|id| state.attempt(*id));
+        let attempts = attempts.chain(touched.attempts_ended.values());
+        self.attempts.extend(attempts.map(|attempt| (attempt.id, attempt.clone())));
+    }
+
+    fn files(&self, state: &State) -> [(&'static str, String); 4] {
+        [
+            ("job.jsonl", lines(self.jobs.values())),
+            ("attempt.jsonl", lines(self.attempts.values())),
+            ("centre.jsonl", lines(state.centres().values())),
+            ("tenant.jsonl", lines(state.tenants().values())),
+        ]
+    }
+}
+
+#[test]
+fn the_journal_of_version_1_folds_to_its_rows() {
+    if env::var_os("HUISUAN_BLESS").is_some() {
+        write();
+    }
+    let journal = fs::read_to_string(path("journal.jsonl")).expect("the corpus is in the repository");
+    let (mut state, mut rows) = (State::new(), Rows::default());
+    for line in journal.lines() {
+        let entry: Entry = serde_json::from_str(line).expect("an entry");
+        entry.events.iter().for_each(|event| apply(&mut state, event));
+        rows.take(&mut state);
+    }
+    state.ledger().audit().expect("the books balance");
+    assert!(state.jobs_live() > 0 && state.attempts_live() > 0, "the story ends with work under way");
+    for (file, text) in rows.files(&state) {
+        assert_eq!(text, fs::read_to_string(path(file)).expect("the corpus is in the repository"), "{file}");
+    }
+}
+
+fn write() {
+    let mut story = Story { state: State::new(), now: BEGIN, journal: Vec::new(), rows: Rows::default(), reported: 0 };
+    story.open();
+    story.one_of_everything();
+    story.ends();
+    story.later();
+    let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
+    for (file, text) in files {
+        fs::create_dir_all(path("")).expect("a folder");
+        fs::write(path(file), text).expect("a file");
+    }
+}
+
+struct Story {
+    state: State,
+    now: TimeMs,
+    journal: Vec<Entry>,
+    rows: Rows,
+    /// The last report sequence of `hpc-1`.
+    reported: u64,
+}
+
+fn centre(name: &str) -> CentreId {
+    CentreId::new(name).expect("a name")
+}
+
+fn pool(name: &str) -> PoolId {
+    PoolId::new(name).expect("a name")
+}
+
+fn tenant() -> TenantId {
+    TenantId::new("local").expect("a name")
+}
+
+fn outcome(cause: EndCause, exit_code: Option<i32>, signal: Option<i32>, detail: &str) -> Outcome {
+    Outcome { cause, exit_code, signal, detail: detail.to_owned() }
+}
+
+impl Story {
+    fn take(&mut self, actor: &str, cause: &str, command: Command) -> Vec<Event> {
+        self.now.0 += 7;
+        let actor = ActorId::new(actor).expect("a name");
+        let project = ProjectId::new("default").expect("a name");
+        let origin = Origin { actor, tenant: tenant(), project, cause: cause.to_owned() };
+        let events = execute(&mut self.state, &origin, &command, self.now).expect("a command that is taken");
+        assert!(!events.is_empty(), "{command:?} changes nothing");
+        let (seq, at, version) = (self.state.version(), self.now, ENTRY_VERSION);
+        self.journal.push(Entry { seq, at, version, origin, command, events: events.clone() });
+        self.rows.take(&mut self.state);
+        events
+    }
+
+    fn submit(&mut self, spec: JobSpec, key: Option<&str>) {
+        self.take("user", "1-1", Command::Submit { spec: Arc::new(spec), key: key.map(Into::into) });
+    }
+
+    fn plan(&mut self) {
+        let snapshot = snapshot(&self.state);
+        let plan = cycle(&snapshot, self.state.policy(), self.now, Budget::default(), Seed(1));
+        self.take("planner", "", Command::Plan(Box::new(plan)));
+    }
+
+    fn report(&mut self, reports: Vec<(&str, ReportKind)>) {
+        self.reported += 1;
+        let at = self.now;
+        let report = |(id, what): (&str, ReportKind)| AttemptReport { attempt: id.parse().expect("an id"), at, what };
+        let reports = reports.into_iter().map(report).collect();
+        let command = Command::Report { centre: centre("hpc-1"), seq: self.reported, reports };
+        self.take("agent:hpc-1", "", command);
+    }
+
+    fn ended(&self, wall_ms: u64, outcome: Outcome) -> ReportKind {
+        let usage =
+            Usage { wall: DurationMs(wall_ms), cpu: DurationMs(wall_ms / 2), memory_peak: Bytes(wall_ms * 1024) };
+        let started_at = (wall_ms > 0).then(|| TimeMs(self.now.0 - wall_ms as i64));
+        ReportKind::Ended { started_at, outcome, usage }
+    }
+
+    /// A tenant with money and two centres: one of processors, one of accelerators.
+    fn open(&mut self) {
+        self.take("server", "", Command::SetTenant(Tenant { id: tenant(), jobs_max: 1000 }));
+        self.take("server", "", Command::Fund { amount: Money(1_000_000_000) });
+        let place = Place { latitude_microdegrees: 31_230_400, longitude_microdegrees: 121_473_700 };
+        let declared =
+            [("ai-1", Class::Ai, EngineKind::Kubernetes, None), ("hpc-1", Class::Hpc, EngineKind::Local, Some(place))];
+        for (name, class, engine, place) in declared {
+            let centre = Centre {
+                id: centre(name),
+                class,
+                engine,
+                zone: "Asia/Shanghai".into(),
+                place,
+                tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(2_400_000_000) },
+                overlapping: class == Class::Hpc,
+                state: CentreState::Active,
+                pools: BTreeMap::new(),
+                reported_seq: 0,
+                reported_at: None,
+            };
+            self.take("server", "", Command::SetCentre(Box::new(centre)));
+        }
+        let processors = Pool {
+            id: pool("cpu:EPYC-7742"),
+            class: Class::Hpc,
+            cores: Millicores(16_000),
+            memory: Bytes(64 << 30),
+            devices: MilliDevices(0),
+            device_memory: Bytes(0),
+            rating: None,
+        };
+        let devices = Pool {
+            id: pool("A100-SXM4-80G"),
+            class: Class::Ai,
+            devices: MilliDevices(8000),
+            device_memory: Bytes(80 << 30),
+            ..processors.clone()
+        };
+        let found = [("hpc-1", processors, 300, Mark::Measured), ("ai-1", devices, 2_496_000, Mark::Declared)];
+        for (name, found, sustained, mark) in found {
+            let (centre, pool) = (centre(name), found.id.clone());
+            self.take("agent:x", "", Command::Inventory { centre: centre.clone(), pools: vec![found] });
+            let (sustained, nameplate) = (GflopPerS(sustained), GflopPerS(sustained * 2));
+            let (method, rated_at) = ("gemm-matrixmultiply/1".to_owned(), self.now);
+            let rating = Rating { version: 0, sustained, nameplate, method, mark, rated_at };
+            self.take("agent:x", "", Command::Rate { centre, pool, rating });
+        }
+    }
+
+    /// Jobs 1 to 4: an array with every field of a spec that can be run, a gang, a rate, accelerators.
+    fn one_of_everything(&mut self) {
+        let array = JobSpec {
+            work: Work::Command(vec!["/bin/echo".into(), "汇算 \"quoted\"\n".into()]),
+            environment: BTreeMap::from([("LANG".into(), "C.UTF-8".into()), ("EMPTY".into(), String::new())]),
+            directory: Some("/srv/data".into()),
+            output: Some("out-%A_%a.txt".into()),
+            error: Some("err-%A_%a.txt".into()),
+            tasks: "1-9:2,20".parse().expect("indices"),
+            parallel_max: Some(5),
+            class: Some(Class::Hpc),
+            centres: vec![centre("hpc-1")],
+            priority: -5,
+            retries: 1,
+            objective: Objective::Cheapest,
+            ..JobSpec::command("array", &["x"])
+        };
+        self.submit(array, Some("key 1"));
+        let text = "#!/bin/sh\necho \"$1\"\n".to_owned();
+        let work = Work::Script { text, arguments: vec!["argument".into()] };
+        let gang = JobSpec { work, gang: true, tasks: RangeSet::from_range(0, 3), ..JobSpec::command("gang", &["x"]) };
+        self.submit(JobSpec { class: Some(Class::Hpc), ..gang }, None);
+        let need = Need::Rate { class: Class::Hpc, rate: GflopPerS(20), device_memory_min: Bytes(0) };
+        self.submit(JobSpec { need, ..JobSpec::command("rate", &["/bin/true"]) }, Some("key-3"));
+        let any_of = vec![pool("A100-SXM4-80G")];
+        let devices = DeviceNeed { count: MilliDevices(500), any_of, memory_min: Bytes(40 << 30) };
+        let need = Need::Hardware { cores: Millicores(250), devices: Some(devices) };
+        self.submit(JobSpec { need, ..JobSpec::command("devices", &["/bin/true"]) }, None);
+        self.plan();
+    }
+
+    /// Every way in which an attempt ends.
+    fn ends(&mut self) {
+        self.now.0 += 60_000;
+        let used = Usage { wall: DurationMs(30_000), cpu: DurationMs(29_000), memory_peak: Bytes(1 << 20) };
+        self.report(vec![
+            ("1.1.1", ReportKind::Started),
+            ("2.0.1", ReportKind::Started),
+            ("1.1.1", ReportKind::Used(used)),
+        ]);
+        self.now.0 += 1000;
+        let exited = |code| outcome(EndCause::Exited, Some(code), None, "");
+        let killed = outcome(EndCause::Exited, None, Some(11), "");
+        self.report(vec![
+            ("1.1.1", self.ended(61_000, exited(0))),
+            ("1.3.1", self.ended(50_000, exited(1))),
+            ("1.5.1", self.ended(40_000, outcome(EndCause::Memory, None, Some(9), "used 300 MiB of 256 MiB"))),
+            ("1.7.1", self.ended(0, outcome(EndCause::StartFailed, None, None, "no such program"))),
+            ("1.9.1", self.ended(10, outcome(EndCause::Lost, None, None, ""))),
+            ("2.2.1", self.ended(20, killed)),
+            ("3.0.1", self.ended(60_000, outcome(EndCause::Walltime, None, Some(15), "walltime of 1h is over"))),
+        ]);
+        let cancelled = outcome(EndCause::Cancelled, None, Some(15), "");
+        let stopped = ["2.0.1", "2.1.1", "2.3.1"].map(|id| (id, self.ended(100, cancelled.clone())));
+        self.report(stopped.to_vec());
+        self.plan();
+    }
+
+    /// A pause, cancellations, keys forgotten; one job waits at the end.
+    fn later(&mut self) {
+        let set = |state| Command::SetCentreState { centre: centre("hpc-1"), state };
+        self.take("user", "1-7", set(CentreState::Paused));
+        self.submit(JobSpec::command("cancelled", &["/bin/true"]), None);
+        self.take("user", "1-9", Command::Cancel { job: JobId(5) });
+        self.take("user", "1-10", Command::Cancel { job: JobId(1) });
+        self.take("user", "1-11", set(CentreState::Active));
+        self.take("server", "", Command::ForgetKeys { before: self.now });
+        self.submit(JobSpec { class: Some(Class::Hpc), ..JobSpec::command("waits", &["/bin/true"]) }, Some("key 2"));
+    }
+}
