@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 
 use crate::wire::Timestamp;
 
-/// The data of one Server-Sent Event. Its `id:` is `seq`, its `event:` is `kind`.
+/// The data of one Server-Sent Event. Its `event:` is `kind`; its `id:` is `seq`, and for all but
+/// the last event of an entry `seq.number`, so that a break between two events of an entry loses none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventView {
     /// The journal entry; events of one entry share it.

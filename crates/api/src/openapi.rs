@@ -47,6 +47,7 @@ fn job_routes(document: &mut Document) {
             .parameter(key)
             .body::<JobFile>("The job file of a user, as JSON.")
             .answer::<jobs::JobCreated>(201, "The job has its number.")
+            .answer::<jobs::JobCreated>(200, "The key is known: the job that it led to, as it is now.")
             .refused(&[
                 ErrorCode::UnknownField,
                 ErrorCode::InvalidSpec,
@@ -139,7 +140,8 @@ fn network_routes(document: &mut Document) {
         )
         .parameter(last)
         .query::<routes::EventsQuery>()
-        .raw_answer("text/event-stream", "The stream; it ends when the server ends."),
+        .raw_answer("text/event-stream", "The stream; it ends when the server ends.")
+        .refused(&[ErrorCode::BadRequest]),
     );
 }
 
@@ -162,7 +164,6 @@ fn server_routes(document: &mut Document) {
     );
     document.add(
         Route::get(routes::METRICS, "metrics", "server", "Gives metrics as OpenMetrics text.")
-            .public()
             .raw_answer("application/openmetrics-text", "The metrics."),
     );
 }
@@ -180,7 +181,7 @@ fn agent_routes(document: &mut Document) {
         centre(Route::get(routes::AGENT_ORDERS, "agent-orders", "agent", "Waits for orders and log requests."))
             .query::<routes::OrdersQuery>()
             .answer::<agent::Orders>(200, "What to do; empty when the wait is over.")
-            .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+            .refused(&[ErrorCode::BadRequest, ErrorCode::NotFound]),
     );
     document.add(
         centre(Route::post(routes::AGENT_REPORTS, "agent-reports", "agent", "Brings news of attempts."))

@@ -75,6 +75,7 @@ pub(super) struct Route {
     schemas: BTreeMap<String, RefOr<Schema>>,
     refusals: Vec<ErrorCode>,
     protected: bool,
+    has_body: bool,
 }
 
 impl Route {
@@ -88,7 +89,15 @@ impl Route {
 
     fn new(method: HttpMethod, path: &'static str, id: &str, tag: &str, summary: &str) -> Self {
         let operation = OperationBuilder::new().operation_id(Some(id)).tag(tag).summary(Some(summary));
-        Route { path, method, operation, schemas: BTreeMap::new(), refusals: Vec::new(), protected: true }
+        Route {
+            path,
+            method,
+            operation,
+            schemas: BTreeMap::new(),
+            refusals: Vec::new(),
+            protected: true,
+            has_body: false,
+        }
     }
 
     /// The route needs no token.
@@ -126,6 +135,7 @@ impl Route {
             .required(Some(Required::True))
             .content("application/json", content);
         self.operation = self.operation.request_body(Some(body.build()));
+        self.has_body = true;
         self
     }
 
@@ -134,6 +144,7 @@ impl Route {
             .description(Some(description))
             .content("application/octet-stream", Content::new(None::<RefOr<Schema>>));
         self.operation = self.operation.request_body(Some(body.build()));
+        self.has_body = true;
         self
     }
 
@@ -167,9 +178,16 @@ impl Route {
 
     fn with_refusals(mut self) -> Self {
         let mut by_status: BTreeMap<u16, Vec<String>> = BTreeMap::new();
-        let common: &[ErrorCode] =
-            if self.protected { &[ErrorCode::Unauthenticated, ErrorCode::Internal] } else { &[ErrorCode::Internal] };
-        for code in self.refusals.iter().chain(common) {
+        // Every route may find a foreign page before it, or the server starting or stopping behind it.
+        let mut common = vec![ErrorCode::Forbidden, ErrorCode::Internal, ErrorCode::Unavailable];
+        if self.protected {
+            common.push(ErrorCode::Unauthenticated);
+        }
+        if self.has_body {
+            common.push(ErrorCode::TooLarge);
+        }
+        common.retain(|code| !self.refusals.contains(code));
+        for code in self.refusals.iter().chain(&common) {
             by_status.entry(code.status()).or_default().push(format!("`{code}`: {}", code.title()));
         }
         for (status, codes) in by_status {
