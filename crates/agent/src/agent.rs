@@ -10,7 +10,7 @@ use std::{
 
 use huisuan_api::{
     AgentClient, ClientError, ErrorCode,
-    agent::{Hello, LogAnswer, LogRequest, Orders, PROTOCOL, Ratings, SequencedOrder, Stream as WireStream},
+    agent::{Hello, LogAnswer, LogRequest, Orders, PROTOCOL, Ratings, SequencedOrder, Stream as WireStream, Welcome},
 };
 use huisuan_drivers::{Engine, EngineError, Stream, SubmitResult};
 use huisuan_measure::MeasureError;
@@ -100,8 +100,8 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Says hello to the server with what the engine has; with `rate`, measures every pool in this machine
-    /// and reports the ratings, half a second for each.
+    /// Says hello to the server with what the engine has; with `rate`, measures every pool in this
+    /// machine that has no rating in force and reports the ratings, half a second for each.
     ///
     /// # Errors
     /// When the server or the engine cannot be reached, the server refuses, or another agent runs here.
@@ -110,9 +110,10 @@ impl Agent {
         let memory = Memory::open(&config.dir).map_err(|error| memory_error(error, &config))?;
         let client = AgentClient::new(&config.server, Some(&config.token), config.centre.clone())?;
         let mut agent = Agent { config, client, engine: engine.into(), memory, session: Arc::default() };
-        agent.hello()?;
-        if rate {
-            let pools = agent.engine.inventory()?;
+        let unrated = agent.hello()?.unrated;
+        if rate && !unrated.is_empty() {
+            let mut pools = agent.engine.inventory()?;
+            pools.retain(|pool| unrated.contains(&pool.id));
             let ratings = rate_pools(agent.engine.as_ref(), &pools, now())?;
             if !ratings.is_empty() {
                 agent.client.ratings(&Ratings { ratings })?;
@@ -142,7 +143,7 @@ impl Agent {
     }
 
     /// Says hello and notes the run of the server, on disk before anything is done for it.
-    fn hello(&mut self) -> Result<u64, AgentError> {
+    fn hello(&mut self) -> Result<Welcome, AgentError> {
         let hello = Hello {
             protocol: PROTOCOL,
             pools: self.engine.inventory()?,
@@ -150,10 +151,9 @@ impl Agent {
             memory_mode: self.engine.memory_mode(),
         };
         let welcome = self.client.hello(&hello)?;
-        let epoch = welcome.epoch;
-        self.note_epoch(epoch)?;
-        self.session.open(welcome);
-        Ok(epoch)
+        self.note_epoch(welcome.epoch)?;
+        self.session.open(welcome.clone());
+        Ok(welcome)
     }
 
     fn note_epoch(&mut self, epoch: u64) -> Result<(), AgentError> {
@@ -169,7 +169,7 @@ impl Agent {
         while !stop.stopped() {
             let epoch = match self.session.epoch() {
                 Some(epoch) => Ok(epoch),
-                None => self.hello(),
+                None => self.hello().map(|welcome| welcome.epoch),
             };
             let broken = match epoch {
                 Ok(epoch) => self.pull_run(epoch, &mut backoff, stop).err().map(AgentError::from),

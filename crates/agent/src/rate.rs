@@ -14,10 +14,10 @@ fn precision(class: Class) -> Precision {
     }
 }
 
-/// Measures every unrated pool that is in this machine; about half a second for each.
+/// Measures every one of `pools` that is in this machine; about half a second for each.
 pub(crate) fn rate_pools(engine: &dyn Engine, pools: &[Pool], now: TimeMs) -> Result<Vec<PoolRating>, MeasureError> {
     let mut ratings = Vec::new();
-    for pool in pools.iter().filter(|pool| pool.rating.is_none()) {
+    for pool in pools {
         let cpus = engine.measurable_cpus(&pool.id);
         let cpus: Vec<u32> = cpus.into_iter().filter_map(|cpu| u32::try_from(cpu).ok()).collect();
         if cpus.is_empty() {

@@ -38,6 +38,9 @@ pub struct Welcome {
     pub epoch: u64,
     /// The highest report sequence that the server has; the next is one more.
     pub reported_seq: u64,
+    /// The pools that have no rating in force: new ones, and those whose hardware changed.
+    #[schema(value_type = Vec<String>)]
+    pub unrated: Vec<PoolId>,
 }
 
 /// What a centre is to do now.
@@ -54,7 +57,7 @@ pub struct Orders {
 /// An order and its place in the centre's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SequencedOrder {
-    /// The journal entry that ordered it.
+    /// Its number in the stream: one run of the server counts up for each centre.
     pub seq: u64,
     /// What to do.
     #[schema(value_type = Object)]

@@ -102,7 +102,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bench(BenchCommand),
     /// Checks server, centres and books, and says how to repair what is wrong.
-    Doctor,
+    Doctor(DoctorArgs),
     /// Prints a completion script for a shell.
     Completions(CompletionsArgs),
     /// Sends one request to the API and prints the answer as it is.
@@ -365,6 +365,13 @@ pub(crate) struct BenchSubmitArgs {
     /// The program that every job runs.
     #[arg(long, value_name = "PROGRAM", default_value = "/bin/true")]
     pub(crate) command: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Checks the data folder of a server that does not run: its journal against its tables and books.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,9 @@ use clap::{CommandFactory, Parser};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
+    // Every process of the binary, supervisors included, arms what the variable FAILPOINTS names.
+    #[cfg(feature = "failpoints")]
+    let _armed = fail::FailScenario::setup();
     let result = match args::Cli::try_parse() {
         Ok(cli) => commands::run(cli),
         Err(error) if !error.use_stderr() => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use huisuan_model::{Event, JobId, JobSpec, Shape, command::Origin, quantity::TimeMs, spec::JobKind};
+use huisuan_model::{Event, JobId, JobSpec, Shape, command::Origin, quantity::TimeMs, spec::{JobKind, Objective}};
 
 use crate::{Refusal, State, snapshot::centre_views};
 
@@ -68,6 +68,9 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
     }
     if spec.budget.is_some() {
         return refuse("budget", "only the tenant's balance limits cost yet");
+    }
+    if spec.objective != Objective::Balanced {
+        return refuse("objective", "the scheduler weighs waiting, price and fit alike for all jobs yet");
     }
     if spec.checkpoint.is_some() {
         return refuse("checkpoint", "tasks are not resumed yet");

@@ -189,7 +189,7 @@ pub struct Attempt {
     pub devices: MilliDevices,
     /// Where it stands.
     pub state: AttemptState,
-    /// The journal entry that ordered it; its place in its centre's order stream.
+    /// The journal entry that ordered it: a centre gets its open orders in this order.
     pub order_seq: u64,
     /// When it was ordered.
     pub placed_at: TimeMs,

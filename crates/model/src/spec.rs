@@ -35,7 +35,7 @@ pub struct JobSpec {
     /// Where it runs; the attempt's own folder when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
-    /// A file, relative to `directory`, that gets a copy of standard output; `%j %A %a %x` as in Slurm.
+    /// The file that standard output goes to, relative to `directory`; `%j %A %a %x` as in Slurm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     /// The same for standard error.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use huisuan_control::State;
+use huisuan_control::{State, ledger::Transfer};
 use huisuan_model::Entry;
 use huisuan_store::{BalanceRow, Batch, KeyRow, Store, StoreError, TransferRow};
 
@@ -20,15 +20,7 @@ pub(crate) fn write(state: &mut State, store: &mut Store, entries: &[Arc<Entry>]
         asset: asset.to_string(),
         amount: state.ledger().balance(account, asset),
     });
-    let transfers = touched.transfers.iter().map(|transfer| TransferRow {
-        kind: transfer.kind.to_string(),
-        asset: transfer.asset.to_string(),
-        debit: transfer.debit.to_string(),
-        credit: transfer.credit.to_string(),
-        amount: transfer.amount,
-        job: transfer.job,
-        attempt: transfer.attempt,
-    });
+    let transfers = touched.transfers.iter().map(transfer_row);
     let keys = touched.keys.iter().map(|record| KeyRow {
         tenant: record.tenant.clone(),
         key: record.key.to_string(),
@@ -52,4 +44,17 @@ pub(crate) fn write(state: &mut State, store: &mut Store, entries: &[Arc<Entry>]
         balances: balances.collect(),
         transfers: transfers.collect(),
     })
+}
+
+/// A transfer as it is stored.
+pub(crate) fn transfer_row(transfer: &Transfer) -> TransferRow {
+    TransferRow {
+        kind: transfer.kind.to_string(),
+        asset: transfer.asset.to_string(),
+        debit: transfer.debit.to_string(),
+        credit: transfer.credit.to_string(),
+        amount: transfer.amount,
+        job: transfer.job,
+        attempt: transfer.attempt,
+    }
 }

@@ -20,8 +20,10 @@ mod readers;
 mod reasons;
 mod secrets;
 mod server;
+mod verify;
 mod views;
 mod wake;
 mod writer;
 
 pub use server::{LOCAL_FUNDS, ServeConfig, Server};
+pub use verify::{Verified, verify};

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use huisuan_api::discovery::{Folder, Running};
-use huisuan_control::{KeyRecord, State, Stored};
+use huisuan_control::{KeyRecord, State, Stored, ledger::Account};
 use huisuan_model::{Centre, CentreId, Command, Money, Tenant, TimeMs};
 use huisuan_store::{DataDirectory, Rows, Store};
 use tokio::{
@@ -238,7 +238,8 @@ impl Drop for Server {
     }
 }
 
-fn restore(rows: Rows) -> anyhow::Result<State> {
+/// The state that stored rows make; fails when they contradict each other.
+pub(crate) fn restore(rows: Rows) -> anyhow::Result<State> {
     let balances = rows
         .balances
         .into_iter()
@@ -268,15 +269,22 @@ fn restore(rows: Rows) -> anyhow::Result<State> {
 /// The most jobs of the local tenant that have not ended: the network's memory is sized for a million.
 const LOCAL_JOBS_MAX: u64 = 1_100_000;
 
+/// Opens the local tenant and gives it its money. Either may be done already, because a server may have ended
+/// between the two.
 fn open_tenant(writer: &Writer, funds: Money) -> anyhow::Result<()> {
     let tenant = identity::tenant();
     let name = tenant.clone();
-    if writer.look_blocking(move |state| state.tenants().contains_key(&name))? {
-        return Ok(());
+    let (known, funded) = writer.look_blocking(move |state| {
+        let funded = state.ledger().balances().any(|(account, ..)| *account == Account::Funding);
+        (state.tenants().contains_key(&name), funded)
+    })?;
+    if !known {
+        let open = Command::SetTenant(Tenant { id: tenant, jobs_max: LOCAL_JOBS_MAX });
+        writer.execute_blocking(identity::server(), open)?;
     }
-    let open = Command::SetTenant(Tenant { id: tenant, jobs_max: LOCAL_JOBS_MAX });
-    writer.execute_blocking(identity::server(), open)?;
-    writer.execute_blocking(identity::server(), Command::Fund { amount: funds })?;
+    if !funded {
+        writer.execute_blocking(identity::server(), Command::Fund { amount: funds })?;
+    }
     Ok(())
 }
 

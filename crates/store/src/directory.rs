@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -39,7 +39,15 @@ pub struct DataDirectory {
     _lock: File,
 }
 
+/// The database's file within the directory.
+const DATABASE: &str = "huisuan.db";
+
 impl DataDirectory {
+    /// Whether there is a database in the directory.
+    pub fn has_database(path: &Path) -> bool {
+        path.join(DATABASE).is_file()
+    }
+
     /// Makes the directory where it is missing (for the owner alone) and locks it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let not_writable = |source: io::Error| match source.kind() {
@@ -47,6 +55,8 @@ impl DataDirectory {
             _ => StoreError::NotWritable { path: path.to_owned(), source },
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(not_writable)?;
+        // Scripts and environments of jobs are in there: nobody else reads them, whoever made the folder.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(not_writable)?;
         let lock_path = path.join("lock");
         let lock = File::options()
             .create(true)
@@ -69,6 +79,6 @@ impl DataDirectory {
 
     /// The file of the database.
     pub fn database(&self) -> PathBuf {
-        self.path.join("huisuan.db")
+        self.path.join(DATABASE)
     }
 }

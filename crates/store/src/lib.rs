@@ -6,6 +6,7 @@
 //!
 //! Nothing here is beyond PostgreSQL: plain tables, partial indexes, upserts, no triggers.
 
+mod audit;
 mod batch;
 mod directory;
 mod error;
@@ -14,6 +15,7 @@ mod reader;
 mod schema;
 mod write;
 
+pub use audit::Totals;
 pub use batch::{BalanceRow, Batch, KeyRow, TransferRow};
 pub use directory::DataDirectory;
 pub use error::StoreError;

@@ -11,7 +11,7 @@ use crate::{BalanceRow, StoreError};
 /// A read-only connection.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 /// Which jobs a list shows.

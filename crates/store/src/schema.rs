@@ -12,13 +12,12 @@ pub const FORMAT: u32 = 1;
 /// Migrations in order; the position is the format that each leads to, from 1.
 const MIGRATIONS: [&str; FORMAT as usize] = [include_str!("../migrations/sqlite/0001_first.sql")];
 
-/// Settings of every connection. `synchronous=FULL` makes a commit durable before it returns; the larger
-/// checkpoint and cache are measured in docs/decisions/0002.
+/// Settings of every connection. `synchronous=FULL` makes a commit durable before it returns; the longer
+/// checkpoint interval is measured in docs/decisions/0002.
 const SETTINGS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 8000;
-    PRAGMA cache_size = -65536;
     PRAGMA temp_store = MEMORY;
     PRAGMA foreign_keys = ON;
     PRAGMA busy_timeout = 5000;

@@ -10,7 +10,7 @@ use std::{
 
 use huisuan_api::{
     ErrorCode, Problem,
-    agent::{LogRequest, Orders, PoolRating, Ratings, Reports, SequencedOrder, Taken, Welcome},
+    agent::{Hello, LogRequest, Orders, PoolRating, Ratings, Reports, SequencedOrder, Taken, Welcome},
 };
 use huisuan_model::Order;
 
@@ -199,7 +199,7 @@ fn answer(shared: &Shared, target: &str, body: Vec<u8>) -> Option<(u16, Vec<u8>)
     let path = target.split('?').next().unwrap_or(target);
     let mut state = shared.state.lock().expect("no panic");
     let found = match path {
-        "/v1/agent/here/hello" => hello(&mut state),
+        "/v1/agent/here/hello" => hello(&mut state, &body),
         "/v1/agent/here/reports" => reports(&mut state, &body)?,
         "/v1/agent/here/orders" => {
             let after: u64 = parameter(target, "after");
@@ -237,11 +237,13 @@ fn problem(code: ErrorCode) -> (u16, Vec<u8>) {
     (code.status(), serde_json::to_vec(&Problem::new(code, "pretended")).expect("JSON"))
 }
 
-fn hello(state: &mut State) -> (u16, Vec<u8>) {
+fn hello(state: &mut State, body: &[u8]) -> (u16, Vec<u8>) {
     state.hellos += 1;
+    let hello: Hello = serde_json::from_slice(body).expect("a hello");
+    let unrated = hello.pools.into_iter().map(|pool| pool.id).collect();
     match state.hello_refusal {
         Some(code) => problem(code),
-        None => json(&Welcome { protocol: 1, epoch: state.epoch, reported_seq: state.reported_seq }),
+        None => json(&Welcome { protocol: 1, epoch: state.epoch, reported_seq: state.reported_seq, unrated }),
     }
 }
 

@@ -73,8 +73,8 @@ pub(crate) fn shorten(text: impl fmt::Display) -> String {
 impl fmt::Display for SpecProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.field.is_empty(), self.code) {
-            (true, _) => write!(f, "job: {}", self.expected),
             (_, ErrorCode::UnknownField) => write!(f, "job: field `{}` is unknown", self.field),
+            (true, _) => write!(f, "job: {}", self.expected),
             (_, ErrorCode::NotSupported) => write!(f, "job: `{}` is `{}`: {}", self.field, self.value, self.expected),
             _ if self.value.is_empty() => write!(f, "job: `{}` has no value, expected {}", self.field, self.expected),
             _ => write!(f, "job: `{}` is `{}`, expected {}", self.field, self.value, self.expected),

@@ -1,9 +1,13 @@
 //! `doctor`: looks at what commonly goes wrong and says how to repair it.
 
+use std::path::Path;
+
 use huisuan_api::{Client, centres::CentreView, discovery, health::Health, routes::JobsQuery};
+use huisuan_server::verify;
 use serde::Serialize;
 
 use crate::{
+    args::DoctorArgs,
     failure::{Exit, Failure},
     session::Session,
     table::{Cell, Listing},
@@ -46,15 +50,11 @@ impl Checks {
 }
 
 /// Looks at everything; fails when a check does.
-pub(crate) fn doctor(session: &Session) -> Result<(), Failure> {
+pub(crate) fn doctor(session: &Session, args: &DoctorArgs) -> Result<(), Failure> {
     let mut checks = Checks::default();
-    if let Some(client) = checks.call("server", session.client())
-        && let Some(health) = checks.call("server", client.health().map_err(Failure::from))
-    {
-        let up = text::span(session.now().since(health.started_at.0).0);
-        checks.add("server", health.ready, format!("{} answers, up for {up}", client.url()), "see the server's log");
-        machine(&mut checks, session, client, &health);
-        network(&mut checks, client);
+    match &args.data {
+        Some(folder) => stored(&mut checks, folder),
+        None => running(&mut checks, session),
     }
     let failed = checks.checks.iter().filter(|check| !check.ok).count();
     session.output.list(&checks, &checks.checks, "nothing checked", || listing(&checks))?;
@@ -62,6 +62,42 @@ pub(crate) fn doctor(session: &Session) -> Result<(), Failure> {
         0 => Ok(()),
         _ => Err(Failure::new(Exit::Error, format!("{} failed", text::count(failed as u64, "check")))
             .hint("follow the hints above, then run `huisuan doctor` again")),
+    }
+}
+
+/// Looks at the data of a server that does not run. The folder of a demo is that of its server, too.
+fn stored(checks: &mut Checks, folder: &Path) {
+    let below = folder.join("server");
+    let folder = if below.is_dir() { &below } else { folder };
+    // A journal that cannot be folded panics inside, which `verify` tells as an error.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let verified = verify(folder);
+    std::panic::set_hook(hook);
+    match verified {
+        Ok(verified) => {
+            let (jobs, attempts) = (text::count(verified.jobs, "job"), text::count(verified.attempts, "attempt"));
+            let detail = format!("{jobs} and {attempts} are as {} entries of the journal made them", verified.entries);
+            checks.add("journal", true, detail, "");
+            let hint = "keep a copy of the folder: this is a fault of the program";
+            checks.add("ledger", verified.balanced, "adds up to nothing, every hold is covered", hint);
+        }
+        Err(error) => {
+            let hint = "stop its server if one runs; otherwise keep a copy of the folder and check the disk";
+            checks.add("journal", false, crate::failure::one_line(&format!("{error:#}")), hint);
+        }
+    }
+}
+
+/// Looks at a server that runs, and through it at its network.
+fn running(checks: &mut Checks, session: &Session) {
+    if let Some(client) = checks.call("server", session.client())
+        && let Some(health) = checks.call("server", client.health().map_err(Failure::from))
+    {
+        let up = text::span(session.now().since(health.started_at.0).0);
+        checks.add("server", health.ready, format!("{} answers, up for {up}", client.url()), "see the server's log");
+        machine(checks, session, client, &health);
+        network(checks, client);
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ledger(command) => books::ledger(&session, command),
         Command::Measure(args) => measure::measure(&session, args),
         Command::Bench(BenchCommand::Submit(args)) => bench::submit(&session, args),
-        Command::Doctor => doctor::doctor(&session),
+        Command::Doctor(args) => doctor::doctor(&session, args),
         Command::Completions(args) => completions::completions(&session, args),
         Command::Api(args) => api::api(&session, args),
     }

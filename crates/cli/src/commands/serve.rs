@@ -16,7 +16,6 @@ pub(crate) fn serve(session: &Session, args: &ServeArgs) -> Result<(), Failure> 
         Some(data) => data.clone(),
         None => machine::data_folder()?.join("server"),
     };
-    std::fs::create_dir_all(&data).map_err(|error| Failure::file("made", &data, &error))?;
     let server = Server::start(ServeConfig {
         data: data.clone(),
         listen: args.listen,

@@ -1,6 +1,10 @@
 //! The files of `examples/`, carried in the binary, so that the demo runs wherever the binary is.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use huisuan_model::JobSpec;
 
@@ -66,11 +70,64 @@ pub(crate) fn jobs(folder: &Path) -> Result<Vec<(JobSpec, Wish)>, Failure> {
     JOBS.iter().map(|&(path, wish)| Ok((submit::spec_of_file(&folder.join(path), folder)?, wish))).collect()
 }
 
+/// One submission of all examples. It lasts until they have all ended: a demo that was killed in between
+/// goes on with the jobs that are there when it is started again, instead of running them twice.
+pub(crate) struct Round {
+    file: PathBuf,
+    name: String,
+}
+
+impl Round {
+    /// The round that was not closed, or a new one.
+    pub(crate) fn open(folder: &Path) -> io::Result<Round> {
+        let file = folder.join("round");
+        let known = fs::read_to_string(&file).ok().filter(|name| !name.is_empty());
+        let name = match known {
+            Some(name) => name,
+            None => {
+                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let name = since.as_millis().to_string();
+                fs::write(&file, &name)?;
+                name
+            }
+        };
+        Ok(Round { file, name })
+    }
+
+    /// The idempotency key of an example in this round. Another version of it is another job.
+    pub(crate) fn key(&self, spec: &JobSpec) -> String {
+        format!("demo-{}-{}-{}", self.name, spec.name, &spec.hash().to_string()[..16])
+    }
+
+    /// All have ended: the next demo runs them anew.
+    pub(crate) fn close(self) {
+        // A round that cannot be closed only makes the next demo show these jobs once more.
+        let _ = fs::remove_file(self.file);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn a_round_lasts_until_it_is_closed() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let spec = JobSpec::command("x", &["true"]);
+        let open = || Round::open(folder.path()).expect("opened");
+        let first = open().key(&spec);
+        assert_eq!(open().key(&spec), first);
+        assert_ne!(open().key(&JobSpec::command("x", &["false"])), first);
+        open().close();
+        // Rounds are told apart by the millisecond of their opening.
+        while open().key(&spec) == first {
+            open().close();
+        }
+        fs::write(folder.path().join("round"), "").expect("cut off by a crash");
+        assert!(!open().name.is_empty());
+    }
 
     #[test]
     fn every_example_is_carried_and_is_a_job() {

@@ -85,11 +85,15 @@ fn watch_examples(
         watch.centres_ready(joined, display, Instant::now() + READY_WITHIN)?;
     }
     examples::unpack(&folder.path).map_err(|error| Failure::file("written", &folder.path, &error))?;
+    let round = examples::Round::open(&folder.path).map_err(|error| Failure::file("written", &folder.path, &error))?;
     let mut submitted = Vec::new();
     for (spec, wish) in examples::jobs(&folder.path)? {
-        submitted.push((watch.client.submit(&JobRequest(spec), None)?.job_id, wish));
+        let key = round.key(&spec);
+        submitted.push((watch.client.submit(&JobRequest(spec), Some(&key))?.job_id, wish));
     }
-    watch.to_the_end(&submitted, display, Instant::now() + ENDED_WITHIN)
+    let jobs = watch.to_the_end(&submitted, display, Instant::now() + ENDED_WITHIN)?;
+    round.close();
+    Ok(jobs)
 }
 
 /// How the machine is divided, in one line.

@@ -11,7 +11,7 @@ use axum::{
 use huisuan_api::{ErrorCode, routes::REQUEST_ID};
 use huisuan_model::{ActorId, CentreId};
 
-use super::Failure;
+use super::{Failure, failure};
 use crate::{identity::Identity, peer::Peer, secrets, server::Shared};
 
 /// Names a request in answers and logs.
@@ -27,6 +27,7 @@ pub(crate) async fn every_request(State(shared): State<Arc<Shared>>, mut request
         Ok(()) => next.run(request).await,
         Err(failure) => axum::response::IntoResponse::into_response(failure),
     };
+    failure::finish(&mut response, &id);
     shared.metrics.request(response.status().as_u16());
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -99,7 +100,7 @@ pub(crate) async fn agent(
     };
     if !secrets::equal(token, &shared.secret.agent_token(&centre)) {
         return Err(Failure::new(ErrorCode::Unauthenticated, format!("the token is not that of centre `{centre}`"))
-            .hint("give the agent the token that `huisuan centre token` prints for it"));
+            .hint("give the agent the token that `huisuan serve --centre` printed for it"));
     }
     request.extensions_mut().insert(Identity::Agent(centre));
     Ok(next.run(request).await)

@@ -43,14 +43,16 @@ pub(crate) async fn hello(
     let inventory = Command::Inventory { centre: centre.clone(), pools: hello.pools };
     shared.writer.execute(identity::agent(&centre), inventory).await?;
     let (hub, now, name) = (shared.hub.clone(), shared.clock.now(), centre.clone());
-    let reported_seq = shared
+    let (reported_seq, unrated) = shared
         .writer
         .look(move |state| {
             hub.hello(&name, state.open_orders(&name), hello.memory_mode, now);
-            state.centres().get(&name).map_or(0, |centre| centre.reported_seq)
+            let Some(centre) = state.centres().get(&name) else { return (0, Vec::new()) };
+            let unrated = centre.pools.values().filter(|pool| pool.rating.is_none());
+            (centre.reported_seq, unrated.map(|pool| pool.id.clone()).collect())
         })
         .await?;
-    Ok(axum::Json(Welcome { protocol: hello.protocol, epoch: shared.epoch, reported_seq }))
+    Ok(axum::Json(Welcome { protocol: hello.protocol, epoch: shared.epoch, reported_seq, unrated }))
 }
 
 pub(crate) async fn orders(

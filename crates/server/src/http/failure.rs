@@ -74,19 +74,30 @@ impl From<StoreError> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self.0).expect("a problem has string keys");
-        let mut response = (status, body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
+        let mut response = status.into_response();
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.0.code.retryable() {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        response.extensions_mut().insert(self.0.code);
+        response.extensions_mut().insert(self.0);
         response
     }
+}
+
+/// Writes the body of a problem once the request that it is about has its id.
+pub(crate) fn finish(response: &mut Response, request_id: &str) {
+    let Some(mut problem) = response.extensions_mut().remove::<Box<Problem>>() else { return };
+    problem.request_id = request_id.to_owned();
+    let body = serde_json::to_vec(&problem).expect("a problem has string keys");
+    if problem.status >= 500 {
+        tracing::error!(request_id, code = %problem.code, detail = problem.detail, "request failed");
+    } else {
+        tracing::debug!(request_id, code = %problem.code, detail = problem.detail, "request refused");
+    }
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
+    *response.body_mut() = body.into();
 }
 
 pub(crate) async fn no_route(uri: Uri) -> Failure {

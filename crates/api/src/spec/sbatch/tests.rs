@@ -7,8 +7,8 @@ use crate::spec::{job_file::JobFile, read_job_file};
 
 fn context() -> Context {
     Context {
-        script_name: "/home/me/train.sbatch".to_owned(),
-        directory: "/home/me".to_owned(),
+        script_name: "/srv/me/train.sbatch".to_owned(),
+        directory: "/srv/me".to_owned(),
         environment: BTreeMap::from([("LANG".into(), "C".into()), ("USER".into(), "me".into())]),
         centres: ["hpc-1", "ai-1", "ai-2"].map(|name| CentreId::new(name).expect("a name")).to_vec(),
     }
@@ -29,7 +29,7 @@ fn check(directives: &str, expected: serde_json::Value) {
         assert!(fields.remove(common).is_some(), "{common}");
     }
     if let Some(environment) = fields.get_mut("environment").and_then(|value| value.as_object_mut()) {
-        assert_eq!(environment.remove("SLURM_SUBMIT_DIR"), Some("/home/me".into()));
+        assert_eq!(environment.remove("SLURM_SUBMIT_DIR"), Some("/srv/me".into()));
         if environment.is_empty() {
             fields.remove("environment");
         }
@@ -195,8 +195,8 @@ fn the_same_job_has_the_same_hash_through_both_doors() {
     let slurm = read_sbatch(script, &[], &["data".to_owned()], &context()).job.expect("a job");
     let yaml = format!(
         "script: |\n{}\nname: words\narguments: [data]\ntasks: 1-4\nparallel: 2\ncores: 2\nmemory: 1GiB\n\
-         walltime: 10m\nclass: hpc\ndirectory: /home/me\noutput: slurm-%A_%a.out\n\
-         environment: {{SLURM_SUBMIT_DIR: /home/me}}\n",
+         walltime: 10m\nclass: hpc\ndirectory: /srv/me\noutput: slurm-%A_%a.out\n\
+         environment: {{SLURM_SUBMIT_DIR: /srv/me}}\n",
         script.lines().map(|line| format!("  {line}\n")).collect::<String>().trim_end()
     );
     let yaml = read_job_file(&yaml).expect("a job");

@@ -1,0 +1,221 @@
+//! Checks a data directory that no server holds: the fold of its journal against its tables.
+//!
+//! | invariant | how it shows |
+//! |---|---|
+//! | every acknowledged job exists, once for its key | jobs of the fold and rows of the table are the same, keys too |
+//! | no job or attempt without an event | as many rows as the fold has |
+//! | one live attempt for a task, numbered without gaps | [`apply`] refuses anything else; retries are counted here |
+//! | what ended never changes | a row is compared with what the fold had at its end |
+//! | the books balance, nothing is charged twice | transfers of the fold and rows are the same, the ledger is audited |
+//!
+//! What no row depends on any more cannot show, such as a usage sample that a later one replaced.
+
+use std::{
+    collections::VecDeque,
+    fmt::Display,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use huisuan_control::{State, Touched, apply};
+use huisuan_model::{Attempt, Entry, Job, TimeMs};
+use huisuan_store::{DataDirectory, Reader, Store, TransferRow};
+
+use crate::{commit::transfer_row, server::restore};
+
+#[cfg(test)]
+mod tests;
+
+/// Entries and transfers that are read at once.
+const PAGE: usize = 1000;
+
+/// What was checked and found well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// Journal entries folded.
+    pub entries: u64,
+    /// Jobs, ended ones included.
+    pub jobs: u64,
+    /// Attempts, ended ones included.
+    pub attempts: u64,
+    /// True when every asset's balances add up to nothing and every hold is covered.
+    pub balanced: bool,
+}
+
+/// Folds the whole journal and compares the outcome with the tables. Holds the data directory meanwhile.
+///
+/// # Errors
+/// When the directory is in use or holds no database, when a row cannot be read, and when journal and
+/// tables contradict each other or themselves; the first contradiction is named. A journal that cannot be
+/// folded makes a thread panic inside, which is caught; the panic hook is the caller's.
+pub fn verify(data: &Path) -> anyhow::Result<Verified> {
+    ensure!(DataDirectory::has_database(data), "`{}` is no data directory of a server", data.display());
+    let store = Store::open(DataDirectory::open(data)?)?;
+    let reader = Reader::open(&store.database())?;
+    if let Some(damage) = reader.damage()? {
+        bail!("the database is damaged: {damage}");
+    }
+    let mut fold = Fold { reader: &reader, state: State::new(), last_at: TimeMs(i64::MIN), jobs_ended: 0, attempts_ended: 0 };
+    let mut transfers = Transfers { reader: &reader, page: VecDeque::new(), last: 0 };
+    loop {
+        let entries = reader.entries(fold.state.version(), PAGE)?;
+        if entries.is_empty() {
+            break;
+        }
+        for entry in &entries {
+            let touched = fold.take(entry)?;
+            for transfer in &touched.transfers {
+                transfers.next_is(&transfer_row(transfer), entry.seq)?;
+            }
+        }
+    }
+    fold.live_rows()?;
+    let rows = store.load()?;
+    let tables = caught(|| restore(rows)).context("rows of the tables contradict each other")??;
+    compare(&fold.state, &tables)?;
+    let verified = fold.verified();
+    let totals = reader.totals()?;
+    same("rows in table `job`", verified.jobs, totals.jobs)?;
+    same("rows in table `attempt`", verified.attempts, totals.attempts)?;
+    ensure!(transfers.peek()?.is_none(), "table `transfer` has rows that no entry of the journal made");
+    fold.state.ledger().audit().context("the books do not balance")?;
+    Ok(verified)
+}
+
+/// The state that the journal makes, as far as it was read.
+struct Fold<'a> {
+    reader: &'a Reader,
+    state: State,
+    last_at: TimeMs,
+    jobs_ended: u64,
+    attempts_ended: u64,
+}
+
+impl Fold<'_> {
+    /// Folds one entry and compares what ended by it with its rows, which nothing may have changed since.
+    fn take(&mut self, entry: &Entry) -> anyhow::Result<Touched> {
+        let seq = entry.seq;
+        same("the number of the entry after the last", self.state.version() + 1, seq)?;
+        ensure!(entry.at >= self.last_at, "entry {seq} of the journal is older than the one before it");
+        self.last_at = entry.at;
+        let columns = self.reader.entry_columns(seq)?;
+        let origin = &entry.origin;
+        ensure!(columns == [origin.actor.as_str(), origin.tenant.as_str()], "entry {seq} names two origins");
+        let state = &mut self.state;
+        caught(|| entry.events.iter().for_each(|event| apply(state, event)))
+            .with_context(|| format!("entry {seq} of the journal contradicts those before it"))?;
+        self.state.set_version(seq);
+        let touched = self.state.take_touched();
+        for job in touched.jobs_ended.values() {
+            self.jobs_ended += 1;
+            is_job(self.reader, job)?;
+        }
+        for attempt in touched.attempts_ended.values() {
+            self.attempts_ended += 1;
+            is_attempt(self.reader, attempt)?;
+        }
+        Ok(touched)
+    }
+
+    /// Rows of what has not ended, columns included.
+    fn live_rows(&self) -> anyhow::Result<()> {
+        self.state.jobs().try_for_each(|job| is_job(self.reader, job))?;
+        self.state.attempts().try_for_each(|attempt| is_attempt(self.reader, attempt))
+    }
+
+    fn verified(&self) -> Verified {
+        Verified {
+            entries: self.state.version(),
+            jobs: self.jobs_ended + self.state.jobs_live(),
+            attempts: self.attempts_ended + self.state.attempts_live(),
+            balanced: self.state.ledger().audit().is_ok(),
+        }
+    }
+}
+
+fn is_job(reader: &Reader, job: &Job) -> anyhow::Result<()> {
+    let row = reader.checked_job(job.id)?;
+    ensure!(row.as_ref() == Some(job), "job {}: journal and table `job` differ", job.id);
+    let tries = job.retried.values().max().copied().unwrap_or(1);
+    ensure!(tries <= job.spec.retries + 1, "job {}: a task was tried {tries} times", job.id);
+    Ok(())
+}
+
+fn is_attempt(reader: &Reader, attempt: &Attempt) -> anyhow::Result<()> {
+    let row = reader.checked_attempt(attempt.id)?;
+    ensure!(row.as_ref() == Some(attempt), "attempt {}: journal and table `attempt` differ", attempt.id);
+    ensure!(attempt.cost <= attempt.hold, "attempt {}: it cost more than was held for it", attempt.id);
+    Ok(())
+}
+
+/// The rows of the table of transfers, one after another.
+struct Transfers<'a> {
+    reader: &'a Reader,
+    page: VecDeque<(i64, TransferRow)>,
+    last: i64,
+}
+
+impl Transfers<'_> {
+    fn peek(&mut self) -> anyhow::Result<Option<&TransferRow>> {
+        if self.page.is_empty() {
+            self.page = self.reader.transfers(self.last, PAGE)?.into();
+        }
+        Ok(self.page.front().map(|(_, row)| row))
+    }
+
+    fn next_is(&mut self, expected: &TransferRow, seq: u64) -> anyhow::Result<()> {
+        let found = self.peek()?;
+        ensure!(found == Some(expected), "entry {seq}: journal and table `transfer` differ: {expected:?}, {found:?}");
+        self.last = self.page.pop_front().map_or(self.last, |(id, _)| id);
+        Ok(())
+    }
+}
+
+/// Compares the fold of the journal with the state of the tables, part by part for a useful message.
+fn compare(journal: &State, tables: &State) -> anyhow::Result<()> {
+    same("the number of the last entry", journal.version(), tables.version())?;
+    each("tenant", journal.tenants().iter(), tables.tenants().iter())?;
+    each("centre", journal.centres().iter(), tables.centres().iter())?;
+    each("job", journal.jobs().map(|job| (job.id, job)), tables.jobs().map(|job| (job.id, job)))?;
+    let attempts = |state: &'_ State| state.attempts().map(|row| (row.id, row.clone())).collect::<Vec<_>>();
+    each("attempt", attempts(journal).into_iter(), attempts(tables).into_iter())?;
+    let balances = |state: &'_ State| {
+        let named = state.ledger().balances().map(|(account, asset, amount)| (format!("{account} {asset}"), amount));
+        named.collect::<Vec<_>>()
+    };
+    each("balance", balances(journal).into_iter(), balances(tables).into_iter())?;
+    ensure!(journal == tables, "journal and tables differ in idempotency keys or in what follows from the rest");
+    Ok(())
+}
+
+/// Names the first of two lists' rows that differs.
+fn each<N: Display + Ord, R: PartialEq>(
+    kind: &str,
+    mut journal: impl Iterator<Item = (N, R)>,
+    mut tables: impl Iterator<Item = (N, R)>,
+) -> anyhow::Result<()> {
+    loop {
+        match (journal.next(), tables.next()) {
+            (None, None) => return Ok(()),
+            (Some(ours), Some(theirs)) if ours == theirs => {}
+            (Some((ours, _)), Some((theirs, _))) => bail!("{kind} {}: journal and tables differ", ours.min(theirs)),
+            (Some((ours, _)), None) => bail!("{kind} {ours} is in the journal and not in the tables"),
+            (None, Some((theirs, _))) => bail!("{kind} {theirs} is in the tables and not in the journal"),
+        }
+    }
+}
+
+fn same(what: &str, journal: u64, tables: u64) -> anyhow::Result<()> {
+    ensure!(journal == tables, "{what}: {journal} by the journal, {tables} found");
+    Ok(())
+}
+
+/// Runs what panics on contradictions.
+fn caught<T>(run: impl FnOnce() -> T) -> anyhow::Result<T> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        anyhow!("{}", text.unwrap_or("it cannot be applied"))
+    })
+}
