@@ -9,7 +9,7 @@ use crate::{State, books, queue::Queue};
 
 /// The most jobs that one snapshot carries over all shapes. A cycle places at most what is free, so the
 /// heads of the queues are enough; the cost of a snapshot then does not grow with what waits.
-pub const WINDOW_JOBS_MAX: usize = 8192;
+pub const WINDOW_JOBS_MAX: usize = 2048;
 /// Every shape shows at least this many jobs, so that none is left out by many others.
 const WINDOW_SHAPE_MIN: usize = 8;
 

@@ -1,13 +1,10 @@
 //! Lower-case hexadecimal text of byte strings (hashes, tokens).
 
-use std::fmt::Write as _;
-
 /// The lower-case hexadecimal form of `bytes`, two characters a byte.
 pub fn encode(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The bytes of a hexadecimal text, or `None` when it is not one of exactly `N` bytes.
