@@ -14,6 +14,7 @@
 pub mod bench;
 pub mod check;
 pub mod repository;
+pub mod scenario;
 pub mod setup;
 pub mod step;
 pub mod test;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::repository::Repository;
-use xtask::{bench, check, setup, test, walls};
+use xtask::{bench, check, scenario, setup, test, walls};
 
 /// Developer tasks of Huisuan.
 #[derive(Parser)]
@@ -23,6 +23,11 @@ enum Task {
     Check,
     /// Rewrite the committed dependency lists in `xtask/walls`; read the difference before committing.
     BlessWalls,
+    /// Measure the whole system once and print a line of JSON.
+    Scenario {
+        /// Which measurement.
+        name: scenario::Scenario,
+    },
     /// Run benchmarks and compare their results with the ranges in `xtask/ranges`.
     Bench {
         /// Names of the benchmarks; all of them when none is given.
@@ -55,6 +60,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Test => test::run(&repository),
         Task::Check => check::run(&repository),
         Task::BlessWalls => walls::bless(&repository).map(|()| true),
+        Task::Scenario { name } => scenario::run(&repository, name).map(|()| true),
         Task::Bench { names, list, report_only } => {
             let ranges = bench::load(&repository, &names)?;
             if list {

@@ -71,6 +71,11 @@ impl Repository {
         &self.root
     }
 
+    /// Where cargo puts what it builds.
+    pub fn target(&self) -> PathBuf {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.join("target"), PathBuf::from)
+    }
+
     /// The path of something in the repository.
     #[must_use]
     pub fn join(&self, path: &str) -> PathBuf {

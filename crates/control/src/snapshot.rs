@@ -7,18 +7,29 @@ use huisuan_schedule::{CentreView, JobView, PoolView, ShapeView, Snapshot, Tenan
 
 use crate::{State, books, queue::Queue};
 
-/// The most jobs that one snapshot carries over all shapes. A cycle places at most what is free, so the
-/// heads of the queues are enough; the cost of a snapshot then does not grow with what waits.
-pub const WINDOW_JOBS_MAX: usize = 2048;
+/// The most jobs that one snapshot carries over all shapes, whatever is free.
+pub const WINDOW_JOBS_MAX: usize = 8192;
+/// The fewest that it may carry: enough for the tasks of fractions of cores, and for reasons.
+const WINDOW_JOBS_MIN: usize = 256;
 /// Every shape shows at least this many jobs, so that none is left out by many others.
 const WINDOW_SHAPE_MIN: usize = 8;
 
 /// The state as the scheduler sees it.
 pub fn snapshot(state: &State) -> Snapshot {
-    let window = (WINDOW_JOBS_MAX / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
+    let window = (window_jobs(state) / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
     Snapshot { version: state.version, centres: centre_views(state), shapes, tenants }
+}
+
+/// How many jobs a cycle may find a place for: it places at most what is free, so the heads of the queues are
+/// enough, and the cost of a snapshot does not grow with what waits. What one cycle leaves out, the next one takes.
+fn window_jobs(state: &State) -> usize {
+    let free = state.centres.values().flat_map(|centre| centre.pools.values().map(move |pool| (centre, pool)));
+    let cores: u64 = free
+        .map(|(centre, pool)| pool.cores.saturating_sub(state.used(&centre.id, &pool.id).all.cores).cores_up())
+        .fold(0, u64::saturating_add);
+    usize::try_from(cores.saturating_mul(2)).unwrap_or(usize::MAX).clamp(WINDOW_JOBS_MIN, WINDOW_JOBS_MAX)
 }
 
 pub(crate) fn centre_views(state: &State) -> Vec<CentreView> {

@@ -1,13 +1,13 @@
-//! From what `apply` touched to the rows of one transaction.
+//! From what `apply` touched to the rows of one transaction, in their stored form.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use huisuan_control::{State, ledger::Transfer};
 use huisuan_model::Entry;
-use huisuan_store::{BalanceRow, Batch, KeyRow, Store, StoreError, TransferRow};
+use huisuan_store::{BalanceRow, Batch, KeyRow, Prepared, TransferRow};
 
-/// Writes the entries and every row that they changed.
-pub(crate) fn write(state: &mut State, store: &mut Store, entries: &[Arc<Entry>]) -> Result<(), StoreError> {
+/// The entries and every row that they changed.
+pub(crate) fn prepare(state: &mut State, entries: &[Arc<Entry>]) -> Prepared {
     let touched = state.take_touched();
     let state = &*state;
     let accounts: BTreeSet<_> = touched
@@ -28,7 +28,7 @@ pub(crate) fn write(state: &mut State, store: &mut Store, entries: &[Arc<Entry>]
         spec_hash: record.spec_hash,
         at: record.at,
     });
-    store.commit(&Batch {
+    let batch = Batch {
         entries: entries.iter().map(|entry| &**entry).collect(),
         jobs: touched.jobs.iter().filter_map(|id| state.job(*id)).chain(touched.jobs_ended.values()).collect(),
         attempts: touched
@@ -43,7 +43,8 @@ pub(crate) fn write(state: &mut State, store: &mut Store, entries: &[Arc<Entry>]
         keys_forgotten_before: touched.keys_forgotten_before,
         balances: balances.collect(),
         transfers: transfers.collect(),
-    })
+    };
+    batch.prepare()
 }
 
 /// A transfer as it is stored.

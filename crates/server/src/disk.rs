@@ -30,7 +30,8 @@ impl Disk {
     pub(crate) fn free_bytes(&self) -> u64 {
         let now = self.clock.now().0;
         if now.saturating_sub(self.looked_at_ms.load(Ordering::Relaxed)) >= LOOK_EVERY_MS {
-            let free = rustix::fs::statvfs(&self.path).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+            let free =
+                rustix::fs::statvfs(&self.path).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
             self.free_bytes.store(free, Ordering::Relaxed);
             self.looked_at_ms.store(now, Ordering::Relaxed);
         }

@@ -6,6 +6,7 @@
 
 mod clock;
 mod commit;
+mod committer;
 mod disk;
 mod failpoint;
 mod feed;

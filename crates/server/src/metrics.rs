@@ -102,12 +102,12 @@ impl Metrics {
         self.commands.get_or_create(&CommandLabels { command, outcome }).inc();
     }
 
-    /// Counts a commit; `state` is as of it.
-    pub(crate) fn committed(&self, state: &State, entries: &[Arc<Entry>]) {
+    /// Counts a commit; `live` are the jobs and attempts that had not ended as of it.
+    pub(crate) fn committed(&self, live: (u64, u64), entries: &[Arc<Entry>]) {
         self.commits.inc();
         self.batch.observe(entries.len() as f64);
-        self.jobs_live.set(state.jobs_live());
-        self.attempts_live.set(state.attempts_live());
+        self.jobs_live.set(live.0);
+        self.attempts_live.set(live.1);
         for event in entries.iter().flat_map(|entry| &entry.events) {
             match event {
                 Event::JobEnded { state, .. } => self.ended(*state),

@@ -6,10 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_model::{Command, Plan, command::Origin};
 use huisuan_control::schedule::{Budget, Seed};
+use huisuan_model::{Command, Plan, command::Origin};
 
-use crate::{clock::Clock, failpoint::failpoint, identity, metrics::Metrics, reasons::Reasons, wake::Wake, writer::Writer};
+use crate::{
+    clock::Clock, failpoint::failpoint, identity, metrics::Metrics, reasons::Reasons, wake::Wake, writer::Writer,
+};
 
 /// The shortest rest between two cycles: what arrives meanwhile is planned together.
 const REST_MIN: Duration = Duration::from_millis(1);
@@ -47,7 +49,8 @@ impl Planner {
         let (snapshot, policy) = self.writer.look_blocking(look).ok()?;
         let started = Instant::now();
         let now = self.clock.now();
-        let mut plan: Plan = huisuan_control::schedule::cycle(&snapshot, &policy, now, Budget::default(), Seed(self.seed));
+        let mut plan: Plan =
+            huisuan_control::schedule::cycle(&snapshot, &policy, now, Budget::default(), Seed(self.seed));
         self.metrics.cycle(started.elapsed(), plan.placements.len());
         self.publish(std::mem::take(&mut plan.reasons), now);
         if plan.placements.is_empty() {

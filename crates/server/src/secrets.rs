@@ -83,7 +83,9 @@ mod tests {
 
     #[test]
     fn comparison_is_exact() {
-        for (a, b, same) in [("", "", true), ("a", "a", true), ("a", "b", false), ("a", "ab", false), ("ab", "a", false)] {
+        for (a, b, same) in
+            [("", "", true), ("a", "a", true), ("a", "b", false), ("a", "ab", false), ("ab", "a", false)]
+        {
             assert_eq!(equal(a, b), same, "{a} {b}");
         }
     }

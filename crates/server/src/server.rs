@@ -23,6 +23,7 @@ use tokio::{
 
 use crate::{
     clock::Clock,
+    committer::Listeners,
     disk::Disk,
     feed::Feed,
     http,
@@ -35,7 +36,7 @@ use crate::{
     reasons::Reasons,
     secrets::Secret,
     wake::Wake,
-    writer::{Listeners, Writer},
+    writer::Writer,
 };
 
 /// What the local tenant gets to spend when a data directory is first used: one million yuan.
@@ -122,9 +123,8 @@ impl Server {
             feed: feed.clone(),
             planner: planner_wake.clone(),
             metrics: metrics.clone(),
-            disk: disk.clone(),
         };
-        let (writer, writer_thread) = Writer::start(state, store, clock.clone(), listeners)?;
+        let (writer, writer_thread) = Writer::start(state, store, clock.clone(), disk.clone(), listeners)?;
         open_tenant(&writer, config.funds)?;
         let reasons = SharedReasons::default();
         let planner = Planner {

@@ -56,7 +56,8 @@ pub fn verify(data: &Path) -> anyhow::Result<Verified> {
     if let Some(damage) = reader.damage()? {
         bail!("the database is damaged: {damage}");
     }
-    let mut fold = Fold { reader: &reader, state: State::new(), last_at: TimeMs(i64::MIN), jobs_ended: 0, attempts_ended: 0 };
+    let mut fold =
+        Fold { reader: &reader, state: State::new(), last_at: TimeMs(i64::MIN), jobs_ended: 0, attempts_ended: 0 };
     let mut transfers = Transfers { reader: &reader, page: VecDeque::new(), last: 0 };
     loop {
         let entries = reader.entries(fold.state.version(), PAGE)?;

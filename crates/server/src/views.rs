@@ -16,12 +16,7 @@ pub(crate) fn summary(job: &Job, reasons: &Reasons) -> JobSummary {
 }
 
 /// All of one job, with a page of its attempts.
-pub(crate) fn job(
-    job: &Job,
-    attempts: &[Attempt],
-    attempts_total: u64,
-    reasons: &Reasons,
-) -> JobView {
+pub(crate) fn job(job: &Job, attempts: &[Attempt], attempts_total: u64, reasons: &Reasons) -> JobView {
     JobView {
         summary: summary(job, reasons),
         actor: job.actor.to_string(),

@@ -1,13 +1,23 @@
-//! The one writer: takes what waits, executes it, commits the batch, and only then answers.
+//! The one writer: takes what waits, executes it, has the batch committed, and only then answers.
+//!
+//! Two threads share the work: the writer decides and puts rows into their stored form, the committer
+//! writes them and tells everyone. So the next batch is decided while the last one goes to the disk;
+//! batches are committed and answered in their order.
 
 use std::{sync::Arc, thread};
 
 use huisuan_control::{Refusal, State};
 use huisuan_model::{Command, Entry, Event, JobId, command::ENTRY_VERSION, command::Origin};
-use huisuan_store::Store;
+use huisuan_store::{Prepared, Store};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{clock::Clock, commit, disk::Disk, failpoint::failpoint, feed::Feed, hub::Hub, metrics::Metrics, wake::Wake};
+use crate::{
+    clock::Clock,
+    commit,
+    committer::{Committer, EndOnPanic, Listeners},
+    disk::Disk,
+    metrics::Metrics,
+};
 
 /// The most commands of one transaction: beyond this the batch gains little and the first in it waits longer
 /// (measured: docs/decisions/0002).
@@ -49,7 +59,11 @@ pub(crate) enum WriterError {
 type Reply = oneshot::Sender<Result<Done, WriterError>>;
 
 enum Message {
-    Command { origin: Origin, command: Command, reply: Reply },
+    Command {
+        origin: Origin,
+        command: Command,
+        reply: Reply,
+    },
     /// Reads the live state between two batches.
     Look(Box<dyn FnOnce(&State) + Send>),
     Stop,
@@ -61,26 +75,20 @@ pub(crate) struct Writer {
     queue: mpsc::Sender<Message>,
 }
 
-/// What the writer tells after each commit.
-pub(crate) struct Listeners {
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) feed: Feed,
-    pub(crate) planner: Arc<Wake>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) disk: Arc<Disk>,
-}
-
 impl Writer {
     /// Starts the writer's thread on a loaded state.
     pub(crate) fn start(
         state: State,
         store: Store,
         clock: Arc<Clock>,
+        disk: Arc<Disk>,
         listeners: Listeners,
     ) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let metrics = listeners.metrics.clone();
+        let committer = Committer::start(store, listeners)?;
         let thread = thread::Builder::new().name("writer".into()).spawn(move || {
-            Loop { state, store, clock, listeners }.run(queue);
+            Loop { state, clock, disk, metrics, committer }.run(queue);
         })?;
         Ok((Writer { queue: sender }, thread))
     }
@@ -99,9 +107,7 @@ impl Writer {
     /// The same for threads outside the runtime; waits for room in the queue.
     pub(crate) fn execute_blocking(&self, origin: Origin, command: Command) -> Result<Done, WriterError> {
         let (reply, answer) = oneshot::channel();
-        self.queue
-            .blocking_send(Message::Command { origin, command, reply })
-            .map_err(|_| WriterError::Stopping)?;
+        self.queue.blocking_send(Message::Command { origin, command, reply }).map_err(|_| WriterError::Stopping)?;
         answer.blocking_recv().unwrap_or(Err(WriterError::Stopping))
     }
 
@@ -136,13 +142,15 @@ impl Writer {
 
 struct Loop {
     state: State,
-    store: Store,
     clock: Arc<Clock>,
-    listeners: Listeners,
+    disk: Arc<Disk>,
+    metrics: Arc<Metrics>,
+    committer: Committer,
 }
 
 impl Loop {
     fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        let _guard = EndOnPanic;
         let mut messages = Vec::with_capacity(BATCH_MAX);
         while queue.blocking_recv_many(&mut messages, BATCH_MAX) > 0 {
             let mut batch = Batch::default();
@@ -151,27 +159,43 @@ impl Loop {
             for message in messages.drain(..) {
                 match message {
                     Message::Command { origin, command, reply } => self.take(origin, command, reply, &mut batch),
-                    // Looks see what the commands before them did, once that is durable.
                     Message::Look(look) => looks.push(look),
                     Message::Stop => stop = true,
                 }
             }
-            self.commit(batch);
+            self.send(batch);
+            if !looks.is_empty() || stop {
+                // Looks see what the commands before them did, and only when that is durable.
+                self.committer.settle();
+            }
             looks.into_iter().for_each(|look| look(&self.state));
             if stop {
-                return;
+                break;
             }
         }
+        self.committer.end();
+    }
+
+    /// Hands a batch to the committer; waits while that one has two more to do.
+    fn send(&mut self, mut batch: Batch) {
+        if batch.replies.is_empty() {
+            return;
+        }
+        if !batch.entries.is_empty() {
+            batch.rows = commit::prepare(&mut self.state, &batch.entries);
+            batch.live = (self.state.jobs_live(), self.state.attempts_live());
+        }
+        self.committer.send(batch);
     }
 
     fn take(&mut self, origin: Origin, command: Command, reply: Reply, batch: &mut Batch) {
-        if matches!(command, Command::Submit { .. }) && self.listeners.disk.nearly_full() {
+        if matches!(command, Command::Submit { .. }) && self.disk.nearly_full() {
             batch.replies.push((reply, Err(WriterError::DiskFull)));
             return;
         }
         let now = self.clock.now();
         let result = huisuan_control::execute(&mut self.state, &origin, &command, now);
-        self.listeners.metrics.command(command.name(), result.is_ok());
+        self.metrics.command(command.name(), result.is_ok());
         let events = match result {
             Ok(events) => events,
             Err(refusal) => {
@@ -207,41 +231,17 @@ impl Loop {
             _ => Done::Changed,
         }
     }
-
-    /// Makes the batch durable, then tells everyone. A failed commit ends the process: the state in memory
-    /// is ahead of the disk and nothing of it may be told.
-    fn commit(&mut self, batch: Batch) {
-        if !batch.entries.is_empty() {
-            failpoint!("writer-before-commit");
-            if let Err(error) = commit::write(&mut self.state, &mut self.store, &batch.entries) {
-                tracing::error!(%error, hint = error.hint(), "commit failed; the process ends");
-                eprintln!("error: {error}\nhint: {}", error.hint());
-                std::process::exit(1);
-            }
-            failpoint!("writer-after-commit");
-        }
-        for (reply, result) in batch.replies {
-            // A client that went away does not need its answer.
-            _ = reply.send(result);
-        }
-        if batch.entries.is_empty() {
-            return;
-        }
-        self.listeners.hub.deliver(batch.orders);
-        self.listeners.metrics.committed(&self.state, &batch.entries);
-        self.listeners.feed.publish(batch.entries);
-        if batch.replan {
-            self.listeners.planner.wake();
-        }
-    }
 }
 
 #[derive(Default)]
-struct Batch {
-    entries: Vec<Arc<Entry>>,
-    orders: Vec<(huisuan_model::CentreId, huisuan_model::Order)>,
-    replies: Vec<(Reply, Result<Done, WriterError>)>,
-    replan: bool,
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<Arc<Entry>>,
+    pub(crate) orders: Vec<(huisuan_model::CentreId, huisuan_model::Order)>,
+    pub(crate) replies: Vec<(Reply, Result<Done, WriterError>)>,
+    pub(crate) replan: bool,
+    pub(crate) rows: Prepared,
+    /// Jobs and attempts that have not ended, as of this batch.
+    pub(crate) live: (u64, u64),
 }
 
 /// Whether an event may let the scheduler place more than before.

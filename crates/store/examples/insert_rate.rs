@@ -28,7 +28,7 @@ fn main() {
             keys: chunk.iter().map(|(.., key)| key.clone()).collect(),
             ..Batch::default()
         };
-        store.commit(&written).expect("a commit");
+        store.commit(&written.prepare()).expect("a commit");
     }
     let elapsed = began.elapsed();
     let per_s = jobs as f64 / elapsed.as_secs_f64();

@@ -37,7 +37,8 @@ impl Reader {
     pub fn checked_job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         let sql = "SELECT data, tenant, project, actor, state FROM job WHERE id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let row = statement.query_row([id.0 as i64], |row| Ok((row.get::<_, String>(0)?, texts::<4>(row)?))).optional()?;
+        let row =
+            statement.query_row([id.0 as i64], |row| Ok((row.get::<_, String>(0)?, texts::<4>(row)?))).optional()?;
         let Some((data, columns)) = row else { return Ok(None) };
         let name = id.to_string();
         let job: Job = parse("job", &name, &data)?;
@@ -80,8 +81,7 @@ impl Reader {
 
     /// The actor and tenant columns of a journal entry.
     pub fn entry_columns(&self, seq: u64) -> Result<[String; 2], StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT NULL, actor, tenant FROM journal WHERE seq = ?1")?;
+        let mut statement = self.connection.prepare_cached("SELECT NULL, actor, tenant FROM journal WHERE seq = ?1")?;
         Ok(statement.query_row([seq as i64], texts::<2>)?)
     }
 }

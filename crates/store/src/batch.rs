@@ -1,6 +1,8 @@
 //! What one commit writes.
 
-use huisuan_model::{Attempt, AttemptId, Centre, Entry, Job, JobId, SpecHash, Tenant, TenantId, TimeMs};
+use huisuan_model::{
+    ActorId, Attempt, AttemptId, Centre, CentreId, Entry, Job, JobId, ProjectId, SpecHash, Tenant, TenantId, TimeMs,
+};
 
 /// All rows of one transaction. A row that was there is replaced.
 #[derive(Debug, Default)]
@@ -23,6 +25,99 @@ pub struct Batch<'a> {
     pub balances: Vec<BalanceRow>,
     /// New transfers, in order.
     pub transfers: Vec<TransferRow>,
+}
+
+/// A batch as it goes to the disk: rows in their stored form, which need nothing of the state any more. So one
+/// thread can prepare the next batch while another commits this one.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    pub(crate) journal: Vec<JournalRow>,
+    pub(crate) jobs: Vec<JobRow>,
+    pub(crate) attempts: Vec<AttemptRow>,
+    pub(crate) centres: Vec<(CentreId, String)>,
+    pub(crate) tenants: Vec<(TenantId, String)>,
+    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) keys_forgotten_before: Option<TimeMs>,
+    pub(crate) balances: Vec<BalanceRow>,
+    pub(crate) transfers: Vec<TransferRow>,
+}
+
+#[derive(Debug)]
+pub(crate) struct JournalRow {
+    pub(crate) seq: u64,
+    pub(crate) at: TimeMs,
+    pub(crate) version: u32,
+    pub(crate) actor: ActorId,
+    pub(crate) tenant: TenantId,
+    pub(crate) body: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct JobRow {
+    pub(crate) id: JobId,
+    pub(crate) tenant: TenantId,
+    pub(crate) project: ProjectId,
+    pub(crate) actor: ActorId,
+    pub(crate) state: &'static str,
+    pub(crate) data: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct AttemptRow {
+    pub(crate) id: AttemptId,
+    pub(crate) centre: CentreId,
+    pub(crate) state: &'static str,
+    pub(crate) data: String,
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("stored rows have string keys and finite numbers only")
+}
+
+#[derive(serde::Serialize)]
+struct Body<'a> {
+    origin: &'a huisuan_model::command::Origin,
+    command: &'a huisuan_model::Command,
+    events: &'a [huisuan_model::Event],
+}
+
+impl Batch<'_> {
+    /// Every row in its stored form.
+    pub fn prepare(self) -> Prepared {
+        let journal = self.entries.iter().map(|entry| JournalRow {
+            seq: entry.seq,
+            at: entry.at,
+            version: entry.version,
+            actor: entry.origin.actor.clone(),
+            tenant: entry.origin.tenant.clone(),
+            body: json(&Body { origin: &entry.origin, command: &entry.command, events: &entry.events }),
+        });
+        let jobs = self.jobs.iter().map(|job| JobRow {
+            id: job.id,
+            tenant: job.tenant.clone(),
+            project: job.project.clone(),
+            actor: job.actor.clone(),
+            state: job.state.as_str(),
+            data: json(job),
+        });
+        let attempts = self.attempts.iter().map(|attempt| AttemptRow {
+            id: attempt.id,
+            centre: attempt.centre.clone(),
+            state: attempt.state.as_str(),
+            data: json(attempt),
+        });
+        Prepared {
+            journal: journal.collect(),
+            jobs: jobs.collect(),
+            attempts: attempts.collect(),
+            centres: self.centres.iter().map(|centre| (centre.id.clone(), json(centre))).collect(),
+            tenants: self.tenants.iter().map(|tenant| (tenant.id.clone(), json(tenant))).collect(),
+            keys: self.keys,
+            keys_forgotten_before: self.keys_forgotten_before,
+            balances: self.balances,
+            transfers: self.transfers,
+        }
+    }
 }
 
 /// One idempotency key.

@@ -16,7 +16,7 @@ mod schema;
 mod write;
 
 pub use audit::Totals;
-pub use batch::{BalanceRow, Batch, KeyRow, TransferRow};
+pub use batch::{BalanceRow, Batch, KeyRow, Prepared, TransferRow};
 pub use directory::DataDirectory;
 pub use error::StoreError;
 pub use load::Rows;

@@ -128,7 +128,8 @@ impl Reader {
 
     /// How many transfers were recorded: they are numbered from 1 and never go.
     pub fn transfers_total(&self) -> Result<u64, StoreError> {
-        let count: i64 = self.connection.query_row("SELECT COALESCE(MAX(id), 0) FROM transfer", [], |row| row.get(0))?;
+        let count: i64 =
+            self.connection.query_row("SELECT COALESCE(MAX(id), 0) FROM transfer", [], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 }

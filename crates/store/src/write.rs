@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, Transaction, params};
 
-use crate::{Batch, DataDirectory, Rows, StoreError, load, schema};
+use crate::{DataDirectory, Prepared, Rows, StoreError, load, schema};
 
 /// The database of a data directory, opened for writing. There is one in a process.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Store {
 
     /// Writes a batch in one transaction. When this returns `Ok`, all of it survives a power failure; on
     /// `Err` the caller must end the process: after a failed sync nothing in memory can be trusted.
-    pub fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+    pub fn commit(&mut self, batch: &Prepared) -> Result<(), StoreError> {
         let path = self.directory.database();
         let written = (|| {
             let transaction = self.connection.transaction()?;
@@ -55,48 +55,35 @@ impl Store {
     }
 }
 
-fn json<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_string(value).expect("stored rows have string keys and finite numbers only")
-}
-
-#[derive(serde::Serialize)]
-struct Body<'a> {
-    origin: &'a huisuan_model::command::Origin,
-    command: &'a huisuan_model::Command,
-    events: &'a [huisuan_model::Event],
-}
-
-fn write(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
+fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO journal (seq, at_ms, version, actor, tenant, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    for entry in &batch.entries {
-        let body = json(&Body { origin: &entry.origin, command: &entry.command, events: &entry.events });
-        let (actor, tenant) = (entry.origin.actor.as_str(), entry.origin.tenant.as_str());
-        insert.execute(params![entry.seq as i64, entry.at.0, entry.version, actor, tenant, body])?;
+    for row in &batch.journal {
+        let (actor, tenant) = (row.actor.as_str(), row.tenant.as_str());
+        insert.execute(params![row.seq as i64, row.at.0, row.version, actor, tenant, row.body])?;
     }
     write_jobs(transaction, batch)?;
     write_names(transaction, batch)?;
     write_books(transaction, batch)
 }
 
-fn write_jobs(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
+fn write_jobs(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {
     let mut job_row = transaction.prepare_cached(
         "INSERT INTO job (id, tenant, project, actor, state, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, data = excluded.data",
     )?;
-    for job in &batch.jobs {
-        let (tenant, project, actor) = (job.tenant.as_str(), job.project.as_str(), job.actor.as_str());
-        job_row.execute(params![job.id.0 as i64, tenant, project, actor, job.state.as_str(), json(job)])?;
+    for row in &batch.jobs {
+        let (tenant, project, actor) = (row.tenant.as_str(), row.project.as_str(), row.actor.as_str());
+        job_row.execute(params![row.id.0 as i64, tenant, project, actor, row.state, row.data])?;
     }
     let mut attempt_row = transaction.prepare_cached(
         "INSERT INTO attempt (job, task, attempt, centre, state, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (job, task, attempt) DO UPDATE SET state = excluded.state, data = excluded.data",
     )?;
-    for attempt in &batch.attempts {
-        let id = attempt.id;
-        let (centre, state) = (attempt.centre.as_str(), attempt.state.as_str());
-        attempt_row.execute(params![id.job.0 as i64, id.task, id.attempt, centre, state, json(attempt)])?;
+    for row in &batch.attempts {
+        let id = row.id;
+        attempt_row.execute(params![id.job.0 as i64, id.task, id.attempt, row.centre.as_str(), row.state, row.data])?;
     }
     let mut key_row = transaction.prepare_cached(
         "INSERT INTO idempotency_key (tenant, key, job, spec_hash, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -111,23 +98,23 @@ fn write_jobs(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Res
     Ok(())
 }
 
-fn write_names(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
+fn write_names(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {
     let mut tenant_row = transaction.prepare_cached(
         "INSERT INTO tenant (id, data) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET data = excluded.data",
     )?;
-    for tenant in &batch.tenants {
-        tenant_row.execute(params![tenant.id.as_str(), json(tenant)])?;
+    for (tenant, data) in &batch.tenants {
+        tenant_row.execute(params![tenant.as_str(), data])?;
     }
     let mut centre_row = transaction.prepare_cached(
         "INSERT INTO centre (id, data) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET data = excluded.data",
     )?;
-    for centre in &batch.centres {
-        centre_row.execute(params![centre.id.as_str(), json(centre)])?;
+    for (centre, data) in &batch.centres {
+        centre_row.execute(params![centre.as_str(), data])?;
     }
     Ok(())
 }
 
-fn write_books(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
+fn write_books(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {
     let mut balance_row = transaction.prepare_cached(
         "INSERT INTO balance (account, asset, amount) VALUES (?1, ?2, ?3)
          ON CONFLICT (account, asset) DO UPDATE SET amount = excluded.amount",
@@ -135,7 +122,7 @@ fn write_books(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Re
     for row in &batch.balances {
         balance_row.execute(params![row.account, row.asset, row.amount.to_string()])?;
     }
-    let seq = batch.entries.last().map_or(0, |entry| entry.seq);
+    let seq = batch.journal.last().map_or(0, |entry| entry.seq);
     let mut transfer_row = transaction.prepare_cached(
         "INSERT INTO transfer (seq, kind, asset, debit, credit, amount, job, task, attempt)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use axum::{Extension, extract::{Path, State}};
+use axum::{
+    Extension,
+    extract::{Path, State},
+};
 use huisuan_api::{
     ErrorCode,
     agent::{Hello, LogAnswer, Orders, PROTOCOL, Ratings, Reports, Taken, Welcome},

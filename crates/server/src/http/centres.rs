@@ -25,9 +25,11 @@ fn row(network: &Network, centre: &Centre) -> Row {
 }
 
 fn view(shared: &Shared, (centre, used): &Row) -> CentreView {
-    let pools = centre.pools.values().zip(used).map(|(pool, used)| {
-        PoolView::new(pool, used.all.cores, used.all.memory, used.all.devices)
-    });
+    let pools = centre
+        .pools
+        .values()
+        .zip(used)
+        .map(|(pool, used)| PoolView::new(pool, used.all.cores, used.all.memory, used.all.devices));
     let presence = shared.hub.presence(&centre.id, shared.clock.now());
     let active = used.iter().map(|used| used.attempts).sum();
     CentreView {

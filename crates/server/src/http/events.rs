@@ -51,7 +51,9 @@ impl Position {
     fn parse(id: &str) -> Option<Self> {
         match id.split_once('.') {
             None => id.parse().ok().map(Position::after_entry),
-            Some((seq, part)) => Some(Position { seq: seq.parse::<u64>().ok()?.checked_sub(1)?, part: part.parse().ok()? }),
+            Some((seq, part)) => {
+                Some(Position { seq: seq.parse::<u64>().ok()?.checked_sub(1)?, part: part.parse().ok()? })
+            }
         }
     }
 }
@@ -129,9 +131,15 @@ mod tests {
     #[test]
     fn ids_are_positions() {
         let at = |seq, part| Some(Position { seq, part });
-        for (id, position) in
-            [("0", at(0, 0)), ("12", at(12, 0)), ("12.2", at(11, 2)), ("0.1", None), ("", None), ("a", None), ("1.x", None)]
-        {
+        for (id, position) in [
+            ("0", at(0, 0)),
+            ("12", at(12, 0)),
+            ("12.2", at(11, 2)),
+            ("0.1", None),
+            ("", None),
+            ("a", None),
+            ("1.x", None),
+        ] {
             assert_eq!(Position::parse(id), position, "{id}");
         }
     }

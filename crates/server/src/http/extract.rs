@@ -32,7 +32,8 @@ async fn read(body: Body) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let mut total = 0;
     while let Some(piece) = stream.next().await {
-        let piece = piece.map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body broke off: {error}")))?;
+        let piece =
+            piece.map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body broke off: {error}")))?;
         total += piece.len();
         if total <= routes::BODY_BYTES_MAX {
             bytes.extend_from_slice(&piece);

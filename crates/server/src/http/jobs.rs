@@ -68,7 +68,8 @@ fn actor(identity: &Identity) -> Result<&huisuan_model::ActorId, Failure> {
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let good = |text: &&str| {
-        (1..=IDEMPOTENCY_KEY_LENGTH_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+        (1..=IDEMPOTENCY_KEY_LENGTH_MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
     };
     match value.to_str().ok().filter(good) {
         Some(text) => Ok(Some(text.into())),
@@ -81,10 +82,7 @@ async fn find(shared: &Shared, id: JobId) -> Result<huisuan_model::Job, Failure>
     row.ok_or_else(|| Failure::new(ErrorCode::NotFound, format!("there is no job `{id}`")))
 }
 
-pub(crate) async fn list(
-    State(shared): App,
-    Params(query): Params<JobsQuery>,
-) -> Result<axum::Json<JobList>, Failure> {
+pub(crate) async fn list(State(shared): App, Params(query): Params<JobsQuery>) -> Result<axum::Json<JobList>, Failure> {
     let size = page_size(query.page_size)?;
     let before = query.page_token.map(|token| token.parse::<JobId>()).transpose().map_err(|_| bad_token())?;
     let state = query.state.map(|word| state_of(&word)).transpose()?;

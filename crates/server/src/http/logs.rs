@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{body::Body, extract::State, http::header, response::{IntoResponse, Response}};
+use axum::{
+    body::Body,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use futures_util::stream;
 use huisuan_api::{ErrorCode, agent::Stream, routes::LogsQuery};
 use huisuan_model::{AttemptId, CentreId, JobId};
@@ -51,7 +56,10 @@ pub(crate) async fn logs(
     // The first piece decides between an answer and an error; later errors can only break the stream off.
     let first = reading.ask().await?;
     if let Some(error) = &first.error {
-        return Err(Failure::new(ErrorCode::Unavailable, format!("centre `{}` has no output: {error}", reading.centre)));
+        return Err(Failure::new(
+            ErrorCode::Unavailable,
+            format!("centre `{}` has no output: {error}", reading.centre),
+        ));
     }
     reading.first = Some(first);
     let pieces = stream::unfold(reading, |mut reading| async move {

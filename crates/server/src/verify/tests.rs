@@ -9,9 +9,9 @@ use std::{
 
 use huisuan_control::{execute, schedule, snapshot};
 use huisuan_model::{
-    AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command, DurationMs, EndCause, EngineKind, Event, GflopPerS,
-    JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, Rating, ReportKind, Tariff, Tenant,
-    Usage, command::ENTRY_VERSION,
+    AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command, DurationMs, EndCause, EngineKind, Event,
+    GflopPerS, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, Rating, ReportKind,
+    Tariff, Tenant, Usage, command::ENTRY_VERSION,
 };
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -35,7 +35,8 @@ impl Network {
         assert!(!events.is_empty(), "{command:?} changes something");
         let seq = self.state.version();
         let entry = Arc::new(Entry { seq, at, version: ENTRY_VERSION, origin, command, events });
-        commit::write(&mut self.state, &mut self.store, &[entry]).expect("committed");
+        let rows = commit::prepare(&mut self.state, &[entry]);
+        self.store.commit(&rows).expect("committed");
     }
 
     fn open(&mut self) {
@@ -94,9 +95,7 @@ impl Network {
     /// Reports one thing of every attempt that has not ended.
     fn report(&mut self, what: impl Fn(&Attempt) -> Option<ReportKind>) {
         let now = self.now;
-        let report = |attempt: &Attempt| {
-            what(attempt).map(|what| AttemptReport { attempt: attempt.id, at: now, what })
-        };
+        let report = |attempt: &Attempt| what(attempt).map(|what| AttemptReport { attempt: attempt.id, at: now, what });
         let reports = self.state.attempts().filter_map(report).collect();
         self.report_seq += 1;
         let centre = CentreId::new("hpc-1").expect("a name");

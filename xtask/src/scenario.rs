@@ -1,0 +1,35 @@
+//! Whole-system measurements: each starts real processes, prints one line of JSON, and leaves nothing behind.
+//! The range files in `xtask/ranges` run them through `cargo xtask scenario NAME`.
+
+mod hyperqueue;
+mod network;
+mod restart;
+mod submit;
+mod tasks;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::repository::Repository;
+
+/// A measurement by name.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Scenario {
+    /// Durable submissions by 64 clients, against bare inserts of the same rows.
+    Submit,
+    /// An array of 10,000 tasks, against HyperQueue and against bare process creation.
+    Tasks,
+    /// A start with a million waiting jobs, to the first placement.
+    Restart,
+}
+
+/// Runs a scenario with release builds and prints its result.
+pub fn run(repository: &Repository, scenario: Scenario) -> Result<()> {
+    let result = match scenario {
+        Scenario::Submit => submit::run(repository)?,
+        Scenario::Tasks => tasks::run(repository)?,
+        Scenario::Restart => restart::run(repository)?,
+    };
+    println!("{result}");
+    Ok(())
+}
