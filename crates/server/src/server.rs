@@ -118,12 +118,8 @@ impl Server {
         let (hub, feed, metrics) = (Arc::new(Hub::default()), Feed::new(), Arc::new(Metrics::new(&state)));
         let disk = Arc::new(Disk::new(config.data.clone(), clock.clone()));
         let planner_wake = Arc::new(Wake::default());
-        let listeners = Listeners {
-            hub: hub.clone(),
-            feed: feed.clone(),
-            planner: planner_wake.clone(),
-            metrics: metrics.clone(),
-        };
+        let listeners =
+            Listeners { hub: hub.clone(), feed: feed.clone(), planner: planner_wake.clone(), metrics: metrics.clone() };
         let (writer, writer_thread) = Writer::start(state, store, clock.clone(), disk.clone(), listeners)?;
         open_tenant(&writer, config.funds)?;
         let reasons = SharedReasons::default();

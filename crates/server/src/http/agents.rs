@@ -115,11 +115,13 @@ pub(crate) async fn ratings(
 pub(crate) async fn logs(
     State(shared): App,
     Extension(identity): Extension<Identity>,
-    Path((_, id)): Path<(String, u64)>,
+    Path((_, id)): Path<(String, String)>,
     Params(answer): Params<LogAnswer>,
     Bounded(data): Bounded,
 ) -> Result<axum::http::StatusCode, Failure> {
     let centre = centre(identity)?;
+    let unknown = || Failure::new(ErrorCode::NotFound, format!("nobody asked for output by the number `{id}`"));
+    let id = id.parse().map_err(|_| unknown())?;
     let piece = LogPiece { data, end: answer.end, error: answer.error };
     // Whoever asked may have gone away: that is no fault of the agent.
     shared.hub.answer(&centre, id, piece);

@@ -1,9 +1,6 @@
 //! The doors for centres.
 
-use axum::{
-    Extension,
-    extract::{Path, State},
-};
+use axum::{Extension, extract::State};
 use huisuan_api::{
     ErrorCode,
     centres::{CentreList, CentreView, PoolView},
@@ -11,7 +8,7 @@ use huisuan_api::{
 use huisuan_control::{PoolUse, State as Network};
 use huisuan_model::{Centre, CentreId, CentreState, Command};
 
-use super::{App, Failure, access::RequestId};
+use super::{App, Failure, access::RequestId, extract::NamePath};
 use crate::{
     identity::{self, Identity},
     server::Shared,
@@ -61,7 +58,7 @@ pub(crate) async fn list(State(shared): App) -> Result<axum::Json<CentreList>, F
     Ok(axum::Json(CentreList { centres: views(&shared).await? }))
 }
 
-pub(crate) async fn show(State(shared): App, Path(name): Path<String>) -> Result<axum::Json<CentreView>, Failure> {
+pub(crate) async fn show(State(shared): App, NamePath(name): NamePath) -> Result<axum::Json<CentreView>, Failure> {
     Ok(axum::Json(one(&shared, &name).await?))
 }
 
@@ -69,7 +66,7 @@ pub(crate) async fn pause(
     State(shared): App,
     Extension(identity): Extension<Identity>,
     Extension(request): Extension<RequestId>,
-    Path(name): Path<String>,
+    NamePath(name): NamePath,
 ) -> Result<axum::Json<CentreView>, Failure> {
     set(&shared, identity, request, &name, CentreState::Paused).await
 }
@@ -78,7 +75,7 @@ pub(crate) async fn resume(
     State(shared): App,
     Extension(identity): Extension<Identity>,
     Extension(request): Extension<RequestId>,
-    Path(name): Path<String>,
+    NamePath(name): NamePath,
 ) -> Result<axum::Json<CentreView>, Failure> {
     set(&shared, identity, request, &name, CentreState::Active).await
 }

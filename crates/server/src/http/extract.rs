@@ -92,6 +92,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
+/// The name in the path, as it was written.
+pub(crate) struct NamePath(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for NamePath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        // What is not even text names nothing that there is.
+        let unknown = Failure::new(ErrorCode::NotFound, format!("there is no `{}`", parts.uri.path()));
+        Path::<String>::from_request_parts(parts, state).await.map(|Path(name)| NamePath(name)).map_err(|_| unknown)
+    }
+}
+
 /// The job in the path.
 pub(crate) struct JobPath(pub(crate) JobId);
 

@@ -66,7 +66,11 @@ fn actor(identity: &Identity) -> Result<&huisuan_model::ActorId, Failure> {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Failure::new(ErrorCode::KeyMalformed, "the header `Idempotency-Key` is there more than once"));
+    }
     let good = |text: &&str| {
         (1..=IDEMPOTENCY_KEY_LENGTH_MAX).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
