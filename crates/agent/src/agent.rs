@@ -192,7 +192,9 @@ impl Agent {
                 self.session.close(epoch);
             }
             let orders = match pulled {
-                Err(error) if error.problem().is_some_and(|problem| problem.code == ErrorCode::StaleEpoch) => return Ok(()),
+                Err(error) if error.problem().is_some_and(|problem| problem.code == ErrorCode::StaleEpoch) => {
+                    return Ok(());
+                }
                 pulled => pulled?,
             };
             if orders.epoch != epoch {

@@ -88,9 +88,10 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// Errors of a server that does not start.
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Failure::new(Exit::Error, format!("{error:#}"))
+        Failure::new(Exit::Error, format!("{error:#}")).hint(huisuan_server::hint_of(&error))
     }
 }
 

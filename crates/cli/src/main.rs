@@ -19,6 +19,7 @@ mod select;
 mod session;
 mod table;
 mod text;
+mod trailing;
 
 use std::{
     io::{self, Write},
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     // Every process of the binary, supervisors included, arms what the variable FAILPOINTS names.
     #[cfg(feature = "failpoints")]
     let _armed = fail::FailScenario::setup();
-    let result = match args::Cli::try_parse() {
+    let result = match args::Cli::try_parse_from(trailing::arrange(std::env::args_os().collect())) {
         Ok(cli) => commands::run(cli),
         Err(error) if !error.use_stderr() => {
             io::stdout().write_all(error.render().to_string().as_bytes()).map_err(Failure::from)

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use huisuan_model::{Event, JobId, JobSpec, Shape, command::Origin, quantity::TimeMs, spec::{JobKind, Objective}};
+use huisuan_model::{
+    Event, JobId, JobSpec, Shape,
+    command::Origin,
+    quantity::TimeMs,
+    spec::{JobKind, Objective},
+};
 
 use crate::{Refusal, State, snapshot::centre_views};
 

@@ -21,10 +21,12 @@ mod readers;
 mod reasons;
 mod secrets;
 mod server;
+mod start_error;
 mod verify;
 mod views;
 mod wake;
 mod writer;
 
 pub use server::{LOCAL_FUNDS, ServeConfig, Server};
+pub use start_error::hint_of;
 pub use verify::{Verified, verify};

@@ -50,9 +50,9 @@ impl DataDirectory {
 
     /// Makes the directory where it is missing (for the owner alone) and locks it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let not_writable = |source: io::Error| match source.kind() {
+        let not_writable = |cause: io::Error| match cause.kind() {
             io::ErrorKind::StorageFull => StoreError::Full(path.to_owned()),
-            _ => StoreError::NotWritable { path: path.to_owned(), source },
+            _ => StoreError::NotWritable { path: path.to_owned(), cause },
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(not_writable)?;
         // Scripts and environments of jobs are in there: nobody else reads them, whoever made the folder.

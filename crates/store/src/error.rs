@@ -9,12 +9,12 @@ pub enum StoreError {
     #[error("data directory `{}` is in use by another huisuan process", .0.display())]
     InUse(PathBuf),
     /// The directory cannot be made or written.
-    #[error("data directory `{}` cannot be written: {source}", path.display())]
+    #[error("data directory `{}` cannot be written: {cause}", path.display())]
     NotWritable {
         /// Which.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The disk has no room left.
     #[error("data directory `{}` is on a full disk", .0.display())]
@@ -61,7 +61,7 @@ impl StoreError {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full(path.to_owned()),
             Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
-                StoreError::NotWritable { path: path.to_owned(), source: std::io::Error::other(error.to_string()) }
+                StoreError::NotWritable { path: path.to_owned(), cause: std::io::Error::other(error.to_string()) }
             }
             _ => StoreError::Database(error),
         }

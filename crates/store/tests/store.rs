@@ -211,7 +211,9 @@ fn newer_and_damaged_databases_are_refused() {
     let damaged = |sql: &str| {
         let folder = tempfile::tempdir().expect("a folder");
         let mut store = open(folder.path());
-        store.commit(&Batch { jobs: vec![&job(1, JobState::Waiting)], ..Batch::default() }.prepare()).expect("a commit");
+        store
+            .commit(&Batch { jobs: vec![&job(1, JobState::Waiting)], ..Batch::default() }.prepare())
+            .expect("a commit");
         let path = store.database();
         drop(store);
         rusqlite::Connection::open(path).expect("the database").execute_batch(sql).expect("damage");

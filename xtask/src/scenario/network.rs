@@ -104,7 +104,8 @@ impl Server {
         let mut lines = BufReader::new(stderr).lines();
         while url.is_none() || agent_token.is_none() {
             let line = lines.next().context("the server ended before it was ready")??;
-            let word_after = |mark: &str| line.split_once(mark)?.1.split([' ', ',', '`', ';']).next().map(str::to_owned);
+            let word_after =
+                |mark: &str| line.split_once(mark)?.1.split([' ', ',', '`', ';']).next().map(str::to_owned);
             url = url.or_else(|| word_after("server at "));
             agent_token = agent_token.or_else(|| word_after("--token "));
         }
@@ -117,7 +118,17 @@ impl Server {
     /// Starts the agent of centre `bench` and waits until the centre is rated.
     pub(super) fn agent(&self) -> Result<Process> {
         let child = Command::new(&self.binary)
-            .args(["agent", "--centre", "bench", "--class", "general", "--server", &self.url, "--token", &self.agent_token])
+            .args([
+                "agent",
+                "--centre",
+                "bench",
+                "--class",
+                "general",
+                "--server",
+                &self.url,
+                "--token",
+                &self.agent_token,
+            ])
             .arg("--data")
             .arg(self.folder.join("agent"))
             .env("XDG_RUNTIME_DIR", &self.folder)
@@ -149,13 +160,15 @@ impl Server {
         if !output.status.success() {
             bail!("huisuan {} ended with {}", arguments.join(" "), output.status);
         }
-        serde_json::from_slice(&output.stdout).with_context(|| format!("read the answer of huisuan {}", arguments.join(" ")))
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("read the answer of huisuan {}", arguments.join(" ")))
     }
 
     /// Resident memory in MiB.
     pub(super) fn resident_mb(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
+        let kib =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
         Ok(kib.context("the system does not tell the memory")? / 1024)
     }
 }

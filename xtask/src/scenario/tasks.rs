@@ -45,9 +45,7 @@ fn spawn_rate() -> Result<f64> {
     let threads = u32::try_from(thread::available_parallelism()?.get())?;
     let began = Instant::now();
     let workers = (0..threads).map(|_| {
-        thread::spawn(|| {
-            (0..EACH).try_for_each(|_| Command::new("/bin/true").stdin(Stdio::null()).status().map(drop))
-        })
+        thread::spawn(|| (0..EACH).try_for_each(|_| Command::new("/bin/true").stdin(Stdio::null()).status().map(drop)))
     });
     for worker in workers.collect::<Vec<_>>() {
         worker.join().ok().context("a spawning thread panicked")?.context("start /bin/true")?;

@@ -5,11 +5,11 @@ use huisuan_api::{
     routes::{JobsQuery, PAGE_SIZE_MAX, PageQuery},
     wire::{Amount, Timestamp, Usage},
 };
-use huisuan_model::TimeMs;
+use huisuan_model::{RangeSet, TimeMs};
 
 use crate::{
     args::{JobArgs, JobsArgs, LsArgs},
-    failure::Failure,
+    failure::{Exit, Failure},
     output::{Output, fields},
     session::Session,
     table::{Cell, Listing},
@@ -119,6 +119,11 @@ pub(crate) fn show(session: &Session, args: &JobArgs) -> Result<(), Failure> {
 
 /// Keeps only the attempts of one task, which may be on a later page: they come in the order of tasks.
 fn narrowed(session: &Session, mut job: JobView, task: u32) -> Result<JobView, Failure> {
+    let tasks = job.spec["tasks"].as_str().unwrap_or_default();
+    if !tasks.parse::<RangeSet>().is_ok_and(|tasks| tasks.contains(task)) {
+        let message = format!("job {} has no task {task}", job.summary.job_id);
+        return Err(Failure::new(Exit::NotFound, message).hint(format!("its tasks are {tasks}")));
+    }
     if job.attempts_total > job.attempts.len() as u64 {
         job.attempts.clear();
         let mut query = PageQuery { page_size: Some(PAGE_SIZE_MAX), page_token: None };

@@ -1,6 +1,11 @@
 //! The supervisor is killed, with and without notice. Nothing that was accepted is lost or runs twice.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::Read,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 #[cfg(feature = "failpoints")]
 use huisuan_drivers::Engine as _;
@@ -8,7 +13,7 @@ use huisuan_drivers::SubmitResult;
 use huisuan_model::{EndCause, Millicores};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use crate::bench::{Bench, ProcessHandle, expect_cause, id, order, script};
+use crate::bench::{Bench, ProcessHandle, SUPERVISOR_VARIABLE, expect_cause, id, order, script};
 
 /// Finds the supervisor of a folder.
 pub(crate) fn supervisor(dir: &Path) -> ProcessHandle {
@@ -211,4 +216,47 @@ fn known_attempts_are_never_reported_as_started_before_they_are() {
     for report in &bench.reports {
         assert!(report.at >= end.started_at.expect("it ran") && report.at <= end.at, "{report:?}");
     }
+}
+
+/// Waits until the test program's own text is out, which comes before the supervisor begins.
+fn wait_for_text(stdout: &mut impl Read, text: &str) {
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).contains(text) {
+        let mut byte = [0];
+        stdout.read_exact(&mut byte).expect("the program goes on");
+        said.extend(byte);
+    }
+}
+
+#[test]
+fn its_agent_is_killed_while_it_starts() {
+    let mut bench = Bench::local();
+    let dir = bench.folder.path().join("centre");
+    let pid_file = bench.file("pid");
+    let mut blocks =
+        order(1, script("echo $$ > PID.new; mv PID.new PID; exec sleep 1000".replace("PID", &pid_file).as_str()));
+    let mut waits = order(2, script("sleep 0.2; exit 6"));
+    (blocks.cores, waits.cores) = (Millicores(bench.cores() * 1000), Millicores(bench.cores() * 1000));
+    bench.submit(&[blocks, waits]);
+    let blocking = bench.process_in(&pid_file);
+    supervisor(&dir).kill();
+    blocking.kill();
+    // The successor cannot begin before the reader of its first words is gone.
+    let lock = fs::File::options().write(true).open(dir.join("supervisor.lock")).expect("a lock file");
+    lock.lock().expect("locked");
+    let mut successor = Command::new(std::env::current_exe().expect("the path of this test program"))
+        .env(SUPERVISOR_VARIABLE, "1")
+        .args(["supervisor_entry", "--exact", "--nocapture", "--", "--dir"])
+        .arg(&dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut stdout = successor.stdout.take().expect("a pipe");
+    wait_for_text(&mut stdout, "running 1 test\n");
+    drop(stdout);
+    drop(lock);
+    assert_eq!(bench.end(id(2, 0)).outcome.exit_code, Some(6), "nobody killed the supervisor that started it");
+    assert!(successor.try_wait().expect("looked at").is_none(), "it went on without its agent");
+    let _ = successor.kill();
+    successor.wait().expect("reaped");
 }

@@ -13,6 +13,8 @@ fn supervisor_entry() {
     if std::env::var_os(bench::SUPERVISOR_VARIABLE).is_none() {
         return;
     }
+    #[cfg(feature = "failpoints")]
+    let _armed = fail::FailScenario::setup();
     let dir = std::env::args_os().skip_while(|argument| argument != "--dir").nth(1);
     let dir = PathBuf::from(dir.expect("a supervisor is started with --dir DIR"));
     huisuan_drivers::supervise(&dir).expect("the supervisor ends well");

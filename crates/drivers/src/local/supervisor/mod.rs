@@ -20,7 +20,10 @@ mod worker;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::{fs::OpenOptionsExt as _, net::UnixListener},
+    os::unix::{
+        fs::OpenOptionsExt as _,
+        net::{UnixListener, UnixStream},
+    },
     path::Path,
     sync::Arc,
     thread,
@@ -43,6 +46,9 @@ use super::{
 };
 use crate::engine::EngineError;
 
+/// The pause between two looks at a folder that another supervisor has.
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+
 /// The main function of a supervisor; `config_dir` is the centre's folder. Returns when it has been
 /// without agent and without work for a while.
 ///
@@ -52,7 +58,6 @@ use crate::engine::EngineError;
 /// # Errors
 /// When the folder cannot be used or what is stored there is damaged.
 pub fn supervise(config_dir: &Path) -> Result<(), EngineError> {
-    let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
     let say = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         say(panic);
@@ -61,7 +66,10 @@ pub fn supervise(config_dir: &Path) -> Result<(), EngineError> {
     let paths = Paths::make(config_dir).map_err(EngineError::file("folder", config_dir))?;
     // An error means that it leads a session already.
     let _ = rustix::process::setsid();
-    let _only_one = take_lock(&paths).map_err(EngineError::file("lock", &paths.lock()))?;
+    let failed = |source| EngineError::Connection { doing: "starting the supervisor", source };
+    let Some(_only_one) = take_lock(&paths).map_err(EngineError::file("lock", &paths.lock()))? else {
+        return say_ready().map_err(failed);
+    };
     rustix::process::chdir("/").map_err(|error| EngineError::file("folder", Path::new("/"))(error.into()))?;
     let config = read_config(&paths.config())?;
     let linger = Duration::from_millis(config.linger_ms);
@@ -80,19 +88,32 @@ pub fn supervise(config_dir: &Path) -> Result<(), EngineError> {
         shared.wake_worker(&mut lock(&shared.state));
         say_ready()
     };
-    let failed = |source| EngineError::Connection { doing: "starting the supervisor", source };
     threads().map_err(failed)?;
     accept(&shared, &listener, linger).map_err(failed)
 }
 
 /// Waits until no other supervisor has the folder: one that is leaving may still hold it. The file then
-/// says, for people, which process has it.
-fn take_lock(paths: &Paths) -> io::Result<File> {
+/// says, for people, which process has it. `None` when the other one stays and serves: the agent that started
+/// it was killed before it listened, and the next agent started this one because nobody answered yet.
+fn take_lock(paths: &Paths) -> io::Result<Option<File>> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(paths.lock())?;
-    flock(&file, FlockOperation::LockExclusive)?;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            Err(rustix::io::Errno::WOULDBLOCK) if served(paths) => return Ok(None),
+            // No descriptor tells of both, the lock and the socket: this is a pause between two looks.
+            Err(rustix::io::Errno::WOULDBLOCK) => drop(poll(&mut [], Some(&LOOK_AGAIN))),
+            Err(error) => return Err(error.into()),
+        }
+    }
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())?;
-    Ok(file)
+    Ok(Some(file))
+}
+
+/// Whether a supervisor listens in the folder.
+fn served(paths: &Paths) -> bool {
+    File::open(&paths.dir).and_then(|folder| UnixStream::connect(socket_path(&folder))).is_ok()
 }
 
 fn read_config(path: &Path) -> Result<SupervisorConfig, EngineError> {
@@ -120,8 +141,10 @@ fn listen(paths: &Paths) -> io::Result<UnixListener> {
 fn say_ready() -> io::Result<()> {
     let mut stdout = io::stdout();
     // The line may follow other text that has no line end.
-    writeln!(stdout, "\n{READY}")?;
-    stdout.flush()?;
+    if let Err(error) = writeln!(stdout, "\n{READY}").and_then(|()| stdout.flush()) {
+        // The agent was killed meanwhile. What was accepted is being run already, and the next agent will come.
+        tracing::warn!(%error, "nobody waits for this supervisor");
+    }
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;

@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     engine::EngineError,
+    failpoint,
     local::{
         config::SupervisorConfig,
         paths::{AttemptPaths, Paths},
@@ -63,7 +64,7 @@ enum Found {
 pub(crate) fn recover(paths: &Paths, config: SupervisorConfig, boot_id: &str) -> Result<Recovered, EngineError> {
     let (mut ended, acknowledged) = fold_done(read_log(&paths.done())?);
     let mut state = State::new(config);
-    let (mut orders, mut adopted) = (Vec::new(), Vec::new());
+    let (mut orders, mut adopted, mut over) = (Vec::new(), Vec::new(), Vec::new());
     for line in read_log::<AcceptedLine>(&paths.accepted())? {
         let same_boot = line.boot_id == boot_id;
         let batch = line.batch.orders().ok_or_else(|| EngineError::Damaged {
@@ -73,7 +74,11 @@ pub(crate) fn recover(paths: &Paths, config: SupervisorConfig, boot_id: &str) ->
         })?;
         for order in batch {
             let id = order.attempt;
-            if acknowledged.contains(&id) || ended.contains_key(&id) || state.records.contains_key(&id) {
+            if acknowledged.contains(&id) {
+                over.push(id);
+                continue;
+            }
+            if ended.contains_key(&id) || state.records.contains_key(&id) {
                 continue;
             }
             let order = Arc::new(order);
@@ -90,11 +95,14 @@ pub(crate) fn recover(paths: &Paths, config: SupervisorConfig, boot_id: &str) ->
             }
         }
     }
+    // The ends go first, for an order that is in neither log is never heard of again. With them go the
+    // acknowledgements of all orders that a supervisor killed right here leaves in the other log.
+    let lines = ended.values().cloned().map(DoneLine::Ended).chain([DoneLine::Acknowledged(over)]);
+    let done = Log::rewrite(&paths.done(), lines).map_err(EngineError::file("log", &paths.done()))?;
+    failpoint::reach("supervisor-between-logs");
     let batch = Batch::new(orders.iter().map(Arc::as_ref));
     let accepted = Log::rewrite(&paths.accepted(), [AcceptedLine { boot_id: boot_id.to_owned(), batch }])
         .map_err(EngineError::file("log", &paths.accepted()))?;
-    let done = Log::rewrite(&paths.done(), ended.values().cloned().map(DoneLine::Ended))
-        .map_err(EngineError::file("log", &paths.done()))?;
     state.records.extend(ended.into_iter().map(|(id, report)| (id, Record::Ended(report))));
     Ok(Recovered { state, accepted, done, adopted })
 }

@@ -1,0 +1,232 @@
+//! The promise: kill -9 of the server at any moment of the demo, then a restart with the same data: no
+//! acknowledged job is lost, none runs twice, the ledger balances.
+//!
+//! The process under test is the demo: a server and three agents. Its supervisors survive it. Jobs note their
+//! runs in a file that no process of ours touches, and acknowledgements are noted here; in the end the two are
+//! held against what the server tells.
+//!
+//! `HUISUAN_SEED` and `HUISUAN_ROUNDS` choose another course of the random test.
+
+#![cfg(feature = "failpoints")]
+
+#[path = "crash/apart.rs"]
+mod apart;
+#[path = "crash/judge.rs"]
+mod judge;
+#[path = "crash/points.rs"]
+mod points;
+#[path = "crash/random.rs"]
+mod random;
+mod support;
+#[path = "crash/work.rs"]
+mod work;
+#[path = "crash/world.rs"]
+mod world;
+
+use std::time::{Duration, Instant};
+
+use apart::Apart;
+use judge::Lost;
+use points::{POINTS, Victim};
+use random::Random;
+use support::running::{PATIENCE, pause, wait_until};
+use work::{Held, Submitters};
+use world::World;
+
+/// Rounds of the random test when nobody asks for more.
+const ROUNDS: u64 = 60;
+/// Most blows fall this early, in milliseconds after the server listens: centres are joining then.
+const EARLY_MS: u64 = 1_200;
+/// Some fall this late: the examples are running then.
+const LATE_MS: u64 = 3_000;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is `{text}`, not a number")))
+}
+
+/// What the environment chooses, told so that it can be chosen again.
+fn course() -> (Random, u64) {
+    let seed = number("HUISUAN_SEED").unwrap_or_else(random::seed);
+    let rounds = number("HUISUAN_ROUNDS").unwrap_or(ROUNDS);
+    eprintln!("to repeat: HUISUAN_SEED={seed} HUISUAN_ROUNDS={rounds}");
+    (Random::new(seed), rounds)
+}
+
+#[test]
+fn killed_at_random_moments() {
+    let began = Instant::now();
+    let (mut random, rounds) = course();
+    let mut world = World::new();
+    let submitters = Submitters::start(&world.door, &world.trace(), &mut random, None);
+    for _ in 0..rounds {
+        world.start("");
+        let late = random.below(5) == 0;
+        pause(Duration::from_millis(random.below(if late { LATE_MS } else { EARLY_MS })));
+        world.kill();
+        if random.below(8) == 0 {
+            // What runs ends while nobody listens.
+            pause(Duration::from_millis(random.below(300)));
+        }
+    }
+    world.start("");
+    let acknowledged = submitters.finish();
+    let (jobs, resent) = (acknowledged.jobs.len(), acknowledged.resent);
+    let runs = world.judge(&acknowledged, Lost::Never);
+    world.close();
+    let took = began.elapsed();
+    eprintln!("{rounds} kills in {took:?}: {jobs} jobs acknowledged, {resent} requests sent again, {runs} runs");
+    assert!(rounds < 10 || (resent > 0 && jobs as u64 > rounds), "the kills met no submissions");
+}
+
+/// The same with the supervisors, some of them while they start: as if everything of ours had been killed. What
+/// ran under a killed supervisor may be lost, and has to be told so.
+#[test]
+fn killed_with_supervisors_at_random_moments() {
+    let (mut random, rounds) = course();
+    let mut world = World::new();
+    let submitters = Submitters::start(&world.door, &world.trace(), &mut random, None);
+    for _ in 0..rounds / 4 {
+        world.start("");
+        pause(Duration::from_millis(random.below(EARLY_MS)));
+        if random.below(2) == 0 {
+            world.kill_supervisors();
+        }
+        world.kill();
+        if random.below(2) == 0 {
+            world.kill_supervisors();
+        }
+    }
+    world.start("");
+    let acknowledged = submitters.finish();
+    world.judge(&acknowledged, Lost::Told);
+    world.close();
+}
+
+/// Server and agents as processes of their own, killed one at a time: each must find its way back to those
+/// that lived on.
+#[test]
+fn killed_one_by_one_at_random_moments() {
+    let (mut random, rounds) = course();
+    let mut apart = Apart::start(&mut random);
+    let submitters = Submitters::start(&apart.door, &apart.trace(), &mut random, None);
+    for _ in 0..rounds / 2 {
+        pause(Duration::from_millis(random.below(500)));
+        if random.below(2) == 0 {
+            apart.kill_server();
+            pause(Duration::from_millis(random.below(300)));
+            apart.start_server();
+        } else {
+            apart.kill_agent(&mut random);
+            pause(Duration::from_millis(random.below(300)));
+        }
+        apart.start_agents();
+    }
+    let acknowledged = submitters.finish();
+    // An agent may have been joining when the server was killed last.
+    let settled = wait_until(Instant::now() + PATIENCE, || {
+        apart.start_agents();
+        apart.client().centres().expect("centres").centres.iter().all(|centre| centre.connected).then_some(())
+    });
+    assert!(settled.is_some(), "the agents did not come back");
+    judge::judge(&apart.client(), &acknowledged, &apart.trace(), Lost::Never);
+    apart.close();
+}
+
+/// Ends the victim of a failpoint there, at the first and at a later hit, and looks at what is left.
+fn killed_at(name: &str) {
+    let point = POINTS.iter().find(|point| point.name == name).expect("the point is in the table");
+    let mut random = Random::new(1);
+    let mut world = World::new();
+    let mut acknowledged = work::Acknowledged::default();
+    for &hit in point.hits {
+        let armed = format!("{name}={}*off->return", hit - 1);
+        match point.victim {
+            Victim::Network => world.start_doomed(&armed),
+            Victim::Supervisor => world.start(&armed),
+            Victim::Successor => return killed_recovering(world, &armed),
+        }
+        let submitters = Submitters::start(&world.door, &world.trace(), &mut random, Some(4));
+        match point.victim {
+            Victim::Network => world.wait_dead(&armed, None),
+            Victim::Supervisor => {
+                world.wait_supervisor_dead(&armed);
+                world.kill();
+                // Those that live are armed still.
+                world.kill_supervisors();
+            }
+            Victim::Successor => {}
+        }
+        world.start("");
+        acknowledged.add(submitters.finish());
+        let lost = if point.victim == Victim::Network { Lost::Never } else { Lost::Told };
+        world.judge(&acknowledged, lost);
+        world.kill();
+        // The next ones are armed.
+        world.kill_supervisors();
+    }
+    world.start("");
+    world.close();
+}
+
+/// A test for each failpoint, so that they run side by side and are named when they fail.
+macro_rules! points {
+    ($($test:ident $name:literal)*) => {
+        $(
+            #[test]
+            fn $test() {
+                killed_at($name);
+            }
+        )*
+
+        #[test]
+        fn every_point_has_a_test() {
+            let tested = [$($name),*];
+            let names: Vec<&str> = POINTS.iter().map(|point| point.name).collect();
+            assert_eq!(names, tested);
+        }
+    };
+}
+
+points! {
+    killed_before_a_commit "writer-before-commit"
+    killed_after_a_commit "writer-after-commit"
+    killed_before_a_plan "planner-before-plan"
+    killed_before_orders_go_out "server-before-orders"
+    killed_after_a_report "server-after-report"
+    killed_before_orders_are_handed_over "agent-before-submit"
+    killed_after_orders_are_handed_over "agent-after-submit"
+    killed_before_reporting "agent-before-report"
+    killed_after_reporting "agent-after-report"
+    supervisor_killed_after_accepting "supervisor-after-accept"
+    supervisor_killed_after_claiming "supervisor-after-claim"
+    supervisor_killed_after_starting "supervisor-after-spawn"
+    supervisor_killed_after_an_end "supervisor-after-done"
+    supervisor_killed_while_it_recovers "supervisor-between-logs"
+}
+
+/// Ends a supervisor while it sorts what its killed predecessor left: an attempt that ran and has ended.
+fn killed_recovering(mut world: World, armed: &str) {
+    world.start("");
+    let held = Held::start(&world);
+    world.kill();
+    world.kill_supervisors();
+    held.end();
+    world.start_doomed(armed);
+    world.wait_dead(armed, Some(1));
+    world.start("");
+    held.check_end(&world, "lost", None);
+    world.close();
+}
+
+#[test]
+fn an_end_that_nobody_heard_is_reported_with_its_exit_code() {
+    let mut world = World::new();
+    world.start("");
+    let held = Held::start(&world);
+    world.kill();
+    held.end();
+    world.start("");
+    held.check_end(&world, "exited", Some(Held::EXIT_CODE));
+    world.close();
+}
