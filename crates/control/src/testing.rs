@@ -175,7 +175,8 @@ impl Network {
                 tasks.active.len(),
                 "an active task has an attempt"
             );
-            assert!(!job.state.terminal() && !(tasks.waiting.is_empty() && tasks.active.is_empty()), "live jobs live");
+            assert!(!job.state.terminal(), "an ended job is not live");
+            assert!(!(tasks.waiting.is_empty() && tasks.active.is_empty()), "a live job has open tasks");
         }
     }
 

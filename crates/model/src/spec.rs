@@ -454,7 +454,7 @@ mod tests {
         let bad = |field: &str, change: fn(&mut JobSpec)| {
             let mut spec = good.clone();
             change(&mut spec);
-            assert_eq!(spec.validate().map_err(|error| error.field), Err(field).map_err(|f| leak(f)));
+            assert_eq!(spec.validate().map_err(|error| error.field.to_owned()), Err(field.to_owned()));
         };
         bad("name", |s| s.name = "a b".into());
         bad("name", |s| s.name.clear());
@@ -472,9 +472,5 @@ mod tests {
         bad("cores", |s| s.need = Need::Hardware { cores: Millicores(0), devices: None });
         bad("priority", |s| s.priority = 1001);
         bad("budget", |s| s.budget = Some(Money(-1)));
-    }
-
-    fn leak(text: &str) -> &'static str {
-        Box::leak(text.to_owned().into_boxed_str())
     }
 }
