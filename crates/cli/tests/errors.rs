@@ -110,3 +110,16 @@ fn refusals_of_the_server_keep_their_words_and_codes() {
         expect(&huisuan(&arguments), &arguments, exit, "what happened", hint);
     }
 }
+
+#[test]
+fn data_folders_that_are_none() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let ran = huisuan(&["doctor", "--data", folder.path().to_str().expect("a path"), "-o", "json"]);
+    assert_eq!(ran.exit, 1, "{ran:?}");
+    let checks = &ran.json()["checks"];
+    assert_eq!((&checks[0]["name"], &checks[0]["ok"]), (&"journal".into(), &false.into()), "{ran:?}");
+    assert!(checks[0]["detail"].as_str().is_some_and(|detail| detail.contains("is no data directory")), "{ran:?}");
+    assert!(checks[0]["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{ran:?}");
+    assert!(ran.stderr.starts_with("error: 1 check failed\nhint: "), "{ran:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0, "looking leaves nothing behind");
+}
