@@ -68,8 +68,9 @@ impl Interrupt {
 }
 
 /// Calls `action` for every Ctrl-C and SIGTERM with their count. Without the thread or the handlers the
-/// program still ends, only without a word.
+/// program still ends, only without a word. On return the handlers are there.
 fn on_each(mut action: impl FnMut(u32) + Send + 'static) {
+    let (installed, ready) = channel();
     let listener = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else {
             return;
@@ -80,6 +81,8 @@ fn on_each(mut action: impl FnMut(u32) + Send + 'static) {
             else {
                 return;
             };
+            // Whoever started this thread waits for it.
+            let _ = installed.send(());
             for count in 1.. {
                 tokio::select! {
                     _ = interrupt.recv() => {}
@@ -89,5 +92,8 @@ fn on_each(mut action: impl FnMut(u32) + Send + 'static) {
             }
         });
     };
-    let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(listener);
+    if std::thread::Builder::new().name("signals".to_owned()).spawn(listener).is_ok() {
+        // An error means that there are no handlers and will be none.
+        let _ = ready.recv();
+    }
 }
