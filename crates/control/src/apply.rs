@@ -85,7 +85,7 @@ fn job_submitted(state: &mut State, event: &Event) {
     let Event::JobSubmitted { job: id, tenant, project, actor, spec, spec_hash, at, key } = event else { return };
     assert_eq!(id.0, state.job_last + 1, "jobs are numbered without gaps");
     state.job_last = id.0;
-    let job = Job {
+    let mut job = Job {
         id: *id,
         tenant: tenant.clone(),
         project: project.clone(),
@@ -104,6 +104,9 @@ fn job_submitted(state: &mut State, event: &Event) {
         cost: Money::ZERO,
         ran_ms: 0,
     };
+    if let Some((_, before)) = state.jobs.last_key_value() {
+        job.share_with(before);
+    }
     if let Some(key) = key {
         let (tenant, key) = (tenant.clone(), key.clone());
         let record = KeyRecord { tenant, key, job: *id, spec_hash: *spec_hash, at: *at };

@@ -100,11 +100,15 @@ fn jobs_between(connection: &Connection, first: i64, last: i64) -> Result<Vec<Jo
         "SELECT id, data FROM job WHERE state IN ('waiting', 'running') AND id BETWEEN ?1 AND ?2 ORDER BY id",
     )?;
     let mut rows = statement.query([first, last])?;
-    let mut jobs = Vec::new();
+    let mut jobs: Vec<Job> = Vec::new();
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         let data = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        jobs.push(parse("job", &id.to_string(), data)?);
+        let mut job: Job = parse("job", &id.to_string(), data)?;
+        if let Some(before) = jobs.last() {
+            job.share_with(before);
+        }
+        jobs.push(job);
     }
     Ok(jobs)
 }
