@@ -1,0 +1,6 @@
+//! Files in, twin run, report out: trace readers, scenario files, tables, plots.
+//!
+//! This crate must never decide anything itself: it reads, calls the twin and the scheduler, and writes.
+//! Start reading at [`read`].
+
+pub mod read;

@@ -1,0 +1,8 @@
+//! Readers of public trace formats. Every one stops at the first thing it does not understand and says
+//! where it is and what it expected; nothing is guessed and nothing skipped without being counted.
+
+mod error;
+mod text;
+
+pub use error::ReadError;
+pub use text::{Text, read_text};

@@ -1,0 +1,4 @@
+//! The network in simulated time: the live `control` and `schedule` driven by virtual centres.
+//!
+//! This crate must never read a clock, do I/O or draw unseeded randomness: the same scenario and seed
+//! give the same events on every machine.
