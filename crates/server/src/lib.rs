@@ -4,6 +4,7 @@
 //! places or money by itself: commands go to `control` through the writer, and every answer that says
 //! "accepted" comes after the commit. Start reading at [`Server`], then `writer.rs`, then `http`.
 
+mod answers;
 mod clock;
 mod commit;
 mod committer;

@@ -12,6 +12,7 @@ use huisuan_store::{Prepared, Store};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    answers::Replies,
     clock::Clock,
     commit,
     committer::{Committer, EndOnPanic, Listeners},
@@ -56,7 +57,8 @@ pub(crate) enum WriterError {
     Stopping,
 }
 
-type Reply = oneshot::Sender<Result<Done, WriterError>>;
+/// Where the answer to a command goes.
+pub(crate) type Reply = oneshot::Sender<Result<Done, WriterError>>;
 
 enum Message {
     Command {
@@ -237,7 +239,7 @@ impl Loop {
 pub(crate) struct Batch {
     pub(crate) entries: Vec<Arc<Entry>>,
     pub(crate) orders: Vec<(huisuan_model::CentreId, huisuan_model::Order)>,
-    pub(crate) replies: Vec<(Reply, Result<Done, WriterError>)>,
+    pub(crate) replies: Replies,
     pub(crate) replan: bool,
     pub(crate) rows: Prepared,
     /// Jobs and attempts that have not ended, as of this batch.
