@@ -9,7 +9,7 @@ use super::{
     job::QueueJob,
     policy::Queue,
     predict::History,
-    running::{Run, Running, Shadow},
+    running::{Basis, Run, Running, Shadow},
 };
 
 /// What distinguishes the policies that backfill.
@@ -20,7 +20,8 @@ pub(super) trait Order {
     /// A job's place in the queue; smaller goes first, equal ones as they arrived.
     fn rank(&self, job: &QueueJob, expected: DurationMs) -> u128;
 
-    /// Whether the job that arrived first goes first, whatever its rank.
+    /// Whether the job that arrived first goes first, whatever its rank. It is promised its start from limits, so
+    /// that no wrong expectation delays it.
     fn oldest_first(&self, oldest: &QueueJob, now: TimeMs) -> bool;
 }
 
@@ -36,8 +37,15 @@ pub(super) struct Backfill<O> {
     arrivals: BTreeMap<u64, u128>,
     arrived: u64,
     started: Vec<JobId>,
-    /// The first job and its promise after the last pass; `None` when more may start than that pass saw.
-    blocked: Option<(u64, Shadow)>,
+    /// Whose turn it is and what it was promised in the last pass; `None` when more may start than that pass saw.
+    blocked: Option<(Turn, Shadow)>,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turn {
+    arrival: u64,
+    basis: Basis,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,11 +70,13 @@ impl<O: Order> Backfill<O> {
         }
     }
 
-    /// The index of the job whose turn it is.
-    fn first(&self, now: TimeMs) -> Option<usize> {
+    fn turn(&self, now: TimeMs) -> Option<Turn> {
         let (&arrival, &rank) = self.arrivals.first_key_value()?;
         let oldest = self.index(rank, arrival);
-        Some(if self.order.oldest_first(&self.waiting[oldest].job, now) { oldest } else { 0 })
+        Some(match self.order.oldest_first(&self.waiting[oldest].job, now) {
+            true => Turn { arrival, basis: Basis::Limit },
+            false => Turn { arrival: self.waiting[0].arrival, basis: Basis::Expected },
+        })
     }
 
     fn index(&self, rank: u128, arrival: u64) -> usize {
@@ -80,10 +90,14 @@ impl<O: Order> Backfill<O> {
         self.started.push(job.id);
     }
 
-    /// Starts a job ahead of the first one if that does not delay it.
-    fn try_ahead(&mut self, index: usize, shadow: &mut Shadow, now: TimeMs) -> bool {
+    /// Starts a job ahead of the one whose turn it is if that does not delay it.
+    fn try_ahead(&mut self, index: usize, basis: Basis, shadow: &mut Shadow, now: TimeMs) -> bool {
         let Waiting { expected, job, .. } = self.waiting[index];
-        let in_time = now.after(expected) <= shadow.at;
+        let span = match basis {
+            Basis::Expected => expected,
+            Basis::Limit => job.limit,
+        };
+        let in_time = now.after(span) <= shadow.at;
         if job.width > self.running.free() || !(in_time || job.width <= shadow.extra) {
             return false;
         }
@@ -96,20 +110,23 @@ impl<O: Order> Backfill<O> {
 
     fn pass(&mut self, now: TimeMs) {
         self.blocked = None;
-        let (first, mut shadow) = loop {
-            let Some(first) = self.first(now) else { return };
-            if self.waiting[first].job.width > self.running.free() {
-                break (self.waiting[first].arrival, self.running.shadow(self.waiting[first].job.width, now));
+        let (turn, mut shadow) = loop {
+            let Some(turn) = self.turn(now) else { return };
+            let index = self.index(self.arrivals[&turn.arrival], turn.arrival);
+            let width = self.waiting[index].job.width;
+            if width > self.running.free() {
+                break (turn, self.running.shadow(width, turn.basis, now));
             }
-            self.start(first, now);
+            self.start(index, now);
         };
         let mut index = 0;
         while index < self.waiting.len() && self.running.free() > 0 {
-            if self.waiting[index].arrival == first || !self.try_ahead(index, &mut shadow, now) {
+            let ahead = self.waiting[index].arrival != turn.arrival;
+            if !(ahead && self.try_ahead(index, turn.basis, &mut shadow, now)) {
                 index += 1;
             }
         }
-        self.blocked = Some((first, shadow));
+        self.blocked = Some((turn, shadow));
     }
 }
 
@@ -126,11 +143,9 @@ impl<O: Order> Queue for Backfill<O> {
         // Since the last pass room has only shrunk: where the first is still the first and waits, none of the
         // others can start, and only the new job has to be looked at.
         match self.blocked {
-            Some((first, mut shadow))
-                if !corrected && self.first(now).map(|at| self.waiting[at].arrival) == Some(first) =>
-            {
-                self.try_ahead(index, &mut shadow, now);
-                self.blocked = Some((first, shadow));
+            Some((turn, mut shadow)) if !corrected && self.turn(now) == Some(turn) => {
+                self.try_ahead(index, turn.basis, &mut shadow, now);
+                self.blocked = Some((turn, shadow));
             }
             _ => self.pass(now),
         }
@@ -138,7 +153,7 @@ impl<O: Order> Queue for Backfill<O> {
 
     fn end(&mut self, job: JobId, now: TimeMs) {
         if let Some(Run { job, started_at, .. }) = self.running.end(job) {
-            self.history.learn(job.owner, now.since(started_at));
+            self.history.learn(&job, now.since(started_at));
             self.blocked = None;
         }
     }

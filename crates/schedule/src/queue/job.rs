@@ -11,8 +11,9 @@ pub struct QueueJob {
     pub width: u64,
     /// The longest it may run: what the user asked for. A job that outlives it is reckoned with, not believed.
     pub limit: DurationMs,
-    /// Who submitted it, as a number that the caller chooses; predictions learn for each owner apart.
-    pub owner: u64,
+    /// Who submitted it, as a number that the caller chooses, where it is known; predictions learn for each owner
+    /// apart.
+    pub owner: Option<u64>,
     /// When it was submitted; the guard against starvation counts from here.
     pub submitted_at: TimeMs,
 }

@@ -6,8 +6,13 @@ use huisuan_model::{JobId, TimeMs};
 use thiserror::Error;
 
 use super::{
-    backfill::Backfill, conservative::Conservative, easy::ByArrival, easy_sjbf::ShortestFirst, fifo::Fifo,
-    job::QueueJob, saf_guard::SmallestAreaFirst,
+    backfill::Backfill,
+    conservative::Conservative,
+    easy::ByArrival,
+    easy_sjbf::ShortestFirst,
+    fifo::Fifo,
+    job::QueueJob,
+    saf_guard::{GUARD, SmallestFirst},
 };
 
 /// A queue with the processors it serves: a state machine that is told what happens and says what starts.
@@ -52,7 +57,7 @@ pub enum QueuePolicy {
     /// Every job is promised a start when it arrives; others go ahead where they delay no promise
     /// (Feitelson and Weil 1998).
     Conservative,
-    /// Smallest predicted area first, backfilled; who has waited too long goes first.
+    /// Small jobs first, by predictions, and backfilled; who has waited too long goes before them.
     SafGuard,
 }
 
@@ -79,7 +84,7 @@ impl QueuePolicy {
             QueuePolicy::Easy => Box::new(Backfill::new(processors, ByArrival)),
             QueuePolicy::EasySjbf => Box::new(Backfill::new(processors, ShortestFirst)),
             QueuePolicy::Conservative => Box::new(Conservative::new(processors)),
-            QueuePolicy::SafGuard => Box::new(Backfill::new(processors, SmallestAreaFirst::default())),
+            QueuePolicy::SafGuard => Box::new(Backfill::new(processors, SmallestFirst { guard: GUARD })),
         }
     }
 }

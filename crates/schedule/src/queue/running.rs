@@ -12,8 +12,10 @@ pub(super) struct Running {
     processors: u64,
     free: u64,
     runs: BTreeMap<JobId, Run>,
-    /// The same jobs by expected end, then id.
-    ends: Vec<End>,
+    /// When they should end.
+    expected: Ends,
+    /// When they must end.
+    limits: Ends,
 }
 
 /// A job that runs.
@@ -22,13 +24,17 @@ pub(super) struct Run {
     pub(super) job: QueueJob,
     pub(super) started_at: TimeMs,
     pub(super) expected_end: TimeMs,
+    /// Its limit, or later once it has outlived that.
+    pub(super) limit_end: TimeMs,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct End {
-    at: TimeMs,
-    job: JobId,
-    width: u64,
+/// From which ends a promise is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// From those that are expected: it is broken when jobs run longer than predicted.
+    Expected,
+    /// From the limits: it holds unless a job outlives its limit.
+    Limit,
 }
 
 /// The moment at which a job that does not fit now will fit, and how much is free then beside it. Who ends
@@ -41,7 +47,8 @@ pub(super) struct Shadow {
 
 impl Running {
     pub(super) fn new(processors: u64) -> Self {
-        Running { processors, free: processors, runs: BTreeMap::new(), ends: Vec::new() }
+        let (expected, limits) = (Ends::default(), Ends::default());
+        Running { processors, free: processors, runs: BTreeMap::new(), expected, limits }
     }
 
     /// Lets a job wait for these processors.
@@ -65,37 +72,47 @@ impl Running {
     /// A job takes its processors.
     pub(super) fn start(&mut self, job: QueueJob, expected: DurationMs, now: TimeMs) {
         self.free = self.free.checked_sub(job.width).expect("a job starts only where it fits");
-        let expected_end = now.after(expected);
-        self.runs.insert(job.id, Run { job, started_at: now, expected_end });
-        self.insert(End { at: expected_end, job: job.id, width: job.width });
+        let (expected_end, limit_end) = (now.after(expected), now.after(job.limit));
+        self.runs.insert(job.id, Run { job, started_at: now, expected_end, limit_end });
+        self.expected.insert(End { at: expected_end, job: job.id, width: job.width });
+        self.limits.insert(End { at: limit_end, job: job.id, width: job.width });
     }
 
     /// A job gives its processors back; `None` when it does not run here.
     pub(super) fn end(&mut self, job: JobId) -> Option<Run> {
         let run = self.runs.remove(&job)?;
         self.free += run.job.width;
-        self.remove(&run);
+        self.expected.remove(End { at: run.expected_end, job, width: run.job.width });
+        self.limits.remove(End { at: run.limit_end, job, width: run.job.width });
         Some(run)
     }
 
-    /// Moves the expected ends that have passed to a later time; true when there were any.
+    /// Moves the ends that have passed to a later time; true when there were any. Who has outlived what was
+    /// expected is expected to run to its limit; who has outlived that, for a while longer.
     pub(super) fn correct(&mut self, now: TimeMs) -> bool {
-        let passed = self.ends.partition_point(|end| end.at <= now);
-        let overdue: Vec<End> = self.ends.drain(..passed).collect();
-        for End { job, width, .. } in &overdue {
-            let run = self.runs.get_mut(job).expect("both collections hold the same jobs");
-            run.expected_end = predict::corrected_end(run.started_at, run.job.limit, now);
-            let end = End { at: run.expected_end, job: *job, width: *width };
-            self.insert(end);
+        for End { job, width, .. } in self.limits.take_passed(now) {
+            let run = self.runs.get_mut(&job).expect("both collections hold the same jobs");
+            run.limit_end = predict::overdue_end(run.started_at, now);
+            self.limits.insert(End { at: run.limit_end, job, width });
         }
-        passed > 0
+        let passed = self.expected.take_passed(now);
+        for &End { job, width, .. } in &passed {
+            let run = self.runs.get_mut(&job).expect("both collections hold the same jobs");
+            run.expected_end = run.limit_end;
+            self.expected.insert(End { at: run.expected_end, job, width });
+        }
+        !passed.is_empty()
     }
 
-    /// When `width` processors will be free, if all ends come when expected and nothing else starts.
-    pub(super) fn shadow(&self, width: u64, now: TimeMs) -> Shadow {
+    /// When `width` processors will be free, if no end comes later than told and nothing else starts.
+    pub(super) fn shadow(&self, width: u64, basis: Basis, now: TimeMs) -> Shadow {
+        let ends = match basis {
+            Basis::Expected => &self.expected,
+            Basis::Limit => &self.limits,
+        };
         let (mut at, mut free) = (now, self.free);
-        // Ends of one moment free their processors together.
-        for end in &self.ends {
+        for end in &ends.0 {
+            // Ends of one moment free their processors together.
             if free >= width && end.at > at {
                 break;
             }
@@ -109,15 +126,32 @@ impl Running {
     pub(super) fn runs(&self) -> impl Iterator<Item = &Run> {
         self.runs.values()
     }
+}
 
+/// Ends to come, by time, then id.
+#[derive(Debug, Clone, Default)]
+struct Ends(Vec<End>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct End {
+    at: TimeMs,
+    job: JobId,
+    width: u64,
+}
+
+impl Ends {
     fn insert(&mut self, end: End) {
-        let at = self.ends.partition_point(|other| *other < end);
-        self.ends.insert(at, end);
+        let at = self.0.partition_point(|other| *other < end);
+        self.0.insert(at, end);
     }
 
-    fn remove(&mut self, run: &Run) {
-        let end = End { at: run.expected_end, job: run.job.id, width: run.job.width };
-        let at = self.ends.binary_search(&end).expect("both collections hold the same jobs");
-        self.ends.remove(at);
+    fn remove(&mut self, end: End) {
+        let at = self.0.binary_search(&end).expect("what runs has an end to come");
+        self.0.remove(at);
+    }
+
+    fn take_passed(&mut self, now: TimeMs) -> Vec<End> {
+        let passed = self.0.partition_point(|end| end.at <= now);
+        self.0.drain(..passed).collect()
     }
 }

@@ -114,7 +114,7 @@ impl Filter {
             run: DurationMs(run_ms),
             limit: DurationMs(limit_ms),
             width,
-            owner: job.user.unwrap_or(u64::MAX),
+            owner: job.user,
         })
     }
 }

@@ -21,8 +21,8 @@ pub struct LogJob {
     pub limit: DurationMs,
     /// Processors.
     pub width: u64,
-    /// Who submitted it.
-    pub owner: u64,
+    /// Who submitted it, where the log says so.
+    pub owner: Option<u64>,
 }
 
 /// Why a log cannot be replayed.
