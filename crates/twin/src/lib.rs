@@ -2,3 +2,7 @@
 //!
 //! This crate must never read a clock, do I/O or draw unseeded randomness: the same scenario and seed
 //! give the same events on every machine.
+//!
+//! - `machine`: a log of jobs on one machine of equal processors, behind one queue.
+
+pub mod machine;
