@@ -12,6 +12,7 @@
 //! - `score`: which place is best;
 //! - `cycle`: the loop over all of these;
 //! - `explain`: why the rest waits; `door`: what can never run;
+//! - [`pack`]: nodes and devices, where a centre shows them;
 //! - `check`: an independent judge of plans, which shares no code with the rest.
 
 mod check;
@@ -21,6 +22,7 @@ mod explain;
 mod fit;
 mod load;
 mod order;
+pub mod pack;
 mod policy;
 mod score;
 mod snapshot;

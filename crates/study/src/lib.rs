@@ -4,3 +4,6 @@
 //! Start reading at [`read`].
 
 pub mod read;
+
+mod openb_study;
+pub use openb_study::OpenbStudy;

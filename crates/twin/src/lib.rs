@@ -2,3 +2,5 @@
 //!
 //! This crate must never read a clock, do I/O or draw unseeded randomness: the same scenario and seed
 //! give the same events on every machine.
+
+pub mod packing;

@@ -2,7 +2,9 @@
 //! where it is and what it expected; nothing is guessed and nothing skipped without being counted.
 
 mod error;
+mod openb;
 mod text;
 
 pub use error::ReadError;
+pub use openb::{OpenbNodes, read_openb_nodes, read_openb_tasks};
 pub use text::{Text, read_text};
