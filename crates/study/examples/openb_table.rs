@@ -1,11 +1,11 @@
-//! All lists under a policy: `cargo run --release -p huisuan-study --example openb_table DIR POLICY SEEDS FIRST_SEED`.
+//! All lists under a policy: `cargo run --release -p huisuan-study --example openb_table DIR POLICY SEEDS FIRST_SEED scan|index [PART_OF_NAME]`.
 //!
 //! For each list: mean allocation at 100 % and 130 %, mean CPU time, beside what was published for FGD.
 
 use std::{fs, path::Path};
 
 use huisuan_schedule::pack::Packing;
-use huisuan_study::OpenbStudy;
+use huisuan_study::{OpenbStudy, Search};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -13,13 +13,14 @@ fn main() {
     let packing: Packing = arguments[1].parse().expect("a policy");
     let seeds: u64 = arguments[2].parse().expect("a number of seeds");
     let first: u64 = arguments[3].parse().expect("a first seed");
+    let search = if arguments[4] == "index" { Search::Index } else { Search::Scan };
     let nodes = dir.join("alibaba2023/openb_node_list_gpu_node.csv.gz");
     let published = fs::read_to_string(dir.join("fgd/SUMMARY_alloc_by_policy.csv")).expect("the published table");
     let mut lists: Vec<_> = fs::read_dir(dir.join("alibaba2023"))
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.to_string_lossy().contains("pod_list"))
-        .filter(|path| arguments.get(4).is_none_or(|part| path.to_string_lossy().contains(part.as_str())))
+        .filter(|path| arguments.get(5).is_none_or(|part| path.to_string_lossy().contains(part.as_str())))
         .collect();
     lists.sort();
     let (mut sum, mut count) = (0.0, 0);
@@ -37,7 +38,7 @@ fn main() {
         for seed in first..first + seeds {
             let arrivals = study.arrivals(1300, seed);
             let start = cpu_ms();
-            let outcome = study.run(packing, &arrivals, seed);
+            let outcome = study.run(packing, search, &arrivals, seed);
             cpu += cpu_ms() - start;
             at_100.push(outcome.curve.at(100).unwrap_or(f64::NAN));
             at_130.push(outcome.curve.at(130).unwrap_or(f64::NAN));

@@ -6,4 +6,4 @@
 pub mod read;
 
 mod openb_study;
-pub use openb_study::OpenbStudy;
+pub use openb_study::{OpenbStudy, Search};

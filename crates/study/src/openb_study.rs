@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use huisuan_schedule::pack::{Ask, Fleet, Mix, Packing, Rule, Scan};
+use huisuan_schedule::pack::{Ask, Fleet, Mix, Packer, Packing, Rule, Scan};
 use huisuan_twin::packing::{Arrivals, Outcome, run};
 
 use crate::read::{OpenbNodes, ReadError, read_openb_nodes, read_openb_tasks, read_text};
@@ -37,9 +37,22 @@ impl OpenbStudy {
     }
 
     /// Lets the arrivals meet an empty fleet under a policy.
-    pub fn run(&self, packing: Packing, arrivals: &Arrivals, seed: u64) -> Outcome {
-        let rule = Rule::new(packing, Mix::typical(&self.tasks, COVER_PERCENT), seed);
-        let mut placer = Scan::new(Fleet::new(self.nodes.rooms.iter().copied()), rule);
-        run(&mut placer, &self.tasks, arrivals, self.nodes.capacity_thousandths())
+    pub fn run(&self, packing: Packing, search: Search, arrivals: &Arrivals, seed: u64) -> Outcome {
+        let fleet = Fleet::new(self.nodes.rooms.iter().copied());
+        let rule = Rule::new(packing, Mix::typical(&self.tasks, COVER_PERCENT).on(&fleet), seed);
+        let capacity = self.nodes.capacity_thousandths();
+        match search {
+            Search::Scan => run(&mut Scan::new(fleet, rule), &self.tasks, arrivals, capacity),
+            Search::Index => run(&mut Packer::new(fleet, rule), &self.tasks, arrivals, capacity),
+        }
     }
+}
+
+/// Which nodes a policy looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search {
+    /// All of them.
+    Scan,
+    /// The candidates of the index, as the live scheduler does.
+    Index,
 }

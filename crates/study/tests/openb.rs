@@ -9,7 +9,7 @@ use std::{
 };
 
 use huisuan_schedule::pack::Packing;
-use huisuan_study::OpenbStudy;
+use huisuan_study::{OpenbStudy, Search};
 
 fn traces() -> Option<PathBuf> {
     let dir = std::env::var_os("HUISUAN_TRACES").map(PathBuf::from);
@@ -25,7 +25,7 @@ fn means(dir: &Path, list: &str, packing: Packing) -> [f64; 2] {
     let study = OpenbStudy::read(&file("openb_node_list_gpu_node"), &file(list)).expect("lists");
     let mut sums = [0.0; 2];
     for seed in 42..52 {
-        let outcome = study.run(packing, &study.arrivals(1300, seed), seed);
+        let outcome = study.run(packing, Search::Scan, &study.arrivals(1300, seed), seed);
         for (sum, percent) in sums.iter_mut().zip([100, 130]) {
             *sum += outcome.curve.at(percent).expect("demand reaches 130 %") / 10.0;
         }

@@ -37,6 +37,8 @@ impl Slot {
 /// policy, so the caller sorts nodes by their stable names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fleet {
+    /// Cores of each node when nothing is taken.
+    cores_most: Vec<u32>,
     cores_milli: Vec<u32>,
     memory_mib: Vec<u32>,
     part: Vec<u8>,
@@ -45,16 +47,24 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// A fleet of nodes with the room they have now.
+    /// A fleet of nodes with nothing taken; a state is restored by taking what was taken.
     ///
     /// # Panics
     ///
     /// When a node has a part above 63, more than 16 devices, or a device with more than it is.
     pub fn new(nodes: impl IntoIterator<Item = Room>) -> Self {
-        let mut fleet = Fleet { cores_milli: vec![], memory_mib: vec![], part: vec![], devices: vec![], free: vec![] };
+        let mut fleet = Fleet {
+            cores_most: vec![],
+            cores_milli: vec![],
+            memory_mib: vec![],
+            part: vec![],
+            devices: vec![],
+            free: vec![],
+        };
         for room in nodes {
             assert!(room.part < 64 && usize::from(room.devices) <= DEVICES_MAX, "node beyond the limits: {room:?}");
             assert!(room.free.iter().all(|&free| free <= WHOLE), "device above its thousandths: {room:?}");
+            fleet.cores_most.push(room.cores_milli);
             fleet.cores_milli.push(room.cores_milli);
             fleet.memory_mib.push(room.memory_mib);
             fleet.part.push(room.part);
@@ -72,6 +82,11 @@ impl Fleet {
     /// Whether there is no node.
     pub fn is_empty(&self) -> bool {
         self.part.is_empty()
+    }
+
+    /// Thousandths of cores of a node when nothing is taken.
+    pub fn cores_most(&self, node: u32) -> u32 {
+        self.cores_most[node as usize]
     }
 
     /// What is free on a node.

@@ -1,7 +1,8 @@
 //! The mix of work that a fleet is used for, and how much of a node's free devices it cannot use.
 
 use super::{
-    ask::{Ask, Devices, WHOLE},
+    ask::{Ask, Devices, Parts, WHOLE},
+    fleet::Fleet,
     room::Room,
 };
 
@@ -35,6 +36,10 @@ pub struct Mix {
     useless: Vec<u64>,
     /// `[part][cores level][whole devices free]`: weight of the shapes for which these are too few.
     too_few: Vec<u64>,
+    /// For each part, thousandths of its devices that shapes bound to it would take of a fleet in full use.
+    pressure: Vec<u32>,
+    /// Cores that the shapes with devices ask for with each device.
+    cores_per_device: u32,
 }
 
 impl Mix {
@@ -74,6 +79,12 @@ impl Mix {
         let steps = cores_milli.last().map_or(0, |&most| most / 256 + 1);
         let first_level = (0..=steps).map(|step| cores_milli.partition_point(|&cores| cores <= step * 256) as u16);
         let wholes_max = with_devices().map(|(ask, _)| wholes(ask)).max().unwrap_or(0);
+        let sum = |of: &dyn Fn(&Ask) -> u32| -> u128 {
+            with_devices().map(|(ask, count)| u128::from(*count) * u128::from(of(ask))).sum()
+        };
+        // Thousandths of cores over thousandths of devices.
+        let cores_per_device = sum(&|ask| ask.cores_milli) / sum(&|ask| ask.devices.thousandths()).max(1);
+        let cores_per_device = u32::try_from(cores_per_device).unwrap_or(u32::MAX);
         let total = shapes.iter().map(|(_, count)| count).sum();
         let mut mix = Mix {
             total,
@@ -84,10 +95,48 @@ impl Mix {
             wholes_max,
             useless: Vec::new(),
             too_few: Vec::new(),
+            pressure: vec![0; PARTS_MAX],
+            cores_per_device,
             shapes,
         };
         mix.fill(&shares);
         mix
+    }
+
+    /// The same for a fleet: what shapes that name their parts would take of each part's devices if the
+    /// fleet were asked for exactly as many devices as it has.
+    #[must_use]
+    pub fn on(mut self, fleet: &Fleet) -> Self {
+        let mut devices = [0u64; PARTS_MAX];
+        for (_, room) in fleet.rooms() {
+            devices[usize::from(room.part)] += u64::from(room.devices);
+        }
+        let all: u64 = devices.iter().sum();
+        let asked = |&(ask, count): &(Ask, u64)| count * u64::from(ask.devices.thousandths());
+        let asked_all: u64 = self.shapes.iter().map(asked).sum();
+        self.pressure = vec![0; PARTS_MAX];
+        for shape in self.shapes.iter().filter(|(ask, _)| ask.parts != Parts::ANY) {
+            let named = || (0u8..64).filter(|&part| shape.0.parts.contains(part)).map(usize::from);
+            let capacity: u64 = named().map(|part| devices[part]).sum();
+            if capacity > 0 && asked_all > 0 {
+                let pressure = 1000 * u128::from(asked(shape)) * u128::from(all);
+                let pressure = pressure / (u128::from(asked_all) * u128::from(capacity));
+                for part in named() {
+                    self.pressure[part] += pressure as u32;
+                }
+            }
+        }
+        self
+    }
+
+    /// Cores that the shapes with devices ask for with each device, on average.
+    pub fn cores_per_device(&self) -> u32 {
+        self.cores_per_device
+    }
+
+    /// Thousandths of a part's devices that shapes bound to it would take of a fleet in full use.
+    pub fn pressure(&self, part: u8) -> u32 {
+        self.pressure[usize::from(part)]
     }
 
     fn fill(&mut self, shares: &[u16]) {

@@ -1,6 +1,6 @@
 //! One run and its curve.
 
-use huisuan_schedule::pack::{Ask, Scan, Slot};
+use huisuan_schedule::pack::{Ask, Packer, Scan, Slot};
 
 use super::Arrivals;
 
@@ -15,6 +15,12 @@ impl Placer for Scan {
         let slot = self.place(ask)?;
         self.take(&slot);
         Some(slot)
+    }
+}
+
+impl Placer for Packer {
+    fn settle(&mut self, ask: &Ask) -> Option<Slot> {
+        Packer::settle(self, ask)
     }
 }
 
