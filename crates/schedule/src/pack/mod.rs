@@ -1,6 +1,6 @@
 //! Nodes and devices: which node, and which of its devices, a task gets.
 //!
-//! - `ask`: what a task takes; `room`: what one node has; `fleet`: all nodes as columns;
+//! - `ask`: what a task takes; `room`: what one node has; `fleet`: all nodes;
 //! - `mix`: the work that the fleet is used for, and how much of a room it cannot use;
 //! - `policy`: how good a room is for an ask, one small file each;
 //! - `scan`: the best of all nodes, looked at one by one;

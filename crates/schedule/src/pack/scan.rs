@@ -48,7 +48,7 @@ impl Scan {
         let node = if self.rule.repeatable() { self.best_kept(ask) } else { self.best_drawn(ask) }?;
         let room = self.fleet.room(node);
         let rate = self.rate(ask, node);
-        Some(Slot::of(node, &room, ask, rate.device))
+        Some(Slot::of(node, room, ask, rate.device))
     }
 
     /// Takes a slot that was placed now.
@@ -64,11 +64,11 @@ impl Scan {
     }
 
     fn rate(&self, ask: &Ask, node: u32) -> Rate {
-        self.rule.rate(ask, &self.fleet.room(node), self.draws, node)
+        self.rule.rate(ask, self.fleet.room(node), self.draws, node)
     }
 
     fn score(&self, ask: &Ask, node: u32) -> i64 {
-        let fits = self.fleet.holds(node, ask) && self.fleet.room(node).fits(ask);
+        let fits = self.fleet.room(node).fits(ask);
         if fits { self.rate(ask, node).score } else { NO_FIT }
     }
 

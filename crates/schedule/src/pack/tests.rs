@@ -25,7 +25,7 @@ fn fragmentation(mix: &Mix, room: &Room) -> u64 {
 /// The best node by looking at every one without any memory.
 fn best(fleet: &Fleet, rule: &Rule, ask: &Ask, draw: u64) -> Option<u32> {
     let rated = fleet.rooms().filter(|(_, room)| room.fits(ask));
-    let rated = rated.map(|(node, room)| (rule.rate(ask, &room, draw, node).score, std::cmp::Reverse(node)));
+    let rated = rated.map(|(node, room)| (rule.rate(ask, room, draw, node).score, std::cmp::Reverse(node)));
     rated.max().map(|(_, node)| node.0)
 }
 
@@ -52,9 +52,9 @@ proptest! {
             let slot = Slot::of(0, &room, &ask, rate.device);
             let mut fleet = Fleet::new([room]);
             fleet.take(&slot);
-            prop_assert_eq!(fleet.room(0), room.after(&ask, rate.device));
+            prop_assert_eq!(*fleet.room(0), room.after(&ask, rate.device));
             fleet.release(&slot);
-            prop_assert_eq!(fleet.room(0), room);
+            prop_assert_eq!(*fleet.room(0), room);
         }
     }
 

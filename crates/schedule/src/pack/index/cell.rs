@@ -35,19 +35,19 @@ impl Cell {
         self.nodes.remove(at);
     }
 
-    /// The first node that fits. When there is none the bounds become exact, so that the cell is not
-    /// walked in vain again; the answer never depends on them.
-    pub(super) fn first(&mut self, fleet: &Fleet, ask: &Ask) -> Option<u32> {
+    /// Adds the first few nodes that fit. When there is none the bounds become exact, so that the cell is
+    /// not walked in vain again; the answer never depends on them.
+    pub(super) fn fitting(&mut self, fleet: &Fleet, ask: &Ask, most: usize, into: &mut Vec<u32>) {
         if self.cores_max < ask.cores_milli || self.memory_max < ask.memory_mib {
-            return None;
+            return;
         }
-        let fitting = |node: &u32| fleet.holds(*node, ask) && fleet.room(*node).fits(ask);
-        let found = self.nodes.iter().rev().copied().find(fitting);
-        if found.is_none() {
+        let fits = |node: &u32| fleet.room(*node).fits(ask);
+        let before = into.len();
+        into.extend(self.nodes.iter().rev().copied().filter(fits).take(most));
+        if into.len() == before {
             let rooms = || self.nodes.iter().map(|&node| fleet.room(node));
-            let maxima = (rooms().map(|room| room.cores_milli).max(), rooms().map(|room| room.memory_mib).max());
-            (self.cores_max, self.memory_max) = (maxima.0.unwrap_or(0), maxima.1.unwrap_or(0));
+            self.cores_max = rooms().map(|room| room.cores_milli).max().unwrap_or(0);
+            self.memory_max = rooms().map(|room| room.memory_mib).max().unwrap_or(0);
         }
-        found
     }
 }

@@ -9,6 +9,8 @@ mod cell;
 mod dead;
 mod kind;
 mod packer;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use packer::Packer;

@@ -7,7 +7,7 @@ use crate::pack::{Ask, Fleet, Rule, Slot};
 use super::{
     dead::Dead,
     kind::{Kind, Make},
-    walk::candidates,
+    walk::{Width, candidates},
 };
 
 /// A fleet under one policy, without a look at every node.
@@ -23,6 +23,7 @@ pub struct Packer {
     kinds: Vec<Kind>,
     /// The kind of each node.
     kind_of: Vec<u32>,
+    width: Width,
     dead: Dead,
     /// Number of decisions so far; the draw of `random`.
     draws: u64,
@@ -41,12 +42,19 @@ impl Packer {
         let kinds = makes.iter().map(|(&make, &cores)| Kind::new(make, cores)).collect();
         let place: BTreeMap<Make, u32> = makes.into_keys().zip(0..).collect();
         let kind_of = fleet.rooms().map(|(node, room)| place[&make(&fleet, node, room.part, room.devices)]).collect();
-        let (dead, candidates) = (Dead::default(), Vec::new());
-        let mut packer = Packer { fleet, rule, kinds, kind_of, dead, draws: 0, candidates };
+        let (dead, candidates, width) = (Dead::default(), Vec::new(), Width::of(fleet.len()));
+        let mut packer = Packer { fleet, rule, kinds, kind_of, width, dead, draws: 0, candidates };
         for node in (0u32..).take(packer.fleet.len()) {
             packer.enter(node);
         }
         packer
+    }
+
+    /// The same with another width than its size asks for.
+    #[cfg(test)]
+    pub(super) fn with_width(mut self, width: Width) -> Self {
+        self.width = width;
+        self
     }
 
     /// The nodes.
@@ -57,23 +65,19 @@ impl Packer {
     /// The best slot for an ask now; none only when it fits no node.
     pub fn place(&mut self, ask: &Ask) -> Option<Slot> {
         self.draws += 1;
+        self.candidates.clear();
         if self.dead.knows(ask) {
             return None;
         }
-        self.candidates.clear();
-        for kind in &mut self.kinds {
-            candidates(kind, &self.fleet, ask, &mut self.candidates);
-        }
-        let rated = self.candidates.iter().map(|&node| {
-            let room = self.fleet.room(node);
-            (self.rule.rate(ask, &room, self.draws, node), node)
-        });
+        candidates(&mut self.kinds, &self.fleet, ask, self.width, &mut self.candidates);
+        let rated =
+            self.candidates.iter().map(|&node| (self.rule.rate(ask, self.fleet.room(node), self.draws, node), node));
         let best = rated.max_by_key(|&(rate, node)| (rate.score, Reverse(node)));
         let Some((rate, node)) = best else {
             self.dead.add(ask);
             return None;
         };
-        Some(Slot::of(node, &self.fleet.room(node), ask, rate.device))
+        Some(Slot::of(node, self.fleet.room(node), ask, rate.device))
     }
 
     /// The candidates of the last ask, for tests and explanations.
@@ -120,12 +124,12 @@ impl Packer {
 
     fn enter(&mut self, node: u32) {
         let kind = &mut self.kinds[self.kind_of[node as usize] as usize];
-        kind.add(kind.key(&self.fleet.room(node)), node, &self.fleet);
+        kind.add(kind.key(self.fleet.room(node)), node, &self.fleet);
     }
 
     fn leave(&mut self, node: u32) {
         let kind = &mut self.kinds[self.kind_of[node as usize] as usize];
-        kind.remove(kind.key(&self.fleet.room(node)), node);
+        kind.remove(kind.key(self.fleet.room(node)), node);
     }
 }
 

@@ -42,7 +42,7 @@ fn score(before: u64, after: u64, total: u64) -> i64 {
     FALLS.partition_point(|&least| least * i128::from(total.max(1)) <= fall) as i64
 }
 
-/// For every device that fits a share, the fragmentation that is left when it goes there.
+/// For every device that fits a share, but only the first whole one, the fragmentation that is left when it goes there.
 pub(super) fn shares<'a>(
     row: &'a Row<'a>,
     room: &'a Room,
@@ -50,9 +50,13 @@ pub(super) fn shares<'a>(
 ) -> impl DoubleEndedIterator<Item = (u8, u64)> + 'a {
     let devices: u64 = room.free().iter().map(|&free| row.device(free)).sum();
     let wholes = room.wholes();
+    let first_whole = room.free().iter().position(|&free| free == WHOLE);
     (0..room.devices).filter_map(move |device| {
         let free = room.free[usize::from(device)];
+        // All whole devices are alike.
+        let alike = free == WHOLE && first_whole != Some(usize::from(device));
         let left = wholes - u8::from(free == WHOLE);
-        (free >= share).then(|| (device, devices - row.device(free) + row.device(free - share) + row.wholes(left)))
+        (free >= share && !alike)
+            .then(|| (device, devices - row.device(free) + row.device(free - share) + row.wholes(left)))
     })
 }
