@@ -13,6 +13,7 @@
 //! - `cycle`: the loop over all of these;
 //! - `explain`: why the rest waits; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
+//! - [`pack`]: nodes and devices, where a centre shows them;
 //! - `check`: an independent judge of plans, which shares no code with the rest.
 
 mod check;
@@ -22,6 +23,7 @@ mod explain;
 mod fit;
 mod load;
 mod order;
+pub mod pack;
 mod policy;
 pub mod queue;
 mod score;

@@ -5,3 +5,6 @@
 
 pub mod read;
 pub mod swf;
+
+mod openb_study;
+pub use openb_study::{OpenbStudy, Search};

@@ -6,3 +6,5 @@
 //! - `machine`: a log of jobs on one machine of equal processors, behind one queue.
 
 pub mod machine;
+
+pub mod packing;

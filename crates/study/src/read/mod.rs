@@ -7,4 +7,9 @@ mod text;
 
 pub use error::ReadError;
 pub use swf::{SwfJob, SwfLog, read_swf};
+mod openb;
+mod text;
+
+pub use error::ReadError;
+pub use openb::{OpenbNodes, read_openb_nodes, read_openb_tasks};
 pub use text::{Text, read_text};
