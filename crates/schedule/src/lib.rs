@@ -12,7 +12,8 @@
 //! - `score`: which place is best;
 //! - `cycle`: the loop over all of these;
 //! - `explain`: why the rest waits; `door`: what can never run;
-//! - `check`: an independent judge of plans, which shares no code with the rest.
+//! - `check`: an independent judge of plans, which shares no code with the rest;
+//! - [`network`]: the level above: which centre and pool for each class of work.
 
 mod check;
 mod cycle;
@@ -20,6 +21,7 @@ mod door;
 mod explain;
 mod fit;
 mod load;
+pub mod network;
 mod order;
 mod policy;
 mod score;
