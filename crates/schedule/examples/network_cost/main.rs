@@ -11,7 +11,7 @@
 mod city;
 
 use city::{Size, city, shaken};
-use huisuan_schedule::network::{Budget, Greedy, Network, NetworkPlan, NetworkPlanner};
+use huisuan_schedule::network::{Budget, Greedy, Linear, Network, NetworkPlan, NetworkPlanner};
 
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().expect("a number"));
@@ -23,9 +23,13 @@ fn main() {
         let network = Network::new(model.clone()).expect("a valid model");
         let (plan, ms) = timed(|| Greedy.plan(&network, None, Budget::default()));
         report("greedy", seed, &plan, ms);
+        let (linear, ms) = timed(|| Linear.plan(&network, None, Budget::default()));
+        report("linear", seed, &linear, ms);
         let network = Network::new(shaken(&model, 30, seed)).expect("a valid model");
         let (plan, ms) = timed(|| Greedy.plan(&network, Some(&plan), Budget::default()));
         report("greedy warm", seed, &plan, ms);
+        let (plan, ms) = timed(|| Linear.plan(&network, Some(&linear), Budget::default()));
+        report("linear warm", seed, &plan, ms);
     }
 }
 

@@ -22,6 +22,7 @@ mod check;
 mod choice;
 mod fill;
 mod greedy;
+mod linear;
 mod model;
 #[expect(clippy::module_inception, reason = "the indexed network is what the module is about")]
 mod network;
@@ -29,12 +30,14 @@ mod plan;
 mod prices;
 mod problem;
 mod route;
+mod simplex;
 #[cfg(test)]
 mod tests;
 
 pub use check::{NetworkViolation, check_network};
 pub use choice::{Terms, WhyNot};
 pub use greedy::Greedy;
+pub use linear::Linear;
 pub use model::{
     CentreSupply, Curve, Data, Hardware, Link, NetworkModel, Part, PoolSupply, Quota, StartDelay, TenantDue, Users,
     Wishes, WorkClass, WorkClassId,

@@ -1,12 +1,12 @@
 //! What holds for every network and every planner.
 
 use crate::network::{
-    Budget, Greedy, Network, NetworkModel, NetworkPlan, NetworkPlanner, check_network,
+    Budget, Greedy, Linear, Network, NetworkModel, NetworkPlan, NetworkPlanner, check_network,
     tests::{exact::best_value, random::network},
 };
 
-fn planners() -> [(&'static str, &'static dyn NetworkPlanner); 1] {
-    [("greedy", &Greedy)]
+fn planners() -> [(&'static str, &'static dyn NetworkPlanner); 2] {
+    [("greedy", &Greedy), ("linear", &Linear)]
 }
 
 fn plan(planner: &dyn NetworkPlanner, model: &NetworkModel, hint: Option<&NetworkPlan>) -> NetworkPlan {
