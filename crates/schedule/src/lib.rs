@@ -15,6 +15,8 @@
 //! - `queue`: the queue of one pool, its policies, and the room over time;
 //! - [`pack`]: nodes and devices, where a centre shows them;
 //! - `check`: an independent judge of plans, which shares no code with the rest.
+//! - `check`: an independent judge of plans, which shares no code with the rest;
+//! - [`network`]: the level above: which centre and pool for each class of work.
 
 mod check;
 mod cycle;
@@ -22,6 +24,7 @@ mod door;
 mod explain;
 mod fit;
 mod load;
+pub mod network;
 mod order;
 pub mod pack;
 mod policy;

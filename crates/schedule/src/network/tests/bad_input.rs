@@ -1,0 +1,1 @@
+//! Models that are refused, each with what is wrong.

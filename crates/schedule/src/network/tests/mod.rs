@@ -1,0 +1,4 @@
+mod bad_input;
+mod exact;
+mod laws;
+mod random;
