@@ -1,6 +1,12 @@
 //! How many events a second the kernel takes, against a binary heap: each event taken schedules one more, in a
 //! window of a day, while a fixed number waits. `cargo run --release -p huisuan-twin --example kernel_rate`
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a measurement needs a clock and output; the crate itself has neither"
+)]
+
 use std::{cmp::Reverse, collections::BinaryHeap, fs};
 
 use huisuan_model::TimeMs;
