@@ -101,6 +101,9 @@ pub(crate) enum Command {
     /// Load generators.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// The network in simulated time.
+    #[command(subcommand)]
+    Twin(crate::commands::twin::TwinCommand),
     /// Checks server, centres and books, and says how to repair what is wrong.
     Doctor(DoctorArgs),
     /// Prints a completion script for a shell.

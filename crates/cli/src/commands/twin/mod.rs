@@ -1,0 +1,22 @@
+//! `twin`: the network in simulated time.
+
+mod run;
+mod usage;
+
+use clap::Subcommand;
+
+use crate::{failure::Failure, session::Session};
+
+/// What the twin does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TwinCommand {
+    /// Runs a scenario and reports waits, use, cost and energy.
+    Run(run::RunArgs),
+}
+
+/// Runs the command that was asked for.
+pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failure> {
+    match command {
+        TwinCommand::Run(args) => run::run(session, args),
+    }
+}
