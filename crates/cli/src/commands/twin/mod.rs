@@ -1,13 +1,13 @@
-//! `twin`: the network in simulated time.
+//! `twin`: the network in simulated time; one file for each command.
 
-mod run;
-mod usage;
+pub(crate) mod run;
+mod spent;
 
 use clap::Subcommand;
 
 use crate::{failure::Failure, session::Session};
 
-/// What the twin does.
+/// The commands of `twin`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TwinCommand {
     /// Runs a scenario and reports waits, use, cost and energy.
