@@ -8,3 +8,15 @@ pub mod swf;
 
 mod openb_study;
 pub use openb_study::{OpenbStudy, Search};
+//! Start reading at [`run`], then [`scenario`] (what goes in) and [`report`] (what comes out).
+//!
+//! - [`read`]: trace readers; [`scenario`]: scenario files; [`statistics`]: quantiles and comparisons;
+//! - [`report`]: figures and time series of a run.
+
+pub mod read;
+pub mod report;
+mod run;
+pub mod scenario;
+pub mod statistics;
+
+pub use run::run;

@@ -1,6 +1,8 @@
 //! `twin`: the network in simulated time; one file for each command.
 
 pub(crate) mod swf;
+pub(crate) mod run;
+mod spent;
 
 use clap::Subcommand;
 
@@ -11,11 +13,14 @@ use crate::{failure::Failure, session::Session};
 pub(crate) enum TwinCommand {
     /// Replays the log of a parallel machine under the policies of one queue.
     Swf(swf::SwfArgs),
+    /// Runs a scenario and reports waits, use, cost and energy.
+    Run(run::RunArgs),
 }
 
 /// Runs the command that was asked for.
 pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failure> {
     match command {
         TwinCommand::Swf(args) => swf::swf(session, args),
+        TwinCommand::Run(args) => run::run(session, args),
     }
 }
