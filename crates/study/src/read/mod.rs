@@ -4,5 +4,12 @@
 mod error;
 mod text;
 
+pub mod azure;
+pub mod energy;
+pub mod gaia;
+pub mod philly;
+pub mod table;
+pub mod time;
+
 pub use error::ReadError;
 pub use text::{Text, read_text};
