@@ -8,6 +8,8 @@ pub mod azure;
 pub mod energy;
 pub mod gaia;
 pub mod philly;
+pub mod sacct;
+pub mod slurm;
 pub mod table;
 pub mod time;
 

@@ -97,6 +97,11 @@ impl<'a> Table<'a> {
         Ok(Table { text, reader, names, places, record: header, counted })
     }
 
+    /// Whether the table has the column.
+    pub fn has(&self, column: usize) -> bool {
+        self.places[column].is_some()
+    }
+
     /// The next row, or `None` after the last. Empty lines are no rows.
     pub fn row(&mut self) -> Result<Option<Row<'_>>, ReadError> {
         let more = self.reader.read_record(&mut self.record);
