@@ -211,7 +211,7 @@ impl Loop {
             batch.replan = true;
         }
         if !events.is_empty() {
-            batch.replan |= events.iter().any(changes_what_can_be_placed);
+            batch.replan |= events.iter().any(huisuan_control::wakes_planner);
             for event in &events {
                 batch.orders.extend(huisuan_control::orders_of(&self.state, event));
             }
@@ -242,19 +242,4 @@ pub(crate) struct Batch {
     pub(crate) rows: Prepared,
     /// Jobs and attempts that have not ended, as of this batch.
     pub(crate) live: (u64, u64),
-}
-
-/// Whether an event may let the scheduler place more than before.
-fn changes_what_can_be_placed(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::JobSubmitted { .. }
-            | Event::AttemptEnded { .. }
-            | Event::InventorySet { .. }
-            | Event::Rated { .. }
-            | Event::CentreSet(_)
-            | Event::CentreStateSet { .. }
-            | Event::Funded { .. }
-            | Event::JobCancelRequested { .. }
-    )
 }
