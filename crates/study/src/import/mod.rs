@@ -1,10 +1,20 @@
 //! From what really happened at a site to a workload and a network that the twin can run.
 //!
-//! [`Workload`] is the common form of all traces and has a file format of its own; [`Network`] is what they ran on.
+//! [`Workload`] is the common form of all traces and has a file format of its own; [`Network`] is what they ran on;
+//! [`simulate`] runs the one on the other under a policy of ours and [`compare`] puts the waits side by side.
 
+mod compare;
 mod network;
 mod peak;
+mod simulate;
 mod workload;
 
+#[cfg(test)]
+mod synthetic;
+#[cfg(test)]
+mod tests;
+
+pub use compare::{Comparison, Group, Waits, compare};
 pub use network::{CPU, GPU, ImportedCentre, ImportedPool, Network, SizedBy};
+pub use simulate::{Fate, Options, Simulation, simulate};
 pub use workload::{COLUMNS, Job, Workload};

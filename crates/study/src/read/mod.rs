@@ -15,5 +15,8 @@ pub mod slurm;
 pub mod table;
 pub mod time;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::ReadError;
 pub use text::{Text, read_text};
