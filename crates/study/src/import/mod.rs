@@ -7,6 +7,7 @@ mod compare;
 mod network;
 mod peak;
 mod simulate;
+mod site;
 mod workload;
 
 #[cfg(test)]
@@ -17,4 +18,5 @@ mod tests;
 pub use compare::{Comparison, Group, Waits, compare};
 pub use network::{CPU, GPU, ImportedCentre, ImportedPool, Network, SizedBy};
 pub use simulate::{Fate, Options, Simulation, simulate};
+pub use site::{ImportError, SiteImport, import_sacct};
 pub use workload::{COLUMNS, Job, Workload};

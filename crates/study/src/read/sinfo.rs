@@ -7,7 +7,7 @@ use super::{
 };
 
 /// What to run at the site.
-pub const COMMAND: &str = "sinfo --Node --format=%N|%P|%c|%m|%G";
+pub const COMMAND: &str = "sinfo --Node --format='%N|%P|%c|%m|%G'";
 
 /// A node in one of its partitions; a node of several partitions is there several times.
 #[derive(Debug, Clone, PartialEq, Eq)]
