@@ -18,7 +18,10 @@ use huisuan_twin::{
     workload::{Arrival, Length, Truth, Workload as Arrivals},
 };
 
-use super::{CPU, ImportedCentre, ImportedPool, Job, Network, Workload, network::id_of};
+use super::{
+    ImportedCentre, ImportedPool, Job, Network, Workload,
+    asked::{Asked, asked, part_id},
+};
 
 /// How to run a workload.
 #[derive(Debug, Clone)]
@@ -76,8 +79,8 @@ pub fn simulate(
     // After the last submission every job of the longest walltime could run alone before this.
     let span_ms = i64::try_from(limits::WALLTIME_MS_MAX).unwrap_or(i64::MAX).saturating_mul(1000);
     let end_ms = jobs.last().map_or(0, |job| job.submit_at_ms).saturating_add(span_ms);
-    let limits_ms = partition_limits(jobs);
-    let arrivals: Vec<Arrival> = jobs.iter().map(|job| arrival(job, network, options, &limits_ms)).collect();
+    let asked = asked(workload, network, options.anywhere);
+    let arrivals: Vec<Arrival> = jobs.iter().zip(asked).map(|(job, asked)| arrival(job, asked)).collect();
     let mut tenants: Vec<TenantId> = arrivals.iter().map(|arrival| arrival.tenant.clone()).collect();
     tenants.sort();
     tenants.dedup();
@@ -110,39 +113,23 @@ pub fn simulate(
     Simulation { fates: world.into_observer().fates, decision_hash, cycles }
 }
 
-/// The longest limit that a job of each partition told: that of jobs that told none.
-fn partition_limits(jobs: &[Job]) -> BTreeMap<(&str, &str), u64> {
-    let mut limits_ms = BTreeMap::new();
-    for job in jobs {
-        let longest = limits_ms.entry((&*job.cluster, &*job.partition)).or_insert(0);
-        *longest = job.walltime_ms.unwrap_or(0).max(*longest);
-    }
-    limits_ms
-}
-
-fn arrival(job: &Job, network: &Network, options: &Options, limits_ms: &BTreeMap<(&str, &str), u64>) -> Arrival {
-    let told = job.walltime_ms.or_else(|| limits_ms.get(&(&*job.cluster, &*job.partition)).copied());
-    let limit_ms = told.filter(|&limit_ms| limit_ms > 0).unwrap_or(limits::WALLTIME_MS_MAX);
-    // Slurm ends a job some time after its limit; ours must not end it earlier than it did.
-    let walltime_ms = limit_ms.max(job.run_ms).clamp(1, limits::WALLTIME_MS_MAX);
-    let home = network.centre_of(job);
-    let centres = home.filter(|_| !options.anywhere).and_then(|centre| CentreId::new(&centre.name).ok());
-    let any_of = Some(&job.part).filter(|part| !part.is_empty()).map(|part| pool_id(part));
-    let devices = (job.devices > 0).then(|| DeviceNeed {
-        count: MilliDevices(u64::from(job.devices) * 1000),
-        any_of: any_of.into_iter().collect(),
+fn arrival(job: &Job, asked: Asked) -> Arrival {
+    let devices = (asked.devices > 0).then(|| DeviceNeed {
+        count: MilliDevices(asked.devices * 1000),
+        any_of: asked.part.iter().map(|part| pool_id(part)).collect(),
         memory_min: Bytes::ZERO,
     });
+    let centre = asked.centre.map(|name| CentreId::new(&name).expect(NAMES));
     let spec = JobSpec {
-        need: Need::Hardware { cores: Millicores(u64::from(job.cores.max(1)) * 1000), devices },
-        memory: Bytes(job.memory_bytes.clamp(1, limits::MEMORY_MAX)),
-        walltime: DurationMs(walltime_ms),
-        centres: centres.into_iter().collect(),
+        need: Need::Hardware { cores: Millicores(asked.cores * 1000), devices },
+        memory: Bytes(asked.memory_bytes),
+        walltime: DurationMs(asked.walltime_ms),
+        centres: centre.into_iter().collect(),
         ..JobSpec::command("job", &["true"])
     };
     let truth = Truth {
         family: 0,
-        length: Length::Ms(job.run_ms.min(walltime_ms)),
+        length: Length::Ms(job.run_ms.min(asked.walltime_ms)),
         task_spread_percent: 100,
         failing_ppm: 0,
         busy_percent: 100,
@@ -150,22 +137,25 @@ fn arrival(job: &Job, network: &Network, options: &Options, limits_ms: &BTreeMap
     };
     Arrival {
         at: TimeMs(job.submit_at_ms),
-        tenant: TenantId::new(&id_of(&job.account, "nobody")).expect("made in the alphabet of ids"),
-        project: ProjectId::new(&id_of(&job.user, "nobody")).expect("made in the alphabet of ids"),
+        tenant: TenantId::new(&asked.tenant).expect(NAMES),
+        project: ProjectId::new(&asked.project).expect(NAMES),
         spec: Arc::new(spec),
         truth,
     }
 }
 
+/// Why making a name does not fail.
+const NAMES: &str = "made in the alphabet of ids";
+
 /// Rates are assumed: they only count work, for nothing is paid and no other hardware is chosen by them.
-const CORE_GFLOP_PER_S: u64 = 10;
-const DEVICE_GFLOP_PER_S: u64 = 100_000;
+pub(super) const CORE_GFLOP_PER_S: u64 = 10;
+pub(super) const DEVICE_GFLOP_PER_S: u64 = 100_000;
 
 fn site(centre: &ImportedCentre, now_ms: i64) -> Site {
     let class = if centre.pools.iter().any(|pool| pool.devices > 0) { Class::Ai } else { Class::Hpc };
     Site {
         centre: Centre {
-            id: CentreId::new(&centre.name).expect("made in the alphabet of ids"),
+            id: CentreId::new(&centre.name).expect(NAMES),
             class,
             engine: EngineKind::Slurm,
             zone: "UTC".to_owned(),
@@ -194,8 +184,7 @@ fn twin_pool(pool: &ImportedPool, now_ms: i64) -> Pool {
         id: pool_id(&pool.part),
         class: if devices > 0 { Class::Ai } else { Class::Hpc },
         cores: Millicores(pool.cores.saturating_mul(1000)),
-        // Jobs of which no memory is told are given one byte each, whatever the centre has.
-        memory: Bytes(pool.memory_bytes.saturating_add(1 << 30)),
+        memory: Bytes(room_bytes(pool)),
         devices: MilliDevices(devices.saturating_mul(1000)),
         device_memory: Bytes::ZERO,
         rating: Some(Rating {
@@ -209,8 +198,13 @@ fn twin_pool(pool: &ImportedPool, now_ms: i64) -> Pool {
     }
 }
 
+/// The memory of a pool. A job of which none is told takes a MiB at most; there is one for every core.
+pub(super) fn room_bytes(pool: &ImportedPool) -> u64 {
+    pool.memory_bytes.saturating_add(pool.cores << 20)
+}
+
 fn pool_id(part: &str) -> PoolId {
-    PoolId::new(&id_of(part, CPU)).expect("made in the alphabet of ids")
+    PoolId::new(&part_id(part)).expect(NAMES)
 }
 
 /// Notes when jobs start.
@@ -261,7 +255,7 @@ impl Observer for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::SizedBy;
+    use crate::import::{CPU, SizedBy};
 
     fn network(cores: u64, devices: u64) -> Network {
         let pool =

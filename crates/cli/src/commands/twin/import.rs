@@ -43,7 +43,7 @@ pub(crate) struct SacctArgs {
     /// The time zone of the dump, such as `Asia/Shanghai`, where its times are local.
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
-    /// Writes workload.csv and network.json there, and with --run jobs.csv and report.json.
+    /// Writes a scenario with its jobs, the workload and this report there; with --run also every job's waits.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: Option<PathBuf>,
     /// Runs the jobs again under our default policy and shows both waits side by side.
@@ -99,7 +99,9 @@ pub(crate) fn import(session: &Session, command: &ImportCommand) -> Result<(), F
     if let Some(folder) = &args.out {
         fs::create_dir_all(folder).map_err(|error| Failure::file("made", folder, &error))?;
         write(folder, "workload.csv", &site.workload.to_csv())?;
-        write(folder, "network.json", &pretty(&site.network))?;
+        let name = args.dump.file_stem().unwrap_or_default().to_string_lossy();
+        write(folder, "scenario.toml", &import::scenario_toml(&name, &site.workload, &site.network))?;
+        write(folder, import::JOBS_FILE, &import::jobs_csv(&site.workload, &site.network, args.anywhere))?;
     }
     let run = if args.run { Some(run(session, args, &site)?) } else { None };
     let answer = Answer {
@@ -125,7 +127,7 @@ fn run(session: &Session, args: &SacctArgs, site: &SiteImport) -> Result<Run, Fa
     let simulation = import::simulate(&site.workload, &site.network, &options, |jobs, _| bar.set_position(jobs));
     bar.finish_and_clear();
     if let Some(folder) = &args.out {
-        write(folder, "jobs.csv", &fates(site, &simulation))?;
+        write(folder, "waits.csv", &fates(site, &simulation))?;
     }
     Ok(Run {
         policy: options.policy.name.clone(),
