@@ -86,9 +86,7 @@ impl Network {
 
     /// The centre that a job ran in.
     pub fn centre_of(&self, job: &Job) -> Option<&ImportedCentre> {
-        self.centres.iter().find(|centre| {
-            centre.cluster == job.cluster && centre.partitions.iter().any(|partition| *partition == job.partition)
-        })
+        self.centres.iter().find(|centre| centre.cluster == job.cluster && centre.partitions.contains(&job.partition))
     }
 }
 

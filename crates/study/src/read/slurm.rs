@@ -83,7 +83,7 @@ pub fn required_memory_bytes(found: &str, nodes: u32, cores: u32) -> Option<Opti
 pub fn duration_ms(found: &str) -> Option<u64> {
     let (days, rest) = found.split_once('-').unwrap_or(("0", found));
     let (clock, fraction) = rest.split_once('.').unwrap_or((rest, "0"));
-    let parts: Vec<u64> = clock.split(':').map(|part| digits(part)).collect::<Option<_>>()?;
+    let parts: Vec<u64> = clock.split(':').map(digits).collect::<Option<_>>()?;
     let seconds = match parts[..] {
         [hours, minutes, seconds] if minutes < 60 && seconds < 60 => hours.checked_mul(3600)? + minutes * 60 + seconds,
         [minutes, seconds] if seconds < 60 && days == "0" => minutes.checked_mul(60)? + seconds,
