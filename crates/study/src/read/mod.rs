@@ -7,6 +7,7 @@ mod text;
 pub mod azure;
 pub mod energy;
 pub mod gaia;
+pub mod gavel;
 pub mod hostlist;
 pub mod philly;
 pub mod sacct;

@@ -9,7 +9,7 @@ use super::*;
 use crate::import::Workload;
 
 /// A well-formed file of every format, to be damaged.
-const CORPUS: [&str; 8] = [
+const CORPUS: [&str; 9] = [
     "timestamp,duration,num_gpus,gpu_time,cluster\n2017-10-09 07:01:55,66.0,1,66.0,aaaaaa\n",
     "name,time,application,num_replicas,batch_size\nb-0,107,b,6,2048\n",
     "arrival_time,length,cpus\n10.5,0.25,2\n0.0,19.083333333333332,4\n",
@@ -20,6 +20,7 @@ const CORPUS: [&str; 8] = [
     "JobID|User|Account|Partition|State|Submit|Eligible|Start|End|Elapsed|Timelimit|NNodes|NCPUS|ReqMem|ReqTRES|\
      AllocTRES|NodeList\n7_[1-3]|a|b|p|CANCELLED by 0|2026-01-31T08:00:00|Unknown|None|1769846400|1-00:00:00|\
      Partition_Limit|2|8|4Gn|cpu=8,gres/gpu:h100=2|cpu=8,mem=1.5G,node=2|n[1-2]\n",
+    "{\"k80\": {\"('A (batch size 1)', 2)\": {\"null\": 4.5, \"('B', 2)\": [2.25, 0]}}}",
 ];
 
 /// Runs every reader on a text; what they answer does not matter.
@@ -32,6 +33,7 @@ fn read_all(text: &str) {
     let _ = azure::read_azure(&text);
     let _ = energy::read_prices(&text, zone.as_ref().unwrap_or(&TimeZone::UTC));
     let _ = energy::read_carbon(&text);
+    let _ = gavel::read_gavel(&text);
     let _ = sinfo::read_sinfo(&text);
     let _ = Workload::read(&text);
     if let Ok(dump) = sacct::read_sacct(&text, zone.as_ref()) {
@@ -68,6 +70,7 @@ fn the_corpus_is_well_formed() {
     assert_eq!(azure::read_azure(&text(3)).expect("azure").len(), 1);
     assert_eq!(energy::read_carbon(&text(5)).expect("carbon").points.len(), 1);
     assert_eq!(sinfo::read_sinfo(&text(6)).expect("sinfo").len(), 2);
+    assert_eq!(gavel::read_gavel(&text(8)).expect("gavel").len(), 1);
     assert_eq!(sacct::read_sacct(&text(7), Some(&TimeZone::UTC)).expect("sacct").counts.never_started, 1);
 }
 
@@ -136,4 +139,22 @@ fn public_prices_are_read_whole() {
     let gaps: Vec<i64> =
         series.points.windows(2).map(|pair| pair[1].0 - pair[0].0).filter(|&ms| ms != 3_600_000).collect();
     assert_eq!((series.points.len() as u64 + series.empty, gaps), (26_307, vec![]), "{} empty", series.empty);
+}
+
+#[test]
+fn public_gavel_is_read_whole() {
+    for path in ["gavel/simulation_throughputs.json.gz", "gavel/physical_cluster_throughputs.json.gz"] {
+        let Some(text) = trace(path) else { return };
+        let rates = gavel::read_gavel(&text).expect("well formed");
+        let jobs: Vec<_> = rates.iter().map(|(device, jobs)| (device.as_str(), jobs.len())).collect();
+        let expected = [
+            ("k80", 83),
+            ("k80_unconsolidated", 77),
+            ("p100", 83),
+            ("p100_unconsolidated", 83),
+            ("v100", 83),
+            ("v100_unconsolidated", 83),
+        ];
+        assert_eq!(jobs, expected, "{path}");
+    }
 }
