@@ -12,7 +12,7 @@ pub(super) struct Asked {
     pub(super) cores: u64,
     pub(super) memory_bytes: u64,
     pub(super) devices: u64,
-    /// The part number that it wants, if it named one.
+    /// The part number that it wants, if it named one that there is: nodes may not tell their types.
     pub(super) part: Option<String>,
     pub(super) walltime_ms: u64,
     /// Where it must run.
@@ -32,7 +32,7 @@ pub(super) fn asked(workload: &Workload, network: &Network, anywhere: bool) -> V
             cores: u64::from(job.cores.max(1)),
             memory_bytes: job.memory_bytes.clamp(1, limits::MEMORY_MAX),
             devices: u64::from(job.devices),
-            part: (job.devices > 0 && !job.part.is_empty()).then(|| part_id(&job.part)),
+            part: (job.devices > 0 && network.has_part(&job.part)).then(|| part_id(&job.part)),
             // Slurm ends a job some time after its limit; ours must not be ended earlier than it was.
             walltime_ms: limit_ms.max(job.run_ms).clamp(1, limits::WALLTIME_MS_MAX),
             centre: home.map(|centre| centre.name.clone()),

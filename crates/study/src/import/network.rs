@@ -84,22 +84,14 @@ impl Network {
         Network { centres }
     }
 
+    /// Whether a centre has accelerators of this part number.
+    pub(super) fn has_part(&self, part: &str) -> bool {
+        self.centres.iter().any(|centre| centre.pools.iter().any(|pool| pool.part == part && pool.devices > 0))
+    }
+
     /// The centre that a job ran in.
     pub fn centre_of(&self, job: &Job) -> Option<&ImportedCentre> {
         self.centres.iter().find(|centre| centre.cluster == job.cluster && centre.partitions.contains(&job.partition))
-    }
-}
-
-impl ImportedCentre {
-    /// The pool that a job belongs to: its type of accelerator, or the only one there is.
-    pub fn part_of<'a>(&'a self, devices: u32, part: &'a str) -> &'a str {
-        let mut kinds = self.pools.iter().filter(|pool| pool.part != CPU);
-        match (devices, part, kinds.next(), kinds.next()) {
-            (0, ..) => CPU,
-            (_, "", Some(only), None) => &only.part,
-            (_, "", ..) => GPU,
-            _ => part,
-        }
     }
 }
 
@@ -233,10 +225,12 @@ fn pools_of_nodes<'a>(nodes: impl Iterator<Item = &'a SinfoNode>, peaks: &[Impor
         pool.devices += u64::from(node.devices);
     }
     let peak_of = |part: &str| peaks.iter().find(|peak| peak.part == part);
+    // Most sites do not track types: jobs then tell accelerators, and nodes tell which.
+    let used = |part: &str| peak_of(part).or_else(|| peak_of(GPU));
     if peak_of(CPU).is_some() {
         let mut rest = ImportedPool { part: CPU.to_owned(), ..ImportedPool::default() };
         for pool in whole.values_mut().filter(|pool| pool.devices > 0) {
-            let (cores, memory_bytes) = peak_of(&pool.part).map_or((0, 0), |peak| {
+            let (cores, memory_bytes) = used(&pool.part).map_or((0, 0), |peak| {
                 // The share of the peak's devices grows to all devices.
                 let grown = |held: u64| u128::from(held) * u128::from(pool.devices) / u128::from(peak.devices.max(1));
                 let at_most = |held, all: u64| u64::try_from(grown(held)).map_or(all, |grown| grown.min(all));

@@ -81,11 +81,9 @@ fn accelerators_without_a_type_belong_to_the_only_one() {
     let jobs = [job("p", 0, 10, 2, "h100", ""), job("p", 0, 10, 1, "", "")];
     let network = Network::of_sacct(&jobs, &[]);
     assert_eq!(shown(&network), ["c-p[p] h100 8/3/2"]);
-    assert_eq!(network.centres[0].part_of(1, ""), "h100");
     let jobs = [job("p", 0, 10, 2, "h100", ""), job("p", 0, 10, 2, "a100", ""), job("p", 0, 10, 1, "", "")];
     let network = Network::of_sacct(&jobs, &[]);
     assert_eq!(shown(&network), ["c-p[p] a100 4/2/1 gpu 4/1/1 h100 4/2/1"]);
-    assert_eq!([network.centres[0].part_of(1, ""), network.centres[0].part_of(0, "x")], [GPU, CPU]);
 }
 
 #[test]
@@ -98,6 +96,8 @@ fn nodes_with_accelerators_serve_jobs_without_too() {
     // A job for every device takes all cores.
     let hungry = [job("p", 0, 10, 1, "h100", ""), job("p", 0, 10, 0, "", "")];
     assert_eq!(with(&hungry), ["c-p[p] cpu 32/0/16 h100 32/8/8"]);
+    let untyped = [job("p", 0, 10, 1, "", ""), job("p", 0, 10, 0, "", "")];
+    assert_eq!(with(&untyped), ["c-p[p] cpu 32/0/16 h100 32/8/8"], "jobs need not tell the type that nodes tell");
     assert_eq!(with(&both[..1]), ["c-p[p] cpu 32/0/8 h100 32/8/16"], "nobody needs more processors");
 }
 

@@ -56,13 +56,14 @@ fn centre_toml(text: &mut String, centre: &ImportedCentre) {
 fn pool_toml(text: &mut String, pool: &ImportedPool) {
     let gib = (room_bytes(pool) >> 30) + 1;
     let nodes = pool.cores.max(gib).div_ceil(NODE_MAX).max(1);
-    let rate = if pool.devices > 0 { pool.devices * DEVICE_GFLOP_PER_S } else { pool.cores * CORE_GFLOP_PER_S };
+    let (count, each) =
+        if pool.devices > 0 { (pool.devices, DEVICE_GFLOP_PER_S) } else { (pool.cores, CORE_GFLOP_PER_S) };
     let _ = write!(
         text,
         "[[centre.pool]]\npart = \"{}\"\nnodes = {nodes}\nnode_tflops = {}\nnode_devices = {}\nnode_cores = {}\n\
          node_memory_gib = {}\nsustained_percent = 100\n",
         part_id(&pool.part),
-        rate.max(1) as f64 / 1000.0 / nodes as f64,
+        (count.max(1) as f64) * each as f64 / 1000.0 / nodes as f64,
         pool.devices.div_ceil(nodes),
         pool.cores.div_ceil(nodes).max(1),
         gib.div_ceil(nodes),

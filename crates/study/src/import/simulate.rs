@@ -200,7 +200,8 @@ fn twin_pool(pool: &ImportedPool, now_ms: i64) -> Pool {
 
 /// The memory of a pool. A job of which none is told takes a MiB at most; there is one for every core.
 pub(super) fn room_bytes(pool: &ImportedPool) -> u64 {
-    pool.memory_bytes.saturating_add(pool.cores << 20)
+    // Far below the type's end, so that no sum of what is used overflows.
+    pool.memory_bytes.saturating_add(pool.cores << 20).min(u64::MAX / 4)
 }
 
 fn pool_id(part: &str) -> PoolId {
@@ -300,6 +301,15 @@ mod tests {
         assert_eq!(waits_s(&[job(0, 60, 4, 0), job(10, 60, 4, 0)]), [Some(0), Some(50)]);
         // Devices are another pool than processors.
         assert_eq!(waits_s(&[job(0, 60, 4, 0), job(10, 60, 1, 1), job(10, 9, 1, 2)]), [Some(0), Some(0), Some(60)]);
+    }
+
+    #[test]
+    fn a_type_that_nodes_do_not_tell_is_any() {
+        let other = Job { part: "a100".into(), ..job(0, 60, 1, 1) };
+        assert_eq!(
+            waits_s(&[other, Job { part: String::new(), ..job(0, 60, 1, 1) }, job(0, 60, 1, 1)]),
+            [Some(0), Some(0), Some(60)]
+        );
     }
 
     #[test]

@@ -114,8 +114,8 @@ pub fn at_ms(found: &str, zone: Option<&TimeZone>) -> Result<Option<i64>, NoTime
     }
     // With SLURM_TIME_FORMAT=%s these are seconds since 1970, in no zone.
     if let Some(seconds) = digits(found) {
-        let ms = i64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1000));
-        return ms.filter(|&ms| ms < 253_402_300_800_000).map(Some).ok_or(NoTime::Form);
+        let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+        return time.map(|time| Some(time.as_millisecond())).ok_or(NoTime::Form);
     }
     let time = local(found, "%Y-%m-%dT%H:%M:%S").ok_or(NoTime::Form)?;
     utc_ms(time, zone.ok_or(NoTime::Zone)?).map(Some).ok_or(NoTime::Form)

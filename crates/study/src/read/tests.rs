@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
-use crate::import::Workload;
+use crate::import::{Network, Options, Workload, compare, jobs_csv, scenario_toml, simulate};
 
 /// A well-formed file of every format, to be damaged.
 const CORPUS: [&str; 9] = [
@@ -19,7 +19,8 @@ const CORPUS: [&str; 9] = [
     "NODELIST|PARTITION|CPUS|MEMORY|GRES\nn1|batch*|16|16000|gpu:h100:4(S:0-1)\nn2|short|8|1024|(null)\n",
     "JobID|User|Account|Partition|State|Submit|Eligible|Start|End|Elapsed|Timelimit|NNodes|NCPUS|ReqMem|ReqTRES|\
      AllocTRES|NodeList\n7_[1-3]|a|b|p|CANCELLED by 0|2026-01-31T08:00:00|Unknown|None|1769846400|1-00:00:00|\
-     Partition_Limit|2|8|4Gn|cpu=8,gres/gpu:h100=2|cpu=8,mem=1.5G,node=2|n[1-2]\n",
+     Partition_Limit|2|8|4Gn|cpu=8,gres/gpu:h100=2|cpu=8,mem=1.5G,node=2|n[1-2]\n8|a|b|p|COMPLETED|1769846400|1769846401|\
+     1769846402|1769846502|00:01:40|00:10:00|1|4|4G|cpu=4|cpu=4,gres/gpu:h100=2,mem=4G,node=1|n1\n",
     "{\"k80\": {\"('A (batch size 1)', 2)\": {\"null\": 4.5, \"('B', 2)\": [2.25, 0]}}}",
 ];
 
@@ -37,7 +38,10 @@ fn read_all(text: &str) {
     let _ = sinfo::read_sinfo(&text);
     let _ = Workload::read(&text);
     if let Ok(dump) = sacct::read_sacct(&text, zone.as_ref()) {
-        let _ = crate::import::Network::of_sacct(&dump.jobs, &[]);
+        let (workload, network) = (Workload::of_sacct(&dump.jobs), Network::of_sacct(&dump.jobs, &[]));
+        let _ = scenario_toml("any", &workload, &network) + &jobs_csv(&workload, &network, false);
+        let simulation = simulate(&workload, &network, &Options::default(), |_, _| {});
+        let _ = compare(&workload, &simulation);
     }
 }
 
