@@ -10,6 +10,7 @@ use super::{Job, Network, Workload, network::id_of};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) cores: u64,
+    /// Whole MiB, at least one.
     pub(super) memory_bytes: u64,
     pub(super) devices: u64,
     /// The part number that it wants, if it named one that there is: nodes may not tell their types.
@@ -30,7 +31,7 @@ pub(super) fn asked(workload: &Workload, network: &Network, anywhere: bool) -> V
         let home = network.centre_of(job).filter(|_| !anywhere);
         Asked {
             cores: u64::from(job.cores.max(1)),
-            memory_bytes: job.memory_bytes.clamp(1, limits::MEMORY_MAX),
+            memory_bytes: job.memory_bytes.clamp(1, limits::MEMORY_MAX).next_multiple_of(1 << 20),
             devices: u64::from(job.devices),
             part: (job.devices > 0 && network.has_part(&job.part)).then(|| part_id(&job.part)),
             // Slurm ends a job some time after its limit; ours must not be ended earlier than it was.

@@ -6,7 +6,7 @@ use super::{
     ImportedCentre, ImportedPool, Network, Workload,
     asked::{asked, part_id},
     network::id_of,
-    simulate::{CORE_GFLOP_PER_S, DEVICE_GFLOP_PER_S, room_bytes},
+    simulate::{CORE_GFLOP_PER_S, DEVICE_GFLOP_PER_S, PLAN_EVERY_MS, room_gib},
 };
 
 /// The name of the trace that the scenario refers to, in the same folder.
@@ -26,7 +26,8 @@ pub fn scenario_toml(name: &str, workload: &Workload, network: &Network) -> Stri
     let mut text = format!(
         "# A site's past, made by `huisuan twin import sacct`. Jobs run as long as they did; prices and rates are assumed:\n\
          # nothing is paid, and a core counts {CORE_GFLOP_PER_S} GFLOP/s, an accelerator {DEVICE_GFLOP_PER_S}.\n\
-         name = \"{name}\"\nstart = {start}\nhours = {hours}\nseed = 1\n"
+         name = \"{name}\"\nstart = {start}\nhours = {hours}\nseed = 1\n\n\
+         [planning]\nevery_ms = {PLAN_EVERY_MS}\n"
     );
     let mut tenants: Vec<String> = asked(workload, network, false).into_iter().map(|asked| asked.tenant).collect();
     tenants.sort();
@@ -45,7 +46,8 @@ fn centre_toml(text: &mut String, centre: &ImportedCentre) {
     let class = if centre.pools.iter().any(|pool| pool.devices > 0) { "ai" } else { "hpc" };
     let _ = write!(
         text,
-        "\n[[centre]]\nid = \"{}\"\nclass = \"{class}\"\nengine = \"slurm\"\nzone = \"UTC\"\nprice_cny_per_p_h = 0\n",
+        "\n[[centre]]\nid = \"{}\"\nclass = \"{class}\"\nengine = \"slurm\"\nzone = \"UTC\"\n\
+         price_cny_per_p_h = 0\norder_delay_ms = 0\nreport_delay_ms = 0\n",
         centre.name,
     );
     for pool in &centre.pools {
@@ -54,7 +56,7 @@ fn centre_toml(text: &mut String, centre: &ImportedCentre) {
 }
 
 fn pool_toml(text: &mut String, pool: &ImportedPool) {
-    let gib = (room_bytes(pool) >> 30) + 1;
+    let gib = room_gib(pool);
     let nodes = pool.cores.max(gib).div_ceil(NODE_MAX).max(1);
     let (count, each) =
         if pool.devices > 0 { (pool.devices, DEVICE_GFLOP_PER_S) } else { (pool.cores, CORE_GFLOP_PER_S) };
@@ -86,7 +88,7 @@ pub fn jobs_csv(workload: &Workload, network: &Network, anywhere: bool) -> Strin
             asked.walltime_ms,
             asked.cores * 1000,
             asked.devices * 1000,
-            asked.memory_bytes.div_ceil(1 << 20),
+            asked.memory_bytes >> 20,
             asked.centre.unwrap_or_default(),
             asked.part.unwrap_or_default(),
             asked.tenant,

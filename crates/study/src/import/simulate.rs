@@ -34,9 +34,12 @@ pub struct Options {
     pub plan_every_ms: u64,
 }
 
+/// The shortest time between two cycles where nothing else is said, in milliseconds.
+pub(super) const PLAN_EVERY_MS: u64 = 1_000;
+
 impl Default for Options {
     fn default() -> Self {
-        Options { policy: Policy::default(), anywhere: false, plan_every_ms: 1_000 }
+        Options { policy: Policy::default(), anywhere: false, plan_every_ms: PLAN_EVERY_MS }
     }
 }
 
@@ -167,14 +170,14 @@ fn site(centre: &ImportedCentre, now_ms: i64) -> Site {
             reported_seq: 0,
             reported_at: None,
         },
-        pools: centre.pools.iter().map(|pool| twin_pool(pool, now_ms)).collect(),
+        pools: centre.pools.iter().map(|pool| twin_pool(pool, class, now_ms)).collect(),
         order_delay_ms: 0,
         report_delay_ms: 0,
         staging_ms: Vec::new(),
     }
 }
 
-fn twin_pool(pool: &ImportedPool, now_ms: i64) -> Pool {
+fn twin_pool(pool: &ImportedPool, class: Class, now_ms: i64) -> Pool {
     let devices = pool.devices;
     let rate = match devices {
         0 => pool.cores.saturating_mul(CORE_GFLOP_PER_S),
@@ -182,9 +185,9 @@ fn twin_pool(pool: &ImportedPool, now_ms: i64) -> Pool {
     };
     Pool {
         id: pool_id(&pool.part),
-        class: if devices > 0 { Class::Ai } else { Class::Hpc },
+        class,
         cores: Millicores(pool.cores.saturating_mul(1000)),
-        memory: Bytes(room_bytes(pool)),
+        memory: Bytes(room_gib(pool) << 30),
         devices: MilliDevices(devices.saturating_mul(1000)),
         device_memory: Bytes::ZERO,
         rating: Some(Rating {
@@ -198,10 +201,10 @@ fn twin_pool(pool: &ImportedPool, now_ms: i64) -> Pool {
     }
 }
 
-/// The memory of a pool. A job of which none is told takes a MiB at most; there is one for every core.
-pub(super) fn room_bytes(pool: &ImportedPool) -> u64 {
-    // Far below the type's end, so that no sum of what is used overflows.
-    pool.memory_bytes.saturating_add(pool.cores << 20).min(u64::MAX / 4)
+/// The memory of a pool in whole GiB. A job takes a MiB at least, so there is one for every core.
+pub(super) fn room_gib(pool: &ImportedPool) -> u64 {
+    // Far below the type's end in bytes, so that no sum of what is used overflows.
+    (pool.memory_bytes.saturating_add(pool.cores << 20).min(u64::MAX / 8) >> 30) + 1
 }
 
 fn pool_id(part: &str) -> PoolId {
@@ -209,15 +212,15 @@ fn pool_id(part: &str) -> PoolId {
 }
 
 /// Notes when jobs start.
-struct Watch {
-    fates: Vec<Fate>,
+pub(super) struct Watch {
+    pub(super) fates: Vec<Fate>,
     came: usize,
     /// For each job by number, from 1, its place in the workload and when it came.
     accepted: Vec<(usize, TimeMs)>,
 }
 
 impl Watch {
-    fn new(jobs: usize) -> Self {
+    pub(super) fn new(jobs: usize) -> Self {
         Watch { fates: vec![Fate::Waiting; jobs], came: 0, accepted: Vec::new() }
     }
 

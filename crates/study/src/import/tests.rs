@@ -2,8 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::{synthetic, *};
-use crate::read::{Text, sacct::read_sacct};
+use super::{simulate, synthetic, *};
+use crate::{
+    read::{Text, sacct::read_sacct},
+    scenario::Scenario,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
@@ -26,6 +29,16 @@ proptest! {
         let simulation = simulate(&workload, &network, &Options::default(), |_, _| {});
         let compared = compare(&workload, &simulation);
         prop_assert_eq!((compared.all.jobs, compared.refused, compared.never_started), (made.ran, 0, 0));
+
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        std::fs::write(folder.path().join(JOBS_FILE), jobs_csv(&workload, &network, false)).expect("space on disk");
+        let file = Text::new("scenario.toml", scenario_toml("site", &workload, &network));
+        let scenario = Scenario::parse(&file, folder.path()).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let mut world = scenario.world(simulate::Watch::new(workload.jobs.len()));
+        world.run();
+        prop_assert_eq!(world.decisions().hash(), simulation.decision_hash.clone());
+        prop_assert_eq!(&world.observer().fates, &simulation.fates);
+
         let again = simulate(&workload, &network, &Options::default(), |_, _| {});
         prop_assert_eq!(again, simulation);
     }

@@ -171,6 +171,11 @@ impl<O: Observer> World<O> {
     /// Runs to the end.
     pub fn run(&mut self) {
         while self.step().is_some() {}
+        self.close();
+    }
+
+    /// Shows the observer the state at the end; called once, after the last step.
+    pub fn close(&mut self) {
         self.observer.sampled(self.setup.end, &self.state);
     }
 

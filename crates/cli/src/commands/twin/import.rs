@@ -16,6 +16,7 @@ use huisuan_study::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::usage::Spent;
 use crate::{
     failure::{Exit, Failure},
     output::Output,
@@ -86,7 +87,8 @@ struct Run {
     comparison: Comparison,
     decision_hash: String,
     cycles: u64,
-    cpu_ms: u64,
+    #[serde(flatten)]
+    spent: Spent,
     /// What the figures do not know.
     caveats: Vec<String>,
     mark: &'static str,
@@ -123,7 +125,6 @@ pub(crate) fn import(session: &Session, command: &ImportCommand) -> Result<(), F
 fn run(session: &Session, args: &SacctArgs, site: &SiteImport) -> Result<Run, Failure> {
     let options = Options { anywhere: args.anywhere, ..Options::default() };
     let bar = bar(session.output, site.workload.jobs.len() as u64);
-    let before_ms = cpu_ms();
     let simulation = import::simulate(&site.workload, &site.network, &options, |jobs, _| bar.set_position(jobs));
     bar.finish_and_clear();
     if let Some(folder) = &args.out {
@@ -134,7 +135,7 @@ fn run(session: &Session, args: &SacctArgs, site: &SiteImport) -> Result<Run, Fa
         comparison: import::compare(&site.workload, &simulation),
         decision_hash: simulation.decision_hash,
         cycles: simulation.cycles,
-        cpu_ms: cpu_ms() - before_ms,
+        spent: Spent::now(),
         caveats: site.caveats(&options),
         mark: "modelled",
     })
@@ -147,12 +148,6 @@ fn bar(output: Output, jobs: u64) -> ProgressBar {
     let style =
         ProgressStyle::with_template("simulating {bar:30} {pos}/{len} jobs").expect("the constant is a template");
     ProgressBar::new(jobs).with_style(style)
-}
-
-/// CPU time of this process, which another process beside it does not change.
-fn cpu_ms() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    u64::try_from(time.tv_sec * 1000 + time.tv_nsec / 1_000_000).unwrap_or(0)
 }
 
 fn failure(error: ImportError) -> Failure {

@@ -1,14 +1,18 @@
 //! `twin`: the network in simulated time; one file for each command.
 
 pub(crate) mod import;
+mod run;
+mod usage;
 
 use clap::Subcommand;
 
 use crate::{failure::Failure, session::Session};
 
-/// The commands of `twin`.
+/// What the twin does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TwinCommand {
+    /// Runs a scenario and reports waits, use, cost and energy.
+    Run(run::RunArgs),
     /// Turns what happened at a site into a workload and a network.
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -17,6 +21,7 @@ pub(crate) enum TwinCommand {
 /// Runs the command that was asked for.
 pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failure> {
     match command {
+        TwinCommand::Run(args) => run::run(session, args),
         TwinCommand::Import(command) => import::import(session, command),
     }
 }
