@@ -11,8 +11,10 @@ pub use openb_study::{OpenbStudy, Search};
 //! Start reading at [`run`], then [`scenario`] (what goes in) and [`report`] (what comes out).
 //!
 //! - [`read`]: trace readers; [`scenario`]: scenario files; [`statistics`]: quantiles and comparisons;
-//! - [`report`]: figures and time series of a run.
+//! - [`report`]: figures and time series of a run;
+//! - [`import`]: a site's past as a workload and a network, run again and compared.
 
+pub mod import;
 pub mod read;
 pub mod report;
 mod run;

@@ -5,6 +5,21 @@ mod error;
 mod swf;
 mod text;
 
+pub mod azure;
+pub mod energy;
+pub mod gaia;
+pub mod gavel;
+pub mod hostlist;
+pub mod philly;
+pub mod sacct;
+pub mod sinfo;
+pub mod slurm;
+pub mod table;
+pub mod time;
+
+#[cfg(test)]
+mod tests;
+
 pub use error::ReadError;
 pub use swf::{SwfJob, SwfLog, read_swf};
 mod openb;

@@ -3,6 +3,9 @@
 pub(crate) mod swf;
 pub(crate) mod run;
 mod spent;
+pub(crate) mod import;
+mod run;
+mod usage;
 
 use clap::Subcommand;
 
@@ -15,6 +18,9 @@ pub(crate) enum TwinCommand {
     Swf(swf::SwfArgs),
     /// Runs a scenario and reports waits, use, cost and energy.
     Run(run::RunArgs),
+    /// Turns what happened at a site into a workload and a network.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
 }
 
 /// Runs the command that was asked for.
@@ -22,5 +28,6 @@ pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failu
     match command {
         TwinCommand::Swf(args) => swf::swf(session, args),
         TwinCommand::Run(args) => run::run(session, args),
+        TwinCommand::Import(command) => import::import(session, command),
     }
 }
