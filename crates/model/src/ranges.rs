@@ -114,6 +114,24 @@ impl RangeSet {
         RangeSet(kept)
     }
 
+    /// The first `count` indices above `last`, or from the beginning: O(log ranges + ranges taken).
+    pub fn take_after(&self, last: Option<u32>, count: u64) -> RangeSet {
+        let Some(from) = last.map_or(Some(0), |last| last.checked_add(1)) else { return RangeSet::new() };
+        let at = self.0.partition_point(|&(_, end)| end < from);
+        let mut left = count;
+        let mut taken = Vec::new();
+        for &(first, last) in &self.0[at..] {
+            if left == 0 {
+                break;
+            }
+            let first = first.max(from);
+            let size = u64::from(last - first) + 1;
+            taken.push((first, if size <= left { last } else { first + (left as u32 - 1) }));
+            left = left.saturating_sub(size);
+        }
+        RangeSet(taken)
+    }
+
     /// Adds every index of another set; O(ranges), whatever they hold.
     pub fn insert_all(&mut self, other: &RangeSet) {
         let ranges = self.0.iter().chain(&other.0).copied().collect();

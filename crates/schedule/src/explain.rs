@@ -8,19 +8,20 @@ use std::ops::Range;
 use huisuan_model::{Bytes, CentreId, Millicores, Money, Reason, ShapeReason};
 
 use crate::{
-    cycle::{Block, State},
     fit::{self, Answer},
     load::Load,
+    order::Queue,
     snapshot::ShapeView,
+    state::{Block, State},
     translate::{Candidate, Problem},
 };
 
 /// A reason for every shape of which something waits, in the order of shapes.
-pub(crate) fn reasons(problem: &Problem<'_>, state: &State) -> Vec<ShapeReason> {
+pub(crate) fn reasons(problem: &Problem<'_>, state: &State, queue: &Queue<'_>) -> Vec<ShapeReason> {
     let mut reasons = Vec::new();
     for (shape, view) in problem.snapshot.shapes.iter().enumerate() {
-        let jobs = view.jobs.iter().filter(|job| !job.waiting.is_empty()).count();
-        if state.shapes[shape].jobs_done < jobs || view.more > 0 {
+        let mut rest = view.jobs[queue.next(shape)..].iter();
+        if state.shapes[shape].passed || rest.any(|job| !job.waiting.is_empty()) || view.more > 0 {
             reasons.push(reason(&Case::new(problem, state, shape, view)));
         }
     }

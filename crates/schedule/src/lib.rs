@@ -8,9 +8,9 @@
 //! - `snapshot`, `policy`: the input; `translate`: the same with numbered pools;
 //! - `fit`: which pools can run a shape, and what a task of it takes there;
 //! - `load`: how many tasks fit now, with the look-ahead for short ones;
-//! - `order`: whose turn it is;
+//! - `share`: who holds how much of what they are due; `order`: whose turn it is;
 //! - `score`: which place is best;
-//! - `cycle`: the loop over all of these;
+//! - `cycle`: the loop over all of these; `state`: what changes in it;
 //! - `explain`: why the rest waits; `door`: what can never run;
 //! - `check`: an independent judge of plans, which shares no code with the rest.
 
@@ -23,7 +23,9 @@ mod load;
 mod order;
 mod policy;
 mod score;
+mod share;
 mod snapshot;
+mod state;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -36,6 +38,9 @@ pub use cycle::cycle;
 pub use door::{NeverFits, never_fits};
 pub use fit::{Demand, demand, hold_each};
 pub use load::room;
-pub use policy::{Budget, Policy, Seed, Weights};
-pub use snapshot::{Amounts, CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView};
+pub use policy::{Budget, Order, Policy, Seed, Weights};
+pub use snapshot::{
+    Amounts, CentreView, JobView, PoolView, Preemptible, ProjectView, Quota, RunningView, ShapeView, Snapshot,
+    TenantView, Window,
+};
 pub use violation::Violation;

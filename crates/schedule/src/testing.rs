@@ -19,7 +19,7 @@ pub(crate) fn centre(id: &str, cores: u64) -> CentreView {
     let pool = pool("cpu:x", Class::Hpc, cores, 0);
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(100_000_000_000) };
     let id = CentreId::new(id).expect("a valid name");
-    CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool] }
+    CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool], absent: false, closed: Vec::new() }
 }
 
 /// A centre of class ai with one pool `A100` of so many devices of 80 GiB, 8 cores and 16 GiB for each.
@@ -125,6 +125,7 @@ pub(crate) fn job(id: u64, tasks: u32) -> JobView {
         active: 0,
         parallel_max: None,
         mean_run_ms: None,
+        deadline_at: None,
     }
 }
 
@@ -147,8 +148,8 @@ pub(crate) fn network(centres: Vec<CentreView>, jobs: Vec<(Shape, Vec<JobView>)>
     let mut shapes: Vec<ShapeView> = jobs.into_iter().map(|(shape, jobs)| ShapeView { shape, jobs, more: 0 }).collect();
     shapes.sort_by(|a, b| a.shape.cmp(&b.shape));
     let id = TenantId::new("lab").expect("a valid name");
-    let tenants = vec![TenantView { id, available: Money(1_000_000_000_000_000) }];
-    Snapshot { version: 7, centres, shapes, tenants }
+    let tenants = vec![TenantView::new(id, Money(1_000_000_000_000_000))];
+    Snapshot { version: 7, centres, shapes, tenants, running: Vec::new() }
 }
 
 pub(crate) fn with_money(mut snapshot: Snapshot, millionths: i64) -> Snapshot {

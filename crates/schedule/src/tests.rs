@@ -3,5 +3,6 @@
 mod door;
 mod judge;
 mod laws;
+mod order;
 mod places;
 mod reasons;
