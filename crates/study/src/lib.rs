@@ -4,3 +4,4 @@
 //! Start reading at [`read`].
 
 pub mod read;
+pub mod statistics;

@@ -2,3 +2,9 @@
 //!
 //! This crate must never read a clock, do I/O or draw unseeded randomness: the same scenario and seed
 //! give the same events on every machine.
+//!
+//! - [`kernel`]: what happens next; [`random`]: named streams of numbers.
+
+mod fixed;
+pub mod kernel;
+pub mod random;
