@@ -3,8 +3,10 @@
 //! This crate must never read a clock, do I/O or draw unseeded randomness: the same scenario and seed
 //! give the same events on every machine.
 //!
-//! - [`kernel`]: what happens next; [`random`]: named streams of numbers.
+//! - [`kernel`]: what happens next; [`random`]: named streams of numbers;
+//! - [`bench`]: a made-up network to measure a cycle with.
 
+pub mod bench;
 mod fixed;
 pub mod kernel;
 pub mod random;
