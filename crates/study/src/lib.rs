@@ -3,5 +3,6 @@
 //! This crate must never decide anything itself: it reads, calls the twin and the scheduler, and writes.
 //! Start reading at [`read`].
 
+pub mod bench_cycle;
 pub mod read;
 pub mod statistics;

@@ -14,6 +14,7 @@ pub(crate) mod measure;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
 pub(crate) mod submit;
+pub(crate) mod twin;
 pub(crate) mod wait;
 
 use crate::{
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Bench(BenchCommand::Submit(args)) => bench::submit(&session, args),
         Command::Doctor(args) => doctor::doctor(&session, args),
         Command::Completions(args) => completions::completions(&session, args),
+        Command::Twin(command) => twin::twin(&session, command),
         Command::Api(args) => api::api(&session, args),
     }
 }
