@@ -12,6 +12,7 @@
 //! - `score`: which place is best;
 //! - `cycle`: the loop over all of these; `state`: what changes in it;
 //! - `explain`: why the rest waits; `door`: what can never run;
+//! - `queue`: the queue of one pool, its policies, and the room over time;
 //! - `check`: an independent judge of plans, which shares no code with the rest.
 
 mod check;
@@ -22,6 +23,7 @@ mod fit;
 mod load;
 mod order;
 mod policy;
+pub mod queue;
 mod score;
 mod share;
 mod snapshot;

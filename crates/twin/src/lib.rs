@@ -4,9 +4,11 @@
 //! give the same events on every machine.
 //!
 //! - [`kernel`]: what happens next; [`random`]: named streams of numbers;
-//! - [`bench`]: a made-up network to measure a cycle with.
+//! - [`bench`]: a made-up network to measure a cycle with;
+//! - [`machine`]: a log of jobs on one machine of equal processors, behind one queue.
 
 pub mod bench;
 mod fixed;
 pub mod kernel;
+pub mod machine;
 pub mod random;

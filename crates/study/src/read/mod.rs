@@ -2,7 +2,9 @@
 //! where it is and what it expected; nothing is guessed and nothing skipped without being counted.
 
 mod error;
+mod swf;
 mod text;
 
 pub use error::ReadError;
+pub use swf::{SwfJob, SwfLog, read_swf};
 pub use text::{Text, read_text};
