@@ -60,6 +60,7 @@ fn snapshot(jobs: u64, shapes: u64, cores_used: u64, tasks: u32, mean_run_ms: Op
             parallel_max: None,
             mean_run_ms,
             deadline_at: None,
+            preemptible: false,
         });
     }
     views.sort_by(|a, b| a.shape.cmp(&b.shape));

@@ -7,8 +7,10 @@ use crate::{
     explain,
     order::{Again, Queue},
     policy::{Budget, Policy, Seed},
+    preempt,
+    progress::Next,
     snapshot::Snapshot,
-    state::{Next, State},
+    state::State,
     translate::Problem,
 };
 
@@ -21,9 +23,9 @@ use crate::{
 ///
 /// When centres, shapes or tenants of the snapshot are not in their order: that is a bug of the caller.
 pub fn cycle(snapshot: &Snapshot, policy: &Policy, now: TimeMs, budget: Budget, _seed: Seed) -> Plan {
-    let problem = Problem::new(snapshot, policy);
+    let problem = Problem::new(snapshot, policy, now);
     let mut state = State::new(&problem);
-    let mut queue = Queue::new(&problem, now);
+    let mut queue = Queue::new(&problem);
     let mut jobs_left = budget.jobs_max;
     while let Some((shape, job)) = queue.pop() {
         if state.begins(shape) {
@@ -41,6 +43,9 @@ pub fn cycle(snapshot: &Snapshot, policy: &Policy, now: TimeMs, budget: Budget, 
         };
         queue.put_back(again);
     }
+    let (preemptions, starts) = preempt::round(&problem, &mut state, &queue);
     let reasons = explain::reasons(&problem, &state, &queue);
-    Plan { version: snapshot.version, placements: state.placements, reasons, ..Plan::default() }
+    let State { placements, mut reservations, .. } = state;
+    reservations.extend(starts);
+    Plan { version: snapshot.version, placements, reservations, preemptions, reasons, bound: None }
 }

@@ -8,9 +8,10 @@
 //! - `snapshot`, `policy`: the input; `translate`: the same with numbered pools;
 //! - `fit`: which pools can run a shape, and what a task of it takes there;
 //! - `load`: how many tasks fit now, with the look-ahead for short ones;
-//! - `share`: who holds how much of what they are due; `order`: whose turn it is;
+//! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is;
+//! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
 //! - `score`: which place is best;
-//! - `cycle`: the loop over all of these; `state`: what changes in it;
+//! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
 //! - `explain`: why the rest waits; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
 //! - `check`: an independent judge of plans, which shares no code with the rest.
@@ -20,10 +21,14 @@ mod cycle;
 mod door;
 mod explain;
 mod fit;
+mod holders;
 mod load;
 mod order;
 mod policy;
+mod preempt;
+mod progress;
 pub mod queue;
+mod reserve;
 mod score;
 mod share;
 mod snapshot;

@@ -48,21 +48,26 @@ pub(crate) struct Queue<'a> {
 
 impl<'a> Queue<'a> {
     /// A queue of the shapes that have candidates.
-    pub(crate) fn new(problem: &Problem<'a>, now: TimeMs) -> Self {
+    pub(crate) fn new(problem: &Problem<'a>) -> Self {
         let snapshot = problem.snapshot;
         let mut queue = Queue {
             shapes: &snapshot.shapes,
             order: &problem.policy.order,
-            now,
-            tenants: problem.tenants.iter().map(|&holder| Tenant { holder, projects: BinaryHeap::new() }).collect(),
-            projects: Vec::with_capacity(problem.projects.len()),
+            now: problem.now,
+            tenants: problem
+                .holders
+                .tenants
+                .iter()
+                .map(|&holder| Tenant { holder, projects: BinaryHeap::new() })
+                .collect(),
+            projects: Vec::with_capacity(problem.holders.projects.len()),
             heads: BinaryHeap::new(),
             project_of: problem.shapes.iter().map(|shape| shape.project).collect(),
             areas: problem.shapes.iter().map(|shape| shape.area).collect(),
             next: vec![0; snapshot.shapes.len()],
             current: None,
         };
-        for &(tenant, holder) in &problem.projects {
+        for &(tenant, holder) in &problem.holders.projects {
             queue.projects.push(Project { tenant, holder, shapes: BinaryHeap::new() });
         }
         for (number, shape) in problem.shapes.iter().enumerate() {
@@ -159,6 +164,16 @@ impl<'a> Queue<'a> {
     /// The index of the shape's first job that still takes part.
     pub(crate) fn next(&self, shape: usize) -> usize {
         self.next[shape]
+    }
+
+    /// The tenant of a shape, with what it holds now.
+    pub(crate) fn holder(&self, shape: usize) -> &Holder {
+        &self.tenants[self.projects[self.project_of[shape]].tenant].holder
+    }
+
+    /// What every tenant holds now.
+    pub(crate) fn tenants(&self) -> Vec<Holder> {
+        self.tenants.iter().map(|tenant| tenant.holder).collect()
     }
 
     /// The tenant and the project whose turn it is.

@@ -18,6 +18,11 @@ pub struct Policy {
     pub weights: Weights,
     /// What counts in choosing among jobs.
     pub order: Order,
+    /// For how many jobs that found no room capacity of each pool is kept (EASY backfilling keeps it for one). Others
+    /// start only when they do not delay them.
+    pub reservations_max: u64,
+    /// The most jobs for which others are preempted in one cycle.
+    pub preemptions_max: u64,
 }
 
 /// Whose turn it is. Tenants and projects come before jobs.
@@ -65,6 +70,8 @@ impl Default for Policy {
             ahead_factor_max: 64,
             weights: Weights::default(),
             order: Order::default(),
+            reservations_max: 1,
+            preemptions_max: 1_000,
         }
     }
 }

@@ -44,6 +44,20 @@ impl Holder {
         held.checked_div(self.divisors[class]).unwrap_or(0).max(self.share)
     }
 
+    /// Its share if it held so much less of a class.
+    pub(crate) fn share_without(&self, class: usize, less: u64) -> Share {
+        let mut left = *self;
+        left.take(class, less);
+        left.share
+    }
+
+    /// Counts out what was taken from it.
+    pub(crate) fn take(&mut self, class: usize, rate: u64) {
+        self.held[class] = self.held[class].saturating_sub(rate);
+        self.share = 0;
+        self.share = (0..self.held.len()).map(|class| self.share_with(class, 0)).max().unwrap_or(0);
+    }
+
     /// Counts in what it was given.
     pub(crate) fn add(&mut self, class: usize, rate: u64) {
         self.share = self.share_with(class, rate);
@@ -76,6 +90,15 @@ mod tests {
         // Nothing of a class that the network lacks.
         check(1, [0, 0, 7], 0, 1);
         check(2, [200, 0, 0], 1, 1);
+    }
+
+    #[test]
+    fn what_is_taken_no_longer_counts() {
+        let mut holder = holding([100, 10, 0], 1, [50, 8, 0]);
+        assert_eq!(holder.share_without(1, 6), (1 << 64) / 2);
+        holder.take(1, 6);
+        holder.take(0, 50);
+        assert_eq!(holder, holding([100, 10, 0], 1, [0, 2, 0]));
     }
 
     #[test]

@@ -89,7 +89,12 @@ pub struct Window {
 impl Window {
     /// Whether it closes `pool` at some moment of `[from, until)`.
     pub fn meets(&self, pool: &PoolId, from: TimeMs, until: TimeMs) -> bool {
-        self.from < until && from < self.until && self.pool.as_ref().is_none_or(|closed| closed == pool)
+        self.from.max(from) < self.until.min(until) && self.concerns(pool)
+    }
+
+    /// Whether it closes `pool` at all.
+    pub fn concerns(&self, pool: &PoolId) -> bool {
+        self.pool.as_ref().is_none_or(|closed| closed == pool)
     }
 }
 
@@ -104,8 +109,8 @@ pub struct PoolView {
     pub long: Amounts,
 }
 
-/// An amount of each resource of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// An amount of each resource of a pool. Their order says nothing; it makes them keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Amounts {
     /// Processor cores.
     pub cores: Millicores,
@@ -124,6 +129,16 @@ impl Amounts {
             cores: Millicores(sum(self.cores.0, other.cores.0)),
             memory: Bytes(sum(self.memory.0, other.memory.0)),
             devices: MilliDevices(sum(self.devices.0, other.devices.0)),
+        }
+    }
+
+    /// These without others, as far as they have them.
+    #[must_use]
+    pub fn less(self, other: Amounts) -> Amounts {
+        Amounts {
+            cores: Millicores(self.cores.0.saturating_sub(other.cores.0)),
+            memory: Bytes(self.memory.0.saturating_sub(other.memory.0)),
+            devices: MilliDevices(self.devices.0.saturating_sub(other.devices.0)),
         }
     }
 
@@ -171,6 +186,8 @@ pub struct JobView {
     pub mean_run_ms: Option<u64>,
     /// When it must have ended.
     pub deadline_at: Option<TimeMs>,
+    /// Whether its tasks may be ended to make room for others.
+    pub preemptible: bool,
 }
 
 /// One tenant.

@@ -13,6 +13,9 @@ use crate::{
 
 pub(crate) const GIB: u64 = 1 << 30;
 
+/// The moment of every cycle here.
+pub(crate) const NOW: TimeMs = TimeMs(1_000);
+
 /// A centre of class hpc with one pool `cpu:x` of so many cores, 4 GiB and 10 GFLOP/s a core. One core costs one
 /// currency unit an hour.
 pub(crate) fn centre(id: &str, cores: u64) -> CentreView {
@@ -126,6 +129,7 @@ pub(crate) fn job(id: u64, tasks: u32) -> JobView {
         parallel_max: None,
         mean_run_ms: None,
         deadline_at: None,
+        preemptible: false,
     }
 }
 
@@ -163,8 +167,8 @@ pub(crate) fn plan(snapshot: &Snapshot) -> Plan {
 }
 
 pub(crate) fn plan_with(snapshot: &Snapshot, policy: &Policy, budget: Budget) -> Plan {
-    let plan = cycle(snapshot, policy, TimeMs(1_000), budget, Seed(1));
-    assert_eq!(check(snapshot, policy, &plan), Ok(()));
+    let plan = cycle(snapshot, policy, NOW, budget, Seed(1));
+    assert_eq!(check(snapshot, policy, NOW, &plan), Ok(()));
     plan
 }
 

@@ -5,4 +5,6 @@ mod judge;
 mod laws;
 mod order;
 mod places;
+mod promises;
 mod reasons;
+mod rounds;

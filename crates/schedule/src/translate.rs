@@ -2,30 +2,31 @@
 
 use std::ops::Range;
 
-use huisuan_model::{Money, ProjectId, TenantId};
+use huisuan_model::{Money, TimeMs};
 
 use crate::{
     fit::{self, Answer, Demand},
+    holders::Holders,
     policy::Policy,
-    share::{self, Holder, Rates},
-    snapshot::{CentreView, PoolView, RunningView, ShapeView, Snapshot},
+    reserve::Base,
+    share::{self, Rates},
+    snapshot::{Amounts, CentreView, PoolView, ShapeView, Snapshot, Window},
 };
 
 /// A snapshot with its pools numbered.
 pub(crate) struct Problem<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) policy: &'a Policy,
+    /// The moment of the cycle.
+    pub(crate) now: TimeMs,
     /// All pools in the order of centres and pools: the order in which ties are broken.
     pub(crate) pools: Vec<Place<'a>>,
     /// For each centre of the snapshot the numbers of its pools.
     pub(crate) pools_of: Vec<Range<usize>>,
     /// In the order of the snapshot's shapes.
     pub(crate) shapes: Vec<ShapeProblem>,
-    /// The tenants of the shapes with what they hold, in the order of their ids; a single one where the policy knows
-    /// no fair share.
-    pub(crate) tenants: Vec<Holder>,
-    /// Their projects with the number of the tenant, in the order of both ids.
-    pub(crate) projects: Vec<(usize, Holder)>,
+    /// Who holds what, and who waits.
+    pub(crate) holders: Holders,
 }
 
 /// One pool and where it is.
@@ -33,6 +34,15 @@ pub(crate) struct Problem<'a> {
 pub(crate) struct Place<'a> {
     pub(crate) centre: &'a CentreView,
     pub(crate) pool: &'a PoolView,
+}
+
+impl<'a> Place<'a> {
+    /// The first window that a task of the shape would run into if it started now.
+    pub(crate) fn closed(&self, now: TimeMs, view: &ShapeView) -> Option<&'a Window> {
+        let end = now.after(view.shape.walltime);
+        let mut windows = self.centre.closed.iter().filter(|window| window.meets(&self.pool.pool.id, now, end));
+        windows.by_ref().min_by_key(|window| (window.from, window.until))
+    }
 }
 
 /// What is fixed for a shape during a cycle.
@@ -66,6 +76,11 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
+    /// What one task takes.
+    pub(crate) fn each(&self) -> Amounts {
+        Amounts { cores: self.demand.cores, memory: self.demand.memory, devices: self.demand.devices }
+    }
+
     /// How many tasks the money pays for.
     pub(crate) fn affordable(&self, available: i64) -> u64 {
         match self.hold {
@@ -76,7 +91,7 @@ impl Candidate {
 }
 
 impl<'a> Problem<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot, policy: &'a Policy) -> Self {
+    pub(crate) fn new(snapshot: &'a Snapshot, policy: &'a Policy, now: TimeMs) -> Self {
         assert!(
             snapshot.centres.is_sorted_by(|a, b| a.id < b.id),
             "centres of a snapshot are in the order of their ids"
@@ -92,9 +107,9 @@ impl<'a> Problem<'a> {
             .flat_map(|centre| centre.pools.iter().map(move |pool| Place { centre, pool }))
             .collect();
         let network = network_rates(&pools);
-        let (tenants, projects, project_of) = holders(snapshot, policy, &pools, &network);
-        let shape = |(view, project)| shape_problem(snapshot, &pools, &network, view, project);
-        let shapes = snapshot.shapes.iter().zip(project_of).map(shape).collect();
+        let holders = Holders::new(snapshot, policy, &pools, &network);
+        let shape = |(view, &project)| shape_problem(snapshot, &pools, &network, now, view, project);
+        let shapes = snapshot.shapes.iter().zip(&holders.project_of).map(shape).collect();
         let mut first = 0;
         let pools_of = snapshot.centres.iter().map(|centre| {
             let range = first..first + centre.pools.len();
@@ -102,7 +117,20 @@ impl<'a> Problem<'a> {
             range
         });
         let pools_of = pools_of.collect();
-        Problem { snapshot, policy, pools, pools_of, shapes, tenants, projects }
+        Problem { snapshot, policy, now, pools, pools_of, shapes, holders }
+    }
+
+    /// What a pool's room over time is made of.
+    pub(crate) fn base(&self, pool: usize) -> Base<'a> {
+        let Place { centre, pool: view } = self.pools[pool];
+        let runs = self.snapshot.running.iter().zip(&self.holders.running);
+        let runs = runs.filter(|(_, found)| found.is_some_and(|found| found.pool == pool));
+        Base {
+            pool: view,
+            ends: runs.map(|(group, _)| (group.ends_at, Amounts::default().plus(group.each, group.count))).collect(),
+            closed: centre.closed.iter().filter(|window| window.concerns(&view.pool.id)).collect(),
+            now: self.now,
+        }
     }
 
     /// The candidate that `pool` would be for a shape, were it large enough or its centre active.
@@ -122,12 +150,14 @@ fn shape_problem(
     snapshot: &Snapshot,
     pools: &[Place<'_>],
     network: &Rates,
+    now: TimeMs,
     view: &ShapeView,
     project: usize,
 ) -> ShapeProblem {
     let mut candidates = Vec::new();
     for (number, place) in pools.iter().enumerate() {
-        if !place.centre.active || !fit::allowed(place.centre, &view.shape) {
+        let open = place.centre.active && !place.centre.absent && place.closed(now, view).is_none();
+        if !open || !fit::allowed(place.centre, &view.shape) {
             continue;
         }
         if let Answer::Fits(demand) = fit::answer(&place.pool.pool, &view.shape) {
@@ -153,63 +183,4 @@ fn network_rates(pools: &[Place<'_>]) -> Rates {
         *rate = rate.saturating_add(pool.pool.rating.as_ref().map_or(0, |rating| rating.sustained.0));
     }
     network
-}
-
-/// Tenants, projects with their tenants, and the project of each shape.
-type Holders = (Vec<Holder>, Vec<(usize, Holder)>, Vec<usize>);
-
-/// Who takes turns: shapes come in the order of tenants and projects.
-fn holders(snapshot: &Snapshot, policy: &Policy, pools: &[Place<'_>], network: &Rates) -> Holders {
-    if !policy.order.fair_share {
-        let all = Holder::new(network, 1);
-        return (vec![all], vec![(0, all)], vec![0; snapshot.shapes.len()]);
-    }
-    let (mut tenants, mut projects, mut project_of) = (Vec::new(), Vec::new(), Vec::new());
-    let mut names: Vec<(&TenantId, &ProjectId)> = Vec::new();
-    for view in &snapshot.shapes {
-        let name = (&view.shape.tenant, &view.shape.project);
-        let last = names.last().copied();
-        if last != Some(name) {
-            let known = snapshot.tenants.binary_search_by(|tenant| tenant.id.cmp(name.0)).ok();
-            let known = known.map(|index| &snapshot.tenants[index]);
-            if last.is_none_or(|last| last.0 != name.0) {
-                tenants.push(Holder::new(network, known.map_or(1, |tenant| tenant.weight)));
-            }
-            let known = known.and_then(|tenant| tenant.projects.iter().find(|project| project.id == *name.1));
-            let weight = known.map_or(1, |project| project.weight);
-            projects.push((tenants.len() - 1, Holder::new(network, weight)));
-            names.push(name);
-        }
-        project_of.push(projects.len() - 1);
-    }
-    for group in &snapshot.running {
-        hold(group, pools, &names, &mut tenants, &mut projects);
-    }
-    (tenants, projects, project_of)
-}
-
-/// Counts in what a running group holds, when its tenant waits for more.
-fn hold(
-    group: &RunningView,
-    pools: &[Place<'_>],
-    names: &[(&TenantId, &ProjectId)],
-    tenants: &mut [Holder],
-    projects: &mut [(usize, Holder)],
-) {
-    let at = names.partition_point(|name| *name < (&group.tenant, &group.project));
-    let exact = names.get(at).is_some_and(|name| *name == (&group.tenant, &group.project));
-    let tenant_at = names.partition_point(|name| *name.0 < group.tenant);
-    let first = pools.partition_point(|place| place.centre.id < group.centre);
-    let here = pools[first..].iter().take_while(|place| place.centre.id == group.centre);
-    let Some(pool) = { here }.map(|place| &place.pool.pool).find(|pool| pool.id == group.pool) else {
-        return;
-    };
-    let rate = pool.share(group.each.cores, group.each.devices).map_or(0, |share| share.rate_up().0);
-    let (class, rate) = (share::index(pool.class), rate.saturating_mul(group.count));
-    if names.get(tenant_at).is_some_and(|name| *name.0 == group.tenant) {
-        tenants[projects[tenant_at].0].add(class, rate);
-    }
-    if exact {
-        projects[at].1.add(class, rate);
-    }
 }

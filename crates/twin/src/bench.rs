@@ -201,6 +201,7 @@ fn job(number: u64, tasks: u32, random: &mut Stream) -> JobView {
         parallel_max: None,
         mean_run_ms: None,
         deadline_at,
+        preemptible: false,
     }
 }
 
@@ -296,7 +297,7 @@ mod tests {
         let made = snapshot(&SMALL);
         let policy = Policy::default();
         let plan = cycle(&made, &policy, NOW, Budget::default(), Seed(1));
-        assert_eq!(check(&made, &policy, &plan), Ok(()));
+        assert_eq!(check(&made, &policy, NOW, &plan), Ok(()));
         assert!(plan.placements.len() > 200, "{}", plan.placements.len());
         let whole =
             |view: &&ShapeView| view.jobs.iter().all(|job| plan.placements.iter().any(|place| place.job == job.id));

@@ -143,14 +143,14 @@ proptest! {
     fn a_plan_is_legal_and_explains_what_waits(snapshot in any_snapshot(), placements_max in 0u64..60, jobs_max in 0u64..12) {
         let policy = Policy::default();
         for budget in [no_limit(), Budget { placements_max, jobs_max }] {
-            let plan = cycle(&snapshot, &policy, TimeMs(0), budget, Seed(0));
-            prop_assert_eq!(check(&snapshot, &policy, &plan), Ok(()));
+            let plan = cycle(&snapshot, &policy, NOW, budget, Seed(0));
+            prop_assert_eq!(check(&snapshot, &policy, NOW, &plan), Ok(()));
             let waiting: Vec<Shape> = after(&snapshot, &plan).shapes.into_iter().map(|view| view.shape).collect();
             let explained: Vec<Shape> = plan.reasons.iter().map(|reason| reason.shape.clone()).collect();
             prop_assert_eq!(waiting, explained);
             let tasks: u64 = plan.placements.iter().map(|placement| placement.tasks.len()).sum();
             prop_assert!(tasks <= budget.placements_max.saturating_add(4), "a gang of this test has at most 4 tasks");
-            prop_assert_eq!(&cycle(&snapshot, &policy, TimeMs(0), budget, Seed(0)), &plan);
+            prop_assert_eq!(&cycle(&snapshot, &policy, NOW, budget, Seed(0)), &plan);
         }
     }
 

@@ -92,8 +92,9 @@ fn projects_share_what_their_tenant_has() {
     let id = ProjectId::new("q").expect("a valid name");
     snapshot.tenants[0].projects = vec![ProjectView { id, weight: 2 }];
     check(&snapshot, &[(1, 2), (2, 4), (3, 6)]);
+    snapshot.centres[0].pools[0].used.cores.0 = 3000;
     snapshot.running = vec![running("lab", "q", 3)];
-    check(&snapshot, &[(1, 3), (2, 2), (3, 7)]);
+    check(&snapshot, &[(1, 2), (2, 1), (3, 6)]);
 }
 
 #[test]
