@@ -60,7 +60,12 @@ struct Round<'a> {
     /// What ends, with the number of the start that it is for.
     ended: Vec<(Part, usize)>,
     starts: Vec<Reservation>,
+    /// Steps left for searches.
+    steps: u64,
 }
+
+/// The most steps that searches for sets of tasks take in one round.
+const STEPS_MAX: u64 = 100_000;
 
 impl<'a> Round<'a> {
     fn new(problem: &'a Problem<'a>, state: &'a mut State, queue: &Queue<'_>) -> Self {
@@ -69,7 +74,8 @@ impl<'a> Round<'a> {
         let cursors = state.blocked.iter().map(|&blocked| Cursor { blocked, job: queue.next(blocked.shape) }).collect();
         let (tenants, of_pool) = (queue.tenants(), vec![Vec::new(); problem.pools.len()]);
         let (ended, starts) = (Vec::new(), Vec::new());
-        let mut round = Round { problem, state, tenants, groups, of_pool, cursors, going, ended, starts };
+        let mut round =
+            Round { problem, state, tenants, groups, of_pool, cursors, going, ended, starts, steps: STEPS_MAX };
         let mut numbers: Vec<usize> = (0..round.groups.len()).collect();
         numbers.sort_by_key(|&group| (round.groups[group].tasks.priority, round.lost(Part { group, count: 1 }), group));
         for number in numbers {
@@ -148,9 +154,9 @@ impl<'a> Round<'a> {
             self.state.agendas[candidate.pool].release(given, problem.now, end);
             self.going[part.group] -= part.count;
             self.ended.push((part, self.starts.len()));
-            let mut tenants = std::mem::take(&mut self.tenants);
-            self.count_out(&mut tenants, part);
-            self.tenants = tenants;
+            let found = self.groups[part.group].found;
+            let loser = problem.holders.projects[found.project].0;
+            self.tenants[loser].take(found.class, found.rate.saturating_mul(part.count));
         }
         self.state.take(problem, shape, candidate, unit, false);
         let tenant = self.tenant(shape);
@@ -236,12 +242,6 @@ impl<'a> Round<'a> {
         }
         self.state.placements.retain(|placement| !placement.tasks.is_empty());
         preemptions
-    }
-
-    fn count_out(&self, tenants: &mut [Holder], part: Part) {
-        let found = self.groups[part.group].found;
-        tenants[self.problem.holders.projects[found.project].0]
-            .take(found.class, found.rate.saturating_mul(part.count));
     }
 
     fn tenant(&self, shape: usize) -> usize {

@@ -50,12 +50,13 @@ pub(super) fn check(snapshot: &Snapshot, policy: &Policy, now: TimeMs, plan: &Pl
         losers.insert(&group.tenant);
         winners.extend(tenant_of(snapshot, preemption.by));
     }
-    let books = Books::new(snapshot, now, plan);
+    // What is left free is for everybody: it counts for those that lose, not against those that win.
+    let (books, without) = (Books::new(snapshot, now, plan, true), Books::new(snapshot, now, plan, false));
     for preemption in &plan.preemptions {
         if group_of(snapshot, preemption).is_some_and(|group| books.compare(&group.tenant, 1) < 0) {
             forbid(preemption, "its tenant is left with less than it is due");
         }
-        if tenant_of(snapshot, preemption.by).is_some_and(|tenant| books.compare(tenant, -1) > 0) {
+        if tenant_of(snapshot, preemption.by).is_some_and(|tenant| without.compare(tenant, -1) > 0) {
             forbid(preemption, "the tenant of what starts holds more than it is due");
         }
     }
@@ -93,7 +94,7 @@ struct Books<'a> {
 }
 
 impl<'a> Books<'a> {
-    fn new(snapshot: &'a Snapshot, now: TimeMs, plan: &'a Plan) -> Self {
+    fn new(snapshot: &'a Snapshot, now: TimeMs, plan: &'a Plan, all_starts: bool) -> Self {
         let mut books = Books { held: BTreeMap::new(), network: BTreeMap::new(), weights: BTreeMap::new() };
         for pool in snapshot.centres.iter().flat_map(|centre| &centre.pools) {
             let rate = pool.pool.rating.as_ref().map_or(0, |rating| rating.sustained.0);
@@ -118,7 +119,8 @@ impl<'a> Books<'a> {
         }
         let placed = plan.placements.iter().map(|one| (one.job, &one.centre, &one.pool, one.tasks.len()));
         let named = |promise: &&Reservation| plan.preemptions.iter().any(|preemption| is_for(preemption, promise));
-        let starts = plan.reservations.iter().filter(|promise| promise.start_at == now).filter(named);
+        let starts = plan.reservations.iter().filter(|promise| promise.start_at == now);
+        let starts = starts.filter(|promise| all_starts || named(promise));
         let starts = starts.map(|one| (one.job, &one.centre, &one.pool, one.tasks.len()));
         for (job, centre, pool, tasks) in placed.chain(starts) {
             let shape = snapshot.shapes.iter().find(|view| view.jobs.iter().any(|known| known.id == job));

@@ -313,7 +313,11 @@ proptest! {
         let next = carried_out(&snapshot, &plan);
         prop_assert_eq!(allowed_preemption(&next), None, "after {:?} and {:?}", places(&plan), ends(&plan));
         let again = cycle(&next, &policy, NOW, Budget::default(), Seed(0));
-        prop_assert_eq!((places(&again), ends(&again)), (vec![], vec![]));
+        prop_assert_eq!(ends(&again), Vec::<String>::new());
+        // What a round took back may find another place in the next; after that nothing moves.
+        let last = carried_out(&next, &again);
+        let third = cycle(&last, &policy, NOW, Budget::default(), Seed(0));
+        prop_assert_eq!((places(&third), ends(&third)), (vec![], vec![]));
     }
 
     #[test]
