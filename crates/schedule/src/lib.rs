@@ -14,6 +14,7 @@
 //! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
 //! - `explain`: why the rest waits; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
+//! - [`pack`]: nodes and devices, where a centre shows them;
 //! - `check`: an independent judge of plans, which shares no code with the rest.
 
 mod check;
@@ -24,6 +25,7 @@ mod fit;
 mod holders;
 mod load;
 mod order;
+pub mod pack;
 mod policy;
 mod preempt;
 mod progress;

@@ -6,4 +6,7 @@
 pub mod bench_cycle;
 pub mod read;
 pub mod statistics;
+mod openb_study;
 pub mod swf;
+
+pub use openb_study::{OpenbStudy, Search};

@@ -2,9 +2,11 @@
 //! where it is and what it expected; nothing is guessed and nothing skipped without being counted.
 
 mod error;
+mod openb;
 mod swf;
 mod text;
 
 pub use error::ReadError;
+pub use openb::{OpenbNodes, read_openb_nodes, read_openb_tasks};
 pub use swf::{SwfJob, SwfLog, read_swf};
 pub use text::{Text, read_text};

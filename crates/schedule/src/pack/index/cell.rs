@@ -1,0 +1,53 @@
+//! The nodes of one cell.
+
+use crate::pack::{Ask, Fleet};
+
+/// Nodes in falling order of their numbers: the first one, which is taken most, is removed from the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Cell {
+    nodes: Vec<u32>,
+    /// No node of the cell has more than this free; may be too high, never too low.
+    cores_max: u32,
+    memory_max: u32,
+}
+
+impl Cell {
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Adds a node that is not in it.
+    pub(super) fn add(&mut self, node: u32, fleet: &Fleet) {
+        let room = fleet.room(node);
+        if self.nodes.is_empty() {
+            (self.cores_max, self.memory_max) = (0, 0);
+        }
+        self.cores_max = self.cores_max.max(room.cores_milli);
+        self.memory_max = self.memory_max.max(room.memory_mib);
+        let at = self.nodes.partition_point(|&other| other > node);
+        self.nodes.insert(at, node);
+    }
+
+    /// Removes a node that is in it.
+    pub(super) fn remove(&mut self, node: u32) {
+        let at = self.nodes.partition_point(|&other| other > node);
+        debug_assert_eq!(self.nodes.get(at), Some(&node), "an indexed node is in its cell");
+        self.nodes.remove(at);
+    }
+
+    /// The first node that fits. When there is none the bounds become exact, so that the cell is not
+    /// walked in vain again; the answer never depends on them.
+    pub(super) fn first(&mut self, fleet: &Fleet, ask: &Ask) -> Option<u32> {
+        if self.cores_max < ask.cores_milli || self.memory_max < ask.memory_mib {
+            return None;
+        }
+        let fitting = |node: &u32| fleet.holds(*node, ask) && fleet.room(*node).fits(ask);
+        let found = self.nodes.iter().rev().copied().find(fitting);
+        if found.is_none() {
+            let rooms = || self.nodes.iter().map(|&node| fleet.room(node));
+            let maxima = (rooms().map(|room| room.cores_milli).max(), rooms().map(|room| room.memory_mib).max());
+            (self.cores_max, self.memory_max) = (maxima.0.unwrap_or(0), maxima.1.unwrap_or(0));
+        }
+        found
+    }
+}

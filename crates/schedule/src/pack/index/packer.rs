@@ -1,0 +1,134 @@
+//! A fleet under one policy, placed through the index.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use crate::pack::{Ask, Fleet, Rule, Slot};
+
+use super::{
+    dead::Dead,
+    kind::{Kind, Make},
+    walk::candidates,
+};
+
+/// A fleet under one policy, without a look at every node.
+///
+/// For an ask the index names some dozens of candidates, spread over kinds of nodes, tightness and free
+/// cores; the policy rates them all, and the best one is taken, the first node of equals. What is decided
+/// depends on the fleet's state alone, not on how it came about: a packer built from a restored fleet
+/// decides alike.
+#[derive(Debug, Clone)]
+pub struct Packer {
+    fleet: Fleet,
+    rule: Rule,
+    kinds: Vec<Kind>,
+    /// The kind of each node.
+    kind_of: Vec<u32>,
+    dead: Dead,
+    /// Number of decisions so far; the draw of `random`.
+    draws: u64,
+    /// The candidates of the last ask; kept for its memory.
+    candidates: Vec<u32>,
+}
+
+impl Packer {
+    /// Indexes a fleet.
+    pub fn new(fleet: Fleet, rule: Rule) -> Self {
+        let mut makes: BTreeMap<Make, u32> = BTreeMap::new();
+        for (node, room) in fleet.rooms() {
+            let cores = makes.entry(make(&fleet, node, room.part, room.devices)).or_default();
+            *cores = fleet.cores_most(node).max(*cores);
+        }
+        let kinds = makes.iter().map(|(&make, &cores)| Kind::new(make, cores)).collect();
+        let place: BTreeMap<Make, u32> = makes.into_keys().zip(0..).collect();
+        let kind_of = fleet.rooms().map(|(node, room)| place[&make(&fleet, node, room.part, room.devices)]).collect();
+        let (dead, candidates) = (Dead::default(), Vec::new());
+        let mut packer = Packer { fleet, rule, kinds, kind_of, dead, draws: 0, candidates };
+        for node in (0u32..).take(packer.fleet.len()) {
+            packer.enter(node);
+        }
+        packer
+    }
+
+    /// The nodes.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// The best slot for an ask now; none only when it fits no node.
+    pub fn place(&mut self, ask: &Ask) -> Option<Slot> {
+        self.draws += 1;
+        if self.dead.knows(ask) {
+            return None;
+        }
+        self.candidates.clear();
+        for kind in &mut self.kinds {
+            candidates(kind, &self.fleet, ask, &mut self.candidates);
+        }
+        let rated = self.candidates.iter().map(|&node| {
+            let room = self.fleet.room(node);
+            (self.rule.rate(ask, &room, self.draws, node), node)
+        });
+        let best = rated.max_by_key(|&(rate, node)| (rate.score, Reverse(node)));
+        let Some((rate, node)) = best else {
+            self.dead.add(ask);
+            return None;
+        };
+        Some(Slot::of(node, &self.fleet.room(node), ask, rate.device))
+    }
+
+    /// The candidates of the last ask, for tests and explanations.
+    pub fn candidates(&self) -> &[u32] {
+        &self.candidates
+    }
+
+    /// Takes a slot that was placed now.
+    pub fn take(&mut self, slot: &Slot) {
+        self.leave(slot.node);
+        self.fleet.take(slot);
+        self.enter(slot.node);
+    }
+
+    /// Gives a slot back.
+    pub fn release(&mut self, slot: &Slot) {
+        self.leave(slot.node);
+        self.fleet.release(slot);
+        self.enter(slot.node);
+        self.dead.revive(&self.fleet, slot.node);
+    }
+
+    /// Places and takes an ask.
+    pub fn settle(&mut self, ask: &Ask) -> Option<Slot> {
+        let slot = self.place(ask)?;
+        self.take(&slot);
+        Some(slot)
+    }
+
+    /// Places and takes all asks of a gang, or leaves everything as it was.
+    pub fn settle_all<'a>(&mut self, asks: impl IntoIterator<Item = &'a Ask>) -> Option<Vec<Slot>> {
+        let mut slots = Vec::new();
+        for ask in asks {
+            match self.settle(ask) {
+                Some(slot) => slots.push(slot),
+                None => {
+                    slots.iter().rev().for_each(|slot| self.release(slot));
+                    return None;
+                }
+            }
+        }
+        Some(slots)
+    }
+
+    fn enter(&mut self, node: u32) {
+        let kind = &mut self.kinds[self.kind_of[node as usize] as usize];
+        kind.add(kind.key(&self.fleet.room(node)), node, &self.fleet);
+    }
+
+    fn leave(&mut self, node: u32) {
+        let kind = &mut self.kinds[self.kind_of[node as usize] as usize];
+        kind.remove(kind.key(&self.fleet.room(node)), node);
+    }
+}
+
+fn make(fleet: &Fleet, node: u32, part: u8, devices: u8) -> Make {
+    Make { part, devices, cores_log: fleet.cores_most(node).checked_ilog2().unwrap_or(0) }
+}

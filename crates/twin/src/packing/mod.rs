@@ -1,0 +1,12 @@
+//! The published packing protocol (Weng et al., ATC 2023): tasks arrive and never leave, each is placed at
+//! once or is lost, and allocation is read off against the demand that has arrived.
+//!
+//! - `arrivals`: who arrives in which order; `run`: the run and its curve;
+//! - `stream`: named random numbers.
+
+mod arrivals;
+mod run;
+mod stream;
+
+pub use arrivals::{Arrivals, demand_thousandths};
+pub use run::{Curve, Outcome, Placer, run};
