@@ -6,7 +6,7 @@ use std::fs;
 
 use support::huisuan;
 
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 31] = [
     "",
     "demo",
     "serve",
@@ -34,6 +34,7 @@ const COMMANDS: [&str; 30] = [
     "twin run",
     "twin import",
     "twin import sacct",
+    "twin bench-cycle",
     "doctor",
     "completions",
     "api",

@@ -1,9 +1,11 @@
 //! What a scheduling cycle answers. A plan is a proposal: `control` re-checks every part of it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{AttemptId, CentreId, JobId, PoolId},
+    ids::{CentreId, JobId, PoolId},
     quantity::{MilliDevices, Millicores, TimeMs},
     ranges::RangeSet,
     reason::Reason,
@@ -17,12 +19,12 @@ pub struct Plan {
     pub version: u64,
     /// What to start now, in order.
     pub placements: Vec<Placement>,
-    /// What is kept free for later; none yet.
+    /// What is kept free for later, and what starts as soon as those that are preempted for it have ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reservations: Vec<Reservation>,
-    /// What to end to make room; none yet.
+    /// What to end to make room; its tasks wait again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub preemptions: Vec<AttemptId>,
+    pub preemptions: Vec<Preemption>,
     /// Why the rest waits. Not journaled: it is made anew in every cycle.
     #[serde(skip)]
     pub reasons: Vec<ShapeReason>,
@@ -54,23 +56,42 @@ pub struct Placement {
 /// One term of a placement's score. Scores are integers; larger is better.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoreTerm {
-    /// What it stands for.
-    pub term: String,
+    /// What it stands for. The planner's own terms cost no allocation: a cycle writes several for every placement.
+    pub term: Cow<'static, str>,
     /// Its part of the score.
     pub value: i64,
 }
 
-/// Capacity kept free for a job from some moment on.
+/// Capacity kept free for tasks of a job from some moment on: one task, or the whole gang.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     /// The job.
     pub job: JobId,
+    /// Its tasks.
+    pub tasks: RangeSet,
     /// Where.
     pub centre: CentreId,
     /// On what.
     pub pool: PoolId,
     /// From when.
     pub start_at: TimeMs,
+}
+
+/// Tasks that are ended so that others of a tenant that holds less than it is due can start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preemption {
+    /// The job.
+    pub job: JobId,
+    /// Its tasks.
+    pub tasks: RangeSet,
+    /// Where they run.
+    pub centre: CentreId,
+    /// On what.
+    pub pool: PoolId,
+    /// The job that starts in their place.
+    pub by: JobId,
+    /// Its tasks that do; they have a reservation from now on.
+    pub by_tasks: RangeSet,
 }
 
 /// Why a shape's jobs wait.

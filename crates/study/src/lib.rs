@@ -3,10 +3,12 @@
 //! This crate must never decide anything itself: it reads, calls the twin and the scheduler, and writes.
 //! Start reading at [`read`]; `swf` replays logs of parallel machines.
 
+pub mod bench_cycle;
 pub mod read;
+pub mod statistics;
+mod openb_study;
 pub mod swf;
 
-mod openb_study;
 pub use openb_study::{OpenbStudy, Search};
 //! Start reading at [`run`], then [`scenario`] (what goes in) and [`report`] (what comes out).
 //!

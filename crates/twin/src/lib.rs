@@ -5,8 +5,15 @@
 //!
 //! - `machine`: a log of jobs on one machine of equal processors, behind one queue.
 
-pub mod machine;
+//! - [`kernel`]: what happens next; [`random`]: named streams of numbers;
+//! - [`bench`]: a made-up network to measure a cycle with;
+//! - [`machine`]: a log of jobs on one machine of equal processors, behind one queue;
+//! - [`packing`]: tasks that arrive at nodes with devices.
 
+pub mod bench;
+mod fixed;
+pub mod kernel;
+pub mod machine;
 pub mod packing;
 //! Start reading at [`World`], then [`setup`] (what a network is made of) and [`workload`] (what comes).
 //!
@@ -26,3 +33,4 @@ pub use world::{Counts, Observer, World};
 
 pub use huisuan_control as control;
 pub use huisuan_schedule as schedule;
+pub mod random;

@@ -2,6 +2,7 @@
 //! where it is and what it expected; nothing is guessed and nothing skipped without being counted.
 
 mod error;
+mod openb;
 mod swf;
 mod text;
 
@@ -21,10 +22,6 @@ pub mod time;
 mod tests;
 
 pub use error::ReadError;
-pub use swf::{SwfJob, SwfLog, read_swf};
-mod openb;
-mod text;
-
-pub use error::ReadError;
 pub use openb::{OpenbNodes, read_openb_nodes, read_openb_tasks};
+pub use swf::{SwfJob, SwfLog, read_swf};
 pub use text::{Text, read_text};

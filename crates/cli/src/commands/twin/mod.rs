@@ -6,6 +6,7 @@ mod spent;
 pub(crate) mod import;
 mod run;
 mod usage;
+pub(crate) mod bench_cycle;
 
 use clap::Subcommand;
 
@@ -21,6 +22,8 @@ pub(crate) enum TwinCommand {
     /// Turns what happened at a site into a workload and a network.
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Measures one scheduling cycle of a large made-up network.
+    BenchCycle(bench_cycle::BenchCycleArgs),
 }
 
 /// Runs the command that was asked for.
@@ -29,5 +32,6 @@ pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failu
         TwinCommand::Swf(args) => swf::swf(session, args),
         TwinCommand::Run(args) => run::run(session, args),
         TwinCommand::Import(command) => import::import(session, command),
+        TwinCommand::BenchCycle(args) => bench_cycle::bench_cycle(session, args),
     }
 }
