@@ -15,7 +15,6 @@
 //! - `explain`: why the rest waits; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
 //! - [`pack`]: nodes and devices, where a centre shows them;
-//! - `check`: an independent judge of plans, which shares no code with the rest.
 //! - `check`: an independent judge of plans, which shares no code with the rest;
 //! - [`network`]: the level above: which centre and pool for each class of work.
 

@@ -47,7 +47,6 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Twin(command) => twin::twin(&session, command),
         Command::Doctor(args) => doctor::doctor(&session, args),
         Command::Completions(args) => completions::completions(&session, args),
-        Command::Twin(command) => twin::twin(&session, command),
         Command::Api(args) => api::api(&session, args),
     }
 }

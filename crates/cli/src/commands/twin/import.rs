@@ -16,7 +16,7 @@ use huisuan_study::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::usage::Spent;
+use super::spent::Spent;
 use crate::{
     failure::{Exit, Failure},
     output::Output,

@@ -1,12 +1,10 @@
 //! `twin`: the network in simulated time; one file for each command.
 
-pub(crate) mod swf;
+pub(crate) mod bench_cycle;
+pub(crate) mod import;
 pub(crate) mod run;
 mod spent;
-pub(crate) mod import;
-mod run;
-mod usage;
-pub(crate) mod bench_cycle;
+pub(crate) mod swf;
 
 use clap::Subcommand;
 
