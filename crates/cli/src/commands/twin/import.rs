@@ -196,7 +196,7 @@ fn people(output: &Output, answer: &Answer<'_>, top: usize) -> String {
         .map(|(count, what)| format!("{} {what}", text::grouped(*count)))
         .collect();
     if !left_out.is_empty() {
-        let _ = write!(said, "; left out: {}", left_out.join(", "));
+        let _ = write!(said, "; lines left out: {}", left_out.join(", "));
     }
     let _ = write!(said, "\n\n{}", output.table(&centres(answer.network)));
     if let Some(run) = &answer.run {
