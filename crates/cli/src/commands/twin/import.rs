@@ -185,7 +185,7 @@ fn people(output: &Output, answer: &Answer<'_>, top: usize) -> String {
     let mut said = format!("{} ran from {} to {}", text::count(answer.jobs, "job"), answer.from, answer.until);
     let dump = &answer.dump;
     let left_out = [
-        (dump.steps, "steps"),
+        (dump.steps, "of steps"),
         (dump.pending, "still pending"),
         (dump.never_started, "never started"),
         (dump.without_cores, "without cores"),
@@ -196,7 +196,7 @@ fn people(output: &Output, answer: &Answer<'_>, top: usize) -> String {
         .map(|(count, what)| format!("{} {what}", text::grouped(*count)))
         .collect();
     if !left_out.is_empty() {
-        let _ = write!(said, "; left out: {}", left_out.join(", "));
+        let _ = write!(said, "; lines left out: {}", left_out.join(", "));
     }
     let _ = write!(said, "\n\n{}", output.table(&centres(answer.network)));
     if let Some(run) = &answer.run {
@@ -243,14 +243,14 @@ fn groups(comparison: &Comparison, top: usize) -> Listing {
             "name",
             "jobs",
             "core_h",
-            "mean_observed_s",
-            "mean_modelled_s",
-            "p95_observed_s",
-            "p95_modelled_s",
+            "mean_observed_ms",
+            "mean_modelled_ms",
+            "p95_observed_ms",
+            "p95_modelled_ms",
             "slowdown_observed",
             "slowdown_modelled",
         ],
-        &["device_h", "p50_observed_s", "p50_modelled_s", "max_observed_s", "max_modelled_s"],
+        &["device_h", "p50_observed_ms", "p50_modelled_ms", "max_observed_ms", "max_modelled_ms"],
     );
     let rows = std::iter::once(("all", &comparison.all))
         .chain(comparison.partitions.iter().map(|group| ("partition", group)))
@@ -262,7 +262,10 @@ fn groups(comparison: &Comparison, top: usize) -> Listing {
 }
 
 fn row(of: &str, group: &Group) -> Vec<Cell> {
-    let seconds = |value: f64| Cell::figure(text::span((value * 1000.0) as u64), value);
+    let seconds = |value: f64| {
+        let ms = (value * 1000.0).round() as u64;
+        Cell::figure(text::span(ms), ms)
+    };
     let ratio = |value: f64| Cell::figure(format!("{value:.2}"), value);
     let (was, would_be) = (&group.observed, &group.modelled);
     vec![
