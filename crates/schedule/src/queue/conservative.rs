@@ -117,3 +117,56 @@ impl Queue for Conservative {
         self.reserved.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use huisuan_model::DurationMs;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_promise_moves_to_a_later_time(
+            rows in prop::collection::vec((0..4_i64, 1..=8_u64, 1..20_u64, 0..=100_u64), 1..40),
+        ) {
+            let mut queue = Conservative::new(8);
+            let mut runs: Vec<(TimeMs, JobId)> = Vec::new();
+            let mut promised: Vec<TimeMs> = Vec::new();
+            let (mut now, mut starting) = (TimeMs(0), Vec::new());
+            let mut arrivals = rows.iter().scan(0, |at, row| {
+                *at += row.0;
+                Some(TimeMs(*at * 10))
+            }).peekable();
+            loop {
+                let ends = runs.iter().map(|run| run.0).min();
+                let Some(next) = ends.into_iter().chain(arrivals.peek().copied()).chain(queue.wake_at()).min() else { break };
+                prop_assert!(next >= now);
+                now = next;
+                for (_, job) in runs.extract_if(.., |run| run.0 == now).collect::<Vec<_>>() {
+                    queue.end(job, now);
+                    queue.replan(now);
+                }
+                while arrivals.next_if_eq(&now).is_some() {
+                    let id = promised.len();
+                    let (_, width, limit, _) = rows[id];
+                    let limit = DurationMs(limit * 100);
+                    queue.submit(QueueJob { id: JobId(id as u64), width, limit, owner: None, submitted_at: now }, now);
+                    promised.push(queue.reserved.last().expect("just submitted").start);
+                }
+                queue.starts(now, &mut starting);
+                for id in starting.drain(..) {
+                    let (_, _, limit, part) = rows[id.0 as usize];
+                    prop_assert!(now <= promised[id.0 as usize], "job {} at {}", id, now);
+                    runs.push((now.after(DurationMs(limit * part)), id));
+                }
+                for reserved in &queue.reserved {
+                    let promise = &mut promised[reserved.job.id.0 as usize];
+                    prop_assert!(reserved.start <= *promise, "job {} from {} to {}", reserved.job.id, promise, reserved.start);
+                    *promise = reserved.start;
+                }
+            }
+            prop_assert_eq!(promised.len(), rows.len());
+        }
+    }
+}

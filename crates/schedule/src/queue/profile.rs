@@ -127,7 +127,8 @@ impl<A: Amount> Profile<A> {
                 start = Some(step.at.max(from));
             }
         }
-        start
+        // What is never given back is taken up to the end of time; that is no start.
+        start.filter(|start| *start < TimeMs(i64::MAX))
     }
 
     /// The index of the step that holds at a moment.
@@ -163,5 +164,93 @@ impl<A: Amount> Profile<A> {
         if index > 0 && self.steps.get(index).is_some_and(|step| step.free == self.steps[index - 1].free) {
             self.steps.remove(index);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The end of the naive model: all changes lie before it.
+    const HORIZON: usize = 60;
+
+    /// The same, hour by hour.
+    struct Naive(Vec<u64>);
+
+    impl Naive {
+        fn earliest(&self, need: u64, span: usize, from: usize) -> usize {
+            let fits =
+                |start: usize| (start..start + span.max(1)).all(|at| self.0.get(at).is_none_or(|free| need <= *free));
+            (from..=HORIZON).find(|start| fits(*start)).expect("all is free at the horizon")
+        }
+
+        fn change(&mut self, from: usize, to: usize, by: impl Fn(u64) -> u64) {
+            self.0[from..to].iter_mut().for_each(|free| *free = by(*free));
+        }
+    }
+
+    fn at(hour: usize) -> TimeMs {
+        TimeMs(hour as i64)
+    }
+
+    proptest! {
+        #[test]
+        fn a_profile_is_the_same_as_counting_hours(
+            ops in prop::collection::vec((0..4_u8, 1..=8_u64, 0..12_usize, 0..20_usize), 1..60),
+        ) {
+            let (mut profile, mut naive) = (Profile::new(at(0), 8_u64), Naive(vec![8; HORIZON + 20]));
+            let mut taken: Vec<(u64, usize, usize)> = Vec::new();
+            let mut now = 0;
+            for (op, need, span, ahead) in ops {
+                match op {
+                    0 if now < 20 => {
+                        now += ahead / 8;
+                        profile.advance(at(now));
+                    }
+                    1 if !taken.is_empty() => {
+                        // The rest of a reservation is given back, as when a job ends early.
+                        let (amount, from, to) = taken.swap_remove(ahead % taken.len());
+                        let from = from.max(now).min(to);
+                        profile.release(amount, at(from), at(to));
+                        naive.change(from, to, |free| free + amount);
+                    }
+                    _ => {
+                        let from = now + ahead;
+                        let start = naive.earliest(need, span, from);
+                        let found = profile.earliest(need, DurationMs(span as u64), at(from));
+                        prop_assert_eq!(found, Some(at(start)), "{} for {} from {}", need, span, from);
+                        if start + span <= HORIZON {
+                            profile.take(need, at(start), at(start + span));
+                            naive.change(start, start + span, |free| free - need);
+                            taken.push((need, start, start + span));
+                        }
+                    }
+                }
+                for hour in now..HORIZON {
+                    prop_assert_eq!(profile.free(at(hour)), naive.0[hour], "hour {}", hour);
+                }
+                let steps: Vec<u64> = profile.steps().map(|(_, free)| free).collect();
+                prop_assert!(steps.windows(2).all(|pair| pair[0] != pair[1]), "{:?}", steps);
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_there_ever_is_has_no_start() {
+        let mut profile = Profile::new(at(0), 4_u64);
+        assert_eq!(profile.earliest(5, DurationMs(1), at(0)), None);
+        profile.take(1, at(3), TimeMs(i64::MAX));
+        assert_eq!(profile.earliest(4, DurationMs(3), at(0)), Some(at(0)));
+        assert_eq!(profile.earliest(4, DurationMs(4), at(0)), None, "taken for ever, as a machine that is given up");
+    }
+
+    #[test]
+    #[should_panic(expected = "what is taken is free")]
+    fn nobody_takes_what_is_taken() {
+        let mut profile = Profile::new(at(0), 4_u64);
+        profile.take(3, at(2), at(5));
+        profile.take(2, at(0), at(3));
     }
 }

@@ -195,3 +195,109 @@ fn number(word: &str, digits: usize) -> Option<Option<u64>> {
     let part = if kept.is_empty() { 0 } else { kept.parse::<u64>().ok()? * scale(digits - kept.len()) };
     Some((!negative).then(|| value * scale(digits) + part))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<SwfLog, ReadError> {
+        read_swf(&Text::new("log.swf", text))
+    }
+
+    const LINE: &str = "3 10.5 -1 20 4 7.38 -1 8 60 -1 1 5 -1 -1 -1 2 -1 -1";
+
+    #[test]
+    fn header_and_fields_are_read() {
+        let text = format!(
+            "; Computer: SP2\n;Installation: KTH\n; MaxProcs: 100\n; MaxNodes: -1\n; Note: a: b\n\n  {LINE}\r\n"
+        );
+        let log = read(&text).expect("a log");
+        assert_eq!((log.processors_max, log.nodes_max, log.machine.as_str()), (Some(100), None, "SP2, KTH"));
+        let expected = SwfJob {
+            number: 3,
+            submit_ms: 10_500,
+            run_ms: Some(20_000),
+            processors_allocated: Some(4),
+            cpu_ms: Some(7_380),
+            processors_requested: Some(8),
+            time_requested_ms: Some(60_000),
+            status: Some(1),
+            user: Some(5),
+            partition: Some(2),
+            ..SwfJob::default()
+        };
+        assert_eq!(log.jobs, [expected]);
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let error = read(text).expect_err("a damaged log").to_string();
+        assert!(error.contains("log.swf") && error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn damage_is_said_with_line_and_field() {
+        check("", "line 1: the log holds no job");
+        check("; MaxProcs: 4\n\n", "line 2: the log holds no job");
+        check("; MaxProcs: many\n", "line 1, field `MaxProcs`: `many`");
+        check("; MaxProcs: 0\n", "a number from 1");
+        check(&format!("{LINE}\n1 2 3"), "line 2: 3 fields where 18 were expected");
+        check(&format!("{LINE} 1"), "line 1: 19 fields");
+        for (from, to, field) in [
+            ("3 10.5", "x 10.5", "job number"),
+            ("3 10.5", "-1 10.5", "job number"),
+            ("3 10.5", "3 -1", "submit time"),
+            ("-1 20 4", "-1 2e1 4", "run time"),
+            ("20 4", "20 4.5", "allocated processors"),
+            ("8 60", "8 99999999999999999999", "requested time"),
+            ("1 5", "1 --5", "user"),
+            ("7.38", "7.3.8", "average CPU time"),
+            ("7.38", ".", "average CPU time"),
+        ] {
+            check(&LINE.replacen(from, to, 1), &format!("line 1, field `{field}`"));
+        }
+    }
+
+    /// A job as its line says it.
+    fn line(numbers: &[Option<u32>; 16], number: u64, submit_ms: u64) -> String {
+        let time = |ms: u64| format!("{}.{:03}", ms / 1000, ms % 1000);
+        let mut words = vec![number.to_string(), time(submit_ms)];
+        for (at, value) in numbers.iter().enumerate() {
+            words.push(match value {
+                None => "-1".to_owned(),
+                Some(ms) if [0, 1, 3, 6, 15].contains(&at) => time(u64::from(*ms)),
+                Some(value) => value.to_string(),
+            });
+        }
+        words.join(" ")
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_a_file_is_no_panic(text in "[0-9;:. \n\tMaxProcs\\-]{0,200}", raw in any::<String>()) {
+            let _ = read(&text);
+            let _ = read(&raw);
+            let _ = read(&format!("{LINE}\n{raw}"));
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            rows in prop::collection::vec((any::<[Option<u32>; 16]>(), 0..1_u64 << 40, 0..1_u64 << 40), 1..20),
+        ) {
+            let text: Vec<String> = rows.iter().map(|(numbers, number, ms)| line(numbers, *number, *ms)).collect();
+            let log = read(&text.join("\n")).expect("a log");
+            prop_assert_eq!(log.jobs.len(), rows.len());
+            for (job, (numbers, number, submit_ms)) in log.jobs.iter().zip(&rows) {
+                let found = [
+                    job.wait_ms, job.run_ms, job.processors_allocated, job.cpu_ms, job.memory_used_kib,
+                    job.processors_requested, job.time_requested_ms, job.memory_requested_kib, job.status, job.user,
+                    job.group, job.executable, job.queue, job.partition, job.preceding_job, job.think_ms,
+                ];
+                prop_assert_eq!((job.number, job.submit_ms), (*number, *submit_ms));
+                prop_assert_eq!(found, numbers.map(|value| value.map(u64::from)));
+            }
+        }
+    }
+}

@@ -5,5 +5,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+pub use huisuan_schedule::queue::QueuePolicy;
+
 pub use filter::{Dropped, Filter, Requests, Workload};
 pub use report::{Report, SwfError, processors, replay};
