@@ -23,6 +23,9 @@ fn main() {
         let network = Network::new(model.clone()).expect("a valid model");
         let (plan, ms) = timed(|| Greedy.plan(&network, None, Budget::default()));
         report("greedy", seed, &plan, ms);
+        if std::env::var("G").is_ok() {
+            continue;
+        }
         let (linear, ms) = timed(|| Linear.plan(&network, None, Budget::default()));
         report("linear", seed, &linear, ms);
         let network = Network::new(shaken(&model, 30, seed)).expect("a valid model");

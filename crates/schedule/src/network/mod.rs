@@ -11,7 +11,7 @@
 //! - `model`: the input; `network`: the same, checked and indexed; `route`: the way between two centres;
 //! - `choice`: the terms of one task at one place, what it uses there, or why it may not be there;
 //! - `problem`: rows, columns, and the Lagrangian bound of any prices;
-//! - `fill`: integer filling in order of regret; `prices`: prices by tatonnement;
+//! - `fill`: integer filling in order of regret; `prices`, `market`: prices by descent on the dual;
 //! - `greedy`: both together, always at hand; `linear`: the linear program on top, through `simplex`;
 //! - `plan`: the answer, the trait of planners, hints and budgets;
 //! - `explain`: the choices of one class for people;
@@ -23,6 +23,7 @@ mod choice;
 mod fill;
 mod greedy;
 mod linear;
+mod market;
 mod model;
 #[expect(clippy::module_inception, reason = "the indexed network is what the module is about")]
 mod network;
