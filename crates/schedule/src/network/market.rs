@@ -102,16 +102,19 @@ impl<'a> Market<'a> {
             }
             self.offers.clear();
             for (class, span) in self.problem.classes.iter().enumerate() {
-                let mut best = (0.0, 0);
+                let mut best = (0.0, None);
                 for column in self.problem.span(class) {
                     if self.profits[column] > best.0 {
-                        best = (self.profits[column], column);
+                        best = (self.profits[column], Some(column));
                     }
                 }
-                let work: f64 =
-                    self.problem.uses(best.1).iter().map(|one| one.amount as f64 * rate[one.row as usize]).sum();
-                if best.0 > 0.0 && work > 0.0 {
-                    self.offers.push((best.0 / work, work * span.tasks as f64));
+                let (profit, Some(column)) = best else {
+                    continue;
+                };
+                let uses = self.problem.uses(column).iter();
+                let work: f64 = uses.map(|one| one.amount as f64 * rate[one.row as usize]).sum();
+                if work > 0.0 {
+                    self.offers.push((profit / work, work * span.tasks as f64));
                 }
             }
             let rise = clearing_price(&mut self.offers, room);

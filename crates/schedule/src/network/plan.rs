@@ -3,7 +3,7 @@
 use huisuan_model::{CentreId, Class, Money, PoolId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::network::{choice::Terms, model::WorkClassId, network::Network, problem::FRACTION_BITS};
+use crate::network::{model::WorkClassId, network::Network, problem::FRACTION_BITS, terms::Terms};
 
 /// Who can plan.
 pub trait NetworkPlanner {
