@@ -9,21 +9,21 @@ use huisuan_schedule::network::{
 
 /// Size of a network and what is asked of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Size {
+pub(crate) struct Size {
     /// Centres.
-    pub centres: u64,
+    pub(crate) centres: u64,
     /// Pools of each.
-    pub pools: u64,
+    pub(crate) pools: u64,
     /// Classes of work.
-    pub classes: u64,
+    pub(crate) classes: u64,
     /// Slots of an hour.
-    pub slots: u32,
+    pub(crate) slots: u32,
     /// Work that is asked, in thousandths of what there is.
-    pub load_permille: u64,
+    pub(crate) load_permille: u64,
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
-pub struct Random(pub u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -35,7 +35,7 @@ impl Random {
     }
 
     /// From `least` to `most`, both included.
-    pub fn between(&mut self, least: u64, most: u64) -> u64 {
+    pub(crate) fn between(&mut self, least: u64, most: u64) -> u64 {
         least + self.next() % (most - least + 1)
     }
 
@@ -71,7 +71,7 @@ fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 }
 
 /// A network of this size; the same seed makes the same one.
-pub fn city(size: Size, seed: u64) -> NetworkModel {
+pub(crate) fn city(size: Size, seed: u64) -> NetworkModel {
     let mut random = Random(seed);
     let centres: Vec<CentreSupply> = (0..size.centres).map(|number| centre(&mut random, size, number)).collect();
     let links = links(&mut random, size.centres);
@@ -84,7 +84,7 @@ pub fn city(size: Size, seed: u64) -> NetworkModel {
 }
 
 /// The same network with every free capacity changed by up to this many thousandths.
-pub fn shaken(model: &NetworkModel, permille: u64, seed: u64) -> NetworkModel {
+pub(crate) fn shaken(model: &NetworkModel, permille: u64, seed: u64) -> NetworkModel {
     let mut random = Random(seed);
     let mut model = model.clone();
     for pool in model.centres.iter_mut().flat_map(|centre| &mut centre.pools) {
@@ -168,13 +168,13 @@ fn tenant(random: &mut Random, number: u64) -> TenantDue {
 }
 
 fn class(random: &mut Random, model: &NetworkModel, size: Size, number: u64) -> WorkClass {
-    let kind = [Class::Ai, Class::Ai, Class::Hpc, Class::General][random.between(0, 3) as usize];
+    let kind = [Class::Ai, Class::Ai, Class::Ai, Class::Hpc, Class::General][random.between(0, 4) as usize];
     let centre = |random: &mut Random| model.centres[random.between(0, size.centres - 1) as usize].id.clone();
     let ai = kind == Class::Ai;
     let width = if ai { 1_000 << random.between(0, 4) } else { 4_000 << random.between(0, 4) };
     let run_ms = random.scale(120_000, 5);
     let reference = if ai { 312_000 } else { 60 };
-    let hardware = match random.chance(40) {
+    let hardware = match random.chance(60) {
         true => Hardware::Neutral { class: kind, width, work: Gflop(reference * width / 1_000 * run_ms / 1_000) },
         false => Hardware::Parts(parts(random, kind, width, run_ms)),
     };

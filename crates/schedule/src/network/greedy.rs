@@ -1,11 +1,11 @@
-//! The planner that is always at hand: prices by tatonnement, then filling in order of regret.
+//! The planner that is always at hand: prices from the dual, then filling in order of regret.
 
 use crate::network::{
     choice::choices,
     fill::Filling,
     network::Network,
     plan::{Amount, Basis, Budget, NetworkPlan, NetworkPlanner, Price, gap_ppm},
-    prices::tatonnement,
+    prices::search,
     problem::{Problem, RowIndex},
 };
 
@@ -61,23 +61,28 @@ pub(super) fn greedy(problem: &Problem, hint: Option<&[u128]>, rounds: u32) -> D
     let (value, bound) = (filling.value(problem), problem.bound(&nothing));
     let mut draft = Draft { filling, value, prices: nothing.clone(), bound };
     for start in [Some(nothing.as_slice()), hint].into_iter().flatten() {
-        let prices = tatonnement(problem, start, value, rounds);
-        draft.offer_filling(problem, filled(problem, &prices));
-        draft.offer_prices(problem, prices);
+        for prices in [start.to_vec(), search(problem, start, value, rounds)] {
+            if prices != nothing {
+                draft.offer_filling(problem, filled(problem, &prices));
+                draft.offer_prices(problem, prices);
+            }
+        }
     }
     draft
 }
 
-/// A filling by prices, and then by value alone of what they left.
+/// The prices that a filling goes through, in eighths.
+const STEPS: [u128; 5] = [8, 7, 6, 4, 0];
+
+/// A filling by prices, and then of what they left by lower and lower ones, as in a Dutch auction: what has found no
+/// taker was too dear.
 fn filled(problem: &Problem, prices: &[u128]) -> Filling {
     let mut filling = Filling::new(problem);
-    filling.fill(problem, prices);
-    if prices.iter().any(|&price| price > 0) {
-        filling.fill(problem, &vec![0; prices.len()]);
+    for eighths in STEPS {
+        filling.fill(problem, &prices.iter().map(|price| price / 8 * eighths).collect::<Vec<_>>());
     }
     filling
 }
-
 /// The prices of a hint on the rows of this network.
 pub(super) fn prices_of(network: &Network, rows: &RowIndex, hint: &NetworkPlan) -> Vec<u128> {
     let mut prices = vec![0; rows.count()];

@@ -43,7 +43,7 @@ impl NetworkPlanner for Linear {
 
 /// Whole tasks of every part, as far as they fit; then what is left, first by prices, then by value.
 fn round(problem: &Problem, form: &Form, solution: &Solution<'_>) -> Draft {
-    let prices = form.prices(problem, solution.prices());
+    let [prices, exact] = solution.prices().map(|prices| form.prices(problem, &prices));
     let mut filling = Filling::new(problem);
     for (column, part) in solution.working.parts() {
         if let Some(at) = form.problem_column(column) {
@@ -58,7 +58,9 @@ fn round(problem: &Problem, form: &Form, solution: &Solution<'_>) -> Draft {
     filling.fill(problem, &lower);
     filling.fill(problem, &vec![0; prices.len()]);
     let (value, bound) = (filling.value(problem), problem.bound(&prices));
-    Draft { filling, value, prices, bound }
+    let mut draft = Draft { filling, value, prices, bound };
+    draft.offer_prices(problem, exact);
+    draft
 }
 
 /// The basis of a hint in the numbers of this network. What is gone is left out.

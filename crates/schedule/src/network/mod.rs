@@ -9,9 +9,9 @@
 //! problem that is left, and its bound).
 //!
 //! - `model`: the input; `network`: the same, checked and indexed; `route`: the way between two centres;
-//! - `choice`: the terms of one task at one place, what it uses there, or why it may not be there;
+//! - `choice`: one task at one place: its `terms`, what it uses there, or why it may not be there;
 //! - `problem`: rows, columns, and the Lagrangian bound of any prices;
-//! - `fill`: integer filling in order of regret; `prices`: prices by tatonnement;
+//! - `fill`: integer filling in order of regret; `prices`, `market`: prices by descent on the dual;
 //! - `greedy`: both together, always at hand; `linear`: the linear program on top, through `simplex`;
 //! - `plan`: the answer, the trait of planners, hints and budgets;
 //! - `explain`: the choices of one class for people;
@@ -20,22 +20,27 @@
 
 mod check;
 mod choice;
+mod explain;
 mod fill;
 mod greedy;
 mod linear;
+mod market;
 mod model;
 #[expect(clippy::module_inception, reason = "the indexed network is what the module is about")]
 mod network;
+mod opaque;
 mod plan;
 mod prices;
 mod problem;
 mod route;
 mod simplex;
+mod terms;
 #[cfg(test)]
 mod tests;
 
 pub use check::{NetworkViolation, check_network};
-pub use choice::{Terms, WhyNot};
+
+pub use explain::{Answer, Considered, explain};
 pub use greedy::Greedy;
 pub use linear::Linear;
 pub use model::{
@@ -43,4 +48,6 @@ pub use model::{
     Wishes, WorkClass, WorkClassId,
 };
 pub use network::{ModelError, Network};
+pub use opaque::{Band, OpaquePolicy, StartModel};
 pub use plan::{Amount, Basis, Budget, Held, NetworkPlan, NetworkPlanner, Price, Scarce};
+pub use terms::{Terms, WhyNot};

@@ -3,7 +3,7 @@
 use huisuan_model::{CentreId, Class, Money, PoolId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::network::{choice::Terms, model::WorkClassId, network::Network, problem::FRACTION_BITS};
+use crate::network::{model::WorkClassId, network::Network, problem::FRACTION_BITS, terms::Terms};
 
 /// Who can plan.
 pub trait NetworkPlanner {
@@ -23,7 +23,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { rounds_max: 24, pivots_max: 20_000 }
+        Budget { rounds_max: 40, pivots_max: 20_000 }
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) struct ClassSpan {
 pub(super) struct Problem {
     /// Room of each row.
     pub(super) room: Vec<u64>,
+    /// Rows that stand in for each other, and the work that one unit of each does: pools of one class of compute.
+    pub(super) kinds: Vec<Vec<(u32, u64)>>,
     pub(super) classes: Vec<ClassSpan>,
     pub(super) columns: Vec<Column>,
     uses: Vec<Use>,
@@ -55,8 +57,13 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(network: &Network, rows: &RowIndex) -> Self {
-        let mut problem =
-            Problem { room: rows.room.clone(), classes: Vec::new(), columns: Vec::new(), uses: Vec::new() };
+        let mut problem = Problem {
+            room: rows.room.clone(),
+            kinds: kinds(network, rows),
+            classes: Vec::new(),
+            columns: Vec::new(),
+            uses: Vec::new(),
+        };
         for (class, work) in network.model.classes.iter().enumerate() {
             let begin = count(problem.columns.len());
             for pool in 0..network.pools.len() {
@@ -284,6 +291,18 @@ impl RowIndex {
             Scarce::InFlight { centre } => network.centre_index(centre).and_then(|at| self.in_flight(at)),
         }
     }
+}
+
+/// The rows of pools by class of compute, with their rates.
+fn kinds(network: &Network, rows: &RowIndex) -> Vec<Vec<(u32, u64)>> {
+    let mut kinds = vec![Vec::new(); Class::ALL.len()];
+    for (number, at) in network.pools.iter().enumerate() {
+        let pool = &network.model.centres[at.centre].pools[at.pool];
+        for slot in 0..network.model.slots {
+            kinds[pool.class as usize].push((rows.pool(number, slot), pool.rate.0));
+        }
+    }
+    kinds
 }
 
 /// Local hour of the day at the beginning of a slot.

@@ -6,9 +6,9 @@ use huisuan_model::{CentreId, Class};
 
 use super::way::{Way, Ways};
 use crate::network::{
-    choice::Terms,
     model::{CentreSupply, Hardware, NetworkModel, PoolSupply, WorkClass},
     plan::Scarce,
+    terms::Terms,
 };
 
 const HOUR: u128 = 3_600_000;

@@ -147,20 +147,29 @@ impl<'a> Working<'a> {
         }
     }
 
-    /// Computes prices and gains from the inverse and the values of the columns.
-    pub(super) fn reprice(&mut self) {
-        self.price.fill(0.0);
-        for position in 0..self.basic.len() {
-            if let Basic::Column(column) = self.basic[position] {
+    /// Prices of the rows at this basis, by these values of the columns.
+    pub(super) fn prices_by(&self, value: &[f64]) -> Vec<f64> {
+        let mut prices = vec![0.0; self.basic.len()];
+        for (position, basic) in self.basic.iter().enumerate() {
+            if let Basic::Column(column) = *basic {
                 let key = self.key[self.form.class_of[column] as usize];
-                let worth = self.form.value[column] - self.form.value[key];
-                let rows = self.form.rows();
-                let row = &self.inverse[position * rows..(position + 1) * rows];
-                for (price, &entry) in self.price.iter_mut().zip(row) {
+                let worth = value[column] - value[key];
+                for (price, &entry) in prices.iter_mut().zip(self.row(position)) {
                     *price += worth * entry;
                 }
             }
         }
+        for basic in &self.basic {
+            if let Basic::Slack(row) = *basic {
+                prices[row] = 0.0;
+            }
+        }
+        prices
+    }
+
+    /// Computes prices and gains from the inverse and the values of the columns.
+    pub(super) fn reprice(&mut self) {
+        self.price = self.prices_by(&self.form.value);
         for class in 0..self.form.classes() {
             let key = self.key[class];
             let own = self.form.value[key] - self.form.dot(&self.price, key);
@@ -169,10 +178,9 @@ impl<'a> Working<'a> {
             }
             self.gain[key] = 0.0;
         }
-        for position in 0..self.basic.len() {
-            match self.basic[position] {
-                Basic::Column(column) => self.gain[column] = 0.0,
-                Basic::Slack(row) => self.price[row] = 0.0,
+        for basic in &self.basic {
+            if let Basic::Column(column) = *basic {
+                self.gain[column] = 0.0;
             }
         }
     }

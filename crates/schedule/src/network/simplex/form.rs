@@ -16,8 +16,10 @@ pub(in crate::network) struct Form {
     row_of: Vec<usize>,
     /// What one unit of value is, in millionths.
     unit: f64,
-    /// Value of each column.
+    /// Value of each column, perturbed.
     pub(super) value: Vec<f64>,
+    /// The same as it is.
+    pub(super) exact: Vec<f64>,
     /// Class of each column.
     pub(super) class_of: Vec<u32>,
     /// First column of each class, and the end.
@@ -42,6 +44,7 @@ impl Form {
             row_of,
             unit,
             value: Vec::new(),
+            exact: Vec::new(),
             class_of: Vec::new(),
             first: vec![0],
             begin: vec![0],
@@ -57,16 +60,17 @@ impl Form {
                 }
                 let place = &problem.columns[column];
                 let shift = 1.0 + PERTURBATION * noise(network.model.classes[class].id.0, place.pool, place.slot);
-                form.end_column(class, place.value as f64 * tasks / unit * shift);
+                form.end_column(class, place.value as f64 * tasks / unit, shift);
             }
-            form.end_column(class, 0.0);
+            form.end_column(class, 0.0, 1.0);
             form.first.push(form.value.len());
         }
         form
     }
 
-    fn end_column(&mut self, class: usize, value: f64) {
-        self.value.push(value);
+    fn end_column(&mut self, class: usize, value: f64, shift: f64) {
+        self.value.push(value * shift);
+        self.exact.push(value);
         self.class_of.push(u32::try_from(class).expect("classes are counted in 32 bits"));
         self.begin.push(u32::try_from(self.entries.len()).expect("uses are counted in 32 bits"));
     }

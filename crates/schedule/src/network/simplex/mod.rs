@@ -38,9 +38,9 @@ pub(in crate::network) struct Solution<'a> {
 }
 
 impl Solution<'_> {
-    /// Prices of the scaled rows, not negative.
-    pub(in crate::network) fn prices(&self) -> &[f64] {
-        &self.working.price
+    /// Prices of the scaled rows: by perturbed values, and by values as they are.
+    pub(in crate::network) fn prices(&self) -> [Vec<f64>; 2] {
+        [self.working.price.clone(), self.working.prices_by(&self.working.form.exact)]
     }
 }
 
