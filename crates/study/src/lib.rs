@@ -4,9 +4,10 @@
 //! Start reading at [`run`], then [`scenario`] (what goes in) and [`report`] (what comes out).
 //!
 //! - [`read`]: trace readers; [`scenario`]: scenario files; [`statistics`]: quantiles and comparisons;
-//! - [`report`]: figures and time series of a run.
+//! - [`report`]: figures and time series of a run; [`replay`]: the plans of a journal made again.
 
 pub mod read;
+pub mod replay;
 pub mod report;
 mod run;
 pub mod scenario;

@@ -7,12 +7,13 @@
 //!
 //! - [`kernel`]: what happens next; [`random`]: named streams of numbers;
 //! - `world`: the loop and the virtual centres;
-//! - [`decision`]: one figure for all decisions of a run.
+//! - [`decision`]: one figure for all decisions of a run; [`replay`]: the plans of a journal made again.
 
 pub mod decision;
 mod fixed;
 pub mod kernel;
 pub mod random;
+pub mod replay;
 pub mod setup;
 pub mod workload;
 mod world;

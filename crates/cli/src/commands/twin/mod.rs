@@ -1,5 +1,6 @@
 //! `twin`: the network in simulated time; one file for each command.
 
+pub(crate) mod replay;
 pub(crate) mod run;
 mod spent;
 
@@ -12,11 +13,14 @@ use crate::{failure::Failure, session::Session};
 pub(crate) enum TwinCommand {
     /// Runs a scenario and reports waits, use, cost and energy.
     Run(run::RunArgs),
+    /// Makes the plans of a journal again, under its own policy or another.
+    Replay(replay::ReplayArgs),
 }
 
 /// Runs the command that was asked for.
 pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failure> {
     match command {
         TwinCommand::Run(args) => run::run(session, args),
+        TwinCommand::Replay(args) => replay::replay(session, args),
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn load(path: &Path, seed: Option<u64>, policy: Option<&str>) -> Resu
     })
 }
 
-fn refused(error: huisuan_study::read::ReadError) -> Failure {
+pub(super) fn refused(error: huisuan_study::read::ReadError) -> Failure {
     let text = error.to_string();
     match text.split_once("\nhint: ") {
         Some((message, hint)) => Failure::new(Exit::Usage, message).hint(hint),
