@@ -4,8 +4,8 @@
 //! Start reading at [`run`], then [`scenario`] (what goes in) and [`report`] (what comes out).
 //!
 //! - [`read`]: trace readers; [`scenario`]: scenario files; [`statistics`]: quantiles and comparisons;
-//! - [`report`]: figures and time series of a run; [`plot`]: charts of it; [`diff`]:
-//!   two ways compared; [`replay`]: the plans of a journal made again.
+//! - [`report`]: figures and time series of a run; [`plot`]: charts of it; [`diff`]: two ways compared;
+//! - [`replay`]: the plans of a journal made again.
 
 pub mod diff;
 pub mod plot;

@@ -46,6 +46,13 @@ pub struct FamilyFacts {
     pub data_at: Option<usize>,
 }
 
+impl FamilyFacts {
+    /// Where its work would run if it could not be moved: at its data, or at its users.
+    pub fn home(&self) -> Option<usize> {
+        self.data_at.or(self.users_at)
+    }
+}
+
 /// All that a family's fields are checked against.
 pub(super) struct World<'a> {
     pub(super) sites: &'a [Site],
