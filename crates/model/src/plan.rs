@@ -31,6 +31,28 @@ pub struct Plan {
     /// The most tasks that any plan could start now, where the cycle computed a bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<u64>,
+    /// What it was made with; absent in plans of before this was stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
+}
+
+/// What a plan was made with besides the state of its version: enough to make it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// The moment that the cycle was given; its entry in the journal is decided later.
+    pub now: TimeMs,
+    /// Where its random choices began.
+    pub seed: u64,
+    /// The name of its policy.
+    pub policy: String,
+}
+
+impl Plan {
+    /// The same, with what it was made with.
+    #[must_use]
+    pub fn made_with(self, now: TimeMs, seed: u64, policy: &str) -> Plan {
+        Plan { basis: Some(Basis { now, seed, policy: policy.to_owned() }), ..self }
+    }
 }
 
 /// Tasks of one job that start at one pool.
@@ -103,4 +125,21 @@ pub struct ShapeReason {
     pub reason: Reason,
     /// What every centre said, in the order of their names.
     pub rejected: Vec<(CentreId, Reason)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_basis_is_optional_in_the_stored_form() {
+        let old = r#"{"version":7,"placements":[]}"#;
+        let plan: Plan = serde_json::from_str(old).expect("a plan of before the basis was stored");
+        assert_eq!((plan.version, &plan.basis), (7, &None));
+        assert_eq!(serde_json::to_string(&plan).expect("JSON"), old);
+        let new = r#"{"version":7,"placements":[],"basis":{"now":5,"seed":9,"policy":"balanced"}}"#;
+        let made = plan.made_with(TimeMs(5), 9, "balanced");
+        assert_eq!(serde_json::to_string(&made).expect("JSON"), new);
+        assert_eq!(serde_json::from_str::<Plan>(new).expect("a plan"), made);
+    }
 }

@@ -14,6 +14,7 @@ mod feed;
 mod http;
 mod hub;
 mod identity;
+mod journal;
 mod metrics;
 mod pages;
 mod peer;
@@ -28,6 +29,7 @@ mod views;
 mod wake;
 mod writer;
 
+pub use journal::read_journal;
 pub use server::{LOCAL_FUNDS, ServeConfig, Server};
 pub use start_error::hint_of;
 pub use verify::{Verified, verify};

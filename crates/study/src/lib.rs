@@ -13,7 +13,13 @@
 pub mod bench_cycle;
 pub mod import;
 mod openb_study;
+//! - [`report`]: figures and time series of a run; [`plot`]: charts of it; [`diff`]: two ways compared;
+//! - [`replay`]: the plans of a journal made again.
+
+pub mod diff;
+pub mod plot;
 pub mod read;
+pub mod replay;
 pub mod report;
 mod run;
 pub mod scenario;

@@ -9,6 +9,8 @@
 //! - [`machine`]: a log of jobs on one machine of equal processors, behind one queue;
 //! - [`packing`]: tasks that arrive at nodes with devices;
 //! - [`bench`]: a made-up network to measure a cycle with.
+//! - `world`: the loop and the virtual centres;
+//! - [`decision`]: one figure for all decisions of a run; [`replay`]: the plans of a journal made again.
 
 pub mod bench;
 pub mod decision;
@@ -17,6 +19,7 @@ pub mod kernel;
 pub mod machine;
 pub mod packing;
 pub mod random;
+pub mod replay;
 pub mod setup;
 pub mod workload;
 mod world;

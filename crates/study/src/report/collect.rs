@@ -14,7 +14,7 @@ use huisuan_twin::{
 
 use super::{
     series::Line,
-    tally::{Group, PoolTally},
+    tally::{Away, Group, PoolTally},
 };
 use crate::{
     scenario::{HOURS, Scenario},
@@ -40,8 +40,8 @@ pub struct Collector<'a> {
     waiting: BTreeMap<Class, u64>,
     running: BTreeMap<Class, u64>,
     pub(super) waiting_max: BTreeMap<Class, u64>,
-    /// Tasks that needed data of family, at centre.
-    pub(super) moved: BTreeMap<(usize, usize), u64>,
+    /// Tasks that ran away from home, by family and pool.
+    pub(super) away: BTreeMap<(usize, usize), Away>,
     pub(super) lines: Vec<Line>,
     sampled_at: TimeMs,
     submitted: Option<JobId>,
@@ -93,7 +93,7 @@ impl<'a> Collector<'a> {
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
             waiting_max: BTreeMap::new(),
-            moved: BTreeMap::new(),
+            away: BTreeMap::new(),
             lines: Vec::new(),
             sampled_at: start,
             submitted: None,
@@ -155,8 +155,8 @@ impl<'a> Collector<'a> {
         taken.busy = taken.part * seen.busy_percent / 100;
         tally.busy.rise(now.0, taken.busy);
         let facts = &self.scenario.facts.families[seen.family];
-        if facts.data_bytes > 0 && facts.data_at != Some(tally.centre) {
-            *self.moved.entry((seen.family, tally.centre)).or_default() += 1;
+        if facts.home().is_some_and(|home| home != tally.centre) {
+            self.away.entry((seen.family, taken.pool)).or_default().tasks += 1;
         }
         let group = &mut self.families[seen.family];
         group.round_trip_ms += facts.round_trip_ms[tally.centre].unwrap_or(0.0);
@@ -171,7 +171,7 @@ impl<'a> Collector<'a> {
     }
 
     fn ended(&mut self, now: TimeMs, event: &Event) {
-        let Event::AttemptEnded { attempt, outcome, work, cost, .. } = event else { return };
+        let Event::AttemptEnded { attempt, outcome, work, cost, usage, .. } = event else { return };
         let Some(taken) = self.attempts.remove(attempt) else { return };
         let tally = &mut self.pools[taken.pool];
         let class = tally.class;
@@ -183,6 +183,10 @@ impl<'a> Collector<'a> {
         *self.running.entry(class).or_default() -= 1;
         let Some(seen) = self.jobs.get(&attempt.job) else { return };
         let (family, tenant) = (seen.family, seen.tenant.clone());
+        if let Some(away) = self.away.get_mut(&(family, taken.pool)) {
+            away.work += u128::from(work.0);
+            away.busy_ms += u128::from(taken.busy) * u128::from(usage.wall.0);
+        }
         self.each_group(family, &tenant, |group| {
             group.cost += i128::from(cost.0);
             *group.work.entry(class).or_default() += u128::from(work.0);

@@ -130,17 +130,31 @@ pub struct CentreFigures {
     pub carbon_kg: f64,
 }
 
-/// What was moved to where tasks ran.
+/// Work that ran away from its data and users: what moved, what it saved, what it added.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Transfers {
-    /// From which centre.
+    /// Which family.
+    pub family: String,
+    /// The centre next to its data, or to its users where it has no data.
     pub from: String,
-    /// To which.
+    /// Where it ran.
     pub to: String,
-    /// Tasks that needed it.
+    /// Tasks that ran there.
     pub tasks: u64,
-    /// All of it.
+    /// Data moved for them; every task moves all of it.
     pub gib: f64,
+    /// How long that delayed each task.
+    pub staging_s: f64,
+    /// Round trip that users have more than at home.
+    pub round_trip_ms: Option<f64>,
+    /// Work of ended tasks.
+    pub work_p_h: f64,
+    /// What tenants paid less than the same work costs at home; negative when they paid more.
+    pub saved: Cost,
+    /// What its energy cost less than the same energy of machines at home, both with their PUE and daily mean price.
+    pub energy_saved: Cost,
+    /// What it emitted less, likewise.
+    pub carbon_saved_kg: f64,
 }
 
 /// The report of a run.
@@ -186,6 +200,6 @@ pub struct Report {
     pub energy_kwh: f64,
     /// What all sites emitted.
     pub carbon_kg: f64,
-    /// What was moved between centres.
+    /// What ran away from home.
     pub transfers: Vec<Transfers>,
 }

@@ -2,11 +2,12 @@
 //!
 //! - `collect`: watches the run;
 //! - `level`, `tally`: amounts over time and sums;
-//! - `figures`: the report and its JSON; `summary` makes it;
+//! - `figures`: the report and its JSON; `summary` and `away` make it;
 //! - `series`: the time series as comma-separated values.
 //!
 //! Every figure here is **modelled**: computed from a scenario, never measured on a real network.
 
+mod away;
 mod collect;
 mod figures;
 mod level;

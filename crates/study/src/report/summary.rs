@@ -6,8 +6,8 @@ use huisuan_model::{Class, Money, TenantId, TimeMs, quantity::GFLOP_PER_P_H};
 use huisuan_twin::World;
 
 use super::{
-    Collector,
-    figures::{CentreFigures, ClassFigures, Groups, Report, Transfers, Waits},
+    Collector, away,
+    figures::{CentreFigures, ClassFigures, Groups, Report, Waits},
     tally::{Group, PoolTally},
 };
 use crate::scenario::Title;
@@ -16,11 +16,11 @@ use crate::scenario::Title;
 const GFLOP_PER_S_PER_P: f64 = 1e6;
 
 /// Six digits: more would be noise, and less would hide small parts of large networks.
-fn rounded(value: f64) -> f64 {
+pub(super) fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-fn p_h(work: u128) -> f64 {
+pub(super) fn p_h(work: u128) -> f64 {
     rounded(work as f64 / GFLOP_PER_P_H as f64)
 }
 
@@ -62,7 +62,7 @@ pub fn report(world: World<Collector<'_>>) -> (Report, Vec<super::Line>) {
         cost,
         energy_kwh,
         carbon_kg,
-        transfers: collector.transfers(),
+        transfers: away::transfers(&collector),
     };
     (report, collector.lines)
 }
@@ -161,25 +161,6 @@ impl Collector<'_> {
             (tenant.to_string(), of_group(group, waiting.remove(tenant).unwrap_or_default(), None))
         });
         groups.collect()
-    }
-
-    fn transfers(&self) -> Vec<Transfers> {
-        let name = |centre: usize| self.scenario.setup.sites[centre].centre.id.to_string();
-        let mut sums: BTreeMap<(usize, usize), (u64, u128)> = BTreeMap::new();
-        for (&(family, to), &tasks) in &self.moved {
-            let facts = &self.scenario.facts.families[family];
-            let Some(from) = facts.data_at else { continue };
-            let sum = sums.entry((from, to)).or_default();
-            sum.0 += tasks;
-            sum.1 += u128::from(tasks) * u128::from(facts.data_bytes);
-        }
-        let transfer = |((from, to), (tasks, bytes)): ((usize, usize), (u64, u128))| Transfers {
-            from: name(from),
-            to: name(to),
-            tasks,
-            gib: rounded(bytes as f64 / (1u64 << 30) as f64),
-        };
-        sums.into_iter().map(transfer).collect()
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct PoolTally {
     pub(super) rate: f64,
     /// The same as declared.
     pub(super) nameplate: f64,
-    facts: PoolFacts,
+    pub(super) facts: PoolFacts,
     pub(super) allocated: Level,
     pub(super) busy: Level,
     before: (u128, u128),
@@ -103,4 +103,14 @@ pub(super) struct Group {
     /// Tasks that ran, and the sum of the round trips to them.
     pub(super) tasks: u64,
     pub(super) round_trip_ms: f64,
+}
+
+/// Tasks of a family that ran in a pool away from their data and users.
+#[derive(Debug, Default)]
+pub(super) struct Away {
+    pub(super) tasks: u64,
+    /// Of those that have ended.
+    pub(super) work: u128,
+    /// Of those that have ended: thousandths kept busy times milliseconds.
+    pub(super) busy_ms: u128,
 }

@@ -24,6 +24,9 @@ use crate::read::ReadError;
 /// The longest time of a file in seconds: a year.
 const SECONDS_MAX: f64 = 366.0 * 86_400.0;
 
+/// Who submits, with a weight.
+type Owner = ((TenantId, ProjectId), u64);
+
 /// What a report knows of a family besides its jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FamilyFacts {
@@ -41,6 +44,13 @@ pub struct FamilyFacts {
     pub data_bytes: u64,
     /// Where that lies.
     pub data_at: Option<usize>,
+}
+
+impl FamilyFacts {
+    /// Where its work would run if it could not be moved: at its data, or at its users.
+    pub fn home(&self) -> Option<usize> {
+        self.data_at.or(self.users_at)
+    }
 }
 
 /// All that a family's fields are checked against.
@@ -71,8 +81,8 @@ impl World<'_> {
         let centres = self.centres(check, file, &facts)?;
         let staging_ms = (0..self.sites.len()).map(|at| self.staging_ms(&facts, at)).collect();
         let (draw, unit) = length(check, file)?;
-        let percent = |field, value: &Option<Spanned<f64>>, default| {
-            Ok::<_, ReadError>(check.number_or(field, value.as_ref(), default, 0.0..=100.0)?)
+        let percent = |field, value: &Option<Spanned<f64>>, default| -> Result<f64, ReadError> {
+            check.number_or(field, value.as_ref(), default, 0.0..=100.0)
         };
         let spread = check.number_or("task_spread", file.task_spread.as_ref(), 1.0, 1.0..=100.0)?;
         let after = file.after.as_ref();
@@ -159,7 +169,7 @@ impl World<'_> {
         way.map_or(0, |route| in_units(facts.data_bytes as f64 * 8.0 / (route.gbit_per_s * 1e9), 1_000.0))
     }
 
-    fn owners(&self, check: Check<'_>, file: &FamilyFile) -> Result<Vec<((TenantId, ProjectId), u64)>, ReadError> {
+    fn owners(&self, check: Check<'_>, file: &FamilyFile) -> Result<Vec<Owner>, ReadError> {
         let project = match &file.project {
             Some(project) => check.name("project", project)?,
             None => ProjectId::new("default").expect("the constant is a name"),

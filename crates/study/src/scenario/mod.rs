@@ -21,6 +21,6 @@ mod trace;
 
 pub use jobs::FamilyFacts;
 pub use network::{HOURS, PoolFacts, SiteFacts};
-pub use policy::POLICIES;
+pub use policy::{POLICIES, policy};
 pub use read::{Facts, Scenario, Title, read_scenario};
 pub use trace::COLUMNS;

@@ -12,6 +12,11 @@ pub const POLICIES: [(&str, &str); 4] = [
     ("tightest", "full machines first, so that large tasks find whole ones"),
 ];
 
+/// The built-in policy of a name; `None` when there is none.
+pub fn policy(name: &str) -> Option<Policy> {
+    find(name, &BTreeMap::new())
+}
+
 /// The policy of a name: those of the file go before the built-in ones.
 pub(super) fn find(name: &str, own: &BTreeMap<String, Policy>) -> Option<Policy> {
     let named = |wait, price, fit| {

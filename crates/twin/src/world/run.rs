@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_control::{Refusal, State, execute, orders_of, schedule::cycle, snapshot, wakes_planner};
+use huisuan_control::{
+    Refusal, State, execute, orders_of,
+    schedule::{check, cycle},
+    snapshot, wakes_planner,
+};
 use huisuan_model::{
     ActorId, CentreId, Command, DurationMs, Event, JobId, JobState, Order, PoolId, ProjectId, TenantId, TimeMs,
     command::Origin, ids::NAME_LENGTH_MAX,
@@ -20,6 +24,9 @@ use crate::{
     setup::Setup,
     workload::{Arrival, Truth, Workload},
 };
+
+/// Of so many plans the independent judge looks at one; at all of them in a development build.
+const JUDGED_EVERY: u64 = 64;
 
 /// How much was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -267,7 +274,15 @@ impl<O: Observer> World<O> {
         self.planned_at = Some(now);
         self.counts.cycles += 1;
         let planning = &self.setup.planning;
-        let plan = cycle(&snapshot(&self.state), self.state.policy(), now, planning.budget, planning.seed);
+        let policy = self.state.policy();
+        let seen = snapshot(&self.state);
+        let plan = cycle(&seen, policy, now, planning.budget, planning.seed);
+        if cfg!(debug_assertions) || self.counts.cycles.is_multiple_of(JUDGED_EVERY) {
+            let judged = check(&seen, policy, &plan);
+            assert!(judged.is_ok(), "a plan breaks a rule at {now}, seed {}: {judged:?}", self.setup.seed);
+        }
+        let mut plan = plan.made_with(now, planning.seed.0, &policy.name);
+        plan.reasons.clear();
         if plan.placements.is_empty() {
             return;
         }

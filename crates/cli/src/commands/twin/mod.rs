@@ -2,6 +2,8 @@
 
 pub(crate) mod bench_cycle;
 pub(crate) mod import;
+pub(crate) mod diff;
+pub(crate) mod replay;
 pub(crate) mod run;
 mod spent;
 pub(crate) mod swf;
@@ -22,6 +24,10 @@ pub(crate) enum TwinCommand {
     Import(import::ImportCommand),
     /// Measures one scheduling cycle of a large made-up network.
     BenchCycle(bench_cycle::BenchCycleArgs),
+    /// Compares two scenarios, or two policies on one, seed by seed.
+    Diff(diff::DiffArgs),
+    /// Makes the plans of a journal again, under its own policy or another.
+    Replay(replay::ReplayArgs),
 }
 
 /// Runs the command that was asked for.
@@ -31,5 +37,7 @@ pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failu
         TwinCommand::Run(args) => run::run(session, args),
         TwinCommand::Import(command) => import::import(session, command),
         TwinCommand::BenchCycle(args) => bench_cycle::bench_cycle(session, args),
+        TwinCommand::Diff(args) => diff::diff(session, args),
+        TwinCommand::Replay(args) => replay::replay(session, args),
     }
 }

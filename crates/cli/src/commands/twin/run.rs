@@ -8,6 +8,7 @@ use std::{
 
 use clap::{Args, ValueHint};
 use huisuan_study::{
+    plot::charts,
     report::{Line, Report, csv},
     scenario::{Scenario, read_scenario},
 };
@@ -33,7 +34,7 @@ pub(crate) struct RunArgs {
     /// Another policy than the file's.
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,
-    /// Writes report.json and series.csv there.
+    /// Writes report.json, series.csv and plots there.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
 }
@@ -73,7 +74,7 @@ pub(super) fn load(path: &Path, seed: Option<u64>, policy: Option<&str>) -> Resu
     })
 }
 
-fn refused(error: huisuan_study::read::ReadError) -> Failure {
+pub(super) fn refused(error: huisuan_study::read::ReadError) -> Failure {
     let text = error.to_string();
     match text.split_once("\nhint: ") {
         Some((message, hint)) => Failure::new(Exit::Usage, message).hint(hint),
@@ -101,7 +102,8 @@ fn write(folder: &Path, report: &Report, lines: &[Line]) -> Result<(), Failure> 
     fs::create_dir_all(folder).map_err(|error| Failure::file("made", folder, &error))?;
     let json = serde_json::to_string_pretty(report).expect("a report has string keys");
     put("report.json", &(json + "\n"))?;
-    put("series.csv", &csv(lines))
+    put("series.csv", &csv(lines))?;
+    charts(report, lines).iter().try_for_each(|(name, chart)| put(&format!("{name}.svg"), &chart.svg()))
 }
 
 fn seconds(value: f64) -> String {
