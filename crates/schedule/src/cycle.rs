@@ -47,5 +47,5 @@ pub fn cycle(snapshot: &Snapshot, policy: &Policy, now: TimeMs, budget: Budget, 
     let reasons = explain::reasons(&problem, &state, &queue);
     let State { placements, mut reservations, .. } = state;
     reservations.extend(starts);
-    Plan { version: snapshot.version, placements, reservations, preemptions, reasons, bound: None }
+    Plan { version: snapshot.version, placements, reservations, preemptions, reasons, bound: None, basis: None }
 }
