@@ -278,7 +278,7 @@ impl<O: Observer> World<O> {
         let seen = snapshot(&self.state);
         let plan = cycle(&seen, policy, now, planning.budget, planning.seed);
         if cfg!(debug_assertions) || self.counts.cycles.is_multiple_of(JUDGED_EVERY) {
-            let judged = check(&seen, policy, &plan);
+            let judged = check(&seen, policy, now, &plan);
             assert!(judged.is_ok(), "a plan breaks a rule at {now}, seed {}: {judged:?}", self.setup.seed);
         }
         let mut plan = plan.made_with(now, planning.seed.0, &policy.name);

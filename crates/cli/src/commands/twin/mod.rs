@@ -1,8 +1,8 @@
 //! `twin`: the network in simulated time; one file for each command.
 
 pub(crate) mod bench_cycle;
-pub(crate) mod import;
 pub(crate) mod diff;
+pub(crate) mod import;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod spent;
