@@ -2,7 +2,7 @@
 //!
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
-use huisuan_model::{Bytes, CentreId, Millicores, QuotaResource, Reason, TimeMs};
+use huisuan_model::{Bytes, CentreId, MilliDevices, Millicores, QuotaResource, Reason, TimeMs};
 use serde_json::{Value, json};
 
 use crate::{
@@ -96,6 +96,21 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
                     "centre": centre, "pool": pool,
                     "needed_millicores": needed, "free_millicores": free,
                     "memory_needed_bytes": memory_needed, "memory_free_bytes": memory_free,
+                }),
+            )
+        }
+        Reason::NodeCapacity { centre, pool, needed, node_free, free } => {
+            let count = |devices: &MilliDevices| decimal(Millicores(devices.0));
+            (
+                format!(
+                    "in {pool} of the nearest, {centre}, {} devices are free, but at most {} on one node; a task needs {}",
+                    count(free),
+                    count(node_free),
+                    count(needed)
+                ),
+                json!({
+                    "centre": centre, "pool": pool, "needed_thousandths": needed,
+                    "node_free_thousandths": node_free, "free_thousandths": free,
                 }),
             )
         }

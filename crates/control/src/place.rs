@@ -41,7 +41,7 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
         return None;
     }
     let used = state.used(&centre.id, &pool.id);
-    let view = PoolView { pool: pool.clone(), used: used.all, long: used.long };
+    let view = PoolView { pool: pool.clone(), used: used.all, long: used.long, nodes: None };
     let mean = job.mean_run_ms();
     let room = room(&view, placement.cores, placement.devices, spec.memory, mean, spec.gang, &state.policy);
     let terms = Terms { share: pool.share(placement.cores, placement.devices)?, tariff: centre.tariff.clone() };

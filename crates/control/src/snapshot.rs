@@ -41,7 +41,7 @@ pub(crate) fn centre_views(state: &State) -> Vec<CentreView> {
 fn centre_view(state: &State, centre: &Centre) -> CentreView {
     let pools = centre.pools.values().map(|pool| {
         let used = state.used(&centre.id, &pool.id);
-        PoolView { pool: pool.clone(), used: used.all, long: used.long }
+        PoolView { pool: pool.clone(), used: used.all, long: used.long, nodes: None }
     });
     CentreView {
         id: centre.id.clone(),

@@ -27,7 +27,7 @@ pub use event::Event;
 pub use ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId};
 pub use job::{Attempt, AttemptState, Job, JobState, Tenant};
 pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, StartOrder, Usage};
-pub use plan::{Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason};
+pub use plan::{NodeShare, Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason};
 pub use quantity::{Bytes, DurationMs, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs};
 pub use ranges::RangeSet;
 pub use reason::{QuotaResource, Reason};

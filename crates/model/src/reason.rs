@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{CentreId, JobId, PoolId},
-    quantity::{Bytes, Millicores, Money, TimeMs},
+    quantity::{Bytes, MilliDevices, Millicores, Money, TimeMs},
 };
 
 /// What a quota is of.
@@ -81,6 +81,19 @@ pub enum Reason {
         /// Memory free there now.
         memory_free: Bytes,
     },
+    /// Enough is free in sum, but on no node, or on too few for a gang.
+    NodeCapacity {
+        /// The centre with the nearest miss.
+        centre: CentreId,
+        /// Its pool.
+        pool: PoolId,
+        /// Devices that one task needs on one node, in thousandths.
+        needed: MilliDevices,
+        /// The most that are free on one node.
+        node_free: MilliDevices,
+        /// What is free on all nodes together.
+        free: MilliDevices,
+    },
     /// A gang's tasks do not fit together now.
     GangCapacity {
         /// The centre where most of them fit.
@@ -139,6 +152,7 @@ impl Reason {
             Reason::Budget { .. } => "budget",
             Reason::Quota { .. } => "quota",
             Reason::Capacity { .. } => "capacity",
+            Reason::NodeCapacity { .. } => "node-capacity",
             Reason::GangCapacity { .. } => "gang-capacity",
             Reason::Behind { .. } => "behind",
             Reason::FairShare { .. } => "fair-share",

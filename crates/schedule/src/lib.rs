@@ -14,7 +14,7 @@
 //! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
 //! - `explain`: why the rest waits; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
-//! - [`pack`]: nodes and devices, where a centre shows them;
+//! - [`pack`]: nodes and devices, where a centre shows them; `nodes`: those of the cycle's pools;
 //! - `check`: an independent judge of plans, which shares no code with the rest.
 
 mod check;
@@ -24,6 +24,7 @@ mod explain;
 mod fit;
 mod holders;
 mod load;
+mod nodes;
 mod order;
 pub mod pack;
 mod policy;

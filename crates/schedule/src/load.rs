@@ -45,6 +45,11 @@ impl Load {
             .unwrap_or(u64::MAX)
     }
 
+    /// Whether a task fits into what is free.
+    pub(crate) fn fits(&self, pool: &Pool, demand: &Demand) -> bool {
+        self.dimensions(pool, demand).iter().all(|one| one.need == 0 || one.used.saturating_add(one.need) <= one.has)
+    }
+
     /// The lowest layer with room for a task; `None` when the pool lacks a needed resource altogether.
     pub(crate) fn layer(&self, pool: &Pool, demand: &Demand) -> Option<u64> {
         let mut highest = 0;

@@ -5,6 +5,8 @@
 pub(crate) struct ShapeState {
     /// The job whose tasks are being placed; `None` before its first turn.
     pub(crate) current: Option<Progress>,
+    /// Candidates where no node has room for a task, though there is enough in sum.
+    pub(crate) without_node: Vec<usize>,
     /// Whether something waits of a job that was passed over.
     pub(crate) passed: bool,
     /// Why its first job that still waits does so; `None` when no job was looked at that does.

@@ -1,10 +1,14 @@
 //! What changes while a cycle goes on: what is used of the pools, what is placed, how far every shape is.
 
-use huisuan_model::{JobId, Placement, RangeSet, Reservation, TimeMs};
+use std::cmp::Reverse;
+
+use huisuan_model::{JobId, NodeShare, Placement, RangeSet, Reservation, TimeMs};
 
 use crate::{
     load::Load,
+    nodes,
     order::Queue,
+    pack::Packer,
     progress::{Block, Blocked, Next, Progress, ShapeState},
     reserve::Agenda,
     score::Score,
@@ -27,6 +31,8 @@ pub(crate) struct State {
     /// What is kept of each pool for jobs that found no room.
     pub(crate) agendas: Vec<Agenda>,
     pub(crate) reservations: Vec<Reservation>,
+    /// The nodes of each pool that shows them.
+    pub(crate) nodes: Vec<Option<Packer>>,
     /// Jobs that found no room, in the order of their turns.
     pub(crate) blocked: Vec<Blocked>,
     /// Tasks placed in this cycle.
@@ -54,6 +60,8 @@ struct Take {
     candidate: usize,
     count: u64,
     score: Score,
+    /// The nodes of its tasks, where the pool shows them.
+    nodes: Vec<NodeShare>,
 }
 
 impl State {
@@ -68,6 +76,7 @@ impl State {
             held: problem.holders.held.clone(),
             agendas: vec![Agenda::default(); problem.pools.len()],
             reservations: Vec::new(),
+            nodes: problem.pools.iter().map(|place| nodes::index(place.pool)).collect(),
             blocked: Vec::new(),
             placed: 0,
             placements: Vec::new(),
@@ -250,16 +259,28 @@ impl State {
                 break;
             };
             let candidate = &candidates[best.candidate];
-            let Candidate { class, rate, .. } = *candidate;
+            let Candidate { class, rate, pool, ref demand, .. } = *candidate;
             let most = best.count.min(request.goal - placed.count);
-            let count = queue.lasts(class, rate, most).max(request.unit);
-            self.take(problem, shape, candidate, count, request.factor > 0);
-            queue.give(class, rate, count);
-            placed.count += count;
-            placed.over = queue.over();
-            match self.takes.iter_mut().find(|take| take.candidate == best.candidate) {
-                Some(take) => take.count += count,
-                None => self.takes.push(Take { count, ..best }),
+            let wanted = queue.lasts(class, rate, most).max(request.unit);
+            let at = self.takes.iter().position(|take| take.candidate == best.candidate);
+            let at = at.unwrap_or_else(|| {
+                self.takes.push(Take { count: 0, ..best });
+                self.takes.len() - 1
+            });
+            let count = match &mut self.nodes[pool] {
+                Some(packer) => nodes::settle(packer, demand, wanted, request.unit, &mut self.takes[at].nodes),
+                None => wanted,
+            };
+            if count < wanted {
+                // Room only shrinks: what found no node finds none until the end of the cycle.
+                self.shapes[shape].without_node.push(best.candidate);
+            }
+            if count > 0 {
+                self.take(problem, shape, candidate, count, request.factor > 0);
+                queue.give(class, rate, count);
+                self.takes[at].count += count;
+                placed.count += count;
+                placed.over = queue.over();
             }
         }
         placed
@@ -273,18 +294,19 @@ impl State {
         (index, job): (usize, &JobView),
         mut last: Option<u32>,
     ) -> Option<u32> {
-        for Take { candidate, count, score } in &self.takes {
-            let Candidate { pool, demand, .. } = problem.shapes[shape].candidates[*candidate];
+        for Take { candidate, count, score, nodes } in self.takes.drain(..).filter(|take| take.count > 0) {
+            let Candidate { pool, demand, .. } = problem.shapes[shape].candidates[candidate];
             let place = problem.pools[pool];
-            let tasks = job.waiting.take_after(last, *count);
+            let tasks = job.waiting.take_after(last, count);
             last = tasks.last();
             // Turn after turn of one tenant's array at one pool is one placement.
             let before = self.placements.last_mut().filter(|before| before.job == job.id && self.last_pool == pool);
             if let Some(before) = before {
                 before.tasks.insert_all(&tasks);
+                before.nodes.extend(nodes);
                 continue;
             }
-            self.origins.push((shape, *candidate, index));
+            self.origins.push((shape, candidate, index));
             self.placements.push(Placement {
                 job: job.id,
                 tasks,
@@ -292,6 +314,7 @@ impl State {
                 pool: place.pool.pool.id.clone(),
                 cores: demand.cores,
                 devices: demand.devices,
+                nodes,
                 score: score.terms(),
             });
             self.last_pool = pool;
@@ -302,33 +325,60 @@ impl State {
     /// The best candidate with room for a unit and how many tasks its lowest open layer takes. Going layer by layer
     /// spreads what is placed ahead evenly over the pools.
     fn best(&self, problem: &Problem<'_>, shape: usize, request: &Request) -> Option<Take> {
-        let ShapeProblem { candidates, hold_min, .. } = &problem.shapes[shape];
+        let ShapeProblem { candidates, by_price, prices, .. } = &problem.shapes[shape];
+        let weights = &problem.policy.weights;
         let end = problem.now.after(problem.snapshot.shapes[shape].shape.walltime);
-        let mut best: Option<Take> = None;
-        for (number, candidate) in candidates.iter().enumerate() {
+        let mut best: Option<(i128, usize, Take)> = None;
+        // The dearer a place, the less it can score: the rest need not be looked at once the best of it would lose.
+        let most_beside_price = i128::from(weights.wait) + i128::from(weights.fit);
+        let bounded = weights.wait >= 0 && weights.fit >= 0;
+        for &number in by_price {
+            let (candidate, price) = (&candidates[number], prices[number]);
+            if best.as_ref().is_some_and(|best| bounded && most_beside_price + i128::from(price) < best.0) {
+                break;
+            }
+            let Some((layer, count)) = self.room(problem, shape, number, request, end) else { continue };
             let pool = &problem.pools[candidate.pool].pool.pool;
-            let load = &self.loads[candidate.pool];
-            let layer_max = if self.kept[candidate.pool] { 0 } else { request.factor };
-            let Some(layer) = load.layer(pool, &candidate.demand).filter(|&layer| layer <= layer_max) else {
-                continue;
-            };
-            let mut count = load.room(pool, &candidate.demand, layer);
-            count = count.min(self.agendas[candidate.pool].room(&candidate.demand, end));
-            if count < request.unit {
-                continue;
-            }
-            count = count.min(self.allowance(problem, shape, candidate));
-            if count < request.unit {
-                continue;
-            }
-            let [cores, _, devices] = load.dimensions(pool, &candidate.demand);
+            let [cores, _, devices] = self.loads[candidate.pool].dimensions(pool, &candidate.demand);
             let resource = if devices.need > 0 { devices } else { cores };
-            let score = Score::of(&problem.policy.weights, layer, candidate.hold, *hold_min, &resource);
-            if best.as_ref().is_none_or(|best| score.total() > best.score.total()) {
-                best = Some(Take { candidate: number, count, score });
+            let score = Score::of(weights, layer, price, &resource);
+            let total = score.total();
+            if best.as_ref().is_none_or(|best| (total, Reverse(number)) > (best.0, Reverse(best.1))) {
+                best = Some((total, number, Take { candidate: number, count, score, nodes: Vec::new() }));
             }
         }
-        best
+        best.map(|(.., take)| take)
+    }
+
+    /// The layer that the next task of a shape goes into at a candidate, and how many tasks have room in it; `None`
+    /// when there is none for a unit.
+    fn room(
+        &self,
+        problem: &Problem<'_>,
+        shape: usize,
+        number: usize,
+        request: &Request,
+        end: TimeMs,
+    ) -> Option<(u64, u64)> {
+        let candidate = &problem.shapes[shape].candidates[number];
+        let pool = &problem.pools[candidate.pool].pool.pool;
+        let load = &self.loads[candidate.pool];
+        // Nobody fills nodes ahead: there is no node for it yet.
+        let ahead = !self.kept[candidate.pool] && self.nodes[candidate.pool].is_none();
+        let layer_max = if ahead { request.factor } else { 0 };
+        let layer = match load.fits(pool, &candidate.demand) {
+            true => 0,
+            false if layer_max == 0 => return None,
+            false => load.layer(pool, &candidate.demand).filter(|&layer| layer <= layer_max)?,
+        };
+        if self.shapes[shape].without_node.contains(&number) {
+            return None;
+        }
+        let agenda = &self.agendas[candidate.pool];
+        let mut count = if request.goal == 1 { 1 } else { load.room(pool, &candidate.demand, layer) };
+        count = count.min(agenda.room(&candidate.demand, end));
+        count = count.min(self.allowance(problem, shape, candidate));
+        (count >= request.unit).then_some((layer, count))
     }
 }
 

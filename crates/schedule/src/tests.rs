@@ -3,6 +3,7 @@
 mod door;
 mod judge;
 mod laws;
+mod nodes;
 mod order;
 mod places;
 mod promises;

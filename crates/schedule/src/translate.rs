@@ -1,6 +1,6 @@
 //! From a snapshot to numbered pools and candidates: all that the loop needs and nothing that changes in it.
 
-use std::ops::Range;
+use std::{cmp::Reverse, ops::Range};
 
 use huisuan_model::{Money, TimeMs};
 
@@ -9,6 +9,7 @@ use crate::{
     holders::Holders,
     policy::Policy,
     reserve::Base,
+    score,
     share::{self, Rates},
     snapshot::{Amounts, CentreView, PoolView, ShapeView, Snapshot, Window},
 };
@@ -51,8 +52,9 @@ pub(crate) struct ShapeProblem {
     pub(crate) candidates: Vec<Candidate>,
     /// The index of its tenant; `None` when the snapshot lacks it, and then nothing is affordable but what is free.
     pub(crate) tenant: Option<usize>,
-    /// The lowest hold of one task among the candidates, in millionths.
-    pub(crate) hold_min: i64,
+    /// What the price of each candidate scores, and the candidates from the cheapest to the dearest.
+    pub(crate) prices: Vec<i64>,
+    pub(crate) by_price: Vec<usize>,
     /// The number of its project.
     pub(crate) project: usize,
     /// The smallest share of the network's rate that its tasks that start together take anywhere, times the walltime:
@@ -108,7 +110,7 @@ impl<'a> Problem<'a> {
             .collect();
         let network = network_rates(&pools);
         let holders = Holders::new(snapshot, policy, &pools, &network);
-        let shape = |(view, &project)| shape_problem(snapshot, &pools, &network, now, view, project);
+        let shape = |(view, &project)| shape_problem((snapshot, policy), &pools, &network, now, view, project);
         let shapes = snapshot.shapes.iter().zip(&holders.project_of).map(shape).collect();
         let mut first = 0;
         let pools_of = snapshot.centres.iter().map(|centre| {
@@ -147,7 +149,7 @@ fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView)
 }
 
 fn shape_problem(
-    snapshot: &Snapshot,
+    (snapshot, policy): (&Snapshot, &Policy),
     pools: &[Place<'_>],
     network: &Rates,
     now: TimeMs,
@@ -166,8 +168,14 @@ fn shape_problem(
     }
     let together = u128::from(view.shape.gang.unwrap_or(1)) * u128::from(view.shape.walltime.0);
     let part = |one: &Candidate| (u128::from(one.rate) << 32) / u128::from(network[one.class]).max(1);
+    let cheapest = candidates.iter().map(|candidate| candidate.hold).min().unwrap_or(0);
+    let prices: Vec<i64> =
+        candidates.iter().map(|candidate| score::price(&policy.weights, candidate.hold, cheapest)).collect();
+    let mut by_price: Vec<usize> = (0..candidates.len()).collect();
+    by_price.sort_by_key(|&number| (Reverse(prices[number]), number));
     ShapeProblem {
-        hold_min: candidates.iter().map(|candidate| candidate.hold).min().unwrap_or(0),
+        prices,
+        by_price,
         tenant: snapshot.tenants.binary_search_by(|tenant| tenant.id.cmp(&view.shape.tenant)).ok(),
         project,
         area: candidates.iter().map(part).min().unwrap_or(0).saturating_mul(together),
