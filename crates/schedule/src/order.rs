@@ -42,6 +42,8 @@ pub(crate) struct Queue<'a> {
     project_of: Vec<usize>,
     areas: Vec<u128>,
     next: Vec<usize>,
+    /// For each shape how many tasks of that job wait: read with the rest of the job, which is seldom near in memory.
+    tasks: Vec<u64>,
     /// The shape whose turn it is; it and its tenant and project are out of the heaps.
     current: Option<usize>,
 }
@@ -65,6 +67,7 @@ impl<'a> Queue<'a> {
             project_of: problem.shapes.iter().map(|shape| shape.project).collect(),
             areas: problem.shapes.iter().map(|shape| shape.area).collect(),
             next: vec![0; snapshot.shapes.len()],
+            tasks: vec![0; snapshot.shapes.len()],
             current: None,
         };
         for &(tenant, holder) in &problem.holders.projects {
@@ -166,6 +169,11 @@ impl<'a> Queue<'a> {
         self.next[shape]
     }
 
+    /// How many tasks of that job wait at the beginning of the cycle.
+    pub(crate) fn tasks(&self, shape: usize) -> u64 {
+        self.tasks[shape]
+    }
+
     /// The tenant of a shape, with what it holds now.
     pub(crate) fn holder(&self, shape: usize) -> &Holder {
         &self.tenants[self.projects[self.project_of[shape]].tenant].holder
@@ -187,6 +195,7 @@ impl<'a> Queue<'a> {
         let view = &self.shapes[shape];
         if let Some(job) = view.jobs.get(self.next[shape]) {
             let turn = self.turn(job, view, self.areas[shape]);
+            self.tasks[shape] = job.waiting.len();
             self.projects[self.project_of[shape]].shapes.push(Reverse((turn, shape)));
         }
     }

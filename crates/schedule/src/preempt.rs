@@ -212,10 +212,11 @@ impl<'a> Round<'a> {
         let mut last: Option<(usize, RangeSet)> = None;
         for (part, start) in ended {
             let Group { view, tasks: running, placement, .. } = &self.groups[part.group];
-            if let Some(placement) = *placement {
-                let tasks = &mut self.state.placements[placement].tasks;
+            if let Some(number) = *placement {
+                let placed = self.state.preemptible[number];
+                let tasks = &mut self.state.placements[placed.placement].tasks;
                 *tasks = tasks.take(self.going[part.group]);
-                self.state.taken_back(placement);
+                self.state.taken_back(placed.shape);
                 continue;
             }
             let start = &self.starts[start];

@@ -38,8 +38,8 @@ pub(crate) struct State {
     /// Tasks placed in this cycle.
     pub(crate) placed: u64,
     pub(crate) placements: Vec<Placement>,
-    /// The shape, the candidate and the index of the job of each placement.
-    pub(crate) origins: Vec<(usize, usize, usize)>,
+    /// Placements of jobs that may be preempted.
+    pub(crate) preemptible: Vec<Preemptible>,
     /// The pool of the last placement.
     last_pool: usize,
     /// What the current turn has placed.
@@ -55,6 +55,16 @@ struct Placed {
     over: bool,
 }
 
+/// A placement of a job that may be preempted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Preemptible {
+    pub(crate) placement: usize,
+    pub(crate) shape: usize,
+    pub(crate) candidate: usize,
+    /// The index of the job in its shape.
+    pub(crate) job: usize,
+}
+
 /// Some tasks of a job for one candidate.
 struct Take {
     candidate: usize,
@@ -68,7 +78,7 @@ impl State {
     pub(crate) fn new(problem: &Problem<'_>) -> Self {
         State {
             last_pool: 0,
-            origins: Vec::new(),
+            preemptible: Vec::new(),
             takes: Vec::new(),
             loads: problem.pools.iter().map(|place| Load::of(place.pool)).collect(),
             kept: vec![false; problem.pools.len()],
@@ -103,7 +113,7 @@ impl State {
         job: &JobView,
         steps: u64,
     ) -> Next {
-        let first = || Progress { ahead: self.placed, own: 0, last: None, tasks: job.waiting.len() };
+        let first = || Progress { ahead: self.placed, own: 0, last: None, tasks: queue.tasks(shape) };
         let before = *self.shapes[shape].current.get_or_insert_with(first);
         let tasks = before.tasks - before.own;
         if tasks == 0 {
@@ -154,9 +164,9 @@ impl State {
         self.end(shape, Next::Job)
     }
 
-    /// Some or all tasks of a placement wait again.
-    pub(crate) fn taken_back(&mut self, placement: usize) {
-        let shape = &mut self.shapes[self.origins[placement].0];
+    /// Some tasks of a shape that were placed wait again.
+    pub(crate) fn taken_back(&mut self, shape: usize) {
+        let shape = &mut self.shapes[shape];
         shape.passed = true;
         shape.block.get_or_insert(Block::Places { factor: 0, unit: 1, ahead: self.placed, own: 0 });
     }
@@ -306,7 +316,10 @@ impl State {
                 before.nodes.extend(nodes);
                 continue;
             }
-            self.origins.push((shape, candidate, index));
+            if job.preemptible {
+                let placement = self.placements.len();
+                self.preemptible.push(Preemptible { placement, shape, candidate, job: index });
+            }
             self.placements.push(Placement {
                 job: job.id,
                 tasks,
