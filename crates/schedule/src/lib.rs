@@ -12,7 +12,7 @@
 //! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
 //! - `score`: which place is best;
 //! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
-//! - `explain`: why the rest waits; `door`: what can never run;
+//! - `explain`: why the rest waits; [`helps`]: what would help; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
 //! - [`pack`]: nodes and devices, where a centre shows them; `nodes`: those of the cycle's pools;
 //! - `check`: an independent judge of plans, which shares no code with the rest.
@@ -22,6 +22,7 @@ mod cycle;
 mod door;
 mod explain;
 mod fit;
+mod helps;
 mod holders;
 mod load;
 mod nodes;
@@ -47,6 +48,7 @@ pub use check::check;
 pub use cycle::cycle;
 pub use door::{NeverFits, never_fits};
 pub use fit::{Demand, demand, hold_each};
+pub use helps::{Change, Help, helps};
 pub use load::room;
 pub use policy::{Budget, Order, Policy, Seed, Weights};
 pub use snapshot::{

@@ -1,6 +1,7 @@
 //! Tests through the public functions: stories told in numbers, laws over random networks, and the judge itself.
 
 mod door;
+mod helps;
 mod judge;
 mod laws;
 mod nodes;
