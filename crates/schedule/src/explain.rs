@@ -57,7 +57,7 @@ impl<'a> Case<'a> {
         // A shape without candidates was never looked at; it asks as its first job would.
         let unit = view.jobs.first().map_or(1, |job| job.waiting.len());
         let unit = if view.shape.gang.is_some() { unit } else { 1 };
-        let block = match problem.shapes[shape].candidates.is_empty() {
+        let block = match problem.shapes[shape].places.candidates.is_empty() {
             true => Some(Block::Places { factor: 0, unit, ahead: 0, own: 0 }),
             false => state.shapes[shape].block,
         };
@@ -65,7 +65,7 @@ impl<'a> Case<'a> {
     }
 
     fn candidates(&self) -> &'a [Candidate] {
-        &self.problem.shapes[self.shape].candidates
+        &self.problem.shapes[self.shape].places.candidates
     }
 }
 

@@ -66,3 +66,32 @@ pub(crate) enum Next {
     /// The cycle's budget is spent.
     Cycle,
 }
+
+/// A placement of a job that may be preempted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Preemptible {
+    pub(crate) placement: usize,
+    pub(crate) shape: usize,
+    pub(crate) candidate: usize,
+    /// The index of the job in its shape.
+    pub(crate) job: usize,
+}
+
+/// What a job asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    /// How many tasks at most.
+    pub(crate) goal: u64,
+    /// How many together at least.
+    pub(crate) unit: u64,
+    /// How many layers may be filled ahead.
+    pub(crate) factor: u64,
+}
+
+/// What one turn has placed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed {
+    pub(crate) count: u64,
+    /// Whether it is another's turn.
+    pub(crate) over: bool,
+}

@@ -7,13 +7,13 @@ use huisuan_model::{JobId, NodeShare, Placement, RangeSet, Reservation, TimeMs};
 use crate::{
     load::Load,
     nodes,
-    order::Queue,
+    order::{Head, Queue},
     pack::Packer,
-    progress::{Block, Blocked, Next, Progress, ShapeState},
+    progress::{Block, Blocked, Next, Placed, Preemptible, Progress, Request, ShapeState},
     reserve::Agenda,
     score::Score,
-    snapshot::{Amounts, JobView, Quota},
-    translate::{Candidate, Problem, ShapeProblem},
+    snapshot::{Amounts, Quota},
+    translate::{Candidate, Places, Problem},
 };
 
 /// What changes while a cycle goes on.
@@ -45,24 +45,6 @@ pub(crate) struct State {
     /// What the current turn has placed.
     takes: Vec<Take>,
     pub(crate) shapes: Vec<ShapeState>,
-}
-
-/// What one turn has placed.
-#[derive(Debug, Clone, Copy)]
-struct Placed {
-    count: u64,
-    /// Whether it is another's turn.
-    over: bool,
-}
-
-/// A placement of a job that may be preempted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Preemptible {
-    pub(crate) placement: usize,
-    pub(crate) shape: usize,
-    pub(crate) candidate: usize,
-    /// The index of the job in its shape.
-    pub(crate) job: usize,
 }
 
 /// Some tasks of a job for one candidate.
@@ -110,10 +92,10 @@ impl State {
         problem: &Problem<'_>,
         queue: &mut Queue<'_>,
         shape: usize,
-        job: &JobView,
+        job: &Head,
         steps: u64,
     ) -> Next {
-        let first = || Progress { ahead: self.placed, own: 0, last: None, tasks: queue.tasks(shape) };
+        let first = || Progress { ahead: self.placed, own: 0, last: None, tasks: job.tasks };
         let before = *self.shapes[shape].current.get_or_insert_with(first);
         let tasks = before.tasks - before.own;
         if tasks == 0 {
@@ -133,7 +115,7 @@ impl State {
         }
         let goal = if gang { want } else { want.min(steps) };
         let placed = self.fill(problem, queue, shape, Request { goal, unit, factor });
-        let last = self.write(problem, shape, (queue.next(shape), job), before.last);
+        let last = self.write(problem, queue, shape, job, before.last);
         let Progress { ahead, own, .. } = Progress { own: before.own + placed.count, last, ..before };
         self.shapes[shape].current = Some(Progress { own, last, ..before });
         match () {
@@ -145,6 +127,7 @@ impl State {
                 self.block(shape, Block::Places { factor, unit, ahead, own });
                 self.keep(problem, shape, unit);
                 self.blocked.push(Blocked { shape, unit, own, last });
+                let job = queue.job(shape);
                 self.reserve(problem, shape, job.id, &job.waiting.take_after(last, unit));
                 self.end(shape, Next::Shape)
             }
@@ -187,7 +170,7 @@ impl State {
     /// capacity and money only shrink, and there is no filling ahead any more. So the whole shape is out, which
     /// makes the cost of a cycle that of the shapes and of what is placed, not that of the queue.
     fn keep(&mut self, problem: &Problem<'_>, shape: usize, unit: u64) {
-        for candidate in &problem.shapes[shape].candidates {
+        for candidate in &problem.shapes[shape].places.candidates {
             if self.allowance(problem, shape, candidate) >= unit {
                 self.kept[candidate.pool] = true;
             }
@@ -223,7 +206,7 @@ impl State {
         let unit = tasks.len();
         let span = problem.snapshot.shapes[shape].shape.walltime;
         let mut best: Option<(TimeMs, usize)> = None;
-        for (number, candidate) in problem.shapes[shape].candidates.iter().enumerate() {
+        for (number, candidate) in problem.shapes[shape].places.candidates.iter().enumerate() {
             let pool = candidate.pool;
             let promised = self.agendas[pool].held.len() as u64;
             if promised >= problem.policy.reservations_max || self.allowance(problem, shape, candidate) < unit {
@@ -236,7 +219,7 @@ impl State {
             }
         }
         let Some((start_at, number)) = best else { return };
-        let candidate = &problem.shapes[shape].candidates[number];
+        let candidate = &problem.shapes[shape].places.candidates[number];
         let place = problem.pools[candidate.pool];
         self.agendas[candidate.pool].hold(job, Amounts::default().plus(candidate.each(), unit), start_at, span);
         let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());
@@ -261,7 +244,7 @@ impl State {
 
     /// Places up to `goal` tasks at one best candidate after the other, while the turn lasts.
     fn fill(&mut self, problem: &Problem<'_>, queue: &mut Queue<'_>, shape: usize, request: Request) -> Placed {
-        let candidates = &problem.shapes[shape].candidates;
+        let candidates = &problem.shapes[shape].places.candidates;
         let mut placed = Placed { count: 0, over: false };
         self.takes.clear();
         while placed.count < request.goal && !placed.over {
@@ -300,28 +283,32 @@ impl State {
     fn write(
         &mut self,
         problem: &Problem<'_>,
+        queue: &Queue<'_>,
         shape: usize,
-        (index, job): (usize, &JobView),
+        head: &Head,
         mut last: Option<u32>,
     ) -> Option<u32> {
         for Take { candidate, count, score, nodes } in self.takes.drain(..).filter(|take| take.count > 0) {
-            let Candidate { pool, demand, .. } = problem.shapes[shape].candidates[candidate];
+            let Candidate { pool, demand, .. } = problem.shapes[shape].places.candidates[candidate];
             let place = problem.pools[pool];
-            let tasks = job.waiting.take_after(last, count);
+            let tasks = match head.tasks {
+                1 => RangeSet::from_range(head.first, head.first),
+                _ => queue.job(shape).waiting.take_after(last, count),
+            };
             last = tasks.last();
             // Turn after turn of one tenant's array at one pool is one placement.
-            let before = self.placements.last_mut().filter(|before| before.job == job.id && self.last_pool == pool);
+            let before = self.placements.last_mut().filter(|before| before.job == head.id && self.last_pool == pool);
             if let Some(before) = before {
                 before.tasks.insert_all(&tasks);
                 before.nodes.extend(nodes);
                 continue;
             }
-            if job.preemptible {
+            if head.preemptible {
                 let placement = self.placements.len();
-                self.preemptible.push(Preemptible { placement, shape, candidate, job: index });
+                self.preemptible.push(Preemptible { placement, shape, candidate, job: queue.next(shape) });
             }
             self.placements.push(Placement {
-                job: job.id,
+                job: head.id,
                 tasks,
                 centre: place.centre.id.clone(),
                 pool: place.pool.pool.id.clone(),
@@ -338,15 +325,15 @@ impl State {
     /// The best candidate with room for a unit and how many tasks its lowest open layer takes. Going layer by layer
     /// spreads what is placed ahead evenly over the pools.
     fn best(&self, problem: &Problem<'_>, shape: usize, request: &Request) -> Option<Take> {
-        let ShapeProblem { candidates, by_price, prices, .. } = &problem.shapes[shape];
+        let Places { candidates, by_price, .. } = &*problem.shapes[shape].places;
         let weights = &problem.policy.weights;
         let end = problem.now.after(problem.snapshot.shapes[shape].shape.walltime);
         let mut best: Option<(i128, usize, Take)> = None;
         // The dearer a place, the less it can score: the rest need not be looked at once the best of it would lose.
         let most_beside_price = i128::from(weights.wait) + i128::from(weights.fit);
         let bounded = weights.wait >= 0 && weights.fit >= 0;
-        for &number in by_price {
-            let (candidate, price) = (&candidates[number], prices[number]);
+        for &(number, price) in by_price {
+            let candidate = &candidates[number];
             if best.as_ref().is_some_and(|best| bounded && most_beside_price + i128::from(price) < best.0) {
                 break;
             }
@@ -373,7 +360,7 @@ impl State {
         request: &Request,
         end: TimeMs,
     ) -> Option<(u64, u64)> {
-        let candidate = &problem.shapes[shape].candidates[number];
+        let candidate = &problem.shapes[shape].places.candidates[number];
         let pool = &problem.pools[candidate.pool].pool.pool;
         let load = &self.loads[candidate.pool];
         // Nobody fills nodes ahead: there is no node for it yet.
@@ -393,15 +380,4 @@ impl State {
         count = count.min(self.allowance(problem, shape, candidate));
         (count >= request.unit).then_some((layer, count))
     }
-}
-
-/// What a job asks for.
-#[derive(Clone, Copy)]
-struct Request {
-    /// How many tasks at most.
-    goal: u64,
-    /// How many together at least.
-    unit: u64,
-    /// How many layers may be filled ahead.
-    factor: u64,
 }

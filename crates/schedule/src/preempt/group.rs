@@ -4,9 +4,9 @@ use huisuan_model::{JobId, RangeSet};
 
 use crate::{
     holders::Running,
-    progress::Blocked,
+    progress::{self, Blocked},
     snapshot::{Preemptible, RunningView},
-    state::{self, State},
+    state::State,
     translate::{Candidate, Problem, ShapeProblem},
 };
 
@@ -34,11 +34,11 @@ pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
             groups.push(Group { view: view.clone(), tasks: tasks.clone(), found, placement: None });
         }
     }
-    for (number, &state::Preemptible { placement, shape, candidate, job }) in state.preemptible.iter().enumerate() {
+    for (number, &progress::Preemptible { placement, shape, candidate, job }) in state.preemptible.iter().enumerate() {
         let placement = &state.placements[placement];
         let view = &problem.snapshot.shapes[shape];
-        let ShapeProblem { candidates, project, .. } = &problem.shapes[shape];
-        let Candidate { pool, class, rate, .. } = candidates[candidate];
+        let ShapeProblem { places, project, .. } = &problem.shapes[shape];
+        let Candidate { pool, class, rate, .. } = places.candidates[candidate];
         let job = &view.jobs[job];
         let tasks = Preemptible {
             job: job.id,
@@ -52,7 +52,7 @@ pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
             project: view.shape.project.clone(),
             centre: placement.centre.clone(),
             pool: placement.pool.clone(),
-            each: candidates[candidate].each(),
+            each: places.candidates[candidate].each(),
             count: placement.tasks.len(),
             ends_at: problem.now.after(view.shape.walltime),
             preemptible: None,
