@@ -144,10 +144,15 @@ fn tasks_placed(state: &mut State, event: &Event) {
 }
 
 fn attempt_started(state: &mut State, id: AttemptId, at: TimeMs) {
-    let attempt = touch_attempt(state, id);
+    let job = state.jobs.get_mut(&id.job).expect("a live attempt has a live job");
+    let attempt = state.attempts.get_mut(&id).expect("an event names a live attempt");
+    // Its latest end is counted from its start.
+    let short = used::short(job, &state.policy);
+    state.used.remove(attempt, job, short);
     attempt.state = AttemptState::Running;
     attempt.started_at = Some(at);
-    let job = state.jobs.get_mut(&id.job).expect("a live attempt has a live job");
+    state.used.add(attempt, job, short);
+    state.touched.attempts.insert(id);
     if job.started_at.is_none_or(|known| at < known) {
         job.started_at = Some(at);
         state.touched.jobs.insert(id.job);
@@ -157,10 +162,10 @@ fn attempt_started(state: &mut State, id: AttemptId, at: TimeMs) {
 fn attempt_ended(state: &mut State, event: &Event) {
     let Event::AttemptEnded { attempt: id, started_at, at, outcome, usage, work, cost, retry } = event else { return };
     let mut attempt = state.attempts.remove(id).expect("an attempt ends once");
-    close(&mut attempt, *started_at, *at, outcome, *usage, *work, *cost);
     let job = &state.jobs[&id.job];
     let was_short = used::short(job, &state.policy);
     state.used.remove(&attempt, job, was_short);
+    close(&mut attempt, *started_at, *at, outcome, *usage, *work, *cost);
     let class = attempt.terms.share.class;
     let transfers = state.ledger.settle(*id, &attempt.centre, *cost, class, *work);
     state.touched.transfers.extend(transfers.expect("a live attempt has a hold that covers its cost"));

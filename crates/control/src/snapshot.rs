@@ -19,8 +19,8 @@ pub fn snapshot(state: &State) -> Snapshot {
     let window = (window_jobs(state) / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
-    // Neutral until control keeps them: no groups of what runs, weight 1, no quota, no closed windows.
-    let running = Vec::new();
+    // Neutral until control keeps them: weights, quotas, closed windows, who may be preempted.
+    let running = state.used.running().collect();
     Snapshot { version: state.version, centres: centre_views(state), shapes, tenants, running }
 }
 
