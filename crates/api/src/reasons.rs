@@ -2,7 +2,7 @@
 //!
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
-use huisuan_model::{Bytes, CentreId, Millicores, Reason, TimeMs};
+use huisuan_model::{Bytes, CentreId, EndReason, Millicores, Reason, TimeMs, When};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,6 +15,14 @@ impl ReasonView {
     pub fn new(reason: &Reason, since: TimeMs, currency: &str) -> Self {
         let (message, details) = describe(reason, currency);
         ReasonView { code: reason.code().to_owned(), since: since.into(), message, details }
+    }
+}
+
+impl ReasonView {
+    /// Why a job ended at `ended_at` that never ran.
+    pub fn of_end(reason: &EndReason, ended_at: TimeMs) -> Self {
+        let (message, details) = describe_end(reason);
+        ReasonView { code: reason.code().to_owned(), since: ended_at.into(), message, details }
     }
 }
 
@@ -78,11 +86,40 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             format!("tasks of higher priority or age went first, {ahead} of them; it would fit at {centre}"),
             json!({ "ahead_tasks": ahead, "centre": centre }),
         ),
+        Reason::Dependency { on, when, jobs } => {
+            let others = match jobs.saturating_sub(1) {
+                0 => String::new(),
+                1 => ", and for one other job".to_owned(),
+                others => format!(", and for {others} other jobs"),
+            };
+            let message = format!("it waits for job {on} to {}{others}", becomes(*when));
+            (message, json!({ "job_id": on, "when": when, "jobs": jobs }))
+        }
         Reason::ParallelMax { limit } => (
             format!("its own limit of {limit} {} at once is reached", if *limit == 1 { "task" } else { "tasks" }),
             json!({ "limit_tasks": limit }),
         ),
         Reason::NotPlanned => ("not looked at yet; the next cycle will".to_owned(), json!({})),
+    }
+}
+
+/// What a job is waited for to do.
+fn becomes(when: When) -> &'static str {
+    match when {
+        When::Ok => "succeed",
+        When::Any => "end",
+        When::NotOk => "fail or be cancelled",
+        When::Start => "start",
+    }
+}
+
+/// The sentence and the numbers of why a job ended that never ran.
+pub fn describe_end(reason: &EndReason) -> (String, Value) {
+    match reason {
+        EndReason::DependencyUnmet { on, when, ended } => (
+            format!("it waited for job {on} to {}, which ended as {}", becomes(*when), ended.as_str()),
+            json!({ "job_id": on, "when": when, "ended": ended }),
+        ),
     }
 }
 
@@ -125,7 +162,7 @@ fn size(bytes: Bytes) -> String {
 
 #[cfg(test)]
 mod tests {
-    use huisuan_model::{Money, PoolId};
+    use huisuan_model::{JobId, JobState, Money, PoolId};
 
     use super::*;
 
@@ -174,6 +211,17 @@ mod tests {
             "its own limit of 2 tasks at once is reached",
             &json!({"limit_tasks": 2}),
         );
+        for (when, jobs, sentence) in [
+            (When::Ok, 1, "it waits for job 7 to succeed"),
+            (When::NotOk, 2, "it waits for job 7 to fail or be cancelled, and for one other job"),
+            (When::Start, 4, "it waits for job 7 to start, and for 3 other jobs"),
+        ] {
+            let reason = Reason::Dependency { on: JobId(7), when, jobs };
+            check(&reason, sentence, &json!({"job_id": 7, "when": when, "jobs": jobs}));
+        }
+        let end = EndReason::DependencyUnmet { on: JobId(7), when: When::Ok, ended: JobState::Failed };
+        let details = json!({"job_id": 7, "when": "ok", "ended": "failed"});
+        assert_eq!(describe_end(&end), ("it waited for job 7 to succeed, which ended as failed".to_owned(), details));
         check(&Reason::NotPlanned, "not looked at yet; the next cycle will", &json!({}));
     }
 

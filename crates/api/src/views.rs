@@ -35,6 +35,9 @@ impl JobSummary {
             started_at: job.started_at.map(Into::into),
             ended_at: job.ended_at.map(Into::into),
             reason,
+            end_reason: job
+                .end_reason
+                .map(|reason| ReasonView::of_end(&reason, job.ended_at.unwrap_or(job.submitted_at))),
             usage: (&job.usage).into(),
             cost: Amount::new(job.cost, currency),
         }

@@ -4,7 +4,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
-use huisuan_model::{Bytes, CentreId, Class, DurationMs, Millicores, RangeSet};
+use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, RangeSet};
 
 use crate::{parse, select::Selector};
 
@@ -224,6 +224,10 @@ pub(crate) struct SpecArgs {
     /// -1000 to 1000; larger goes first.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) priority: Option<i32>,
+    /// Starts only after this job has succeeded; `any:12` when it has ended, `not-ok:12` when it failed, `start:12`
+    /// when it began; may be given several times.
+    #[arg(long, value_name = "[WHEN:]JOB", value_parser = parse::after)]
+    pub(crate) after: Vec<Dependency>,
     /// A variable for the environment; may be given several times.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = parse::variable)]
     pub(crate) environment: Vec<(String, String)>,

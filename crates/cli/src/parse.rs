@@ -1,7 +1,7 @@
 //! Values of flags that have no reader elsewhere.
 
 use huisuan_api::spec::quantity;
-use huisuan_model::{CentreId, Class, Money, RangeSet};
+use huisuan_model::{CentreId, Class, Dependency, Money, RangeSet, When};
 
 /// What an operator declares of a centre.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,14 @@ pub(crate) fn tasks(text: &str) -> Result<RangeSet, String> {
     }
 }
 
+/// A job to wait for, as `12` or `any:12`.
+pub(crate) fn after(text: &str) -> Result<Dependency, String> {
+    let (word, job) = text.split_once(':').unwrap_or((When::Ok.as_str(), text));
+    let when = When::ALL.into_iter().find(|when| when.as_str() == word);
+    let when = when.ok_or_else(|| format!("`{word}` is none of ok, any, not-ok, start"))?;
+    Ok(Dependency { job: job.parse().map_err(|error: huisuan_model::ids::IdError| error.to_string())?, when })
+}
+
 /// A variable of the environment.
 pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -80,6 +88,16 @@ mod tests {
         assert_eq!(centre("x:ai").map(|plain| (plain.price_per_p_h, plain.zone)), Ok((Money(0), "UTC".to_owned())));
         for bad in ["", "hpc-1", "hpc-1:big", "-:hpc", "x:hpc:free"] {
             assert!(centre(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_job_to_wait_for_is_a_number_with_a_condition() {
+        let written = |text: &str| after(text).map(|after| (after.job.0, after.when));
+        assert_eq!(written("12"), Ok((12, When::Ok)));
+        assert_eq!(written("not-ok:7"), Ok((7, When::NotOk)));
+        for bad in ["", "0", "any:", "afterok:3", "any:x", "last"] {
+            assert!(after(bad).is_err(), "{bad}");
         }
     }
 

@@ -9,6 +9,7 @@
 
 mod apply;
 mod books;
+mod dependencies;
 mod execute;
 mod keys;
 mod orders;

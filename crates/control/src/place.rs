@@ -30,6 +30,7 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
         && spec.class.is_none_or(|class| class == centre.class)
         && (spec.centres.is_empty() || spec.centres.contains(&centre.id));
     let still_waiting = !job.cancel_requested
+        && job.waits_for.is_empty()
         && tasks > 0
         && placement.tasks.iter().all(|task| job.tasks.waiting.contains(task))
         && (!spec.gang || tasks == spec.tasks.len())

@@ -1,6 +1,6 @@
 //! Why a command was refused. A refused command changes nothing and leaves no journal entry.
 
-use huisuan_model::{CentreId, JobId, Money, PoolId, TenantId, spec::SpecError};
+use huisuan_model::{CentreId, Dependency, JobId, JobState, Money, PoolId, TenantId, spec::SpecError};
 
 /// The situations in which the network says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,17 @@ pub enum Refusal {
         key: String,
         /// The job that has it.
         job: JobId,
+    },
+    /// A job waits for one that is not known: never submitted, another tenant's, itself or a later one.
+    #[error("job spec: `after` names job {0}, which is not known")]
+    UnknownDependency(JobId),
+    /// A job waits for what can no longer come about.
+    #[error("job spec: `after` wants job {} to come to `{}`, but it has ended as {}", on.job, on.when.as_str(), ended.as_str())]
+    DependencyUnmet {
+        /// What it waits for.
+        on: Dependency,
+        /// What became of that.
+        ended: JobState,
     },
     /// The tenant is not known.
     #[error("tenant `{0}` is not known")]
@@ -88,6 +99,10 @@ impl Refusal {
             Refusal::NotSupported { .. } => "leave the field out, or follow docs/roadmap.md".into(),
             Refusal::NeverFits { hint, .. } => hint.clone(),
             Refusal::KeyReused { .. } => "use a new key for a new job, or repeat the first spec unchanged".into(),
+            Refusal::UnknownDependency(_) => {
+                "name jobs of yours that were submitted before, by number; `huisuan ls` lists them".into()
+            }
+            Refusal::DependencyUnmet { .. } => "leave this dependency out, or submit the other job again first".into(),
             Refusal::NoTenant(_) => "ask the operator to open the tenant".into(),
             Refusal::TooManyJobs { .. } => "wait for jobs to end, or submit an array instead of many jobs".into(),
             Refusal::NoJob(_) => "`huisuan ls` lists jobs".into(),

@@ -7,6 +7,7 @@ use huisuan_model::{Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, Sh
 use huisuan_schedule::Policy;
 
 use crate::{
+    dependencies::Dependents,
     keys::Keys,
     queue::Queues,
     touched::Touched,
@@ -30,6 +31,7 @@ pub struct State {
     // Derived from the above; rebuilt, never stored.
     pub(crate) queues: Queues,
     pub(crate) used: Used,
+    pub(crate) dependents: Dependents,
     pub(crate) jobs_of_tenant: BTreeMap<TenantId, u64>,
     pub(crate) touched: Touched,
 }
@@ -141,6 +143,7 @@ impl PartialEq for State {
             && self.job_last == other.job_last
             && self.queues == other.queues
             && self.used == other.used
+            && self.dependents == other.dependents
             && self.jobs_of_tenant == other.jobs_of_tenant
     }
 }

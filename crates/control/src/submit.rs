@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use huisuan_model::{
-    Event, JobId, JobSpec, Shape,
+    EndedJob, Event, JobId, JobSpec, Shape,
     command::Origin,
     quantity::TimeMs,
     spec::{JobKind, Objective},
 };
 
-use crate::{Refusal, State, snapshot::centre_views};
+use crate::{Refusal, State, dependencies, snapshot::centre_views};
 
 pub(crate) fn decide(
     state: &State,
     origin: &Origin,
     spec: &Arc<JobSpec>,
     key: Option<&Arc<str>>,
+    ended: &[EndedJob],
     now: TimeMs,
 ) -> Result<Vec<Event>, Refusal> {
     let spec_hash = spec.hash();
@@ -35,6 +36,7 @@ pub(crate) fn decide(
     if state.jobs_of_tenant.get(tenant).copied().unwrap_or(0) >= limit {
         return Err(Refusal::TooManyJobs { tenant: tenant.clone(), jobs: limit });
     }
+    let waits_for = dependencies::open(state, tenant, &spec.after, ended)?;
     fits_somewhere(state, origin, spec)?;
     Ok(vec![Event::JobSubmitted {
         job: JobId(state.job_last + 1),
@@ -45,6 +47,7 @@ pub(crate) fn decide(
         spec_hash,
         at: now,
         key: key.cloned(),
+        waits_for,
     }])
 }
 

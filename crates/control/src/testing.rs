@@ -118,7 +118,7 @@ impl Network {
 
     pub(crate) fn submit_with_key(&mut self, spec: JobSpec, key: Option<&str>) -> Result<JobId, Refusal> {
         let key: Option<Arc<str>> = key.map(Into::into);
-        self.execute(Command::Submit { spec: Arc::new(spec), key: key.clone() })?;
+        self.execute(Command::Submit { spec: Arc::new(spec), key: key.clone(), ended: Vec::new() })?;
         let known = key.and_then(|key| self.state.job_of_key(&origin().tenant, &key));
         Ok(known.unwrap_or(JobId(self.state.job_last)))
     }

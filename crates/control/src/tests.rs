@@ -1,10 +1,12 @@
 //! Stories of jobs, and random ones against the invariants.
 
 use huisuan_model::{
-    AttemptState, Bytes, CentreState, Class, Command, DurationMs, Event, Gflop, JobSpec, JobState, Money, RangeSet,
-    ReportKind, Usage, spec::JobKind,
+    AttemptState, Bytes, CentreState, Class, Command, Dependency, DurationMs, Event, Gflop, JobSpec, JobState, Money,
+    RangeSet, ReportKind, Usage, When, spec::JobKind,
 };
 use proptest::prelude::*;
+
+mod dependencies;
 
 use crate::{
     Refusal,
@@ -209,6 +211,7 @@ fn ratings_count_up_and_survive_the_same_inventory() {
 #[derive(Debug, Clone)]
 enum Step {
     Submit { tasks: u32, gang: bool, retries: u32, priority: i32, key: Option<u8> },
+    SubmitAfter { back: u64, when: When },
     Cancel(u64),
     Plan,
     Report { pick: usize, kind: u8, wall_ms: u64 },
@@ -223,6 +226,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0u32..6, any::<bool>(), 0u32..3, -2i32..3, prop::option::of(0u8..4)).prop_map(
             |(tasks, gang, retries, priority, key)| Step::Submit { tasks, gang, retries, priority, key }
         ),
+        2 => (0u64..4, prop::sample::select(When::ALL.to_vec())).prop_map(|(back, when)| Step::SubmitAfter { back, when }),
         1 => (1u64..30).prop_map(Step::Cancel),
         4 => Just(Step::Plan),
         8 => (0usize..64, 0u8..6, 0u64..100_000).prop_map(|(pick, kind, wall_ms)| Step::Report { pick, kind, wall_ms }),
@@ -240,6 +244,11 @@ fn play(network: &mut Network, step: &Step, last: &mut Option<Command>) {
             let key = key.map(|key| format!("key-{key}"));
             // Refusals are part of the story; the harness checks that they change nothing.
             _ = network.submit_with_key(tasks(spec, *last_task), key.as_deref());
+        }
+        Step::SubmitAfter { back, when } => {
+            // The last job, or one before it; one that is not live any more is refused.
+            let on = huisuan_model::JobId(network.state.jobs_total().saturating_sub(*back));
+            _ = network.submit(JobSpec { after: vec![Dependency { job: on, when: *when }], ..job("after") });
         }
         Step::Cancel(id) => _ = network.execute(Command::Cancel { job: huisuan_model::JobId(*id) }),
         Step::Plan => _ = network.plan(),

@@ -1,8 +1,10 @@
-//! The journal of format 1, as it is kept for ever in `crates/store/tests/golden/v1`.
+//! Journals of format 1, as they are kept in `crates/store/tests/golden`: `v1` as it was first written, and
+//! `v1-more` with all that was added to the format since, always optional.
 //!
-//! The test folds it with today's reducer and finds the rows of then: a change of `apply` that would
-//! give old facts a new meaning fails here. The story below made the files; it is told again only for
-//! a new format, with `HUISUAN_BLESS=1 cargo test -p huisuan-control --test corpus`.
+//! The tests fold them with today's reducer and find the rows of then: a change of `apply` that would give old facts
+//! a new meaning fails here. The story below makes `v1-more`; it is told again when the format gains something, with
+//! `HUISUAN_BLESS=1 cargo test -p huisuan-control --test corpus`. What a network refuses by now, such as an objective,
+//! is in `v1` alone.
 
 #![expect(clippy::disallowed_methods, reason = "the corpus lies in files, and only a test reads them")]
 
@@ -14,19 +16,23 @@ use huisuan_control::{
     snapshot,
 };
 use huisuan_model::{
-    ActorId, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command, DurationMs,
-    EndCause, EngineKind, Entry, Event, GflopPerS, Job, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome,
-    Place, Pool, PoolId, ProjectId, RangeSet, Rating, ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage,
+    ActorId, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command, Dependency,
+    DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, GflopPerS, Job, JobId, JobSpec, JobState, Mark,
+    MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, ProjectId, RangeSet, Rating, ReportKind, Tariff,
+    Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
-    spec::{DeviceNeed, Need, Objective, Work},
+    spec::{DeviceNeed, Need, Work},
 };
 use serde::Serialize;
 
 /// 2026-01-01T00:00:00Z.
 const BEGIN: TimeMs = TimeMs(1_767_225_600_000);
 
-fn path(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../store/tests/golden/v1").join(file)
+/// The folder that the story below writes.
+const TOLD: &str = "v1-more";
+
+fn path(folder: &str, file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../store/tests/golden").join(folder).join(file)
 }
 
 fn lines<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
@@ -61,11 +67,20 @@ impl Rows {
 }
 
 #[test]
-fn the_journal_of_version_1_folds_to_its_rows() {
+fn the_first_journal_folds_to_its_rows() {
+    check("v1");
+}
+
+#[test]
+fn the_journal_with_all_additions_folds_to_its_rows() {
     if env::var_os("HUISUAN_BLESS").is_some() {
         write();
     }
-    let journal = fs::read_to_string(path("journal.jsonl")).expect("the corpus is in the repository");
+    check(TOLD);
+}
+
+fn check(folder: &str) {
+    let journal = fs::read_to_string(path(folder, "journal.jsonl")).expect("the corpus is in the repository");
     let (mut state, mut rows) = (State::new(), Rows::default());
     for line in journal.lines() {
         let entry: Entry = serde_json::from_str(line).expect("an entry");
@@ -75,7 +90,7 @@ fn the_journal_of_version_1_folds_to_its_rows() {
     state.ledger().audit().expect("the books balance");
     assert!(state.jobs_live() > 0 && state.attempts_live() > 0, "the story ends with work under way");
     for (file, text) in rows.files(&state) {
-        assert_eq!(text, fs::read_to_string(path(file)).expect("the corpus is in the repository"), "{file}");
+        assert_eq!(text, fs::read_to_string(path(folder, file)).expect("the corpus is there"), "{file}");
     }
 }
 
@@ -85,10 +100,11 @@ fn write() {
     story.one_of_everything();
     story.ends();
     story.later();
+    story.dependencies();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
-        fs::create_dir_all(path("")).expect("a folder");
-        fs::write(path(file), text).expect("a file");
+        fs::create_dir_all(path(TOLD, "")).expect("a folder");
+        fs::write(path(TOLD, file), text).expect("a file");
     }
 }
 
@@ -132,7 +148,11 @@ impl Story {
     }
 
     fn submit(&mut self, spec: JobSpec, key: Option<&str>) {
-        self.take("user", "1-1", Command::Submit { spec: Arc::new(spec), key: key.map(Into::into) });
+        self.submit_after(spec, key, Vec::new());
+    }
+
+    fn submit_after(&mut self, spec: JobSpec, key: Option<&str>, ended: Vec<EndedJob>) {
+        self.take("user", "1-1", Command::Submit { spec: Arc::new(spec), key: key.map(Into::into), ended });
     }
 
     fn plan(&mut self) {
@@ -221,7 +241,6 @@ impl Story {
             centres: vec![centre("hpc-1")],
             priority: -5,
             retries: 1,
-            objective: Objective::Cheapest,
             ..JobSpec::command("array", &["x"])
         };
         self.submit(array, Some("key 1"));
@@ -275,5 +294,18 @@ impl Story {
         self.take("user", "1-11", set(CentreState::Active));
         self.take("server", "", Command::ForgetKeys { before: self.now });
         self.submit(JobSpec { class: Some(Class::Hpc), ..JobSpec::command("waits", &["/bin/true"]) }, Some("key 2"));
+    }
+
+    /// Jobs that wait for others: one is released, one ends because it never can be, one goes on waiting.
+    fn dependencies(&mut self) {
+        let after = |job, when| Dependency { job: JobId(job), when };
+        let first = JobSpec { class: Some(Class::Hpc), ..JobSpec::command("first", &["/bin/true"]) };
+        self.submit(first.clone(), None);
+        let waits = |after| JobSpec { after, ..first.clone() };
+        let ended = vec![EndedJob { job: JobId(3), state: JobState::Failed }];
+        self.submit_after(waits(vec![after(3, When::NotOk), after(7, When::Any)]), None, ended);
+        self.submit(waits(vec![after(7, When::Ok)]), None);
+        self.submit(waits(vec![after(6, When::Start), after(8, When::Ok)]), None);
+        self.take("user", "1-12", Command::Cancel { job: JobId(7) });
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     centre::{Centre, CentreState, Pool, Rating},
+    dependency::EndedJob,
     event::Event,
     ids::{ActorId, CentreId, JobId, PoolId, ProjectId, TenantId},
     job::Tenant,
@@ -58,6 +59,9 @@ pub enum Command {
         /// Same key and same spec: the same answer. Other spec: refused.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<Arc<str>>,
+        /// Those of the jobs that it waits for which had ended, of the same tenant.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ended: Vec<EndedJob>,
     },
     /// Ends a job.
     Cancel {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     centre::{Centre, CentreState, Pool, Rating, Terms},
+    dependency::Dependency,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
     job::{JobState, Tenant},
     order::{Outcome, Usage},
@@ -72,6 +73,25 @@ pub enum Event {
         /// The idempotency key.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<Arc<str>>,
+        /// What it waits for: its dependencies that did not hold already.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        waits_for: Vec<Dependency>,
+    },
+    /// A job that another waits for has come so far.
+    DependencyMet {
+        /// The job that waits.
+        job: JobId,
+        /// The job that it waited for.
+        on: JobId,
+    },
+    /// What a job waits for can no longer come about: all of its tasks are cancelled now.
+    DependencyUnmet {
+        /// The job that waited.
+        job: JobId,
+        /// What it waited for.
+        on: Dependency,
+        /// What became of that.
+        ended: JobState,
     },
     /// Tasks were placed; for each an attempt exists and its hold is taken.
     TasksPlaced {

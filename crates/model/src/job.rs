@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     centre::{Class, Terms},
+    dependency::{Dependency, EndReason},
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
     order::{Outcome, Usage},
     plan::ScoreTerm,
@@ -117,6 +118,12 @@ pub struct Job {
     /// Somebody asked to cancel it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
+    /// What it still waits for; none of its tasks is placed before this is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<Dependency>,
+    /// Why it ended, where that does not follow from its tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_reason: Option<EndReason>,
     /// Its tasks by where they stand.
     pub tasks: TaskSets,
     /// Where its attempts are or were.

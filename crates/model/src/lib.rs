@@ -9,6 +9,7 @@
 
 pub mod centre;
 pub mod command;
+pub mod dependency;
 pub mod event;
 pub mod hex;
 pub mod ids;
@@ -23,6 +24,7 @@ pub mod spec;
 
 pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Place, Pool, RatedShare, Rating, Tariff, Terms};
 pub use command::{Command, Entry};
+pub use dependency::{Dependency, EndReason, EndedJob, When};
 pub use event::Event;
 pub use ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId};
 pub use job::{Attempt, AttemptState, Job, JobState, Tenant};

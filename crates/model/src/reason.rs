@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{CentreId, PoolId},
+    dependency::When,
+    ids::{CentreId, JobId, PoolId},
     quantity::{Bytes, Millicores, Money},
 };
 
@@ -64,6 +65,15 @@ pub enum Reason {
         /// Where it would have fitted.
         centre: CentreId,
     },
+    /// Other jobs must come so far first.
+    Dependency {
+        /// The first of them, by number.
+        on: JobId,
+        /// What must become of it.
+        when: When,
+        /// How many jobs it waits for in all.
+        jobs: u32,
+    },
     /// The job's own limit of parallel tasks is reached.
     ParallelMax {
         /// That limit.
@@ -83,6 +93,7 @@ impl Reason {
             Reason::Capacity { .. } => "capacity",
             Reason::GangCapacity { .. } => "gang-capacity",
             Reason::Behind { .. } => "behind",
+            Reason::Dependency { .. } => "dependency",
             Reason::ParallelMax { .. } => "parallel-max",
             Reason::NotPlanned => "not-planned",
         }

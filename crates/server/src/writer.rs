@@ -249,6 +249,7 @@ fn changes_what_can_be_placed(event: &Event) -> bool {
     matches!(
         event,
         Event::JobSubmitted { .. }
+            | Event::DependencyMet { .. }
             | Event::AttemptEnded { .. }
             | Event::InventorySet { .. }
             | Event::Rated { .. }

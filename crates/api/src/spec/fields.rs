@@ -113,7 +113,8 @@ impl<'a> Fields<'a> {
         read(&text).map(Some).map_err(|_| SpecProblem::invalid(self.path(name), text, expected))
     }
 
-    fn number<T>(
+    /// A value that `read` takes from a number or truth value.
+    pub(super) fn number<T>(
         &self,
         name: &str,
         expected: &str,

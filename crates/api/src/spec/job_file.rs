@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    JobSpec, RangeSet,
+    Dependency, JobSpec, RangeSet, When,
     spec::{JobKind, Need, Objective, Work},
 };
 use serde::Serialize;
@@ -122,6 +122,9 @@ pub struct JobFile {
     /// How it saves its state before it is ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointField>,
+    /// Jobs that must have come so far before this one starts; one that never can ends this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<AfterField>,
 }
 
 /// Accelerators of each task.
@@ -190,6 +193,18 @@ pub struct CheckpointField {
     pub grace: String,
 }
 
+/// A job that must have come so far.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobAfter)]
+#[serde(deny_unknown_fields)]
+pub struct AfterField {
+    /// Its number; a job that was submitted before.
+    pub job: u64,
+    /// `ok` (default): it succeeded; `any`: it ended; `not-ok`: it failed or was cancelled; `start`: it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+}
+
 /// Reads a job file, YAML or JSON, and checks every limit that does not depend on a network.
 pub fn read_job_file(text: &str) -> Result<JobSpec, SpecProblem> {
     super::reader::read(text)
@@ -256,6 +271,7 @@ impl JobFile {
                 signal: checkpoint.signal.clone(),
                 grace: duration_text(checkpoint.grace),
             }),
+            after: spec.after.iter().map(after_field).collect(),
         }
     }
 }
@@ -279,6 +295,11 @@ fn need_fields(need: &Need) -> (Option<Value>, Option<DevicesField>, Option<Dema
             (None, None, Some(demand))
         }
     }
+}
+
+fn after_field(dependency: &Dependency) -> AfterField {
+    let when = (dependency.when != When::default()).then(|| dependency.when.as_str().to_owned());
+    AfterField { job: dependency.job.0, when }
 }
 
 fn data_fields(references: &[huisuan_model::spec::DataReference]) -> Vec<DataField> {

@@ -90,6 +90,10 @@ fn replace(spec: &mut JobSpec, args: &SpecArgs, here: &Path) -> Result<(), Failu
         spec.centres.sort();
         spec.centres.dedup();
     }
+    if !args.after.is_empty() {
+        spec.after = args.after.clone();
+        spec.after.sort();
+    }
     spec.environment.extend(args.environment.iter().cloned());
     if let Some(directory) = &args.dir {
         spec.directory = Some(text_of(&plain(&here.join(directory)))?);

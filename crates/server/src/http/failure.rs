@@ -38,7 +38,8 @@ impl From<Problem> for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
-            Refusal::Spec(_) => ErrorCode::InvalidSpec,
+            Refusal::Spec(_) | Refusal::UnknownDependency(_) => ErrorCode::InvalidSpec,
+            Refusal::DependencyUnmet { .. } => ErrorCode::Conflict,
             Refusal::NotSupported { .. } => ErrorCode::NotSupported,
             Refusal::NeverFits { .. } => ErrorCode::NeverFits,
             Refusal::KeyReused { .. } => ErrorCode::KeyReused,

@@ -20,6 +20,7 @@ use huisuan_store::JobFilter;
 use super::{
     App, Failure,
     access::RequestId,
+    dependencies,
     extract::{Bounded, JobPath, Params, is_json},
 };
 use crate::{
@@ -45,7 +46,7 @@ pub(crate) async fn submit(
         .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body is not UTF-8: {error}")))?;
     let spec = read_job_file(text).map_err(|problem| problem.to_problem())?;
     let origin = identity::user(actor(&identity)?, request);
-    match shared.writer.execute(origin, Command::Submit { spec: Arc::new(spec), key }).await? {
+    match dependencies::submit(&shared, origin, Arc::new(spec), key).await? {
         Done::Job { job, new } => {
             let state = match new {
                 true => JobState::Waiting,

@@ -4,6 +4,7 @@ mod access;
 mod agents;
 pub(crate) mod books;
 pub(crate) mod centres;
+mod dependencies;
 mod events;
 pub(crate) mod extract;
 mod failure;

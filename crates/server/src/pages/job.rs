@@ -50,6 +50,9 @@ async fn body(
             @if view.cancel_requested && job.ended_at.is_none() { span.chip { (page.say(words::CANCEL_REQUESTED)) } }
         }
         @if let Some(reason) = &explain.reason { (reasons::card(page, &explain, reason, now)) }
+        @if let Some(reason) = &job.end_reason {
+            p.card title=(reason.code) { (reasons::sentence(page, &reason.code, &reason.message, &reason.details)) }
+        }
         @if job.tasks.total > 1 { (progress(page, &view)) }
         (facts(page, &view, now))
         (attempts::section(page, &view, now))

@@ -116,16 +116,36 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
             text("pool")?
         ),
         "behind" => format!("优先级更高或更早的 {} 个任务先行；它本可放在 {}", number("ahead_tasks")?, text("centre")?),
+        "dependency" => match number("jobs")? {
+            1 => format!("等待作业 {}{}", number("job_id")?, becomes(text("when")?)?),
+            jobs => format!("等待作业 {}{}，另等待 {} 个作业", number("job_id")?, becomes(text("when")?)?, jobs - 1),
+        },
+        "dependency-unmet" => {
+            let ended = words::state(text("ended")?)?;
+            let (on, when) = (number("job_id")?, becomes(text("when")?)?);
+            format!("曾等待作业 {on}{when}，而它的结局是：{}", ended.with(Language::Zh, &[]))
+        }
         "parallel-max" => format!("已达到自身的并发上限：{} 个任务", number("limit_tasks")?),
         "not-planned" => "尚未轮到，下一个规划周期处理".to_owned(),
         _ => return None,
     })
 }
 
+/// What a job is waited for to do.
+fn becomes(when: &str) -> Option<&'static str> {
+    Some(match when {
+        "ok" => "成功",
+        "any" => "结束",
+        "not-ok" => "失败或被取消",
+        "start" => "开始",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use huisuan_api::reasons::describe;
-    use huisuan_model::{Bytes, CentreId, Millicores, Money, PoolId, Reason};
+    use huisuan_api::reasons::{describe, describe_end};
+    use huisuan_model::{Bytes, CentreId, EndReason, JobId, JobState, Millicores, Money, PoolId, Reason, When};
 
     use super::*;
 
@@ -164,6 +184,12 @@ mod tests {
         );
         check(Reason::Behind { ahead: 7, centre: centre() }, "优先级更高或更早的 7 个任务先行；它本可放在 hpc-1");
         check(Reason::ParallelMax { limit: 2 }, "已达到自身的并发上限：2 个任务");
+        let dependency = |when, jobs| Reason::Dependency { on: JobId(7), when, jobs };
+        check(dependency(When::Ok, 1), "等待作业 7成功");
+        check(dependency(When::NotOk, 3), "等待作业 7失败或被取消，另等待 2 个作业");
+        let unmet = EndReason::DependencyUnmet { on: JobId(7), when: When::Any, ended: JobState::Failed };
+        let sentence = chinese(unmet.code(), &describe_end(&unmet).1);
+        assert_eq!(sentence.as_deref(), Some("曾等待作业 7结束，而它的结局是：失败"));
         check(Reason::NotPlanned, "尚未轮到，下一个规划周期处理");
         assert_eq!(chinese("unheard-of", &Value::Null), None);
         assert_eq!(chinese("capacity", &Value::Null), None);

@@ -234,6 +234,7 @@ pub(super) const REASON_CENTRE_PAUSED: Word = word("centre paused", "中心暂�
 pub(super) const REASON_GANG_CAPACITY: Word = word("room for all at once", "需同时启动");
 pub(super) const REASON_NO_CENTRE: Word = word("no centre", "无可用中心");
 pub(super) const REASON_NOT_PLANNED: Word = word("next cycle", "待规划");
+pub(super) const REASON_DEPENDENCY: Word = word("other jobs", "其他作业");
 pub(super) const REASON_PARALLEL_MAX: Word = word("own limit", "自身并发上限");
 
 /// The word of a job's, an attempt's or a centre's state; `None` for one that is not known.
@@ -303,6 +304,7 @@ pub(super) fn reason(code: &str) -> Option<Word> {
         "capacity" => REASON_CAPACITY,
         "gang-capacity" => REASON_GANG_CAPACITY,
         "behind" => REASON_BEHIND,
+        "dependency" => REASON_DEPENDENCY,
         "parallel-max" => REASON_PARALLEL_MAX,
         "not-planned" => REASON_NOT_PLANNED,
         _ => return None,

@@ -83,7 +83,7 @@ impl Network {
     fn submit(&mut self, key: &str, change: impl FnOnce(&mut JobSpec)) {
         let mut spec = JobSpec::command(key, &["/bin/true"]);
         change(&mut spec);
-        self.take(Command::Submit { spec: Arc::new(spec), key: Some(key.into()) });
+        self.take(Command::Submit { spec: Arc::new(spec), key: Some(key.into()), ended: Vec::new() });
     }
 
     fn plan(&mut self) {
