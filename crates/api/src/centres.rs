@@ -31,6 +31,9 @@ pub struct CentreView {
     pub tariff: TariffView,
     /// Whether its agent was heard lately.
     pub connected: bool,
+    /// Since when it counts as away and gets no new work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent_since: Option<Timestamp>,
     /// When its agent was last heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<Timestamp>,

@@ -40,6 +40,9 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
         Reason::CentrePaused { centre } => {
             (format!("every centre that could take it is paused, {centre} among them"), json!({ "centre": centre }))
         }
+        Reason::CentreAbsent { centre } => {
+            (format!("every centre that could take it is away, {centre} among them"), json!({ "centre": centre }))
+        }
         Reason::NoCentre { centres } => (
             match centres {
                 0 => "no centre has joined the network yet".to_owned(),
@@ -188,6 +191,11 @@ mod tests {
         check(
             &Reason::CentrePaused { centre: centre() },
             "every centre that could take it is paused, hpc-1 among them",
+            &json!({"centre": "hpc-1"}),
+        );
+        check(
+            &Reason::CentreAbsent { centre: centre() },
+            "every centre that could take it is away, hpc-1 among them",
             &json!({"centre": "hpc-1"}),
         );
         check(&Reason::NoCentre { centres: 0 }, "no centre has joined the network yet", &json!({"centres": 0}));

@@ -92,6 +92,7 @@ impl CentreView {
             overlapping: centre.overlapping,
             tariff: (&centre.tariff).into(),
             connected: false,
+            absent_since: centre.absent_since.map(Into::into),
             last_seen_at: centre.reported_at.map(Into::into),
             memory_mode: None,
             pools,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{
     Attempt, AttemptId, AttemptState, CentreId, EndCause, EndReason, Event, Gflop, Job, JobId, JobState, Money,
-    Outcome, job::TaskSets, order::Usage, quantity::TimeMs,
+    Outcome, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
 };
 
 use crate::{State, books, keys::KeyRecord, place::attempt_of, used};
@@ -27,6 +27,9 @@ pub fn apply(state: &mut State, event: &Event) {
             state.centres.insert(centre.id.clone(), (**centre).clone());
         }
         Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
+        Event::PresenceSet { centre, presence, at } => {
+            touch_centre(state, centre).absent_since = (*presence == Presence::Absent).then_some(*at);
+        }
         Event::InventorySet { centre, pools } => {
             touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
         }

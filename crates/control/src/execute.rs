@@ -54,6 +54,7 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
                 centre.reported_seq = known.reported_seq;
                 centre.reported_at = known.reported_at;
                 centre.state = known.state;
+                centre.absent_since = known.absent_since;
             }
             Ok(vec![Event::CentreSet(centre)])
         }
@@ -63,6 +64,13 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
                 return Ok(Vec::new());
             }
             Ok(vec![Event::CentreStateSet { centre: centre.clone(), state: *wanted }])
+        }
+        Command::SetPresence { centre, presence } => {
+            let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+            if known.presence() == *presence {
+                return Ok(Vec::new());
+            }
+            Ok(vec![Event::PresenceSet { centre: centre.clone(), presence: *presence, at: now }])
         }
         Command::Inventory { centre, pools } => inventory(state, centre, pools),
         Command::Rate { centre, pool, rating } => {

@@ -1,7 +1,7 @@
 //! Takes a plan: every placement is checked again against the books of now and dropped when it no longer holds.
 
 use huisuan_model::{
-    Attempt, AttemptId, AttemptState, CentreState, Event, Gflop, Money, Placement, Plan, Shape, Terms, Usage,
+    Attempt, AttemptId, AttemptState, CentreState, Event, Gflop, Money, Placement, Plan, Presence, Shape, Terms, Usage,
     quantity::TimeMs,
 };
 use huisuan_schedule::{PoolView, room};
@@ -27,6 +27,7 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     let centre = state.centres.get(&placement.centre)?;
     let pool = centre.pools.get(&placement.pool)?;
     let allowed = centre.state == CentreState::Active
+        && centre.presence() == Presence::Present
         && spec.class.is_none_or(|class| class == centre.class)
         && (spec.centres.is_empty() || spec.centres.contains(&centre.id));
     let still_waiting = !job.cancel_requested

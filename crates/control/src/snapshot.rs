@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use huisuan_model::{Centre, CentreState, Job, Money, Shape, TenantId};
+use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, TenantId};
 use huisuan_schedule::{CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView};
 
 use crate::{State, books, queue::Queue};
@@ -45,6 +45,7 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         id: centre.id.clone(),
         class: centre.class,
         active: centre.state == CentreState::Active,
+        absent: centre.presence() == Presence::Absent,
         tariff: centre.tariff.clone(),
         pools: pools.collect(),
     }

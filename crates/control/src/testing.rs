@@ -74,6 +74,7 @@ impl Network {
             pools: BTreeMap::new(),
             reported_seq: 0,
             reported_at: None,
+            absent_since: None,
         })));
         let found = Pool {
             id: pool(),

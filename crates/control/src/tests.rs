@@ -2,10 +2,11 @@
 
 use huisuan_model::{
     AttemptState, Bytes, CentreState, Class, Command, Dependency, DurationMs, Event, Gflop, JobSpec, JobState, Money,
-    RangeSet, ReportKind, Usage, When, spec::JobKind,
+    Presence, RangeSet, ReportKind, Usage, When, spec::JobKind,
 };
 use proptest::prelude::*;
 
+mod centres;
 mod dependencies;
 
 use crate::{
@@ -217,6 +218,7 @@ enum Step {
     Report { pick: usize, kind: u8, wall_ms: u64 },
     Repeat,
     Pause(bool),
+    Absent(bool),
     Pass(i64),
     ForgetKeys,
 }
@@ -232,6 +234,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0usize..64, 0u8..6, 0u64..100_000).prop_map(|(pick, kind, wall_ms)| Step::Report { pick, kind, wall_ms }),
         1 => Just(Step::Repeat),
         1 => any::<bool>().prop_map(Step::Pause),
+        1 => any::<bool>().prop_map(Step::Absent),
         3 => (0i64..50_000).prop_map(Step::Pass),
         1 => Just(Step::ForgetKeys),
     ]
@@ -276,6 +279,10 @@ fn play(network: &mut Network, step: &Step, last: &mut Option<Command>) {
         Step::Pause(paused) => {
             let state = if *paused { CentreState::Paused } else { CentreState::Active };
             network.take(Command::SetCentreState { centre: centre("hpc-1"), state });
+        }
+        Step::Absent(absent) => {
+            let presence = if *absent { Presence::Absent } else { Presence::Present };
+            network.take(Command::SetPresence { centre: centre("hpc-1"), presence });
         }
         Step::Pass(ms) => network.pass(*ms),
         Step::ForgetKeys => {}

@@ -18,8 +18,8 @@ use huisuan_control::{
 use huisuan_model::{
     ActorId, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command, Dependency,
     DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, GflopPerS, Job, JobId, JobSpec, JobState, Mark,
-    MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, ProjectId, RangeSet, Rating, ReportKind, Tariff,
-    Tenant, TenantId, TimeMs, Usage, When,
+    MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Presence, ProjectId, RangeSet, Rating, ReportKind,
+    Tariff, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
     spec::{DeviceNeed, Need, Work},
 };
@@ -101,6 +101,7 @@ fn write() {
     story.ends();
     story.later();
     story.dependencies();
+    story.centres();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -197,6 +198,7 @@ impl Story {
                 pools: BTreeMap::new(),
                 reported_seq: 0,
                 reported_at: None,
+                absent_since: None,
             };
             self.take("server", "", Command::SetCentre(Box::new(centre)));
         }
@@ -307,5 +309,13 @@ impl Story {
         self.submit(waits(vec![after(7, When::Ok)]), None);
         self.submit(waits(vec![after(6, When::Start), after(8, When::Ok)]), None);
         self.take("user", "1-12", Command::Cancel { job: JobId(7) });
+    }
+
+    /// A centre that goes away and comes back, and one that stays away.
+    fn centres(&mut self) {
+        let set = |name, presence| Command::SetPresence { centre: centre(name), presence };
+        self.take("server", "", set("hpc-1", Presence::Absent));
+        self.take("server", "", set("hpc-1", Presence::Present));
+        self.take("server", "", set("ai-1", Presence::Absent));
     }
 }

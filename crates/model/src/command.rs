@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    centre::{Centre, CentreState, Pool, Rating},
+    centre::{Centre, CentreState, Pool, Presence, Rating},
     dependency::EndedJob,
     event::Event,
     ids::{ActorId, CentreId, JobId, PoolId, ProjectId, TenantId},
@@ -35,6 +35,13 @@ pub enum Command {
         centre: CentreId,
         /// How.
         state: CentreState,
+    },
+    /// A centre's agent went away for long, or came back.
+    SetPresence {
+        /// Which.
+        centre: CentreId,
+        /// Which of the two.
+        presence: Presence,
     },
     /// What a centre's agent found: its pools, without ratings.
     Inventory {
@@ -94,6 +101,7 @@ impl Command {
             Command::Fund { .. } => "fund",
             Command::SetCentre(_) => "set-centre",
             Command::SetCentreState { .. } => "set-centre-state",
+            Command::SetPresence { .. } => "set-presence",
             Command::Inventory { .. } => "inventory",
             Command::Rate { .. } => "rate",
             Command::Submit { .. } => "submit",

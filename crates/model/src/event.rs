@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    centre::{Centre, CentreState, Pool, Rating, Terms},
+    centre::{Centre, CentreState, Pool, Presence, Rating, Terms},
     dependency::Dependency,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
     job::{JobState, Tenant},
@@ -37,6 +37,15 @@ pub enum Event {
         centre: CentreId,
         /// How.
         state: CentreState,
+    },
+    /// A centre's agent went away for long, or came back.
+    PresenceSet {
+        /// Which.
+        centre: CentreId,
+        /// Which of the two.
+        presence: Presence,
+        /// When that was found.
+        at: TimeMs,
     },
     /// A centre's pools, ratings of unchanged ones included.
     InventorySet {

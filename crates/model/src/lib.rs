@@ -22,7 +22,9 @@ pub mod reason;
 pub mod shape;
 pub mod spec;
 
-pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Place, Pool, RatedShare, Rating, Tariff, Terms};
+pub use centre::{
+    Centre, CentreState, Class, EngineKind, Mark, Place, Pool, Presence, RatedShare, Rating, Tariff, Terms,
+};
 pub use command::{Command, Entry};
 pub use dependency::{Dependency, EndReason, EndedJob, When};
 pub use event::Event;

@@ -20,6 +20,11 @@ pub enum Reason {
         /// The first of them.
         centre: CentreId,
     },
+    /// Every centre that could take it is away.
+    CentreAbsent {
+        /// The first of them.
+        centre: CentreId,
+    },
     /// No centre has joined that could take it, or none of its pools is rated yet.
     NoCentre {
         /// How many centres are known.
@@ -88,6 +93,7 @@ impl Reason {
     pub fn code(&self) -> &'static str {
         match self {
             Reason::CentrePaused { .. } => "centre-paused",
+            Reason::CentreAbsent { .. } => "centre-absent",
             Reason::NoCentre { .. } => "no-centre",
             Reason::Budget { .. } => "budget",
             Reason::Capacity { .. } => "capacity",

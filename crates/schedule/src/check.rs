@@ -96,6 +96,7 @@ impl<'a> Judge<'a> {
             (!wanted.centres.is_empty() && !wanted.centres.contains(&centre.id), "the centre is not in its list"),
             (wanted.class.is_some_and(|class| class != centre.class), "the centre is of another class"),
             (!centre.active, "the centre is paused"),
+            (centre.absent, "the centre is absent"),
             (pool.pool.rating.as_ref().is_none_or(|rating| rating.sustained.0 == 0), "the pool is not rated"),
             (!kind_matches(&wanted.need, &pool.pool), "the pool is other hardware"),
         ];

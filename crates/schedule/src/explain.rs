@@ -89,7 +89,7 @@ fn rejected(case: &Case<'_>) -> Vec<(CentreId, Reason)> {
 
 /// Why there is no candidate among some pools.
 fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
-    let mut paused = None;
+    let (mut paused, mut absent) = (None, None);
     let mut small = Vec::new();
     for number in pools {
         let place = case.problem.pools[number];
@@ -97,10 +97,15 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
             continue;
         }
         match fit::answer(&place.pool.pool, &case.view.shape) {
-            Answer::Fits(_) => paused = paused.or_else(|| Some(place.centre.id.clone())),
+            Answer::Fits(_) if !place.centre.active => paused = paused.or_else(|| Some(place.centre.id.clone())),
+            Answer::Fits(_) => absent = absent.or_else(|| Some(place.centre.id.clone())),
             Answer::TooSmall(demand) => small.push(case.problem.candidate(number, demand, case.view)),
             Answer::OtherKind | Answer::Unrated => {}
         }
+    }
+    // Of the two, the one that nobody meant comes first.
+    if let Some(centre) = absent {
+        return Reason::CentreAbsent { centre };
     }
     if let Some(centre) = paused {
         return Reason::CentrePaused { centre };

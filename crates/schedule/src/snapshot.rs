@@ -24,8 +24,10 @@ pub struct CentreView {
     pub id: CentreId,
     /// The class it is run as.
     pub class: Class,
-    /// Whether it takes new work.
+    /// Whether its operator lets it take new work.
     pub active: bool,
+    /// Whether its agent has been silent for long: it gets no new work.
+    pub absent: bool,
     /// Its price.
     pub tariff: Tariff,
     /// Its pools, in the order of their ids.

@@ -19,7 +19,7 @@ pub(crate) fn centre(id: &str, cores: u64) -> CentreView {
     let pool = pool("cpu:x", Class::Hpc, cores, 0);
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(100_000_000_000) };
     let id = CentreId::new(id).expect("a valid name");
-    CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool] }
+    CentreView { id, class: Class::Hpc, active: true, absent: false, tariff, pools: vec![pool] }
 }
 
 /// A centre of class ai with one pool `A100` of so many devices of 80 GiB, 8 cores and 16 GiB for each.
@@ -57,6 +57,11 @@ impl CentreView {
 
     pub(crate) fn paused(mut self) -> Self {
         self.active = false;
+        self
+    }
+
+    pub(crate) fn absent(mut self) -> Self {
+        self.absent = true;
         self
     }
 

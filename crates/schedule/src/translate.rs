@@ -102,7 +102,7 @@ fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView)
 fn shape_problem(snapshot: &Snapshot, pools: &[Place<'_>], view: &ShapeView) -> ShapeProblem {
     let mut candidates = Vec::new();
     for (number, place) in pools.iter().enumerate() {
-        if !place.centre.active || !fit::allowed(place.centre, &view.shape) {
+        if !place.centre.active || place.centre.absent || !fit::allowed(place.centre, &view.shape) {
             continue;
         }
         if let Answer::Fits(demand) = fit::answer(&place.pool.pool, &view.shape) {

@@ -13,6 +13,7 @@ mod feed;
 mod http;
 mod hub;
 mod identity;
+mod liveness;
 mod metrics;
 mod pages;
 mod peer;

@@ -28,7 +28,7 @@ use crate::{
     feed::Feed,
     http,
     hub::Hub,
-    identity,
+    identity, liveness,
     metrics::Metrics,
     peer::{NoDelay, Peer},
     planner::{Planner, SharedReasons},
@@ -302,7 +302,9 @@ fn listen(
         .with_context(|| format!("address {address} cannot be listened on"))?;
     let bound = listener.local_addr()?;
     let thread = thread::Builder::new().name("http-main".into()).spawn(move || {
+        let watched = shared.clone();
         let service = http::router(shared).into_make_service_with_connect_info::<Peer>();
+        runtime.spawn(liveness::watch(watched));
         let served = runtime.block_on(async {
             axum::serve(NoDelay(listener), service)
                 .with_graceful_shutdown(async move { _ = stopped.wait_for(|&stopping| stopping).await })

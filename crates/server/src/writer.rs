@@ -255,6 +255,7 @@ fn changes_what_can_be_placed(event: &Event) -> bool {
             | Event::Rated { .. }
             | Event::CentreSet(_)
             | Event::CentreStateSet { .. }
+            | Event::PresenceSet { .. }
             | Event::Funded { .. }
             | Event::JobCancelRequested { .. }
     )

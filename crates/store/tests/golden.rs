@@ -69,6 +69,8 @@ fn the_journal_corpus_names_every_command_and_event() {
         "funded",
         "centre-set",
         "centre-state-set",
+        "set-presence",
+        "presence-set",
         "inventory-set",
         "rated",
         "job-submitted",
@@ -102,6 +104,7 @@ fn the_corpus_has_every_word_of_every_list() {
         ("objective", &["cheapest"]),
         ("when", &["ok", "any", "not-ok", "start"]),
         ("code", &["dependency-unmet"]),
+        ("presence", &["present", "absent"]),
     ] {
         for word in words {
             assert!(texts.contains(&format!("\"{field}\":\"{word}\"")), "{field} `{word}` is not in the corpus");
@@ -120,6 +123,7 @@ fn the_corpus_has_every_word_of_every_list() {
         "after",
         "waits_for",
         "ended",
+        "absent_since",
     ];
     for field in optional {
         assert!(texts.contains(&format!("\"{field}\":")), "field `{field}` is not in the corpus");

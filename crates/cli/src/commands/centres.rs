@@ -91,6 +91,7 @@ fn centre_text(output: &Output, centre: &CentreView, now: TimeMs) -> String {
         ("zone", centre.zone.clone()),
         ("price", format!("{} per P·h ({})", amount(&centre.tariff.price_per_p_h), centre.class)),
         ("agent", if centre.connected { "connected" } else { "not connected" }.to_owned()),
+        ("away", centre.absent_since.map(|since| format!("since {since}: gets no new work")).unwrap_or_default()),
         ("seen", seen.unwrap_or_else(|| "never".to_owned())),
         ("memory", centre.memory_mode.clone().map(|mode| format!("limits kept by: {mode}")).unwrap_or_default()),
         ("cores", if centre.overlapping { "shared with other centres: do not add them up" } else { "" }.to_owned()),

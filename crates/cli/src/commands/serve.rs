@@ -54,5 +54,6 @@ pub(crate) fn centre(declared: &Declared) -> Centre {
         pools: Default::default(),
         reported_seq: 0,
         reported_at: None,
+        absent_since: None,
     }
 }

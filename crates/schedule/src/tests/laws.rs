@@ -29,7 +29,8 @@ fn any_centre(name: &'static str) -> impl Strategy<Value = CentreView> {
                 view.long.cores = Millicores(if cheap { used * 500 } else { used * 1000 });
                 view
             });
-            let made = CentreView { active, pools: pools.collect(), ..centre(name, 0) }.price(price * 500_000);
+            let made = CentreView { active, absent: price % 7 == 3, pools: pools.collect(), ..centre(name, 0) }
+                .price(price * 500_000);
             if rated { made } else { made.unrated() }
         },
     )
@@ -116,7 +117,7 @@ fn rooms(snapshot: &Snapshot, shape: &Shape, unit: u64, mean_run_ms: Option<u64>
     let mut rooms = Vec::new();
     for centre in &snapshot.centres {
         let named = shape.centres.is_empty() || shape.centres.contains(&centre.id);
-        if !centre.active || !named || shape.class.is_some_and(|class| class != centre.class) {
+        if !centre.active || centre.absent || !named || shape.class.is_some_and(|class| class != centre.class) {
             continue;
         }
         for pool in &centre.pools {

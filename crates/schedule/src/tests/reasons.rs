@@ -50,6 +50,15 @@ fn centres_that_could_take_it_are_paused() {
 }
 
 #[test]
+fn centres_that_could_take_it_are_away() {
+    let absent = |name| Reason::CentreAbsent { centre: id(name) };
+    check(vec![centre("a", 1).absent(), centre("b", 4).absent()], shape(2), job(1, 1), &absent("b"));
+    check(vec![centre("a", 4).paused(), centre("b", 4).absent()], shape(2), job(1, 1), &absent("b"));
+    let paused = Reason::CentrePaused { centre: id("a") };
+    check(vec![centre("a", 4).paused().absent()], shape(2), job(1, 1), &paused);
+}
+
+#[test]
 fn money_is_missing() {
     let budget = |needed, available| Reason::Budget { needed: Money(needed), available: Money(available) };
     let poor = |shape, jobs, millionths| {

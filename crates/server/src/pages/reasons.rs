@@ -66,6 +66,7 @@ fn answer(page: &Page, rejection: &Rejection) -> String {
     let short = match code.as_str() {
         "no-centre" => Some(page.say(words::NOT_SUITABLE).to_owned()),
         "centre-paused" => Some(page.say(words::STATE_PAUSED).to_owned()),
+        "centre-absent" => Some(page.say(words::REASON_CENTRE_ABSENT).to_owned()),
         "capacity" => lack(page.language, details),
         _ => None,
     };
@@ -97,6 +98,7 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
     };
     Some(match code {
         "centre-paused" => format!("可接收它的算力中心都已暂停，其中有 {}", text("centre")?),
+        "centre-absent" => format!("可接收它的算力中心都已失联，其中有 {}", text("centre")?),
         "no-centre" => match number("centres")? {
             0 => "尚无算力中心加入本网".to_owned(),
             centres => format!("已知的 {centres} 个算力中心现在都不能接收：未连接、未标定或类型不符"),
@@ -167,6 +169,7 @@ mod tests {
             memory_free: Bytes(memory_free),
         };
         check(Reason::CentrePaused { centre: centre() }, "可接收它的算力中心都已暂停，其中有 hpc-1");
+        check(Reason::CentreAbsent { centre: centre() }, "可接收它的算力中心都已失联，其中有 hpc-1");
         check(Reason::NoCentre { centres: 0 }, "尚无算力中心加入本网");
         check(Reason::NoCentre { centres: 3 }, "已知的 3 个算力中心现在都不能接收：未连接、未标定或类型不符");
         check(

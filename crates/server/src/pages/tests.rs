@@ -64,6 +64,7 @@ impl Network {
             pools: [].into(),
             reported_seq: 0,
             reported_at: None,
+            absent_since: None,
         };
         self.server.set_centre(centre).expect("a centre");
     }

@@ -232,6 +232,7 @@ pub(super) const REASON_BUDGET: Word = word("budget", "余额不足");
 pub(super) const REASON_CAPACITY: Word = word("capacity", "资源占满");
 pub(super) const REASON_CENTRE_PAUSED: Word = word("centre paused", "中心暂停");
 pub(super) const REASON_GANG_CAPACITY: Word = word("room for all at once", "需同时启动");
+pub(super) const REASON_CENTRE_ABSENT: Word = word("centre away", "中心失联");
 pub(super) const REASON_NO_CENTRE: Word = word("no centre", "无可用中心");
 pub(super) const REASON_NOT_PLANNED: Word = word("next cycle", "待规划");
 pub(super) const REASON_DEPENDENCY: Word = word("other jobs", "其他作业");
@@ -299,6 +300,7 @@ pub(super) fn mark(mark: &str) -> Option<Word> {
 pub(super) fn reason(code: &str) -> Option<Word> {
     Some(match code {
         "centre-paused" => REASON_CENTRE_PAUSED,
+        "centre-absent" => REASON_CENTRE_ABSENT,
         "no-centre" => REASON_NO_CENTRE,
         "budget" => REASON_BUDGET,
         "capacity" => REASON_CAPACITY,

@@ -55,6 +55,7 @@ impl Network {
             pools: Default::default(),
             reported_seq: 0,
             reported_at: None,
+            absent_since: None,
         })));
         let pool = PoolId::new("cpu:test").expect("a name");
         self.take(Command::Inventory {

@@ -79,6 +79,7 @@ impl Network {
             pools: BTreeMap::new(),
             reported_seq: 0,
             reported_at: None,
+            absent_since: None,
         };
         self.server.set_centre(centre).expect("a centre");
     }
