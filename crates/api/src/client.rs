@@ -22,7 +22,7 @@ pub use self::{agent::AgentClient, error::ClientError};
 use self::address::{base_url, pairs, path};
 use crate::{
     books::{LedgerView, UsageView},
-    centres::{CentreList, CentreView},
+    centres::{CentreList, CentreView, WindowRequest},
     events::EventView,
     health::Health,
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
@@ -130,6 +130,16 @@ impl Client {
         self.post(&path(routes::CENTRE_RESUME, &[("id", centre)]))
     }
 
+    /// Declares maintenance.
+    pub fn maintain(&self, centre: &str, window: &WindowRequest) -> Result<CentreView, ClientError> {
+        self.post_json(&path(routes::CENTRE_WINDOWS, &[("id", centre)]), window)
+    }
+
+    /// Takes maintenance back.
+    pub fn cancel_window(&self, centre: &str, window: u32) -> Result<CentreView, ClientError> {
+        self.post(&path(routes::CENTRE_WINDOW_CANCEL, &[("id", centre), ("window", &window.to_string())]))
+    }
+
     /// What the caller's tenant used.
     pub fn usage(&self) -> Result<UsageView, ClientError> {
         self.get(routes::USAGE, &())
@@ -169,6 +179,11 @@ impl Client {
 
     fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.read(self.send_post(path, &(), &[], &[], ANSWER_WITHIN)?)
+    }
+
+    fn post_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).expect("wire types have string keys and finite numbers only");
+        self.read(self.send_post(path, &(), &[("content-type", "application/json")], &body, ANSWER_WITHIN)?)
     }
 
     fn send_get(

@@ -115,6 +115,24 @@ fn network_routes(document: &mut Document) {
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
     document.add(
+        id(Route::post(routes::CENTRE_WINDOWS, "maintain", "network", "Declares maintenance of a centre or a pool."))
+            .body::<centres::WindowRequest>("What is closed, and when.")
+            .answer::<centres::CentreView>(201, "The centre with all its windows; the newest has the highest number.")
+            .refused(&[
+                ErrorCode::BadRequest,
+                ErrorCode::UnknownField,
+                ErrorCode::InvalidSpec,
+                ErrorCode::Forbidden,
+                ErrorCode::NotFound,
+            ]),
+    );
+    document.add(
+        id(Route::post(routes::CENTRE_WINDOW_CANCEL, "cancel-window", "network", "Takes maintenance back."))
+            .path_parameter("window", "The window's number.", Type::Integer)
+            .answer::<centres::CentreView>(200, "The centre as it is now.")
+            .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    );
+    document.add(
         Route::get(routes::USAGE, "usage", "books", "Tells what the caller's tenant used.")
             .answer::<books::UsageView>(200, "Work by class, and cost."),
     );

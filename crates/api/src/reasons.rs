@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     jobs::{ReasonView, Rejection},
-    wire::Amount,
+    wire::{Amount, Timestamp},
 };
 
 impl ReasonView {
@@ -43,6 +43,14 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
         Reason::CentreAbsent { centre } => {
             (format!("every centre that could take it is away, {centre} among them"), json!({ "centre": centre }))
         }
+        Reason::CentreClosed { centre, from, until } => {
+            let (from, until) = (Timestamp(*from), Timestamp(*until));
+            let span = format!("from {from} until {until}");
+            (
+                format!("it would not end before {centre} closes for maintenance, {span}"),
+                json!({ "centre": centre, "from": from, "until": until }),
+            )
+        }
         Reason::NoCentre { centres } => (
             match centres {
                 0 => "no centre has joined the network yet".to_owned(),
@@ -59,19 +67,7 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             )
         }
         Reason::Capacity { centre, pool, needed, free, memory_needed, memory_free } => {
-            let lacks_cores = needed > free;
-            let lacks_memory = memory_needed > memory_free;
-            let lack = match (lacks_cores, lacks_memory) {
-                (true, false) => format!("a task needs {}, {} free", cores(*needed), free_cores(*free)),
-                (false, true) => format!("a task needs {} of memory, {} free", size(*memory_needed), is(*memory_free)),
-                _ => format!(
-                    "a task needs {} and {} of memory, free are {} and {}",
-                    cores(*needed),
-                    size(*memory_needed),
-                    cores(*free),
-                    size(*memory_free)
-                ),
-            };
+            let lack = lack((*needed, *free), (*memory_needed, *memory_free));
             (
                 format!("the nearest, {centre}, is busy: {lack} in {pool}"),
                 json!({
@@ -103,6 +99,21 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             json!({ "limit_tasks": limit }),
         ),
         Reason::NotPlanned => ("not looked at yet; the next cycle will".to_owned(), json!({})),
+    }
+}
+
+/// What a pool has too little of, each as needed and free.
+fn lack((needed, free): (Millicores, Millicores), (memory_needed, memory_free): (Bytes, Bytes)) -> String {
+    match (needed > free, memory_needed > memory_free) {
+        (true, false) => format!("a task needs {}, {} free", cores(needed), free_cores(free)),
+        (false, true) => format!("a task needs {} of memory, {} free", size(memory_needed), is(memory_free)),
+        _ => format!(
+            "a task needs {} and {} of memory, free are {} and {}",
+            cores(needed),
+            size(memory_needed),
+            cores(free),
+            size(memory_free)
+        ),
     }
 }
 
@@ -197,6 +208,11 @@ mod tests {
             &Reason::CentreAbsent { centre: centre() },
             "every centre that could take it is away, hpc-1 among them",
             &json!({"centre": "hpc-1"}),
+        );
+        check(
+            &Reason::CentreClosed { centre: centre(), from: TimeMs(0), until: TimeMs(1000) },
+            "it would not end before hpc-1 closes for maintenance, from 1970-01-01T00:00:00.000Z until 1970-01-01T00:00:01.000Z",
+            &json!({"centre": "hpc-1", "from": "1970-01-01T00:00:00.000Z", "until": "1970-01-01T00:00:01.000Z"}),
         );
         check(&Reason::NoCentre { centres: 0 }, "no centre has joined the network yet", &json!({"centres": 0}));
         check(

@@ -26,6 +26,10 @@ pub const CENTRE: &str = "/v1/centres/{id}";
 pub const CENTRE_PAUSE: &str = "/v1/centres/{id}/pause";
 /// `POST` gives it work again.
 pub const CENTRE_RESUME: &str = "/v1/centres/{id}/resume";
+/// `POST` declares maintenance.
+pub const CENTRE_WINDOWS: &str = "/v1/centres/{id}/windows";
+/// `POST` takes a window back.
+pub const CENTRE_WINDOW_CANCEL: &str = "/v1/centres/{id}/windows/{window}/cancel";
 /// `GET` tells what the caller's tenant used.
 pub const USAGE: &str = "/v1/usage";
 /// `GET` tells the ledger's balances.

@@ -4,7 +4,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
-use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, RangeSet};
+use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, PoolId, RangeSet};
 
 use crate::{parse, select::Selector};
 
@@ -326,6 +326,12 @@ pub(crate) enum CentreCommand {
     Pause(CentreArgs),
     /// Places work there again.
     Resume(CentreArgs),
+    /// Declares maintenance: no task is placed that could run into it.
+    Maintain(MaintainArgs),
+    /// Lists the maintenance of a centre.
+    Windows(CentreArgs),
+    /// Takes maintenance back.
+    CancelWindow(WindowArgs),
 }
 
 /// A centre.
@@ -334,6 +340,37 @@ pub(crate) struct CentreArgs {
     /// Which centre.
     #[arg(value_name = "CENTRE")]
     pub(crate) centre: CentreId,
+}
+
+/// Maintenance of a centre.
+#[derive(Debug, Args)]
+pub(crate) struct MaintainArgs {
+    /// Which centre.
+    #[arg(value_name = "CENTRE")]
+    pub(crate) centre: CentreId,
+    /// When it begins: 2026-03-01T20:00:00+08:00, `now`, or from now on such as `+2h`.
+    #[arg(long, value_name = "TIME", value_parser = parse::moment)]
+    pub(crate) from: parse::Moment,
+    /// When it is over, written in the same ways.
+    #[arg(long, value_name = "TIME", value_parser = parse::moment)]
+    pub(crate) until: parse::Moment,
+    /// Only this pool; the whole centre when absent.
+    #[arg(long, value_name = "POOL")]
+    pub(crate) pool: Option<PoolId>,
+    /// Why, for people.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) note: String,
+}
+
+/// One window of a centre.
+#[derive(Debug, Args)]
+pub(crate) struct WindowArgs {
+    /// Which centre.
+    #[arg(value_name = "CENTRE")]
+    pub(crate) centre: CentreId,
+    /// The number of the window.
+    #[arg(value_name = "WINDOW")]
+    pub(crate) window: u32,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,7 @@
 //! Values of flags that have no reader elsewhere.
 
-use huisuan_api::spec::quantity;
-use huisuan_model::{CentreId, Class, Dependency, Money, RangeSet, When};
+use huisuan_api::{Timestamp, spec::quantity};
+use huisuan_model::{CentreId, Class, Dependency, DurationMs, Money, RangeSet, TimeMs, When};
 
 /// What an operator declares of a centre.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,34 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A moment as people write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// That moment.
+    At(Timestamp),
+    /// So long after now.
+    In(DurationMs),
+}
+
+impl Moment {
+    /// The moment, when it is `now`.
+    pub(crate) fn at(self, now: TimeMs) -> Timestamp {
+        match self {
+            Moment::At(time) => time,
+            Moment::In(span) => Timestamp(now.after(span)),
+        }
+    }
+}
+
+/// A moment as `2026-03-01T20:00:00+08:00`, `now` or `+2h`.
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
+    match text.strip_prefix('+') {
+        _ if text == "now" => Ok(Moment::In(DurationMs::ZERO)),
+        Some(span) => quantity::duration(span).map(Moment::In).map_err(|error| error.to_string()),
+        None => text.parse().map(Moment::At).map_err(|error| format!("{error}, `now` or `+2h`")),
+    }
+}
+
 /// A path of the API.
 pub(crate) fn path(text: &str) -> Result<String, String> {
     match text.starts_with('/') {
@@ -98,6 +126,17 @@ mod tests {
         assert_eq!(written("not-ok:7"), Ok((7, When::NotOk)));
         for bad in ["", "0", "any:", "afterok:3", "any:x", "last"] {
             assert!(after(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_absolute_or_from_now_on() {
+        let at = |text: &str| moment(text).map(|moment| moment.at(TimeMs(5_000)).0.0);
+        assert_eq!(at("now"), Ok(5_000));
+        assert_eq!(at("+2m"), Ok(125_000));
+        assert_eq!(at("1970-01-01T08:00:01+08:00"), Ok(1_000));
+        for bad in ["", "tomorrow", "+", "+2", "2026-03-01"] {
+            assert!(moment(bad).is_err(), "{bad}");
         }
     }
 

@@ -30,6 +30,12 @@ pub fn apply(state: &mut State, event: &Event) {
         Event::PresenceSet { centre, presence, at } => {
             touch_centre(state, centre).absent_since = (*presence == Presence::Absent).then_some(*at);
         }
+        Event::WindowAdded { centre, window } => {
+            let centre = touch_centre(state, centre);
+            centre.window_last = window.id;
+            centre.windows.push(window.clone());
+        }
+        Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
         Event::InventorySet { centre, pools } => {
             touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
         }

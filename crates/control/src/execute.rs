@@ -2,7 +2,7 @@
 
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
-use crate::{Refusal, State, apply::apply, books, dependencies, place, report, submit};
+use crate::{Refusal, State, apply::apply, books, dependencies, place, report, submit, windows};
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
 /// there were any; an empty list means that nothing had to change. On `Err` the state is untouched.
@@ -55,6 +55,8 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
                 centre.reported_at = known.reported_at;
                 centre.state = known.state;
                 centre.absent_since = known.absent_since;
+                centre.windows = known.windows.clone();
+                centre.window_last = known.window_last;
             }
             Ok(vec![Event::CentreSet(centre)])
         }
@@ -72,6 +74,11 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
             }
             Ok(vec![Event::PresenceSet { centre: centre.clone(), presence: *presence, at: now }])
         }
+        Command::AddWindow { centre, pool, from, until, note } => {
+            let asked = windows::Asked { pool: pool.as_ref(), from: *from, until: *until, note };
+            windows::add(state, centre, &asked, now)
+        }
+        Command::RemoveWindow { centre, id } => windows::remove(state, centre, *id),
         Command::Inventory { centre, pools } => inventory(state, centre, pools),
         Command::Rate { centre, pool, rating } => {
             let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;

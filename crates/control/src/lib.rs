@@ -23,6 +23,7 @@ mod state;
 mod submit;
 mod touched;
 mod used;
+mod windows;
 
 pub use apply::apply;
 pub use execute::execute;

@@ -28,6 +28,7 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     let pool = centre.pools.get(&placement.pool)?;
     let allowed = centre.state == CentreState::Active
         && centre.presence() == Presence::Present
+        && !centre.windows.iter().any(|window| window.meets(&pool.id, now, spec.walltime))
         && spec.class.is_none_or(|class| class == centre.class)
         && (spec.centres.is_empty() || spec.centres.contains(&centre.id));
     let still_waiting = !job.cancel_requested

@@ -68,6 +68,22 @@ pub enum Refusal {
         /// Which.
         pool: PoolId,
     },
+    /// A maintenance window makes no sense.
+    #[error("window of centre `{centre}`: {why}")]
+    Window {
+        /// Where.
+        centre: CentreId,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The window is not known.
+    #[error("centre `{centre}` has no window {id}")]
+    NoWindow {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        id: u32,
+    },
     /// A tariff cannot be charged.
     #[error("tariff `{price} {currency}` is not a price: a currency is three letters A to Z, a price not negative")]
     Tariff {
@@ -107,6 +123,8 @@ impl Refusal {
             Refusal::TooManyJobs { .. } => "wait for jobs to end, or submit an array instead of many jobs".into(),
             Refusal::NoJob(_) => "`huisuan ls` lists jobs".into(),
             Refusal::NoCentre(_) | Refusal::NoPool { .. } => "`huisuan centre ls` lists centres and pools".into(),
+            Refusal::Window { .. } => "correct it and ask again".into(),
+            Refusal::NoWindow { .. } => "`huisuan centre windows CENTRE` lists its windows".into(),
             Refusal::Tariff { .. } => "correct the tariff and set the centre again".into(),
             Refusal::Amount(_) => "give a positive amount in millionths of the currency".into(),
             Refusal::ForeignAttempt { .. } => "check the token and the folder of this centre's agent".into(),

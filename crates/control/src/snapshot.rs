@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, TenantId};
-use huisuan_schedule::{CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView};
+use huisuan_schedule::{CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView, Window};
 
 use crate::{State, books, queue::Queue};
 
@@ -46,9 +46,14 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         class: centre.class,
         active: centre.state == CentreState::Active,
         absent: centre.presence() == Presence::Absent,
+        closed: centre.windows.iter().map(window_view).collect(),
         tariff: centre.tariff.clone(),
         pools: pools.collect(),
     }
+}
+
+fn window_view(window: &huisuan_model::Window) -> Window {
+    Window { from: window.from, until: window.until, pool: window.pool.clone() }
 }
 
 fn shape_view(state: &State, shape: &Arc<Shape>, queue: &Queue, window: usize) -> ShapeView {

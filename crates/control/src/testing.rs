@@ -75,6 +75,8 @@ impl Network {
             reported_seq: 0,
             reported_at: None,
             absent_since: None,
+            windows: Vec::new(),
+            window_last: 0,
         })));
         let found = Pool {
             id: pool(),

@@ -199,6 +199,8 @@ impl Story {
                 reported_seq: 0,
                 reported_at: None,
                 absent_since: None,
+                windows: Vec::new(),
+                window_last: 0,
             };
             self.take("server", "", Command::SetCentre(Box::new(centre)));
         }
@@ -317,5 +319,15 @@ impl Story {
         self.take("server", "", set("hpc-1", Presence::Absent));
         self.take("server", "", set("hpc-1", Presence::Present));
         self.take("server", "", set("ai-1", Presence::Absent));
+        let maintain = |pool, from, until, note: &str| Command::AddWindow {
+            centre: centre("hpc-1"),
+            pool,
+            from: TimeMs(BEGIN.0 + from),
+            until: TimeMs(BEGIN.0 + until),
+            note: note.to_owned(),
+        };
+        self.take("user", "1-13", maintain(None, 0, 600_000, ""));
+        self.take("user", "1-14", maintain(Some(pool("cpu:EPYC-7742")), 0, 86_400_000, "new switches"));
+        self.take("user", "1-15", Command::RemoveWindow { centre: centre("hpc-1"), id: 1 });
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{CentreId, PoolId},
     quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs, mul_div},
+    window::Window,
 };
 
 /// The currency of this version's books; tariffs name it, so that more can come.
@@ -267,6 +268,16 @@ pub struct Centre {
     /// Since when its agent is taken to be away; `None` while it is there, and before it ever joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent_since: Option<TimeMs>,
+    /// When it runs nothing, by number. Those that have ended go when another is added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    /// The number of the last window that it was given.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub window_last: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Centre {
@@ -285,6 +296,8 @@ impl Centre {
             reported_seq: 0,
             reported_at: None,
             absent_since: None,
+            windows: Vec::new(),
+            window_last: 0,
         }
     }
 

@@ -43,6 +43,28 @@ pub enum Command {
         /// Which of the two.
         presence: Presence,
     },
+    /// A centre or a pool of it is to run nothing for a while.
+    AddWindow {
+        /// Where.
+        centre: CentreId,
+        /// The pool; all of the centre when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pool: Option<PoolId>,
+        /// The first moment.
+        from: TimeMs,
+        /// The first moment after it.
+        until: TimeMs,
+        /// Why, for people.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+    },
+    /// A window is taken back.
+    RemoveWindow {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        id: u32,
+    },
     /// What a centre's agent found: its pools, without ratings.
     Inventory {
         /// Where.
@@ -102,6 +124,8 @@ impl Command {
             Command::SetCentre(_) => "set-centre",
             Command::SetCentreState { .. } => "set-centre-state",
             Command::SetPresence { .. } => "set-presence",
+            Command::AddWindow { .. } => "add-window",
+            Command::RemoveWindow { .. } => "remove-window",
             Command::Inventory { .. } => "inventory",
             Command::Rate { .. } => "rate",
             Command::Submit { .. } => "submit",

@@ -14,6 +14,7 @@ use crate::{
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
     spec::{JobSpec, SpecHash},
+    window::Window,
 };
 
 /// A fact. Every amount that a later rule might compute otherwise is written out in it.
@@ -46,6 +47,20 @@ pub enum Event {
         presence: Presence,
         /// When that was found.
         at: TimeMs,
+    },
+    /// A centre or a pool of it will run nothing for a while.
+    WindowAdded {
+        /// Where.
+        centre: CentreId,
+        /// When, with its number.
+        window: Window,
+    },
+    /// A window was taken back, or is over and forgotten.
+    WindowRemoved {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        id: u32,
     },
     /// A centre's pools, ratings of unchanged ones included.
     InventorySet {

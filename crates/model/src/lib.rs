@@ -21,6 +21,7 @@ pub mod ranges;
 pub mod reason;
 pub mod shape;
 pub mod spec;
+pub mod window;
 
 pub use centre::{
     Centre, CentreState, Class, EngineKind, Mark, Place, Pool, Presence, RatedShare, Rating, Tariff, Terms,
@@ -37,3 +38,4 @@ pub use ranges::RangeSet;
 pub use reason::Reason;
 pub use shape::Shape;
 pub use spec::{JobSpec, SpecHash};
+pub use window::Window;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     dependency::When,
     ids::{CentreId, JobId, PoolId},
-    quantity::{Bytes, Millicores, Money},
+    quantity::{Bytes, Millicores, Money, TimeMs},
 };
 
 /// The dominant reason of a waiting shape.
@@ -24,6 +24,15 @@ pub enum Reason {
     CentreAbsent {
         /// The first of them.
         centre: CentreId,
+    },
+    /// A task would not end before every centre that could take it closes for maintenance.
+    CentreClosed {
+        /// The first of them.
+        centre: CentreId,
+        /// When it closes.
+        from: TimeMs,
+        /// When it opens again.
+        until: TimeMs,
     },
     /// No centre has joined that could take it, or none of its pools is rated yet.
     NoCentre {
@@ -94,6 +103,7 @@ impl Reason {
         match self {
             Reason::CentrePaused { .. } => "centre-paused",
             Reason::CentreAbsent { .. } => "centre-absent",
+            Reason::CentreClosed { .. } => "centre-closed",
             Reason::NoCentre { .. } => "no-centre",
             Reason::Budget { .. } => "budget",
             Reason::Capacity { .. } => "capacity",

@@ -110,5 +110,5 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(1_000_000) };
     let id = CentreId::new(name).expect("a valid name");
-    CentreView { id, class: Class::Hpc, active: true, absent: false, tariff, pools: vec![pool] }
+    CentreView { id, class: Class::Hpc, active: true, absent: false, closed: Vec::new(), tariff, pools: vec![pool] }
 }

@@ -15,14 +15,14 @@ use crate::{
 
 /// Plans what starts now and says why the rest waits.
 ///
-/// The same arguments give the same plan. `now` and `seed` are part of the interface for time-dependent tariffs,
-/// reservations and randomised search; today's rules need neither.
+/// The same arguments give the same plan. `now` says how far away maintenance is; `seed` is part of the interface for
+/// randomised search, and today's rules do not need it.
 ///
 /// # Panics
 ///
 /// When centres, shapes or tenants of the snapshot are not in their order: that is a bug of the caller.
-pub fn cycle(snapshot: &Snapshot, policy: &Policy, _now: TimeMs, budget: Budget, _seed: Seed) -> Plan {
-    let problem = Problem::new(snapshot, policy);
+pub fn cycle(snapshot: &Snapshot, policy: &Policy, now: TimeMs, budget: Budget, _seed: Seed) -> Plan {
+    let problem = Problem::new(snapshot, policy, now);
     let mut state = State::new(&problem);
     let mut queue = Queue::new(&snapshot.shapes, |shape| !problem.shapes[shape].candidates.is_empty());
     let mut jobs_left = budget.jobs_max;

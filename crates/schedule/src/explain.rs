@@ -89,7 +89,7 @@ fn rejected(case: &Case<'_>) -> Vec<(CentreId, Reason)> {
 
 /// Why there is no candidate among some pools.
 fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
-    let (mut paused, mut absent) = (None, None);
+    let (mut paused, mut absent, mut closed) = (None, None, None);
     let mut small = Vec::new();
     for number in pools {
         let place = case.problem.pools[number];
@@ -98,7 +98,8 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
         }
         match fit::answer(&place.pool.pool, &case.view.shape) {
             Answer::Fits(_) if !place.centre.active => paused = paused.or_else(|| Some(place.centre.id.clone())),
-            Answer::Fits(_) => absent = absent.or_else(|| Some(place.centre.id.clone())),
+            Answer::Fits(_) if place.centre.absent => absent = absent.or_else(|| Some(place.centre.id.clone())),
+            Answer::Fits(_) => closed = closed.or_else(|| maintenance(case, number)),
             Answer::TooSmall(demand) => small.push(case.problem.candidate(number, demand, case.view)),
             Answer::OtherKind | Answer::Unrated => {}
         }
@@ -110,9 +111,18 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
     if let Some(centre) = paused {
         return Reason::CentrePaused { centre };
     }
+    if let Some(closed) = closed {
+        return closed;
+    }
     let centres = u32::try_from(case.problem.snapshot.centres.len()).unwrap_or(u32::MAX);
     // A job was taken in when the pool was larger: what is missing now is capacity, with its numbers.
     nearest(case, &small).unwrap_or(Reason::NoCentre { centres })
+}
+
+fn maintenance(case: &Case<'_>, pool: usize) -> Option<Reason> {
+    let place = case.problem.pools[pool];
+    let window = place.closed(case.view.shape.walltime, case.problem.now)?;
+    Some(Reason::CentreClosed { centre: place.centre.id.clone(), from: window.from, until: window.until })
 }
 
 /// Why none of `candidates` takes what is left; `None` when one of them would, and when there is none.

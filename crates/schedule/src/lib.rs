@@ -37,5 +37,5 @@ pub use door::{NeverFits, never_fits};
 pub use fit::{Demand, demand, hold_each};
 pub use load::room;
 pub use policy::{Budget, Policy, Seed, Weights};
-pub use snapshot::{Amounts, CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView};
+pub use snapshot::{Amounts, CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView, Window};
 pub use violation::Violation;

@@ -1,7 +1,8 @@
 //! What a cycle knows: centres with what is used of them, waiting jobs by shape, free balances.
 
 use huisuan_model::{
-    Bytes, CentreId, Class, JobId, MilliDevices, Millicores, Money, Pool, RangeSet, Shape, Tariff, TenantId, TimeMs,
+    Bytes, CentreId, Class, JobId, MilliDevices, Millicores, Money, Pool, PoolId, RangeSet, Shape, Tariff, TenantId,
+    TimeMs,
 };
 
 /// The state of the network at one version, as far as planning needs it.
@@ -28,10 +29,35 @@ pub struct CentreView {
     pub active: bool,
     /// Whether its agent has been silent for long: it gets no new work.
     pub absent: bool,
+    /// When it or one of its pools is closed for maintenance.
+    pub closed: Vec<Window>,
     /// Its price.
     pub tariff: Tariff,
     /// Its pools, in the order of their ids.
     pub pools: Vec<PoolView>,
+}
+
+/// A time in which no task may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Its beginning.
+    pub from: TimeMs,
+    /// Its end, exclusive.
+    pub until: TimeMs,
+    /// Only this pool; the whole centre when absent.
+    pub pool: Option<PoolId>,
+}
+
+impl Window {
+    /// Whether it closes `pool` at some moment of `[from, until)`.
+    pub fn meets(&self, pool: &PoolId, from: TimeMs, until: TimeMs) -> bool {
+        self.from < until && from < self.until && self.concerns(pool)
+    }
+
+    /// Whether it closes `pool` at all.
+    pub fn concerns(&self, pool: &PoolId) -> bool {
+        self.pool.as_ref().is_none_or(|closed| closed == pool)
+    }
 }
 
 /// One pool and what our books say is used of it: by placed and by running attempts.

@@ -19,7 +19,7 @@ pub(crate) fn centre(id: &str, cores: u64) -> CentreView {
     let pool = pool("cpu:x", Class::Hpc, cores, 0);
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(100_000_000_000) };
     let id = CentreId::new(id).expect("a valid name");
-    CentreView { id, class: Class::Hpc, active: true, absent: false, tariff, pools: vec![pool] }
+    CentreView { id, class: Class::Hpc, active: true, absent: false, closed: Vec::new(), tariff, pools: vec![pool] }
 }
 
 /// A centre of class ai with one pool `A100` of so many devices of 80 GiB, 8 cores and 16 GiB for each.
@@ -62,6 +62,13 @@ impl CentreView {
 
     pub(crate) fn absent(mut self) -> Self {
         self.absent = true;
+        self
+    }
+
+    /// Closed from one moment to another, both in milliseconds; plans of tests are made at 1,000.
+    pub(crate) fn closed(mut self, from_ms: i64, until_ms: i64) -> Self {
+        let (from, until) = (TimeMs(from_ms), TimeMs(until_ms));
+        self.closed.push(crate::Window { from, until, pool: None });
         self
     }
 

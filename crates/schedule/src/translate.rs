@@ -2,18 +2,19 @@
 
 use std::ops::Range;
 
-use huisuan_model::Money;
+use huisuan_model::{DurationMs, Money, TimeMs};
 
 use crate::{
     fit::{self, Answer, Demand},
     policy::Policy,
-    snapshot::{CentreView, PoolView, ShapeView, Snapshot},
+    snapshot::{CentreView, PoolView, ShapeView, Snapshot, Window},
 };
 
 /// A snapshot with its pools numbered.
 pub(crate) struct Problem<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) policy: &'a Policy,
+    pub(crate) now: TimeMs,
     /// All pools in the order of centres and pools: the order in which ties are broken.
     pub(crate) pools: Vec<Place<'a>>,
     /// For each centre of the snapshot the numbers of its pools.
@@ -27,6 +28,14 @@ pub(crate) struct Problem<'a> {
 pub(crate) struct Place<'a> {
     pub(crate) centre: &'a CentreView,
     pub(crate) pool: &'a PoolView,
+}
+
+impl<'a> Place<'a> {
+    /// The first window that a task which begins now could reach into.
+    pub(crate) fn closed(&self, walltime: DurationMs, now: TimeMs) -> Option<&'a Window> {
+        let met = self.centre.closed.iter().filter(|window| window.meets(&self.pool.pool.id, now, now.after(walltime)));
+        met.min_by_key(|window| window.from)
+    }
 }
 
 /// What is fixed for a shape during a cycle.
@@ -61,7 +70,7 @@ impl Candidate {
 }
 
 impl<'a> Problem<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot, policy: &'a Policy) -> Self {
+    pub(crate) fn new(snapshot: &'a Snapshot, policy: &'a Policy, now: TimeMs) -> Self {
         assert!(
             snapshot.centres.is_sorted_by(|a, b| a.id < b.id),
             "centres of a snapshot are in the order of their ids"
@@ -76,7 +85,7 @@ impl<'a> Problem<'a> {
             .iter()
             .flat_map(|centre| centre.pools.iter().map(move |pool| Place { centre, pool }))
             .collect();
-        let shapes = snapshot.shapes.iter().map(|view| shape_problem(snapshot, &pools, view)).collect();
+        let shapes = snapshot.shapes.iter().map(|view| shape_problem(snapshot, &pools, view, now)).collect();
         let mut first = 0;
         let pools_of = snapshot.centres.iter().map(|centre| {
             let range = first..first + centre.pools.len();
@@ -84,7 +93,7 @@ impl<'a> Problem<'a> {
             range
         });
         let pools_of = pools_of.collect();
-        Problem { snapshot, policy, pools, pools_of, shapes }
+        Problem { snapshot, policy, now, pools, pools_of, shapes }
     }
 
     /// The candidate that `pool` would be for a shape, were it large enough or its centre active.
@@ -99,10 +108,13 @@ fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView)
     Candidate { pool, demand, hold: hold.max(0) }
 }
 
-fn shape_problem(snapshot: &Snapshot, pools: &[Place<'_>], view: &ShapeView) -> ShapeProblem {
+fn shape_problem(snapshot: &Snapshot, pools: &[Place<'_>], view: &ShapeView, now: TimeMs) -> ShapeProblem {
     let mut candidates = Vec::new();
     for (number, place) in pools.iter().enumerate() {
         if !place.centre.active || place.centre.absent || !fit::allowed(place.centre, &view.shape) {
+            continue;
+        }
+        if place.closed(view.shape.walltime, now).is_some() {
             continue;
         }
         if let Answer::Fits(demand) = fit::answer(&place.pool.pool, &view.shape) {

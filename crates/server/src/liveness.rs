@@ -1,4 +1,5 @@
-//! Whether centres are there: watched here, told to the state only when it changes.
+//! Whether centres are there: watched here, told to the state only when it changes. The same look finds that
+//! maintenance is over.
 //!
 //! A centre is absent after a long silence. Silence is counted in looks of this watch, each of which counts for at most
 //! twice its interval: time in which the server itself was down, stopped or overloaded is not the centres' silence.
@@ -9,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use huisuan_model::{CentreId, Command, Presence, TimeMs};
 
-use crate::{hub::AWAY_AFTER_MS, identity, server::Shared};
+use crate::{hub::AWAY_AFTER_MS, identity, server::Shared, wake::Wake};
 
 /// How often the watch looks.
 const LOOK_EVERY_MS: u64 = 5_000;
@@ -19,7 +20,7 @@ const FLAPPING_WITHIN_MS: u64 = 600_000;
 const STEADY_FOR_MS: u64 = 60_000;
 
 /// Looks again and again until the server stops.
-pub(crate) async fn watch(shared: Arc<Shared>) {
+pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
     let mut watch = Watch::starting_at(shared.clock.now());
     loop {
         tokio::select! {
@@ -29,10 +30,16 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         let centres = shared.writer.look(|state| {
             // A centre that never told its pools has not joined yet, so it is not away either.
             let joined = state.centres().values().filter(|centre| !centre.pools.is_empty());
-            joined.map(|centre| (centre.id.clone(), centre.presence())).collect::<Vec<_>>()
+            let presence = joined.map(|centre| (centre.id.clone(), centre.presence())).collect::<Vec<_>>();
+            let windows = state.centres().values().flat_map(|centre| &centre.windows).map(|window| window.until);
+            (presence, windows.collect::<Vec<_>>())
         });
-        let Ok(centres) = centres.await else { return };
+        let Ok((centres, windows)) = centres.await else { return };
         let now = shared.clock.now();
+        if windows.iter().any(|until| (watch.last..now).contains(until)) {
+            // Nothing changes in the state when maintenance is over, but there is room again.
+            planner.wake();
+        }
         for (centre, presence) in watch.look(now, &centres, |centre, after| shared.hub.heard_after(centre, after)) {
             tracing::info!(%centre, ?presence, "presence of a centre changed");
             let command = Command::SetPresence { centre, presence };

@@ -153,7 +153,7 @@ impl Server {
             request_last: AtomicU64::new(0),
             stop: stopped.clone(),
         });
-        let (address, http_thread) = listen(config.listen, shared.clone(), stopped)?;
+        let (address, http_thread) = listen(config.listen, shared.clone(), stopped, planner_wake.clone())?;
         let threads = vec![http_thread, planner_thread, writer_thread];
         let server = Server { address, shared, planner: planner_wake, stop, threads, discovery: config.discovery };
         server.announce(&config.data)?;
@@ -291,6 +291,7 @@ fn listen(
     address: SocketAddr,
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
+    planner: Arc<Wake>,
 ) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(HTTP_THREADS)
@@ -304,7 +305,7 @@ fn listen(
     let thread = thread::Builder::new().name("http-main".into()).spawn(move || {
         let watched = shared.clone();
         let service = http::router(shared).into_make_service_with_connect_info::<Peer>();
-        runtime.spawn(liveness::watch(watched));
+        runtime.spawn(liveness::watch(watched, planner));
         let served = runtime.block_on(async {
             axum::serve(NoDelay(listener), service)
                 .with_graceful_shutdown(async move { _ = stopped.wait_for(|&stopping| stopping).await })

@@ -256,6 +256,8 @@ fn changes_what_can_be_placed(event: &Event) -> bool {
             | Event::CentreSet(_)
             | Event::CentreStateSet { .. }
             | Event::PresenceSet { .. }
+            | Event::WindowAdded { .. }
+            | Event::WindowRemoved { .. }
             | Event::Funded { .. }
             | Event::JobCancelRequested { .. }
     )

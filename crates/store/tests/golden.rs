@@ -71,6 +71,10 @@ fn the_journal_corpus_names_every_command_and_event() {
         "centre-state-set",
         "set-presence",
         "presence-set",
+        "add-window",
+        "remove-window",
+        "window-added",
+        "window-removed",
         "inventory-set",
         "rated",
         "job-submitted",
@@ -124,6 +128,9 @@ fn the_corpus_has_every_word_of_every_list() {
         "waits_for",
         "ended",
         "absent_since",
+        "windows",
+        "window_last",
+        "note",
     ];
     for field in optional {
         assert!(texts.contains(&format!("\"{field}\":")), "field `{field}` is not in the corpus");

@@ -55,5 +55,7 @@ pub(crate) fn centre(declared: &Declared) -> Centre {
         reported_seq: 0,
         reported_at: None,
         absent_since: None,
+        windows: Vec::new(),
+        window_last: 0,
     }
 }

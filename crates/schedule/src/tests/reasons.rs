@@ -59,6 +59,29 @@ fn centres_that_could_take_it_are_away() {
 }
 
 #[test]
+fn tasks_could_run_into_maintenance() {
+    let closed =
+        |name, from, until| Reason::CentreClosed { centre: id(name), from: TimeMs(from), until: TimeMs(until) };
+    let hour = 3_600_000;
+    let begins = 1_000 + hour - 1;
+    let late = centre("a", 4).closed(begins + hour, begins + 2 * hour).closed(begins, begins + 1);
+    check(vec![late], shape(2), job(1, 1), &closed("a", begins, begins + 1));
+    check(vec![centre("a", 4).closed(0, 2_000)], shape(2), job(1, 1), &closed("a", 0, 2_000));
+    let fits = centre("a", 4).closed(begins + 1, begins + 2).closed(0, 1_000);
+    let snapshot = network(vec![fits], vec![(shape(2), vec![job(1, 1)])]);
+    assert_eq!(crate::testing::places(&crate::testing::plan(&snapshot)), ["1:0@a"]);
+    let other = closed_pool(centre("a", 4));
+    check(vec![other], shape(2), job(1, 1), &closed("a", 0, 2_000));
+}
+
+/// Closed is the first pool; a second, smaller one is not.
+fn closed_pool(mut centre: CentreView) -> CentreView {
+    centre = centre.closed(0, 2_000);
+    centre.closed[0].pool = Some(centre.pools[0].pool.id.clone());
+    centre.with_pool(pool("cpu:y", Class::Hpc, 1, 0))
+}
+
+#[test]
 fn money_is_missing() {
     let budget = |needed, available| Reason::Budget { needed: Money(needed), available: Money(available) };
     let poor = |shape, jobs, millionths| {

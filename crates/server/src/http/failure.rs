@@ -41,6 +41,8 @@ impl From<Refusal> for Failure {
             Refusal::Spec(_) | Refusal::UnknownDependency(_) => ErrorCode::InvalidSpec,
             Refusal::DependencyUnmet { .. } => ErrorCode::Conflict,
             Refusal::NotSupported { .. } => ErrorCode::NotSupported,
+            Refusal::Window { .. } => ErrorCode::InvalidSpec,
+            Refusal::NoWindow { .. } => ErrorCode::NotFound,
             Refusal::NeverFits { .. } => ErrorCode::NeverFits,
             Refusal::KeyReused { .. } => ErrorCode::KeyReused,
             Refusal::TooManyJobs { .. } => ErrorCode::TooMany,

@@ -42,6 +42,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::CENTRE, get(centres::show))
         .route(routes::CENTRE_PAUSE, post(centres::pause))
         .route(routes::CENTRE_RESUME, post(centres::resume))
+        .route(routes::CENTRE_WINDOWS, post(centres::maintain))
+        .route(routes::CENTRE_WINDOW_CANCEL, post(centres::cancel_window))
         .route(routes::USAGE, get(books::usage))
         .route(routes::LEDGER, get(books::ledger))
         .route(routes::EVENTS, get(events::events))

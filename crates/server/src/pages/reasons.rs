@@ -99,6 +99,7 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
     Some(match code {
         "centre-paused" => format!("可接收它的算力中心都已暂停，其中有 {}", text("centre")?),
         "centre-absent" => format!("可接收它的算力中心都已失联，其中有 {}", text("centre")?),
+        "centre-closed" => format!("任务可能撞上 {} 的检修：{} 至 {}", text("centre")?, text("from")?, text("until")?),
         "no-centre" => match number("centres")? {
             0 => "尚无算力中心加入本网".to_owned(),
             centres => format!("已知的 {centres} 个算力中心现在都不能接收：未连接、未标定或类型不符"),
@@ -170,6 +171,10 @@ mod tests {
         };
         check(Reason::CentrePaused { centre: centre() }, "可接收它的算力中心都已暂停，其中有 hpc-1");
         check(Reason::CentreAbsent { centre: centre() }, "可接收它的算力中心都已失联，其中有 hpc-1");
+        check(
+            Reason::CentreClosed { centre: centre(), from: TimeMs(0), until: TimeMs(1000) },
+            "任务可能撞上 hpc-1 的检修：1970-01-01T00:00:00.000Z 至 1970-01-01T00:00:01.000Z",
+        );
         check(Reason::NoCentre { centres: 0 }, "尚无算力中心加入本网");
         check(Reason::NoCentre { centres: 3 }, "已知的 3 个算力中心现在都不能接收：未连接、未标定或类型不符");
         check(

@@ -233,6 +233,7 @@ pub(super) const REASON_CAPACITY: Word = word("capacity", "资源占满");
 pub(super) const REASON_CENTRE_PAUSED: Word = word("centre paused", "中心暂停");
 pub(super) const REASON_GANG_CAPACITY: Word = word("room for all at once", "需同时启动");
 pub(super) const REASON_CENTRE_ABSENT: Word = word("centre away", "中心失联");
+pub(super) const REASON_CENTRE_CLOSED: Word = word("maintenance", "检修");
 pub(super) const REASON_NO_CENTRE: Word = word("no centre", "无可用中心");
 pub(super) const REASON_NOT_PLANNED: Word = word("next cycle", "待规划");
 pub(super) const REASON_DEPENDENCY: Word = word("other jobs", "其他作业");
@@ -301,6 +302,7 @@ pub(super) fn reason(code: &str) -> Option<Word> {
     Some(match code {
         "centre-paused" => REASON_CENTRE_PAUSED,
         "centre-absent" => REASON_CENTRE_ABSENT,
+        "centre-closed" => REASON_CENTRE_CLOSED,
         "no-centre" => REASON_NO_CENTRE,
         "budget" => REASON_BUDGET,
         "capacity" => REASON_CAPACITY,

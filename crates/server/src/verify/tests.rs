@@ -56,6 +56,8 @@ impl Network {
             reported_seq: 0,
             reported_at: None,
             absent_since: None,
+            windows: Vec::new(),
+            window_last: 0,
         })));
         let pool = PoolId::new("cpu:test").expect("a name");
         self.take(Command::Inventory {

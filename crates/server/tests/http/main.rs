@@ -18,3 +18,4 @@ mod refusals;
 mod status;
 mod submit;
 mod text;
+mod windows;
