@@ -19,6 +19,7 @@ pub mod reasons;
 pub mod routes;
 pub mod spec;
 mod sse;
+pub mod tenants;
 pub mod views;
 pub mod wire;
 

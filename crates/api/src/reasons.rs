@@ -2,7 +2,7 @@
 //!
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
-use huisuan_model::{Bytes, CentreId, EndReason, Millicores, Reason, TimeMs, When};
+use huisuan_model::{Bytes, CentreId, EndReason, Millicores, QuotaResource, Reason, TimeMs, When};
 use serde_json::{Value, json};
 
 use crate::{
@@ -64,6 +64,21 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             (
                 format!("its hold of {needed} is more than the tenant has free: {available}"),
                 json!({ "needed": needed, "available": available }),
+            )
+        }
+        Reason::Quota { resource, needed, held, limit } => {
+            let resource = match resource {
+                QuotaResource::Cores => "cores",
+                QuotaResource::Devices => "devices",
+            };
+            let count = |thousandths: &u64| decimal(Millicores(*thousandths));
+            let (need, holds, most) = (count(needed), count(held), count(limit));
+            (
+                format!("it needs {need} {resource}, its tenant holds {holds} of the {most} that its quota allows"),
+                json!({
+                    "resource": resource, "needed_thousandths": needed,
+                    "held_thousandths": held, "limit_thousandths": limit,
+                }),
             )
         }
         Reason::Capacity { centre, pool, needed, free, memory_needed, memory_free } => {
@@ -246,6 +261,13 @@ mod tests {
         let end = EndReason::DependencyUnmet { on: JobId(7), when: When::Ok, ended: JobState::Failed };
         let details = json!({"job_id": 7, "when": "ok", "ended": "failed"});
         assert_eq!(describe_end(&end), ("it waited for job 7 to succeed, which ended as failed".to_owned(), details));
+        check(
+            &Reason::Quota { resource: QuotaResource::Cores, needed: 500, held: 4000, limit: 4250 },
+            "it needs 0.5 cores, its tenant holds 4 of the 4.25 that its quota allows",
+            &json!({
+                "resource": "cores", "needed_thousandths": 500, "held_thousandths": 4000, "limit_thousandths": 4250,
+            }),
+        );
         check(&Reason::NotPlanned, "not looked at yet; the next cycle will", &json!({}));
     }
 

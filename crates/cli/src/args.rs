@@ -4,7 +4,9 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
-use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, PoolId, RangeSet};
+use huisuan_model::{
+    Bytes, CentreId, Class, Dependency, DurationMs, Millicores, Money, PoolId, ProjectId, RangeSet, TenantId,
+};
 
 use crate::{parse, select::Selector};
 
@@ -91,6 +93,9 @@ pub(crate) enum Command {
     /// Centres of the network.
     #[command(subcommand, visible_alias = "center")]
     Centre(CentreCommand),
+    /// Tenants of the network: who pays, how much they are due, how much they may hold.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
     /// What was used and what it cost, by class.
     Usage,
     /// The books.
@@ -173,6 +178,9 @@ pub(crate) struct SubmitArgs {
     /// A key of your own: the same key and job again give the same answer and no second job.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+    /// The project of the tenant that it is for; `default` when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: Option<ProjectId>,
     /// Waits until the job has ended; exits with 10 when it did not succeed.
     #[arg(long)]
     pub(crate) wait: bool,
@@ -371,6 +379,59 @@ pub(crate) struct WindowArgs {
     /// The number of the window.
     #[arg(value_name = "WINDOW")]
     pub(crate) window: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Lists all tenants.
+    Ls,
+    /// Adds a tenant.
+    Add(TenantSetArgs),
+    /// Changes a tenant; what is not named stays as it is.
+    Set(TenantSetArgs),
+    /// Gives a tenant a new token and prints it, this once.
+    Token(TenantArgs),
+}
+
+/// A tenant.
+#[derive(Debug, Args)]
+pub(crate) struct TenantArgs {
+    /// Which tenant.
+    #[arg(value_name = "NAME")]
+    pub(crate) tenant: TenantId,
+}
+
+/// A tenant and what is set of it.
+#[derive(Debug, Args)]
+pub(crate) struct TenantSetArgs {
+    /// Which tenant.
+    #[arg(value_name = "NAME")]
+    pub(crate) tenant: TenantId,
+    #[command(flatten)]
+    pub(crate) settings: TenantSettings,
+}
+
+/// What an operator sets of a tenant.
+#[derive(Debug, Args)]
+pub(crate) struct TenantSettings {
+    /// Twice the weight is due twice the share; from 1.
+    #[arg(long, value_name = "N")]
+    pub(crate) weight: Option<u32>,
+    /// The most cores that it may hold at once, or `none`.
+    #[arg(long, value_name = "CORES")]
+    pub(crate) quota_cores: Option<String>,
+    /// The most accelerators that it may hold at once, or `none`.
+    #[arg(long, value_name = "DEVICES")]
+    pub(crate) quota_devices: Option<String>,
+    /// The most jobs that it may have which have not ended.
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs_max: Option<u64>,
+    /// Money to spend, on top of what it has, such as 1000 or 12.50.
+    #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
+    pub(crate) fund: Option<Money>,
+    /// A project and its weight within the tenant's share; may be given several times.
+    #[arg(long = "project", value_name = "NAME[:WEIGHT]", value_parser = parse::project)]
+    pub(crate) projects: Vec<(ProjectId, u32)>,
 }
 
 #[derive(Debug, Subcommand)]

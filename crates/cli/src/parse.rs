@@ -1,7 +1,7 @@
 //! Values of flags that have no reader elsewhere.
 
 use huisuan_api::{Timestamp, spec::quantity};
-use huisuan_model::{CentreId, Class, Dependency, DurationMs, Money, RangeSet, TimeMs, When};
+use huisuan_model::{CentreId, Class, Dependency, DurationMs, Money, ProjectId, RangeSet, TimeMs, When};
 
 /// What an operator declares of a centre.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,15 @@ pub(crate) fn after(text: &str) -> Result<Dependency, String> {
     let when = When::ALL.into_iter().find(|when| when.as_str() == word);
     let when = when.ok_or_else(|| format!("`{word}` is none of ok, any, not-ok, start"))?;
     Ok(Dependency { job: job.parse().map_err(|error: huisuan_model::ids::IdError| error.to_string())?, when })
+}
+
+/// A project and its weight, as `alpha` or `alpha:2`.
+pub(crate) fn project(text: &str) -> Result<(ProjectId, u32), String> {
+    let (name, weight) = match text.rsplit_once(':') {
+        Some((name, weight)) => (name, weight.parse().map_err(|_| format!("`{weight}` is not a weight"))?),
+        None => (text, 1),
+    };
+    Ok((ProjectId::new(name).map_err(|error| error.to_string())?, weight))
 }
 
 /// A variable of the environment.
@@ -138,6 +147,14 @@ mod tests {
         for bad in ["", "tomorrow", "+", "+2", "2026-03-01"] {
             assert!(moment(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_project_may_have_a_weight() {
+        let read = |text: &str| project(text).map(|(project, weight)| (project.to_string(), weight));
+        assert_eq!(read("alpha"), Ok(("alpha".to_owned(), 1)));
+        assert_eq!(read("a:b:3"), Ok(("a:b".to_owned(), 3)));
+        assert!(read("a:b").is_err() && read(":1").is_err());
     }
 
     #[test]

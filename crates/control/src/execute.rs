@@ -2,7 +2,7 @@
 
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
-use crate::{Refusal, State, apply::apply, books, dependencies, place, report, submit, windows};
+use crate::{Refusal, State, apply::apply, books, dependencies, place, report, submit, tenants, windows};
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
 /// there were any; an empty list means that nothing had to change. On `Err` the state is untouched.
@@ -45,6 +45,9 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
     match command {
         Command::Submit { spec, key, ended } => submit::decide(state, origin, spec, key.as_ref(), ended, now),
         Command::SetTenant(tenant) => Ok(vec![Event::TenantSet(tenant.clone())]),
+        Command::AddTenant { tenant, change } => tenants::add(state, tenant, change),
+        Command::ChangeTenant { tenant, change } => tenants::change(state, tenant, change),
+        Command::SetTenantToken { tenant, token } => tenants::set_token(state, tenant, *token),
         Command::Fund { amount } => fund(state, origin, *amount),
         Command::SetCentre(centre) => {
             books::check(&centre.tariff)?;

@@ -21,6 +21,7 @@ mod restore;
 mod snapshot;
 mod state;
 mod submit;
+mod tenants;
 mod touched;
 mod used;
 mod windows;
@@ -33,6 +34,7 @@ pub use refusal::Refusal;
 pub use restore::Stored;
 pub use snapshot::{WINDOW_JOBS_MAX, snapshot};
 pub use state::State;
+pub use tenants::DEFAULT_PROJECT;
 pub use touched::Touched;
 pub use used::PoolUse;
 

@@ -6,7 +6,7 @@ use huisuan_model::{
 };
 use huisuan_schedule::{PoolView, room};
 
-use crate::{State, apply::apply, books};
+use crate::{State, apply::apply, books, tenants};
 
 pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> Vec<Event> {
     let mut events = Vec::new();
@@ -50,6 +50,9 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     let terms = Terms { share: pool.share(placement.cores, placement.devices)?, tariff: centre.tariff.clone() };
     let hold_each = terms.price(spec.walltime.0);
     let hold = i128::from(hold_each.0) * i128::from(tasks);
+    if !tenants::within_quota(state, &job.tenant, placement) {
+        return None;
+    }
     if room < tasks || i128::from(state.ledger.available(&job.tenant, books::currency(&terms.tariff)).0) < hold {
         return None;
     }

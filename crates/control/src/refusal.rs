@@ -1,6 +1,6 @@
 //! Why a command was refused. A refused command changes nothing and leaves no journal entry.
 
-use huisuan_model::{CentreId, Dependency, JobId, JobState, Money, PoolId, TenantId, spec::SpecError};
+use huisuan_model::{CentreId, Dependency, JobId, JobState, Money, PoolId, ProjectId, TenantId, spec::SpecError};
 
 /// The situations in which the network says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +46,25 @@ pub enum Refusal {
     /// The tenant is not known.
     #[error("tenant `{0}` is not known")]
     NoTenant(TenantId),
+    /// The name is taken.
+    #[error("tenant `{0}` is there already")]
+    TenantExists(TenantId),
+    /// What an operator set of a tenant makes no sense.
+    #[error("tenant `{tenant}`: {why}")]
+    Tenant {
+        /// Who.
+        tenant: TenantId,
+        /// What is wrong.
+        why: String,
+    },
+    /// The tenant has no such project.
+    #[error("tenant `{tenant}` has no project `{project}`")]
+    NoProject {
+        /// Who.
+        tenant: TenantId,
+        /// Which.
+        project: ProjectId,
+    },
     /// The tenant has as many jobs as it may.
     #[error("tenant `{tenant}` has {jobs} jobs that have not ended, the most it may have")]
     TooManyJobs {
@@ -120,6 +139,9 @@ impl Refusal {
             }
             Refusal::DependencyUnmet { .. } => "leave this dependency out, or submit the other job again first".into(),
             Refusal::NoTenant(_) => "ask the operator to open the tenant".into(),
+            Refusal::TenantExists(_) => "`huisuan tenant set` changes it".into(),
+            Refusal::Tenant { .. } => "correct it and ask again".into(),
+            Refusal::NoProject { .. } => "leave the project out, or ask the operator to add it".into(),
             Refusal::TooManyJobs { .. } => "wait for jobs to end, or submit an array instead of many jobs".into(),
             Refusal::NoJob(_) => "`huisuan ls` lists jobs".into(),
             Refusal::NoCentre(_) | Refusal::NoPool { .. } => "`huisuan centre ls` lists centres and pools".into(),

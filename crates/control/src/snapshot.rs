@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, TenantId};
-use huisuan_schedule::{CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView, Window};
+use huisuan_schedule::{CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window};
 
 use crate::{State, books, queue::Queue};
 
@@ -76,5 +76,13 @@ fn job_view(job: &Job) -> JobView {
 
 fn tenant_view(state: &State, tenant: &TenantId) -> TenantView {
     let available: Money = state.ledger.available(tenant, books::home_currency());
-    TenantView { id: tenant.clone(), available }
+    let known = &state.tenants[tenant];
+    let projects = known.projects.iter().filter(|(_, weight)| **weight != 1);
+    TenantView {
+        weight: known.weight,
+        quota: Quota { cores: known.quota_cores, devices: known.quota_devices },
+        held: state.held(tenant),
+        projects: projects.map(|(id, weight)| ProjectView { id: id.clone(), weight: *weight }).collect(),
+        ..TenantView::new(tenant.clone(), available)
+    }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_ledger::Ledger;
 use huisuan_model::{Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, Shape, Tenant, TenantId};
-use huisuan_schedule::Policy;
+use huisuan_schedule::{Amounts, Policy};
 
 use crate::{
     dependencies::Dependents,
@@ -110,6 +110,16 @@ impl State {
     /// What attempts take of a pool now.
     pub fn used(&self, centre: &CentreId, pool: &PoolId) -> PoolUse {
         self.used.of(centre, pool)
+    }
+
+    /// What a tenant's attempts hold now, over all centres.
+    pub fn held(&self, tenant: &TenantId) -> Amounts {
+        self.used.of_tenant(tenant)
+    }
+
+    /// How many jobs of a tenant have not ended.
+    pub fn jobs_of(&self, tenant: &TenantId) -> u64 {
+        self.jobs_of_tenant.get(tenant).copied().unwrap_or(0)
     }
 
     /// How many jobs wait in each shape's queue, by shape.

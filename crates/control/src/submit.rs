@@ -9,7 +9,7 @@ use huisuan_model::{
     spec::{JobKind, Objective},
 };
 
-use crate::{Refusal, State, dependencies, snapshot::centre_views};
+use crate::{Refusal, State, dependencies, snapshot::centre_views, tenants};
 
 pub(crate) fn decide(
     state: &State,
@@ -32,7 +32,7 @@ pub(crate) fn decide(
     spec.validate()?;
     supported(spec)?;
     let tenant = &origin.tenant;
-    let limit = state.tenants.get(tenant).ok_or_else(|| Refusal::NoTenant(tenant.clone()))?.jobs_max;
+    let limit = tenants::jobs_max(state, tenant, &origin.project)?;
     if state.jobs_of_tenant.get(tenant).copied().unwrap_or(0) >= limit {
         return Err(Refusal::TooManyJobs { tenant: tenant.clone(), jobs: limit });
     }

@@ -53,7 +53,7 @@ impl Network {
     pub(crate) fn new() -> Self {
         let mut network =
             Network { state: State::new(), now: TimeMs(1_000), events: Vec::new(), report_seq: BTreeMap::new() };
-        let tenant = Tenant { id: origin().tenant, jobs_max: 100 };
+        let tenant = Tenant::new(origin().tenant, 100);
         network.take(Command::SetTenant(tenant));
         network.take(Command::Fund { amount: Money(10_000_000) });
         network.open("hpc-1", Class::Hpc, 4);

@@ -2,12 +2,15 @@
 
 use huisuan_model::{
     AttemptState, Bytes, CentreState, Class, Command, Dependency, DurationMs, Event, Gflop, JobSpec, JobState, Money,
-    Presence, RangeSet, ReportKind, Usage, When, spec::JobKind,
+    Presence, RangeSet, ReportKind, Usage, When,
+    spec::JobKind,
+    tenant::{Limit, TenantChange},
 };
 use proptest::prelude::*;
 
 mod centres;
 mod dependencies;
+mod tenants;
 
 use crate::{
     Refusal,
@@ -218,6 +221,7 @@ enum Step {
     Report { pick: usize, kind: u8, wall_ms: u64 },
     Repeat,
     Pause(bool),
+    Quota(u64),
     Absent(bool),
     Pass(i64),
     ForgetKeys,
@@ -234,6 +238,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0usize..64, 0u8..6, 0u64..100_000).prop_map(|(pick, kind, wall_ms)| Step::Report { pick, kind, wall_ms }),
         1 => Just(Step::Repeat),
         1 => any::<bool>().prop_map(Step::Pause),
+        1 => (0u64..6).prop_map(Step::Quota),
         1 => any::<bool>().prop_map(Step::Absent),
         3 => (0i64..50_000).prop_map(Step::Pass),
         1 => Just(Step::ForgetKeys),
@@ -283,6 +288,11 @@ fn play(network: &mut Network, step: &Step, last: &mut Option<Command>) {
         Step::Absent(absent) => {
             let presence = if *absent { Presence::Absent } else { Presence::Present };
             network.take(Command::SetPresence { centre: centre("hpc-1"), presence });
+        }
+        Step::Quota(cores) => {
+            let quota_cores = Some(if *cores == 5 { Limit::None } else { Limit::Most(cores * 1000) });
+            let change = TenantChange { quota_cores, ..TenantChange::default() };
+            network.take(Command::ChangeTenant { tenant: origin().tenant, change });
         }
         Step::Pass(ms) => network.pass(*ms),
         Step::ForgetKeys => {}

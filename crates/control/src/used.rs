@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Attempt, CentreId, Job, PoolId};
+use huisuan_model::{Attempt, CentreId, Job, PoolId, TenantId};
 use huisuan_schedule::{Amounts, Policy};
 
 /// What placed and running attempts take of a pool.
@@ -16,9 +16,13 @@ pub struct PoolUse {
     pub attempts: u64,
 }
 
-/// All pools with attempts.
+/// All pools and tenants with attempts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Used(BTreeMap<(CentreId, PoolId), PoolUse>);
+pub(crate) struct Used {
+    pools: BTreeMap<(CentreId, PoolId), PoolUse>,
+    /// What each tenant's attempts hold, and how many they are.
+    tenants: BTreeMap<TenantId, (Amounts, u64)>,
+}
 
 /// Whether the job's tasks are known to end within the look-ahead.
 pub(crate) fn short(job: &Job, policy: &Policy) -> bool {
@@ -31,24 +35,31 @@ fn amounts(attempt: &Attempt, job: &Job) -> Amounts {
 
 impl Used {
     pub(crate) fn of(&self, centre: &CentreId, pool: &PoolId) -> PoolUse {
-        self.0.get(&(centre.clone(), pool.clone())).copied().unwrap_or_default()
+        self.pools.get(&(centre.clone(), pool.clone())).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn of_tenant(&self, tenant: &TenantId) -> Amounts {
+        self.tenants.get(tenant).map_or_else(Amounts::default, |(held, _)| *held)
     }
 
     /// Counts an attempt in; `short` as of its job now.
     pub(crate) fn add(&mut self, attempt: &Attempt, job: &Job, short: bool) {
-        let used = self.0.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
+        let used = self.pools.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
         let taken = amounts(attempt, job);
         used.attempts += 1;
         used.all = used.all.plus(taken, 1);
         if !short {
             used.long = used.long.plus(taken, 1);
         }
+        let (held, attempts) = self.tenants.entry(job.tenant.clone()).or_default();
+        *held = held.plus(taken, 1);
+        *attempts += 1;
     }
 
     /// Counts an attempt out; `short` as it was counted in.
     pub(crate) fn remove(&mut self, attempt: &Attempt, job: &Job, short: bool) {
         let key = (attempt.centre.clone(), attempt.pool.clone());
-        let used = self.0.get_mut(&key).expect("a live attempt takes of its pool");
+        let used = self.pools.get_mut(&key).expect("a live attempt takes of its pool");
         let taken = amounts(attempt, job);
         used.attempts -= 1;
         used.all = used.all.minus(taken);
@@ -56,7 +67,13 @@ impl Used {
             used.long = used.long.minus(taken);
         }
         if used.attempts == 0 {
-            self.0.remove(&key);
+            self.pools.remove(&key);
+        }
+        let (held, attempts) = self.tenants.get_mut(&job.tenant).expect("a live attempt is held by its tenant");
+        *held = held.minus(taken);
+        *attempts -= 1;
+        if *attempts == 0 {
+            self.tenants.remove(&job.tenant);
         }
     }
 

@@ -22,6 +22,7 @@ use huisuan_model::{
     Tariff, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
     spec::{DeviceNeed, Need, Work},
+    tenant::{Limit, TenantChange, TokenHash},
 };
 use serde::Serialize;
 
@@ -180,7 +181,7 @@ impl Story {
 
     /// A tenant with money and two centres: one of processors, one of accelerators.
     fn open(&mut self) {
-        self.take("server", "", Command::SetTenant(Tenant { id: tenant(), jobs_max: 1000 }));
+        self.take("server", "", Command::SetTenant(Tenant::new(tenant(), 1000)));
         self.take("server", "", Command::Fund { amount: Money(1_000_000_000) });
         let place = Place { latitude_microdegrees: 31_230_400, longitude_microdegrees: 121_473_700 };
         let declared =
@@ -329,5 +330,17 @@ impl Story {
         self.take("user", "1-13", maintain(None, 0, 600_000, ""));
         self.take("user", "1-14", maintain(Some(pool("cpu:EPYC-7742")), 0, 86_400_000, "new switches"));
         self.take("user", "1-15", Command::RemoveWindow { centre: centre("hpc-1"), id: 1 });
+        let lab = TenantId::new("lab").expect("a name");
+        let change = TenantChange {
+            weight: Some(3),
+            jobs_max: Some(50),
+            quota_cores: Some(Limit::Most(8_000)),
+            quota_devices: Some(Limit::Most(500)),
+            projects: BTreeMap::from([(ProjectId::new("alpha").expect("a name"), 2)]),
+        };
+        self.take("user", "1-16", Command::AddTenant { tenant: lab.clone(), change });
+        let change = TenantChange { quota_devices: Some(Limit::None), ..TenantChange::default() };
+        self.take("user", "1-17", Command::ChangeTenant { tenant: lab.clone(), change });
+        self.take("user", "1-18", Command::SetTenantToken { tenant: lab, token: TokenHash([7; 32]) });
     }
 }

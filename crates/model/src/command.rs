@@ -9,11 +9,11 @@ use crate::{
     dependency::EndedJob,
     event::Event,
     ids::{ActorId, CentreId, JobId, PoolId, ProjectId, TenantId},
-    job::Tenant,
     order::AttemptReport,
     plan::Plan,
     quantity::{Money, TimeMs},
     spec::JobSpec,
+    tenant::{Tenant, TenantChange, TokenHash},
 };
 
 /// A wish of a door, an agent or a loop.
@@ -22,6 +22,27 @@ use crate::{
 pub enum Command {
     /// Opens a tenant or changes its limits.
     SetTenant(Tenant),
+    /// Opens a tenant that is not known yet.
+    AddTenant {
+        /// Its name.
+        tenant: TenantId,
+        /// What is not as usual.
+        change: TenantChange,
+    },
+    /// Changes a tenant.
+    ChangeTenant {
+        /// Which.
+        tenant: TenantId,
+        /// What.
+        change: TenantChange,
+    },
+    /// Gives a tenant a new token; the one before is void.
+    SetTenantToken {
+        /// Which.
+        tenant: TenantId,
+        /// What it is recognised by.
+        token: TokenHash,
+    },
     /// Gives a tenant money to spend.
     Fund {
         /// How much; positive.
@@ -120,6 +141,9 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::SetTenant(_) => "set-tenant",
+            Command::AddTenant { .. } => "add-tenant",
+            Command::ChangeTenant { .. } => "change-tenant",
+            Command::SetTenantToken { .. } => "set-tenant-token",
             Command::Fund { .. } => "fund",
             Command::SetCentre(_) => "set-centre",
             Command::SetCentreState { .. } => "set-centre-state",

@@ -8,12 +8,13 @@ use crate::{
     centre::{Centre, CentreState, Pool, Presence, Rating, Terms},
     dependency::Dependency,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
-    job::{JobState, Tenant},
+    job::JobState,
     order::{Outcome, Usage},
     plan::ScoreTerm,
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
     spec::{JobSpec, SpecHash},
+    tenant::Tenant,
     window::Window,
 };
 

@@ -1,4 +1,4 @@
-//! Jobs, attempts and tenants as the network keeps them: one row each.
+//! Jobs and attempts as the network keeps them: one row each.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -245,13 +245,4 @@ pub struct Attempt {
     /// Why it went there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub score: Vec<ScoreTerm>,
-}
-
-/// Who pays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tenant {
-    /// Its name.
-    pub id: TenantId,
-    /// The most jobs it may have that have not ended, so that one tenant cannot fill the network's memory.
-    pub jobs_max: u64,
 }

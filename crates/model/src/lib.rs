@@ -21,6 +21,7 @@ pub mod ranges;
 pub mod reason;
 pub mod shape;
 pub mod spec;
+pub mod tenant;
 pub mod window;
 
 pub use centre::{
@@ -30,12 +31,13 @@ pub use command::{Command, Entry};
 pub use dependency::{Dependency, EndReason, EndedJob, When};
 pub use event::Event;
 pub use ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId};
-pub use job::{Attempt, AttemptState, Job, JobState, Tenant};
+pub use job::{Attempt, AttemptState, Job, JobState};
 pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, StartOrder, Usage};
 pub use plan::{Placement, Plan, ScoreTerm, ShapeReason};
 pub use quantity::{Bytes, DurationMs, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs};
 pub use ranges::RangeSet;
-pub use reason::Reason;
+pub use reason::{QuotaResource, Reason};
 pub use shape::Shape;
 pub use spec::{JobSpec, SpecHash};
+pub use tenant::Tenant;
 pub use window::Window;

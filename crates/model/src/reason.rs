@@ -11,6 +11,16 @@ use crate::{
     quantity::{Bytes, Millicores, Money, TimeMs},
 };
 
+/// What a quota is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuotaResource {
+    /// Processor cores.
+    Cores,
+    /// Accelerators.
+    Devices,
+}
+
 /// The dominant reason of a waiting shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "kebab-case")]
@@ -45,6 +55,17 @@ pub enum Reason {
         needed: Money,
         /// The tenant's free balance.
         available: Money,
+    },
+    /// The tenant holds as much as its quota allows.
+    Quota {
+        /// Of what.
+        resource: QuotaResource,
+        /// What one task needs, or the whole gang, in thousandths of a core or device.
+        needed: u64,
+        /// What the tenant holds now, in thousandths.
+        held: u64,
+        /// The most that it may hold, in thousandths.
+        limit: u64,
     },
     /// Hardware of the right kind is busy.
     Capacity {
@@ -106,6 +127,7 @@ impl Reason {
             Reason::CentreClosed { .. } => "centre-closed",
             Reason::NoCentre { .. } => "no-centre",
             Reason::Budget { .. } => "budget",
+            Reason::Quota { .. } => "quota",
             Reason::Capacity { .. } => "capacity",
             Reason::GangCapacity { .. } => "gang-capacity",
             Reason::Behind { .. } => "behind",

@@ -66,7 +66,7 @@ fn snapshot(jobs: u64, shapes: u64, cores_used: u64, tasks: u32, mean_run_ms: Op
         version: 1,
         centres: ["ai-1", "hpc-1", "std-1"].map(|name| centre(name, cores_used)).to_vec(),
         shapes: views,
-        tenants: vec![TenantView { id: tenant, available: Money(i64::MAX) }],
+        tenants: vec![TenantView::new(tenant, Money(i64::MAX))],
     }
 }
 

@@ -36,6 +36,7 @@ pub fn check(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Result<(), Ve
         judge.capacity(placement, shape, job, pool);
         *held.entry(&shape.shape.tenant).or_default() += hold(placement, shape, centre, pool);
     }
+    judge.quotas(plan);
     for (tenant, held) in held {
         let row = snapshot.tenants.iter().find(|view| view.id == *tenant);
         let available = row.map_or(0, |view| i128::from(view.available.0));
@@ -109,6 +110,26 @@ impl<'a> Judge<'a> {
         if cores != cores_needed || devices != devices_needed {
             let job = placement.job;
             self.found.push(Violation::Amounts { job, cores, cores_needed, devices, devices_needed });
+        }
+    }
+
+    /// Tenants that a plan lets hold more than they may.
+    fn quotas(&mut self, plan: &Plan) {
+        for tenant in &self.snapshot.tenants {
+            let (mut cores, mut devices) = (u128::from(tenant.held.cores.0), u128::from(tenant.held.devices.0));
+            for placement in &plan.placements {
+                let own = self.job(placement.job).is_some_and(|(shape, _)| shape.shape.tenant == tenant.id);
+                let tasks = if own { u128::from(placement.tasks.len()) } else { 0 };
+                cores += u128::from(placement.cores.0) * tasks;
+                devices += u128::from(placement.devices.0) * tasks;
+            }
+            let begin = [u128::from(tenant.held.cores.0), u128::from(tenant.held.devices.0)];
+            let limits = [tenant.quota.cores.map(|most| most.0), tenant.quota.devices.map(|most| most.0)];
+            for ((held, begin), limit) in [cores, devices].into_iter().zip(begin).zip(limits) {
+                if let Some(limit) = limit.filter(|&limit| held > begin && held > u128::from(limit)) {
+                    self.found.push(Violation::Quota { tenant: tenant.id.clone(), held, limit });
+                }
+            }
         }
     }
 

@@ -1,15 +1,17 @@
 //! One scheduling cycle: jobs in queue order, each to the best places that have room, until nothing is left
 //! to place or the cycle's budget is spent.
 
-use huisuan_model::{Placement, Plan, TimeMs};
+use huisuan_model::{Placement, Plan, Reason, TimeMs};
 
 use crate::{
     explain,
+    fit::Demand,
     load::Load,
     order::Queue,
     policy::{Budget, Policy, Seed},
+    quota,
     score::Score,
-    snapshot::{JobView, Snapshot},
+    snapshot::{Amounts, JobView, Snapshot},
     translate::{Candidate, Problem, ShapeProblem},
 };
 
@@ -52,6 +54,8 @@ pub(crate) struct State {
     kept: Vec<bool>,
     /// What each tenant may still spend, in millionths.
     pub(crate) available: Vec<i64>,
+    /// What each tenant holds, as far as the cycle is.
+    held: Vec<Amounts>,
     /// Tasks placed in this cycle.
     placed: u64,
     pub(crate) placements: Vec<Placement>,
@@ -108,6 +112,7 @@ impl State {
             loads: problem.pools.iter().map(|place| Load::of(place.pool)).collect(),
             kept: vec![false; problem.pools.len()],
             available: problem.snapshot.tenants.iter().map(|tenant| tenant.available.0).collect(),
+            held: problem.snapshot.tenants.iter().map(|tenant| tenant.held).collect(),
             placed: 0,
             placements: Vec::new(),
             shapes: vec![ShapeState::default(); problem.shapes.len()],
@@ -117,6 +122,18 @@ impl State {
     /// What the shape's tenant may still spend, in millionths.
     pub(crate) fn available(&self, problem: &Problem<'_>, shape: usize) -> i64 {
         problem.shapes[shape].tenant.map_or(0, |tenant| self.available[tenant])
+    }
+
+    /// How many more tasks of the shape its tenant's quota allows.
+    fn allowed(&self, problem: &Problem<'_>, shape: usize, demand: &Demand) -> u64 {
+        let room = |tenant: usize| quota::room(&problem.snapshot.tenants[tenant].quota, &self.held[tenant], demand);
+        problem.shapes[shape].tenant.map_or(u64::MAX, room)
+    }
+
+    /// Why the quota keeps so many tasks out; `None` when it does not.
+    pub(crate) fn over_quota(&self, problem: &Problem<'_>, shape: usize, demand: &Demand, unit: u64) -> Option<Reason> {
+        let tenant = problem.shapes[shape].tenant?;
+        quota::reason(&problem.snapshot.tenants[tenant].quota, &self.held[tenant], demand, unit)
     }
 
     /// Places what it can of a job.
@@ -178,7 +195,8 @@ impl State {
     fn keep(&mut self, problem: &Problem<'_>, shape: usize, unit: u64) {
         let available = self.available(problem, shape);
         for candidate in &problem.shapes[shape].candidates {
-            if candidate.affordable(available) >= unit {
+            let allowed = self.allowed(problem, shape, &candidate.demand);
+            if candidate.affordable(available).min(allowed) >= unit {
                 self.kept[candidate.pool] = true;
             }
         }
@@ -198,6 +216,8 @@ impl State {
             self.loads[pool].add(&demand, count, request.factor > 0);
             if let Some(tenant) = problem.shapes[shape].tenant {
                 let spent = i64::try_from(i128::from(hold) * i128::from(count));
+                let each = Amounts { cores: demand.cores, memory: demand.memory, devices: demand.devices };
+                self.held[tenant] = self.held[tenant].plus(each, count);
                 self.available[tenant] -= spent.expect("no more tasks than the tenant can pay");
             }
             left -= count;
@@ -238,7 +258,8 @@ impl State {
             let Some(layer) = load.layer(pool, &candidate.demand).filter(|&layer| layer <= layer_max) else {
                 continue;
             };
-            let count = load.room(pool, &candidate.demand, layer).min(candidate.affordable(available));
+            let payable = candidate.affordable(available).min(self.allowed(problem, shape, &candidate.demand));
+            let count = load.room(pool, &candidate.demand, layer).min(payable);
             if count < request.unit {
                 continue;
             }

@@ -138,6 +138,11 @@ fn busy(case: &Case<'_>, candidates: &[Candidate]) -> Option<Reason> {
         let needed = i64::try_from(i128::from(hold) * i128::from(unit)).unwrap_or(i64::MAX);
         return Some(Reason::Budget { needed: Money(needed), available: Money(case.available) });
     }
+    let over = |candidate: &Candidate| case.state.over_quota(case.problem, case.shape, &candidate.demand, unit);
+    if let Some(reason) = payable.iter().map(over).reduce(Option::and).flatten() {
+        return Some(reason);
+    }
+    let payable: Vec<Candidate> = payable.into_iter().filter(|candidate| over(candidate).is_none()).collect();
     // Either room is left that is kept for those ahead, or there was room before they took it.
     let kept = payable.iter().find(|candidate| free(case, candidate, factor) >= unit);
     let taken = || payable.iter().find(|candidate| own == 0 && free_at_first(case, candidate, factor) >= unit);

@@ -9,6 +9,7 @@
 //! - `fit`: which pools can run a shape, and what a task of it takes there;
 //! - `load`: how many tasks fit now, with the look-ahead for short ones;
 //! - `order`: whose turn it is;
+//! - `quota`: how much more a tenant may hold;
 //! - `score`: which place is best;
 //! - `cycle`: the loop over all of these;
 //! - `explain`: why the rest waits; `door`: what can never run;
@@ -22,6 +23,7 @@ mod fit;
 mod load;
 mod order;
 mod policy;
+mod quota;
 mod score;
 mod snapshot;
 #[cfg(test)]
@@ -37,5 +39,7 @@ pub use door::{NeverFits, never_fits};
 pub use fit::{Demand, demand, hold_each};
 pub use load::room;
 pub use policy::{Budget, Policy, Seed, Weights};
-pub use snapshot::{Amounts, CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView, Window};
+pub use snapshot::{
+    Amounts, CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window,
+};
 pub use violation::Violation;

@@ -1,8 +1,8 @@
 //! What a cycle knows: centres with what is used of them, waiting jobs by shape, free balances.
 
 use huisuan_model::{
-    Bytes, CentreId, Class, JobId, MilliDevices, Millicores, Money, Pool, PoolId, RangeSet, Shape, Tariff, TenantId,
-    TimeMs,
+    Bytes, CentreId, Class, JobId, MilliDevices, Millicores, Money, Pool, PoolId, ProjectId, RangeSet, Shape, Tariff,
+    TenantId, TimeMs,
 };
 
 /// The state of the network at one version, as far as planning needs it.
@@ -145,4 +145,38 @@ pub struct TenantView {
     pub id: TenantId,
     /// What it may still spend. All tariffs are taken to be in its currency.
     pub available: Money,
+    /// Twice the weight is due twice the share; from 1.
+    pub weight: u32,
+    /// The most that it may hold at once.
+    pub quota: Quota,
+    /// What it holds now.
+    pub held: Amounts,
+    /// Its projects whose weight is not 1, in the order of their ids.
+    pub projects: Vec<ProjectView>,
+}
+
+impl TenantView {
+    /// A tenant of weight 1 without a quota that holds nothing.
+    pub fn new(id: TenantId, available: Money) -> Self {
+        let (quota, held) = (Quota::default(), Amounts::default());
+        TenantView { id, available, weight: 1, quota, held, projects: Vec::new() }
+    }
+}
+
+/// The most that a tenant may hold at once over all centres, by placed and running attempts; no limit when absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// Processor cores.
+    pub cores: Option<Millicores>,
+    /// Accelerators.
+    pub devices: Option<MilliDevices>,
+}
+
+/// One project of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectView {
+    /// Its name.
+    pub id: ProjectId,
+    /// Twice the weight is due twice the share of what its tenant has; from 1.
+    pub weight: u32,
 }

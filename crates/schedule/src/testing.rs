@@ -159,7 +159,7 @@ pub(crate) fn network(centres: Vec<CentreView>, jobs: Vec<(Shape, Vec<JobView>)>
     let mut shapes: Vec<ShapeView> = jobs.into_iter().map(|(shape, jobs)| ShapeView { shape, jobs, more: 0 }).collect();
     shapes.sort_by(|a, b| a.shape.cmp(&b.shape));
     let id = TenantId::new("lab").expect("a valid name");
-    let tenants = vec![TenantView { id, available: Money(1_000_000_000_000_000) }];
+    let tenants = vec![TenantView::new(id, Money(1_000_000_000_000_000))];
     Snapshot { version: 7, centres, shapes, tenants }
 }
 

@@ -105,6 +105,16 @@ pub enum Violation {
         /// The most that may be used.
         most: u128,
     },
+    /// A tenant would hold more than its quota.
+    #[error("tenant `{tenant}` would hold {held} thousandths of cores or devices, above its quota of {limit}")]
+    Quota {
+        /// Who.
+        tenant: TenantId,
+        /// What it would hold.
+        held: u128,
+        /// Its quota.
+        limit: u64,
+    },
     /// The holds are above what a tenant may spend.
     #[error("tenant `{tenant}` would have {held} millionths held, above the {available} that it may spend")]
     Budget {

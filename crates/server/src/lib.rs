@@ -23,6 +23,7 @@ mod reasons;
 mod secrets;
 mod server;
 mod start_error;
+mod tenant_tokens;
 mod verify;
 mod views;
 mod wake;

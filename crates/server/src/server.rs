@@ -35,6 +35,7 @@ use crate::{
     readers::Readers,
     reasons::Reasons,
     secrets::Secret,
+    tenant_tokens::TenantTokens,
     wake::Wake,
     writer::Writer,
 };
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) secret: Secret,
     pub(crate) user_token: String,
+    pub(crate) tokens: TenantTokens,
     pub(crate) epoch: u64,
     pub(crate) loopback: bool,
     pub(crate) started_at: TimeMs,
@@ -114,6 +116,7 @@ impl Server {
         let rows = store.load()?;
         let clock = Arc::new(Clock::starting_at(rows.at));
         let state = restore(rows)?;
+        let tokens = TenantTokens::of(&state);
         let readers = Readers::new(store.database());
         let (hub, feed, metrics) = (Arc::new(Hub::default()), Feed::new(), Arc::new(Metrics::new(&state)));
         let disk = Arc::new(Disk::new(config.data.clone(), clock.clone()));
@@ -147,6 +150,7 @@ impl Server {
             metrics,
             secret,
             user_token,
+            tokens,
             epoch,
             loopback: config.listen.ip().is_loopback(),
             started_at,
@@ -275,7 +279,7 @@ fn open_tenant(writer: &Writer, funds: Money) -> anyhow::Result<()> {
         (state.tenants().contains_key(&name), funded)
     })?;
     if !known {
-        let open = Command::SetTenant(Tenant { id: tenant, jobs_max: LOCAL_JOBS_MAX });
+        let open = Command::SetTenant(Tenant::new(tenant, LOCAL_JOBS_MAX));
         writer.execute_blocking(identity::server(), open)?;
     }
     if !funded {

@@ -66,6 +66,9 @@ fn the_journal_corpus_names_every_command_and_event() {
         "report",
         "forget-keys",
         "tenant-set",
+        "add-tenant",
+        "change-tenant",
+        "set-tenant-token",
         "funded",
         "centre-set",
         "centre-state-set",
@@ -97,7 +100,7 @@ fn the_journal_corpus_names_every_command_and_event() {
 /// Words inside of entries and rows that a reader must go on to know.
 #[test]
 fn the_corpus_has_every_word_of_every_list() {
-    let texts = ["journal.jsonl", "job.jsonl", "attempt.jsonl", "centre.jsonl"].map(all).concat();
+    let texts = ["journal.jsonl", "job.jsonl", "attempt.jsonl", "centre.jsonl", "tenant.jsonl"].map(all).concat();
     for (field, words) in [
         ("cause", ["exited", "walltime", "memory", "cancelled", "start-failed", "lost"].as_slice()),
         ("state", &["waiting", "running", "succeeded", "failed", "cancelled", "placed", "active", "paused"]),
@@ -130,6 +133,11 @@ fn the_corpus_has_every_word_of_every_list() {
         "absent_since",
         "windows",
         "window_last",
+        "weight",
+        "quota_cores",
+        "quota_devices",
+        "projects",
+        "token",
         "note",
     ];
     for field in optional {

@@ -96,7 +96,7 @@ fn attempt(task: u32, number: u32, state: AttemptState) -> Attempt {
 fn what_is_committed_is_loaded() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut store = open(folder.path());
-    let tenant = Tenant { id: origin().tenant, jobs_max: 3 };
+    let tenant = Tenant::new(origin().tenant, 3);
     let (waiting, ended) = (job(1, JobState::Waiting), job(2, JobState::Failed));
     let entries = [entry(1, &waiting), entry(2, &ended)];
     let attempts = [attempt(0, 1, AttemptState::Failed), attempt(0, 2, AttemptState::Running)];

@@ -14,6 +14,7 @@ pub(crate) mod measure;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
 pub(crate) mod submit;
+pub(crate) mod tenants;
 pub(crate) mod wait;
 
 use crate::{
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Wait(args) => wait::wait(&session, args),
         Command::Cancel(args) => jobs::cancel(&session, args),
         Command::Centre(command) => centres::centre(&session, command),
+        Command::Tenant(command) => tenants::tenant(&session, command),
         Command::Usage => books::usage(&session),
         Command::Ledger(command) => books::ledger(&session, command),
         Command::Measure(args) => measure::measure(&session, args),

@@ -8,6 +8,7 @@ use std::{
 
 use huisuan_api::{
     jobs::{JobCreated, JobRequest},
+    routes::SubmitQuery,
     spec::{SpecProblem, read_job_file},
 };
 use huisuan_model::{JobSpec, spec::Need};
@@ -112,7 +113,9 @@ pub(crate) fn spec_of_file(file: &Path, here: &Path) -> Result<JobSpec, Failure>
 
 /// Sends a job and says what became of it.
 pub(super) fn send(session: &Session, spec: JobSpec, args: &SubmitArgs) -> Result<(), Failure> {
-    let mut created = session.client()?.submit(&JobRequest(spec), args.idempotency_key.as_deref())?;
+    let query = SubmitQuery { project: args.project.as_ref().map(ToString::to_string) };
+    let key = args.idempotency_key.as_deref();
+    let mut created = session.client()?.submit_for(&JobRequest(spec), key, &query)?;
     let id = created.job_id;
     let mut ended = Vec::new();
     if args.wait {

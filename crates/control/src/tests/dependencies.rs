@@ -81,7 +81,7 @@ fn only_jobs_of_the_same_tenant_can_be_waited_for() {
     let mut network = Network::new();
     network.submit(job("first")).expect("accepted");
     let other = huisuan_model::TenantId::new("other").expect("a name");
-    network.take(Command::SetTenant(huisuan_model::Tenant { id: other.clone(), jobs_max: 9 }));
+    network.take(Command::SetTenant(huisuan_model::Tenant::new(other.clone(), 9)));
     let origin = huisuan_model::command::Origin { tenant: other, ..crate::testing::origin() };
     let spec = std::sync::Arc::new(after(&[(1, When::Any)]));
     let command = Command::Submit { spec, key: None, ended: Vec::new() };

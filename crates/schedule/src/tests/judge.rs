@@ -26,6 +26,7 @@ fn kind(violation: &Violation) -> &'static str {
         Violation::Amounts { .. } => "amounts",
         Violation::Capacity { resource, .. } => resource,
         Violation::Budget { .. } => "budget",
+        Violation::Quota { .. } => "quota",
     }
 }
 
@@ -48,6 +49,16 @@ fn jobs_and_their_tasks_are_judged() {
     });
     check_spoilt(&["gang-split"], |_, plan| plan.placements[1].tasks = RangeSet::from_range(0, 1));
     check_spoilt(&["parallel-max"], |snapshot, _| snapshot.shapes[0].jobs[0].active = 2);
+}
+
+#[test]
+fn quotas_are_judged() {
+    let most = |cores| Some(huisuan_model::Millicores(cores));
+    check_spoilt(&["quota"], |snapshot, _| snapshot.tenants[0].quota.cores = most(1_000));
+    check_spoilt(&["quota"], |snapshot, _| {
+        snapshot.tenants[0].quota.cores = most(1_000_000);
+        snapshot.tenants[0].held.cores = huisuan_model::Millicores(999_999);
+    });
 }
 
 #[test]

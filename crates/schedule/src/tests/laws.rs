@@ -87,8 +87,7 @@ fn assemble(centres: Vec<CentreView>, shapes: Vec<(Shape, Vec<JobView>)>, money:
     for (_, jobs) in &mut merged {
         jobs.sort_by_key(|job| (Reverse(job.priority), job.submitted_at, job.id));
     }
-    let tenant =
-        |name: &str, money| TenantView { id: TenantId::new(name).expect("a valid name"), available: Money(money) };
+    let tenant = |name: &str, money| TenantView::new(TenantId::new(name).expect("a valid name"), Money(money));
     Snapshot { tenants: vec![tenant("lab", money[0]), tenant("uni", money[1])], ..network(centres, merged) }
 }
 

@@ -82,6 +82,24 @@ fn closed_pool(mut centre: CentreView) -> CentreView {
 }
 
 #[test]
+fn the_quota_is_reached() {
+    let quota =
+        |needed, held, limit| Reason::Quota { resource: huisuan_model::QuotaResource::Cores, needed, held, limit };
+    let limited = |shape, jobs, held: u64, cores: u64| {
+        let mut snapshot = network(vec![centre("a", 8), centre("b", 8)], vec![(shape, jobs)]);
+        snapshot.tenants[0].quota.cores = Some(huisuan_model::Millicores(cores * 1000));
+        snapshot.tenants[0].held.cores = huisuan_model::Millicores(held * 1000);
+        snapshot
+    };
+    check_snapshot(&limited(shape(2), vec![job(1, 1)], 3, 4), &quota(2000, 3000, 4000));
+    check_snapshot(&limited(gang(3, 1), vec![job(1, 3)], 0, 2), &quota(3000, 0, 2000));
+    // Nine tasks of one core, of which the quota lets five start.
+    let plan = crate::testing::plan(&limited(shape(1), vec![job(1, 9)], 0, 5));
+    assert_eq!(plan.placements.iter().map(|placement| placement.tasks.len()).sum::<u64>(), 5);
+    assert_eq!(crate::testing::reason(&plan), &quota(1000, 5000, 5000));
+}
+
+#[test]
 fn money_is_missing() {
     let budget = |needed, available| Reason::Budget { needed: Money(needed), available: Money(available) };
     let poor = |shape, jobs, millionths| {

@@ -13,10 +13,7 @@ use super::{
     access::RequestId,
     extract::{Json, NamePath, WindowPath},
 };
-use crate::{
-    identity::{self, Identity},
-    server::Shared,
-};
+use crate::{identity::Identity, server::Shared};
 
 /// A centre and what is used of each of its pools.
 type Row = (Centre, Vec<PoolUse>);
@@ -125,12 +122,10 @@ async fn change(
     name: &str,
     command: impl FnOnce(CentreId) -> Command,
 ) -> Result<axum::Json<CentreView>, Failure> {
-    let Identity::User(actor) = identity else {
-        return Err(Failure::new(ErrorCode::Forbidden, "an agent cannot do this"));
-    };
+    let origin = identity.origin(request)?;
     // Looked up first, so that a malformed name is "not found" like any other unknown one.
     one(shared, name).await?;
     let centre = CentreId::new(name).map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
-    shared.writer.execute(identity::user(&actor, request), command(centre)).await?;
+    shared.writer.execute(origin, command(centre)).await?;
     Ok(axum::Json(one(shared, name).await?))
 }

@@ -19,6 +19,7 @@ use crate::{
         self, App, Failure,
         extract::{JobPath, Params},
     },
+    identity::Scope,
     server::Shared,
 };
 
@@ -39,8 +40,8 @@ async fn body(
 ) -> Result<(String, TimeMs, Markup), Failure> {
     let JobPath(id) = id?;
     query?;
-    let view = http::jobs::view(shared, id).await?;
-    let explain = http::jobs::explain(State(shared.clone()), JobPath(id)).await?.0;
+    let view = http::jobs::view(shared, id, &Scope::All).await?;
+    let explain = http::jobs::why(shared, id, &Scope::All).await?;
     let now = shared.clock.now();
     let job = &view.summary;
     let main = html! {

@@ -107,6 +107,12 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
         "budget" => {
             format!("需冻结 {}，而租户可用余额为 {}", amount("needed")?, amount("available")?)
         }
+        "quota" => {
+            let unit = if text("resource")? == "cores" { "核" } else { "个加速器" };
+            let count = |name: &str| Some(number(name)? as f64 / 1000.0);
+            let (needed, held) = (count("needed_thousandths")?, count("held_thousandths")?);
+            format!("需 {needed} {unit}；租户已占 {held}，配额为 {}", count("limit_thousandths")?)
+        }
         "capacity" => {
             let lack = lack(Language::Zh, details)?;
             format!("最接近的 {} 正忙：{lack}（资源池 {}）", text("centre")?, text("pool")?)
@@ -148,7 +154,9 @@ fn becomes(when: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use huisuan_api::reasons::{describe, describe_end};
-    use huisuan_model::{Bytes, CentreId, EndReason, JobId, JobState, Millicores, Money, PoolId, Reason, When};
+    use huisuan_model::{
+        Bytes, CentreId, EndReason, JobId, JobState, Millicores, Money, PoolId, QuotaResource, Reason, When,
+    };
 
     use super::*;
 
@@ -198,6 +206,10 @@ mod tests {
         let unmet = EndReason::DependencyUnmet { on: JobId(7), when: When::Any, ended: JobState::Failed };
         let sentence = chinese(unmet.code(), &describe_end(&unmet).1);
         assert_eq!(sentence.as_deref(), Some("曾等待作业 7结束，而它的结局是：失败"));
+        check(
+            Reason::Quota { resource: QuotaResource::Cores, needed: 500, held: 4000, limit: 4250 },
+            "需 0.5 核；租户已占 4，配额为 4.25",
+        );
         check(Reason::NotPlanned, "尚未轮到，下一个规划周期处理");
         assert_eq!(chinese("unheard-of", &Value::Null), None);
         assert_eq!(chinese("capacity", &Value::Null), None);

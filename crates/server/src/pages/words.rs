@@ -229,6 +229,7 @@ pub(super) const TERM_WAIT: Word = word("no wait", "无需等待");
 
 pub(super) const REASON_BEHIND: Word = word("behind others", "排在其后");
 pub(super) const REASON_BUDGET: Word = word("budget", "余额不足");
+pub(super) const REASON_QUOTA: Word = word("quota", "配额");
 pub(super) const REASON_CAPACITY: Word = word("capacity", "资源占满");
 pub(super) const REASON_CENTRE_PAUSED: Word = word("centre paused", "中心暂停");
 pub(super) const REASON_GANG_CAPACITY: Word = word("room for all at once", "需同时启动");
@@ -305,6 +306,7 @@ pub(super) fn reason(code: &str) -> Option<Word> {
         "centre-closed" => REASON_CENTRE_CLOSED,
         "no-centre" => REASON_NO_CENTRE,
         "budget" => REASON_BUDGET,
+        "quota" => REASON_QUOTA,
         "capacity" => REASON_CAPACITY,
         "gang-capacity" => REASON_GANG_CAPACITY,
         "behind" => REASON_BEHIND,

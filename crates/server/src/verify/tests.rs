@@ -41,7 +41,7 @@ impl Network {
 
     fn open(&mut self) {
         let id = CentreId::new("hpc-1").expect("a name");
-        self.take(Command::SetTenant(Tenant { id: identity::tenant(), jobs_max: 10 }));
+        self.take(Command::SetTenant(Tenant::new(identity::tenant(), 10)));
         self.take(Command::Fund { amount: Money(10_000_000) });
         self.take(Command::SetCentre(Box::new(Centre {
             id: id.clone(),

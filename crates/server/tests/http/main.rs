@@ -17,5 +17,6 @@ mod plain;
 mod refusals;
 mod status;
 mod submit;
+mod tenants;
 mod text;
 mod windows;
