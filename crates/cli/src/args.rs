@@ -229,9 +229,15 @@ pub(crate) struct SpecArgs {
     /// Only this centre; may be given several times.
     #[arg(long = "centre", visible_alias = "center", value_name = "NAME")]
     pub(crate) centres: Vec<CentreId>,
-    /// -1000 to 1000; larger goes first.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    /// -1000 to 1000, or low, normal, high, urgent; larger goes first.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = quantity::priority)]
     pub(crate) priority: Option<i32>,
+    /// When it must have ended, such as 2026-03-01T20:00:00+08:00 or `+8h`: it goes before others of its priority.
+    #[arg(long, value_name = "TIME", value_parser = parse::moment)]
+    pub(crate) deadline: Option<parse::Moment>,
+    /// Its tasks may be ended to make room for others, and then wait again.
+    #[arg(long)]
+    pub(crate) preemptible: bool,
     /// Starts only after this job has succeeded; `any:12` when it has ended, `not-ok:12` when it failed, `start:12`
     /// when it began; may be given several times.
     #[arg(long, value_name = "[WHEN:]JOB", value_parser = parse::after)]

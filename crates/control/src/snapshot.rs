@@ -71,6 +71,7 @@ fn job_view(job: &Job) -> JobView {
         active: job.tasks.active.len(),
         parallel_max: job.spec.parallel_max,
         mean_run_ms: job.mean_run_ms(),
+        deadline_at: job.spec.deadline_at,
     }
 }
 

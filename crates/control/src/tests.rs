@@ -92,6 +92,41 @@ fn what_cannot_run_is_refused_with_its_reason() {
 }
 
 #[test]
+fn of_the_same_priority_the_earlier_deadline_goes_first() {
+    let mut network = Network::new();
+    let by = |deadline: Option<i64>, priority| JobSpec {
+        deadline_at: deadline.map(huisuan_model::TimeMs),
+        priority,
+        centres: vec![centre("ai-1")],
+        ..tasks(job("a"), 1)
+    };
+    for (deadline, priority) in [(None, 0), (Some(900_000), 0), (Some(500_000), 0), (None, 1), (Some(100_000), -1)] {
+        network.submit(by(deadline, priority)).expect("accepted");
+    }
+    // Two cores: one job after the other.
+    let mut order = Vec::new();
+    while network.state.jobs_live() > 0 {
+        network.plan();
+        let placed: Vec<_> = network.state.attempts().map(|attempt| attempt.id).collect();
+        order.push(placed[0].job.0);
+        let ends: Vec<_> = placed.iter().map(|id| (*id, network.ended(exited(0), 1))).collect();
+        network.report("ai-1", ends);
+    }
+    assert_eq!(order, [4, 3, 2, 1, 5]);
+}
+
+#[test]
+fn a_deadline_that_cannot_be_met_is_refused() {
+    let mut network = Network::new();
+    let by = |deadline| JobSpec { deadline_at: Some(huisuan_model::TimeMs(deadline)), ..job("a") };
+    for deadline in [0, 1_000, 60_999] {
+        let refusal = network.submit(by(deadline)).expect_err("a minute from 1,000 is 61,000");
+        assert!(refusal.to_string().contains("`deadline`"), "{refusal}");
+    }
+    network.submit(by(61_000)).expect("just in time");
+}
+
+#[test]
 fn a_gang_starts_together_and_ends_together() {
     let mut network = Network::new();
     network.submit(tasks(JobSpec { gang: true, ..job("gang") }, 3)).expect("accepted");

@@ -304,7 +304,9 @@ impl Story {
     /// Jobs that wait for others: one is released, one ends because it never can be, one goes on waiting.
     fn dependencies(&mut self) {
         let after = |job, when| Dependency { job: JobId(job), when };
-        let first = JobSpec { class: Some(Class::Hpc), ..JobSpec::command("first", &["/bin/true"]) };
+        let deadline_at = Some(TimeMs(BEGIN.0 + 86_400_000));
+        let first = JobSpec { class: Some(Class::Hpc), deadline_at, ..JobSpec::command("first", &["/bin/true"]) };
+        let first = JobSpec { preemptible: true, ..first };
         self.submit(first.clone(), None);
         let waits = |after| JobSpec { after, ..first.clone() };
         let ended = vec![EndedJob { job: JobId(3), state: JobState::Failed }];

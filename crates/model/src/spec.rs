@@ -89,6 +89,9 @@ pub struct JobSpec {
     /// How it saves its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Checkpoint>,
+    /// Its tasks may be ended to make room for others, and then wait again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub preemptible: bool,
     /// Jobs that must have come so far before a task of this one is placed. By number, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Dependency>,
@@ -311,6 +314,7 @@ impl JobSpec {
             budget: None,
             objective: Objective::Balanced,
             checkpoint: None,
+            preemptible: false,
             after: Vec::new(),
         }
     }
@@ -425,6 +429,9 @@ impl JobSpec {
             self.budget.unwrap_or_default(),
             "not negative",
         )?;
+        check(!(self.preemptible && self.gang), "preemptible", true, "no gang: all of it would be lost with one task")?;
+        let urgent = self.priority == limits::PRIORITY_MAX;
+        check(!(self.preemptible && urgent), "preemptible", true, "a priority below urgent (1000)")?;
         let jobs = self.after.len();
         check(jobs <= limits::AFTER_MAX, "after", format!("{jobs} jobs"), "at most 1,000 jobs")?;
         let twice = self.after.windows(2).find(|pair| pair[0].job >= pair[1].job).map(|pair| pair[1].job);
@@ -488,6 +495,8 @@ mod tests {
         bad("cores", |s| s.need = Need::Hardware { cores: Millicores(0), devices: None });
         bad("priority", |s| s.priority = 1001);
         bad("budget", |s| s.budget = Some(Money(-1)));
+        bad("preemptible", |s| (s.preemptible, s.gang) = (true, true));
+        bad("preemptible", |s| (s.preemptible, s.priority) = (true, 1000));
         let after = |job| Dependency { job: JobId(job), when: crate::dependency::When::Ok };
         assert_eq!(JobSpec { after: vec![after(1), after(3)], ..good.clone() }.validate(), Ok(()));
         for jobs in [vec![3, 1], vec![2, 2], (1..=1001).collect()] {

@@ -59,6 +59,7 @@ fn snapshot(jobs: u64, shapes: u64, cores_used: u64, tasks: u32, mean_run_ms: Op
             active: 0,
             parallel_max: None,
             mean_run_ms,
+            deadline_at: None,
         });
     }
     views.sort_by(|a, b| a.shape.cmp(&b.shape));

@@ -6,8 +6,9 @@ use huisuan_model::{JobId, TimeMs};
 
 use crate::snapshot::{JobView, ShapeView};
 
-/// Priority falling, then submission, then id: a total order.
-type Turn = (Reverse<i32>, TimeMs, JobId);
+/// Priority falling, then deadline, then submission, then id: a total order. Without a deadline it is behind all that
+/// have one.
+type Turn = (Reverse<i32>, TimeMs, TimeMs, JobId);
 
 /// Jobs of all shapes in queue order. A shape's next job joins the merge only when the shape is
 /// [advanced](Queue::advance), so that a shape without hope costs nothing more.
@@ -39,7 +40,8 @@ impl<'a> Queue<'a> {
     pub(crate) fn advance(&mut self, shape: usize) {
         if let Some(job) = self.shapes[shape].jobs.get(self.next[shape]) {
             self.next[shape] += 1;
-            self.heads.push(Reverse(((Reverse(job.priority), job.submitted_at, job.id), shape)));
+            let deadline = job.deadline_at.unwrap_or(TimeMs(i64::MAX));
+            self.heads.push(Reverse(((Reverse(job.priority), deadline, job.submitted_at, job.id), shape)));
         }
     }
 }

@@ -111,8 +111,8 @@ impl Amounts {
 pub struct ShapeView {
     /// What they share.
     pub shape: Shape,
-    /// The first of them in queue order: priority falling, then submission, then id. An order that is
-    /// not this one is kept within the shape.
+    /// The first of them in queue order: priority falling, then deadline, then submission, then id. An order that
+    /// is not this one is kept within the shape.
     pub jobs: Vec<JobView>,
     /// Jobs of the shape that were left out of `jobs`, all later in the queue.
     pub more: u64,
@@ -136,6 +136,8 @@ pub struct JobView {
     /// How long its tasks take, in milliseconds, where that is known. Only tasks of known length are
     /// placed ahead of free capacity.
     pub mean_run_ms: Option<u64>,
+    /// When it must have ended.
+    pub deadline_at: Option<TimeMs>,
 }
 
 /// One tenant.

@@ -137,6 +137,7 @@ pub(crate) fn job(id: u64, tasks: u32) -> JobView {
         active: 0,
         parallel_max: None,
         mean_run_ms: None,
+        deadline_at: None,
     }
 }
 

@@ -130,6 +130,8 @@ fn the_corpus_has_every_word_of_every_list() {
         "after",
         "waits_for",
         "ended",
+        "deadline_at",
+        "preemptible",
         "absent_since",
         "windows",
         "window_last",

@@ -12,7 +12,7 @@ use super::{fields::Fields, problem::SpecProblem, quantity};
 use crate::{problem::ErrorCode, wire::Timestamp};
 
 /// The fields of a job file, in the order in which people write them.
-pub(super) const FIELDS: [&str; 30] = [
+pub(super) const FIELDS: [&str; 31] = [
     "name",
     "kind",
     "command",
@@ -42,6 +42,7 @@ pub(super) const FIELDS: [&str; 30] = [
     "budget",
     "objective",
     "checkpoint",
+    "preemptible",
     "after",
 ];
 
@@ -106,7 +107,7 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
     spec.walltime = fields.quantity("walltime", quantity::duration)?.unwrap_or(spec.walltime);
     spec.class = fields.parsed("class", CLASS, str::parse::<Class>)?;
     spec.centres = names(&fields, "centres", CentreId::new)?;
-    spec.priority = fields.integer("priority")?.unwrap_or(0);
+    spec.priority = fields.quantity("priority", quantity::priority)?.unwrap_or(0);
     spec.retries = fields.count("retries")?.unwrap_or(0);
     spec.inputs = data(&fields, "inputs")?;
     spec.outputs = data(&fields, "outputs")?;
@@ -125,6 +126,7 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
         ],
     )?;
     spec.checkpoint = checkpoint(&fields)?;
+    spec.preemptible = fields.flag("preemptible")?;
     spec.after = after(&fields)?;
     validate(&spec)?;
     Ok(spec)

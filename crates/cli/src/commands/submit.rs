@@ -36,6 +36,8 @@ pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<(), Failure> {
         }
     };
     replace(&mut spec, &args.spec, &here)?;
+    spec.deadline_at = args.spec.deadline.map(|deadline| deadline.at(session.now()).0).or(spec.deadline_at);
+    spec.preemptible |= args.spec.preemptible;
     spec.validate().map_err(SpecProblem::from)?;
     send(session, spec, &args.submit)
 }

@@ -61,6 +61,7 @@ fn any_job() -> impl Strategy<Value = JobView> {
     (0u32..14, -1i32..2, 0i64..3, mean, limit, 0u64..3).prop_map(|(tasks, priority, at, mean, limit, active)| JobView {
         submitted_at: TimeMs(at),
         mean_run_ms: mean,
+        deadline_at: None,
         parallel_max: limit,
         active,
         ..job(1, tasks).priority(priority)

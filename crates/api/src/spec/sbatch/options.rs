@@ -104,7 +104,7 @@ pub(super) const OPTIONS: &[Known] = &[
     ignored("cpu-freq", ' ', Takes::Value, SITE_NOTE),
     shapes("cpus-per-gpu", ' ', Wish::CpusPerGpu),
     shapes("cpus-per-task", 'c', Wish::CpusPerTask),
-    refused("deadline", ' ', Takes::Value, "deadlines are not kept yet"),
+    refused("deadline", ' ', Takes::Value, "use `deadline` of a job file"),
     ignored("delay-boot", ' ', Takes::Value, SITE_NOTE),
     shapes("dependency", 'd', Wish::Dependency),
     ignored("distribution", 'm', Takes::Value, LAYOUT_NOTE),
