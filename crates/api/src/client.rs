@@ -26,6 +26,7 @@ use crate::{
     events::EventView,
     health::Health,
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
+    plan::PlanView,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
     routes::{self, JobsQuery, LogsQuery, PageQuery, SubmitQuery},
     sse::Messages,
@@ -88,6 +89,13 @@ impl Client {
             None => &[("content-type", "application/json")],
         };
         self.read(self.send_post(routes::JOBS, query, headers, &body, ANSWER_WITHIN)?)
+    }
+
+    /// What would become of a job; nothing is recorded.
+    pub fn plan(&self, job: &JobRequest, query: &SubmitQuery) -> Result<PlanView, ClientError> {
+        let body = serde_json::to_vec(job).expect("a job file has string keys and finite numbers only");
+        let headers = [("content-type", "application/json")];
+        self.read(self.send_post(routes::PLAN, query, &headers, &body, ANSWER_WITHIN)?)
     }
 
     /// A page of jobs, newest first.

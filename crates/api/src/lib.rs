@@ -14,6 +14,7 @@ pub mod events;
 pub mod health;
 pub mod jobs;
 pub mod openapi;
+pub mod plan;
 pub mod problem;
 pub mod reasons;
 pub mod routes;

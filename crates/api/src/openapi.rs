@@ -9,7 +9,7 @@ use utoipa::openapi::{
 };
 
 use crate::{
-    agent, books, centres, events, health, jobs, problem::ErrorCode, routes, spec::job_file::JobFile, tenants,
+    agent, books, centres, events, health, jobs, plan, problem::ErrorCode, routes, spec::job_file::JobFile, tenants,
 };
 use build::{Document, Route, text};
 
@@ -61,6 +61,24 @@ fn job_routes(document: &mut Document) {
                 ErrorCode::TooMany,
                 ErrorCode::Unavailable,
             ]),
+    );
+    document.add(
+        Route::post(
+            routes::PLAN,
+            "plan",
+            "jobs",
+            "Says where, when and for how much a job would run; records nothing.",
+        )
+        .query::<routes::SubmitQuery>()
+        .body::<JobFile>("The job file of a user, as JSON.")
+        .answer::<plan::PlanView>(200, "Every pool, whether the job can run there or not.")
+        .refused(&[
+            ErrorCode::BadRequest,
+            ErrorCode::UnknownField,
+            ErrorCode::InvalidSpec,
+            ErrorCode::NotSupported,
+            ErrorCode::TooMany,
+        ]),
     );
     document.add(
         Route::get(routes::JOBS, "jobs", "jobs", "Lists jobs, newest first.")

@@ -18,6 +18,8 @@ pub const JOB_ATTEMPTS: &str = "/v1/jobs/{id}/attempts";
 pub const JOB_LOGS: &str = "/v1/jobs/{id}/logs";
 /// `POST` ends it.
 pub const JOB_CANCEL: &str = "/v1/jobs/{id}/cancel";
+/// `POST` says what would become of a job; nothing is recorded.
+pub const PLAN: &str = "/v1/plan";
 /// `GET` lists the centres.
 pub const CENTRES: &str = "/v1/centres";
 /// `GET` shows one centre.

@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Supervise(SuperviseArgs),
     /// Submits a job file, or a command after `--`.
     Run(RunArgs),
+    /// Says where, when and for how much a job would run, and submits nothing.
+    Plan(PlanArgs),
     /// Submits an unchanged Slurm batch script.
     Sbatch(SbatchArgs),
     /// Lists jobs, the newest first.
@@ -201,6 +203,22 @@ pub(crate) struct RunArgs {
     pub(crate) spec: SpecArgs,
 }
 
+#[derive(Debug, Args)]
+#[command(override_usage = "huisuan plan [OPTIONS] FILE\n       huisuan plan [OPTIONS] -- COMMAND [ARGUMENT]...")]
+pub(crate) struct PlanArgs {
+    /// A job file in YAML or JSON, or a Slurm script ending in .sbatch; `-` reads standard input.
+    #[arg(value_name = "FILE", required_unless_present = "command", conflicts_with = "command", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// A program and its arguments; no shell reads them.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+    /// The project of the tenant that it would be for; `default` when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: Option<ProjectId>,
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+}
+
 /// The job's fields as flags; with a job file they replace what it says.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Job")]
@@ -254,7 +272,8 @@ pub(crate) struct SpecArgs {
 #[command(override_usage = "huisuan sbatch [OPTIONS] [SLURM-OPTION]... SCRIPT [ARGUMENT]...")]
 pub(crate) struct SbatchArgs {
     /// Slurm's own options, which go before those in the script; then the script, or `-` for standard
-    /// input; then its arguments.
+    /// input; then its arguments. In front of the script, `-o` with the name of a format is ours, with
+    /// anything else Slurm's output file.
     #[arg(value_name = "SCRIPT", required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) words: Vec<String>,
     /// Says what becomes of every directive, and submits nothing.

@@ -11,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod logs;
 pub(crate) mod measure;
+pub(crate) mod plan;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
 pub(crate) mod submit;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Agent(args) => agent::agent(&session, args),
         Command::Supervise(args) => agent::supervise(args),
         Command::Run(args) => submit::run(&session, args),
+        Command::Plan(args) => plan::plan(&session, args),
         Command::Sbatch(args) => sbatch::sbatch(&session, args),
         Command::Ls(args) => jobs::ls(&session, args),
         Command::Show(args) => jobs::show(&session, args),

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -26,20 +27,31 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Submits a job file or a command.
 pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<(), Failure> {
+    let spec = spec_of_args(session, args.file.as_deref(), &args.command, &args.spec)?;
+    send(session, spec, &args.submit)
+}
+
+/// The job of a file or a command, with what flags replace. A file that ends in `.sbatch` is a Slurm script.
+pub(super) fn spec_of_args(
+    session: &Session,
+    file: Option<&Path>,
+    command: &[OsString],
+    args: &SpecArgs,
+) -> Result<JobSpec, Failure> {
     let here = current_directory()?;
-    let mut spec = match &args.file {
-        Some(file) => job_of(&read(file)?, folder_of(file, &here))?,
+    let mut spec = match file {
+        Some(file) => spec_of_file(file, &here)?,
         None => {
-            let mut spec = command_of(args)?;
+            let mut spec = command_of(command)?;
             spec.directory = Some(text_of(&here)?);
             spec
         }
     };
-    replace(&mut spec, &args.spec, &here)?;
-    spec.deadline_at = args.spec.deadline.map(|deadline| deadline.at(session.now()).0).or(spec.deadline_at);
-    spec.preemptible |= args.spec.preemptible;
+    replace(&mut spec, args, &here)?;
+    spec.deadline_at = args.deadline.map(|deadline| deadline.at(session.now()).0).or(spec.deadline_at);
+    spec.preemptible |= args.preemptible;
     spec.validate().map_err(SpecProblem::from)?;
-    send(session, spec, &args.submit)
+    Ok(spec)
 }
 
 /// Reads a job file. A relative `directory` is taken from `folder`, where the file is: the server could
@@ -55,9 +67,9 @@ fn job_of(text: &str, folder: PathBuf) -> Result<JobSpec, Failure> {
 }
 
 /// The job of a command line, through the reader of job files, so that both have the same defaults.
-fn command_of(args: &RunArgs) -> Result<JobSpec, Failure> {
+fn command_of(command: &[OsString]) -> Result<JobSpec, Failure> {
     let mut words = Vec::new();
-    for word in &args.command {
+    for word in command {
         let word = word.to_str().ok_or_else(|| {
             Failure::new(Exit::Usage, "the command has a word that is not UTF-8").hint("put it into a script")
         })?;

@@ -214,3 +214,23 @@ fn a_job_starts_after_those_that_it_names() {
     assert!(ran.stderr.contains(&format!("job {first}")) && ran.stderr.contains("failed"), "{ran:?}");
     assert_eq!(run_in(&site, &folder, &["run", "--after", "9999", "--", "true"]).exit, 2);
 }
+
+/// The form that other people's checks use.
+#[test]
+fn a_plan_names_candidates_and_submits_nothing() {
+    let site = Site::open();
+    let folder = checkout(&site);
+    let plan = run_in(&site, &folder, &["plan", "examples/hello.yaml"]);
+    assert_eq!(plan.exit, 0, "{plan:?}");
+    let candidates = plan.json()["candidates"].as_array().cloned().expect("candidates");
+    assert!(!candidates.is_empty());
+    for field in ["centre", "pool", "start_p50_ms", "start_p90_ms", "cost", "energy_kwh", "feasible", "reason"] {
+        assert!(candidates.iter().all(|candidate| candidate.get(field).is_some()), "{field}: {candidates:?}");
+    }
+    assert!(candidates.iter().any(|candidate| candidate["start_p50_ms"] == json!(0)), "{candidates:?}");
+    assert_eq!(run_in(&site, &folder, &["plan", "examples/words.sbatch"]).exit, 0);
+    let never = run_in(&site, &folder, &["plan", "--memory", "900TiB", "--", "true"]);
+    assert_eq!(never.exit, 3, "{never:?}");
+    assert_eq!(never.json()["candidates"][0]["feasible"], json!(false));
+    assert_eq!(site.json(&["ls"])["jobs"], json!([]));
+}

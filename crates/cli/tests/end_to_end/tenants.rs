@@ -48,3 +48,19 @@ fn a_second_tenant_works_beside_the_first() {
     assert_eq!(usage["jobs"], json!(2));
     site.cli(&["cancel", &own]);
 }
+
+#[test]
+fn maintenance_is_declared_listed_and_taken_back() {
+    let site = Site::open();
+    let centres = site.json(&["centre", "ls"]);
+    let name = centres["centres"][0]["centre"].as_str().expect("a name").to_owned();
+    let declared = site.json(&["centre", "maintain", &name, "--from", "+1h", "--until", "+3h", "--note", "power"]);
+    assert_eq!((&declared["windows"][0]["window"], &declared["windows"][0]["note"]), (&json!(1), &json!("power")));
+    assert_eq!(site.json(&["centre", "windows", &name])[0]["window"], json!(1));
+    let plan = site.json(&["plan", "--centre", &name, "--walltime", "2h", "--", "true"]);
+    let one = plan["candidates"].as_array().and_then(|all| all.iter().find(|one| one["centre"] == json!(name)));
+    let one = one.expect("its candidate");
+    assert_eq!(one["reason"]["code"], json!("centre-closed"), "{one}");
+    assert!(one["start_p50_ms"].as_u64().is_some_and(|ms| ms > 10_000_000 && ms <= 10_800_000), "{one}");
+    assert_eq!(site.json(&["centre", "cancel-window", &name, "1"])["windows"], json!([]));
+}

@@ -63,7 +63,7 @@ pub(crate) async fn submit(
     }
 }
 
-fn for_project(origin: Origin, query: SubmitQuery) -> Result<Origin, Failure> {
+pub(super) fn for_project(origin: Origin, query: SubmitQuery) -> Result<Origin, Failure> {
     let Some(name) = query.project else { return Ok(origin) };
     let project = ProjectId::new(&name).map_err(|error| Failure::new(ErrorCode::InvalidSpec, error.to_string()))?;
     Ok(Origin { project, ..origin })

@@ -10,6 +10,7 @@ pub(crate) mod extract;
 mod failure;
 pub(crate) mod jobs;
 mod logs;
+mod plan;
 mod status;
 mod tenants;
 
@@ -40,6 +41,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::JOB_ATTEMPTS, get(jobs::attempts))
         .route(routes::JOB_LOGS, get(logs::logs))
         .route(routes::JOB_CANCEL, post(jobs::cancel))
+        .route(routes::PLAN, post(plan::plan))
         .route(routes::CENTRES, get(centres::list))
         .route(routes::CENTRE, get(centres::show))
         .route(routes::USAGE, get(books::usage))

@@ -14,6 +14,7 @@ mod events;
 mod network;
 mod pages;
 mod plain;
+mod plan;
 mod refusals;
 mod status;
 mod submit;
