@@ -21,6 +21,8 @@ pub struct PoolUse {
 pub(crate) struct Used {
     pools: BTreeMap<(CentreId, PoolId), PoolUse>,
     groups: BTreeMap<Group, u64>,
+    /// What each tenant's attempts hold, and how many they are.
+    tenants: BTreeMap<TenantId, (Amounts, u64)>,
 }
 
 /// Attempts that the scheduler need not tell apart.
@@ -81,6 +83,10 @@ impl Used {
         })
     }
 
+    pub(crate) fn of_tenant(&self, tenant: &TenantId) -> Amounts {
+        self.tenants.get(tenant).map_or_else(Amounts::default, |(held, _)| *held)
+    }
+
     /// Counts an attempt in; `short` as of its job now.
     pub(crate) fn add(&mut self, attempt: &Attempt, job: &Job, short: bool) {
         *self.groups.entry(Group::of(attempt, job)).or_default() += 1;
@@ -91,6 +97,9 @@ impl Used {
         if !short {
             used.long = used.long.plus(taken, 1);
         }
+        let (held, attempts) = self.tenants.entry(job.tenant.clone()).or_default();
+        *held = held.plus(taken, 1);
+        *attempts += 1;
     }
 
     /// Counts an attempt out; `short` as it was counted in.
@@ -111,6 +120,12 @@ impl Used {
         }
         if used.attempts == 0 {
             self.pools.remove(&key);
+        }
+        let (held, attempts) = self.tenants.get_mut(&job.tenant).expect("a live attempt is held by its tenant");
+        *held = held.minus(taken);
+        *attempts -= 1;
+        if *attempts == 0 {
+            self.tenants.remove(&job.tenant);
         }
     }
 

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    dependency::When,
     ids::{CentreId, JobId, PoolId},
     quantity::{Bytes, MilliDevices, Millicores, Money, TimeMs},
 };
@@ -132,6 +133,15 @@ pub enum Reason {
         /// From when on.
         start_at: TimeMs,
     },
+    /// Other jobs must come so far first.
+    Dependency {
+        /// The first of them, by number.
+        on: JobId,
+        /// What must become of it.
+        when: When,
+        /// How many jobs it waits for in all.
+        jobs: u32,
+    },
     /// The job's own limit of parallel tasks is reached.
     ParallelMax {
         /// That limit.
@@ -157,6 +167,7 @@ impl Reason {
             Reason::Behind { .. } => "behind",
             Reason::FairShare { .. } => "fair-share",
             Reason::Reserved { .. } => "reserved",
+            Reason::Dependency { .. } => "dependency",
             Reason::ParallelMax { .. } => "parallel-max",
             Reason::NotPlanned => "not-planned",
         }

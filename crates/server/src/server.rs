@@ -28,13 +28,14 @@ use crate::{
     feed::Feed,
     http,
     hub::Hub,
-    identity,
+    identity, liveness,
     metrics::Metrics,
     peer::{NoDelay, Peer},
     planner::{Planner, SharedReasons},
     readers::Readers,
     reasons::Reasons,
     secrets::Secret,
+    tenant_tokens::TenantTokens,
     wake::Wake,
     writer::Writer,
 };
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) secret: Secret,
     pub(crate) user_token: String,
+    pub(crate) tokens: TenantTokens,
     pub(crate) epoch: u64,
     pub(crate) loopback: bool,
     pub(crate) started_at: TimeMs,
@@ -114,6 +116,7 @@ impl Server {
         let rows = store.load()?;
         let clock = Arc::new(Clock::starting_at(rows.at));
         let state = restore(rows)?;
+        let tokens = TenantTokens::of(&state);
         let readers = Readers::new(store.database());
         let (hub, feed, metrics) = (Arc::new(Hub::default()), Feed::new(), Arc::new(Metrics::new(&state)));
         let disk = Arc::new(Disk::new(config.data.clone(), clock.clone()));
@@ -147,13 +150,14 @@ impl Server {
             metrics,
             secret,
             user_token,
+            tokens,
             epoch,
             loopback: config.listen.ip().is_loopback(),
             started_at,
             request_last: AtomicU64::new(0),
             stop: stopped.clone(),
         });
-        let (address, http_thread) = listen(config.listen, shared.clone(), stopped)?;
+        let (address, http_thread) = listen(config.listen, shared.clone(), stopped, planner_wake.clone())?;
         let threads = vec![http_thread, planner_thread, writer_thread];
         let server = Server { address, shared, planner: planner_wake, stop, threads, discovery: config.discovery };
         server.announce(&config.data)?;
@@ -275,7 +279,7 @@ fn open_tenant(writer: &Writer, funds: Money) -> anyhow::Result<()> {
         (state.tenants().contains_key(&name), funded)
     })?;
     if !known {
-        let open = Command::SetTenant(Tenant { id: tenant, jobs_max: LOCAL_JOBS_MAX });
+        let open = Command::SetTenant(Tenant::new(tenant, LOCAL_JOBS_MAX));
         writer.execute_blocking(identity::server(), open)?;
     }
     if !funded {
@@ -291,6 +295,7 @@ fn listen(
     address: SocketAddr,
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
+    planner: Arc<Wake>,
 ) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(HTTP_THREADS)
@@ -302,7 +307,9 @@ fn listen(
         .with_context(|| format!("address {address} cannot be listened on"))?;
     let bound = listener.local_addr()?;
     let thread = thread::Builder::new().name("http-main".into()).spawn(move || {
+        let watched = shared.clone();
         let service = http::router(shared).into_make_service_with_connect_info::<Peer>();
+        runtime.spawn(liveness::watch(watched, planner));
         let served = runtime.block_on(async {
             axum::serve(NoDelay(listener), service)
                 .with_graceful_shutdown(async move { _ = stopped.wait_for(|&stopping| stopping).await })

@@ -249,11 +249,15 @@ fn changes_what_can_be_placed(event: &Event) -> bool {
     matches!(
         event,
         Event::JobSubmitted { .. }
+            | Event::DependencyMet { .. }
             | Event::AttemptEnded { .. }
             | Event::InventorySet { .. }
             | Event::Rated { .. }
             | Event::CentreSet(_)
             | Event::CentreStateSet { .. }
+            | Event::PresenceSet { .. }
+            | Event::WindowAdded { .. }
+            | Event::WindowRemoved { .. }
             | Event::Funded { .. }
             | Event::JobCancelRequested { .. }
     )

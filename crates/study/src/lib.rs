@@ -4,9 +4,9 @@
 //! Start reading at [`read`]; `swf` replays logs of parallel machines.
 
 pub mod bench_cycle;
+mod openb_study;
 pub mod read;
 pub mod statistics;
-mod openb_study;
 pub mod swf;
 
 pub use openb_study::{OpenbStudy, Search};

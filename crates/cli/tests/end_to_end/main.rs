@@ -13,5 +13,6 @@ mod site;
 mod submit;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenants;
 mod tools;
 mod trouble;
