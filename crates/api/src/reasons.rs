@@ -277,6 +277,30 @@ mod tests {
             &json!({"ahead_tasks": 7, "centre": "hpc-1"}),
         );
         check(
+            &Reason::FairShare { centre: centre(), ahead: 7, held_ppm: 1_234_567 },
+            "tenants that hold less of their share went first, 7 tasks of them; its own holds 123.4 % of what it is due; \
+             it would fit at hpc-1",
+            &json!({"centre": "hpc-1", "ahead_tasks": 7, "held_ppm": 1_234_567}),
+        );
+        check(
+            &Reason::Reserved { centre: centre(), pool: pool(), job: JobId(9), start_at: TimeMs(0) },
+            "it would fit at hpc-1, but cpu:x is kept for job 9, which starts by 1970-01-01T00:00:00.000Z",
+            &json!({"centre": "hpc-1", "pool": "cpu:x", "job": 9, "start_at": "1970-01-01T00:00:00.000Z"}),
+        );
+        let devices = MilliDevices;
+        check(
+            &Reason::NodeCapacity {
+                centre: centre(),
+                pool: pool(),
+                needed: devices(2000),
+                node_free: devices(1500),
+                free: devices(9000),
+            },
+            "in cpu:x of the nearest, hpc-1, 9 devices are free, but at most 1.5 on one node; a task needs 2",
+            &json!({"centre": "hpc-1", "pool": "cpu:x", "needed_thousandths": 2000,
+                "node_free_thousandths": 1500, "free_thousandths": 9000}),
+        );
+        check(
             &Reason::ParallelMax { limit: 2 },
             "its own limit of 2 tasks at once is reached",
             &json!({"limit_tasks": 2}),

@@ -134,6 +134,34 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
             let (on, when) = (number("job_id")?, becomes(text("when")?)?);
             format!("曾等待作业 {on}{when}，而它的结局是：{}", ended.with(Language::Zh, &[]))
         }
+        "fair-share" => {
+            let held_ppm = number("held_ppm")?;
+            format!(
+                "持有份额较少的租户的 {} 个任务先行；本租户已持有应得份额的 {}.{}%；它本可放在 {}",
+                number("ahead_tasks")?,
+                held_ppm / 10_000,
+                held_ppm / 1_000 % 10,
+                text("centre")?
+            )
+        }
+        "reserved" => format!(
+            "{} 现有空位，但资源池 {} 为作业 {} 预留，它最迟于 {} 开始",
+            text("centre")?,
+            text("pool")?,
+            number("job")?,
+            text("start_at")?
+        ),
+        "node-capacity" => {
+            let count = |name: &str| Some(number(name)? as f64 / 1000.0);
+            format!(
+                "最接近的 {} 的资源池 {} 共空闲 {} 个设备，但单个节点至多 {} 个；每个任务需 {} 个",
+                text("centre")?,
+                text("pool")?,
+                count("free_thousandths")?,
+                count("node_free_thousandths")?,
+                count("needed_thousandths")?
+            )
+        }
         "parallel-max" => format!("已达到自身的并发上限：{} 个任务", number("limit_tasks")?),
         "not-planned" => "尚未轮到，下一个规划周期处理".to_owned(),
         _ => return None,
@@ -155,7 +183,8 @@ fn becomes(when: &str) -> Option<&'static str> {
 mod tests {
     use huisuan_api::reasons::{describe, describe_end};
     use huisuan_model::{
-        Bytes, CentreId, EndReason, JobId, JobState, Millicores, Money, PoolId, QuotaResource, Reason, When,
+        Bytes, CentreId, EndReason, JobId, JobState, MilliDevices, Millicores, Money, PoolId, QuotaResource, Reason,
+        TimeMs, When,
     };
 
     use super::*;
@@ -199,6 +228,25 @@ mod tests {
             "它的 4 个任务须同时启动；最接近的 hpc-1 现可容纳 3 个（资源池 cpu:x）",
         );
         check(Reason::Behind { ahead: 7, centre: centre() }, "优先级更高或更早的 7 个任务先行；它本可放在 hpc-1");
+        check(
+            Reason::FairShare { centre: centre(), ahead: 7, held_ppm: 1_234_567 },
+            "持有份额较少的租户的 7 个任务先行；本租户已持有应得份额的 123.4%；它本可放在 hpc-1",
+        );
+        check(
+            Reason::Reserved { centre: centre(), pool: pool(), job: JobId(9), start_at: TimeMs(0) },
+            "hpc-1 现有空位，但资源池 cpu:x 为作业 9 预留，它最迟于 1970-01-01T00:00:00.000Z 开始",
+        );
+        let devices = MilliDevices;
+        check(
+            Reason::NodeCapacity {
+                centre: centre(),
+                pool: pool(),
+                needed: devices(2000),
+                node_free: devices(1500),
+                free: devices(9000),
+            },
+            "最接近的 hpc-1 的资源池 cpu:x 共空闲 9 个设备，但单个节点至多 1.5 个；每个任务需 2 个",
+        );
         check(Reason::ParallelMax { limit: 2 }, "已达到自身的并发上限：2 个任务");
         let dependency = |when, jobs| Reason::Dependency { on: JobId(7), when, jobs };
         check(dependency(When::Ok, 1), "等待作业 7成功");
