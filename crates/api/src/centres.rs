@@ -31,16 +31,53 @@ pub struct CentreView {
     pub tariff: TariffView,
     /// Whether its agent was heard lately.
     pub connected: bool,
+    /// Since when it counts as away and gets no new work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent_since: Option<Timestamp>,
     /// When its agent was last heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<Timestamp>,
     /// How memory limits are kept there, in the engine's words, such as `cgroup` or `watched`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_mode: Option<String>,
+    /// When it or a pool of it runs nothing: maintenance that goes on or is to come, and what ended lately.
+    #[serde(default)]
+    pub windows: Vec<WindowView>,
     /// Its pools in the order of their names.
     pub pools: Vec<PoolView>,
     /// Attempts placed or running there.
     pub active: u64,
+}
+
+/// Maintenance of a centre or of a pool of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WindowView {
+    /// Its number at its centre.
+    pub window: u32,
+    /// The pool; `null` for all of the centre.
+    pub pool: Option<String>,
+    /// Its first moment.
+    pub from: Timestamp,
+    /// The first moment after it.
+    pub until: Timestamp,
+    /// Why.
+    pub note: String,
+}
+
+/// The body of a request for maintenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowRequest {
+    /// The pool; all of the centre when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// Its first moment.
+    pub from: Timestamp,
+    /// The first moment after it.
+    pub until: Timestamp,
+    /// Why, for people; one line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 /// The price of a centre's compute.

@@ -22,13 +22,15 @@ pub use self::{agent::AgentClient, error::ClientError};
 use self::address::{base_url, pairs, path};
 use crate::{
     books::{LedgerView, UsageView},
-    centres::{CentreList, CentreView},
+    centres::{CentreList, CentreView, WindowRequest},
     events::EventView,
     health::Health,
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
+    plan::PlanView,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
-    routes::{self, JobsQuery, LogsQuery, PageQuery},
+    routes::{self, JobsQuery, LogsQuery, PageQuery, SubmitQuery},
     sse::Messages,
+    tenants::{FundRequest, NewTenantRequest, TenantList, TenantRequest, TenantToken, TenantView},
 };
 
 /// How long a connection may take.
@@ -71,12 +73,29 @@ impl Client {
 
     /// Submits a job. With a `key` the call may be repeated: the same key and spec give the same job.
     pub fn submit(&self, job: &JobRequest, key: Option<&str>) -> Result<JobCreated, ClientError> {
+        self.submit_for(job, key, &SubmitQuery::default())
+    }
+
+    /// The same for a project.
+    pub fn submit_for(
+        &self,
+        job: &JobRequest,
+        key: Option<&str>,
+        query: &SubmitQuery,
+    ) -> Result<JobCreated, ClientError> {
         let body = serde_json::to_vec(job).expect("a job file has string keys and finite numbers only");
         let headers: &[(&str, &str)] = match key {
             Some(key) => &[("content-type", "application/json"), (routes::IDEMPOTENCY_KEY, key)],
             None => &[("content-type", "application/json")],
         };
-        self.read(self.send_post(routes::JOBS, &(), headers, &body, ANSWER_WITHIN)?)
+        self.read(self.send_post(routes::JOBS, query, headers, &body, ANSWER_WITHIN)?)
+    }
+
+    /// What would become of a job; nothing is recorded.
+    pub fn plan(&self, job: &JobRequest, query: &SubmitQuery) -> Result<PlanView, ClientError> {
+        let body = serde_json::to_vec(job).expect("a job file has string keys and finite numbers only");
+        let headers = [("content-type", "application/json")];
+        self.read(self.send_post(routes::PLAN, query, &headers, &body, ANSWER_WITHIN)?)
     }
 
     /// A page of jobs, newest first.
@@ -130,6 +149,41 @@ impl Client {
         self.post(&path(routes::CENTRE_RESUME, &[("id", centre)]))
     }
 
+    /// Declares maintenance.
+    pub fn maintain(&self, centre: &str, window: &WindowRequest) -> Result<CentreView, ClientError> {
+        self.post_json(&path(routes::CENTRE_WINDOWS, &[("id", centre)]), window)
+    }
+
+    /// Takes maintenance back.
+    pub fn cancel_window(&self, centre: &str, window: u32) -> Result<CentreView, ClientError> {
+        self.post(&path(routes::CENTRE_WINDOW_CANCEL, &[("id", centre), ("window", &window.to_string())]))
+    }
+
+    /// All tenants.
+    pub fn tenants(&self) -> Result<TenantList, ClientError> {
+        self.get(routes::TENANTS, &())
+    }
+
+    /// Adds a tenant.
+    pub fn add_tenant(&self, tenant: &NewTenantRequest) -> Result<TenantView, ClientError> {
+        self.post_json(routes::TENANTS, tenant)
+    }
+
+    /// Changes a tenant.
+    pub fn set_tenant(&self, tenant: &str, change: &TenantRequest) -> Result<TenantView, ClientError> {
+        self.post_json(&path(routes::TENANT, &[("id", tenant)]), change)
+    }
+
+    /// Gives a tenant money.
+    pub fn fund_tenant(&self, tenant: &str, amount: i64) -> Result<TenantView, ClientError> {
+        self.post_json(&path(routes::TENANT_FUND, &[("id", tenant)]), &FundRequest { amount })
+    }
+
+    /// Gives a tenant a new token.
+    pub fn tenant_token(&self, tenant: &str) -> Result<TenantToken, ClientError> {
+        self.post(&path(routes::TENANT_TOKEN, &[("id", tenant)]))
+    }
+
     /// What the caller's tenant used.
     pub fn usage(&self) -> Result<UsageView, ClientError> {
         self.get(routes::USAGE, &())
@@ -169,6 +223,11 @@ impl Client {
 
     fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.read(self.send_post(path, &(), &[], &[], ANSWER_WITHIN)?)
+    }
+
+    fn post_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).expect("wire types have string keys and finite numbers only");
+        self.read(self.send_post(path, &(), &[("content-type", "application/json")], &body, ANSWER_WITHIN)?)
     }
 
     fn send_get(

@@ -76,6 +76,9 @@ pub struct JobSummary {
     pub ended_at: Option<Timestamp>,
     /// Why tasks of it wait; `null` when none does.
     pub reason: Option<ReasonView>,
+    /// Why it ended without having run, where nobody cancelled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_reason: Option<ReasonView>,
     /// Work done so far by class.
     pub usage: Usage,
     /// Posted cost so far.

@@ -14,11 +14,13 @@ pub mod events;
 pub mod health;
 pub mod jobs;
 pub mod openapi;
+pub mod plan;
 pub mod problem;
 pub mod reasons;
 pub mod routes;
 pub mod spec;
 mod sse;
+pub mod tenants;
 pub mod views;
 pub mod wire;
 

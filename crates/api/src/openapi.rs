@@ -8,7 +8,9 @@ use utoipa::openapi::{
     schema::Type,
 };
 
-use crate::{agent, books, centres, events, health, jobs, problem::ErrorCode, routes, spec::job_file::JobFile};
+use crate::{
+    agent, books, centres, events, health, jobs, plan, problem::ErrorCode, routes, spec::job_file::JobFile, tenants,
+};
 use build::{Document, Route, text};
 
 const JSON: &str = "application/json";
@@ -45,6 +47,7 @@ fn job_routes(document: &mut Document) {
     document.add(
         Route::post(routes::JOBS, "submit", "jobs", "Submits a job. When it answers, the job is on disk.")
             .parameter(key)
+            .query::<routes::SubmitQuery>()
             .body::<JobFile>("The job file of a user, as JSON.")
             .answer::<jobs::JobCreated>(201, "The job has its number.")
             .answer::<jobs::JobCreated>(200, "The key is known: the job that it led to, as it is now.")
@@ -53,10 +56,29 @@ fn job_routes(document: &mut Document) {
                 ErrorCode::InvalidSpec,
                 ErrorCode::Budget,
                 ErrorCode::KeyReused,
+                ErrorCode::Conflict,
                 ErrorCode::TooLarge,
                 ErrorCode::TooMany,
                 ErrorCode::Unavailable,
             ]),
+    );
+    document.add(
+        Route::post(
+            routes::PLAN,
+            "plan",
+            "jobs",
+            "Says where, when and for how much a job would run; records nothing.",
+        )
+        .query::<routes::SubmitQuery>()
+        .body::<JobFile>("The job file of a user, as JSON.")
+        .answer::<plan::PlanView>(200, "Every pool, whether the job can run there or not.")
+        .refused(&[
+            ErrorCode::BadRequest,
+            ErrorCode::UnknownField,
+            ErrorCode::InvalidSpec,
+            ErrorCode::NotSupported,
+            ErrorCode::TooMany,
+        ]),
     );
     document.add(
         Route::get(routes::JOBS, "jobs", "jobs", "Lists jobs, newest first.")
@@ -115,6 +137,25 @@ fn network_routes(document: &mut Document) {
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
     document.add(
+        id(Route::post(routes::CENTRE_WINDOWS, "maintain", "network", "Declares maintenance of a centre or a pool."))
+            .body::<centres::WindowRequest>("What is closed, and when.")
+            .answer::<centres::CentreView>(201, "The centre with all its windows; the newest has the highest number.")
+            .refused(&[
+                ErrorCode::BadRequest,
+                ErrorCode::UnknownField,
+                ErrorCode::InvalidSpec,
+                ErrorCode::Forbidden,
+                ErrorCode::NotFound,
+            ]),
+    );
+    document.add(
+        id(Route::post(routes::CENTRE_WINDOW_CANCEL, "cancel-window", "network", "Takes maintenance back."))
+            .path_parameter("window", "The window's number.", Type::Integer)
+            .answer::<centres::CentreView>(200, "The centre as it is now.")
+            .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    );
+    tenant_routes(document);
+    document.add(
         Route::get(routes::USAGE, "usage", "books", "Tells what the caller's tenant used.")
             .answer::<books::UsageView>(200, "Work by class, and cost."),
     );
@@ -142,6 +183,44 @@ fn network_routes(document: &mut Document) {
         .query::<routes::EventsQuery>()
         .raw_answer("text/event-stream", "The stream; it ends when the server ends.")
         .refused(&[ErrorCode::BadRequest]),
+    );
+}
+
+fn tenant_routes(document: &mut Document) {
+    let id = |route: Route| route.path_parameter("id", "The tenant's name.", Type::String);
+    let refused = [ErrorCode::UnknownField, ErrorCode::BadRequest, ErrorCode::InvalidSpec, ErrorCode::NotFound];
+    document.add(
+        Route::get(routes::TENANTS, "tenants", "tenants", "Lists all tenants by name; for operators.")
+            .answer::<tenants::TenantList>(200, "The tenants."),
+    );
+    document.add(
+        Route::post(routes::TENANTS, "add-tenant", "tenants", "Adds a tenant; for operators.")
+            .body::<tenants::NewTenantRequest>("Its name and what is not as usual.")
+            .answer::<tenants::TenantView>(201, "The tenant.")
+            .refused(&refused)
+            .refused(&[ErrorCode::Conflict]),
+    );
+    document.add(
+        id(Route::get(routes::TENANT, "tenant", "tenants", "Shows one tenant; for operators."))
+            .answer::<tenants::TenantView>(200, "The tenant.")
+            .refused(&[ErrorCode::NotFound]),
+    );
+    document.add(
+        id(Route::post(routes::TENANT, "set-tenant", "tenants", "Changes a tenant; for operators."))
+            .body::<tenants::TenantRequest>("What changes.")
+            .answer::<tenants::TenantView>(200, "The tenant as it is now.")
+            .refused(&refused),
+    );
+    document.add(
+        id(Route::post(routes::TENANT_FUND, "fund-tenant", "tenants", "Gives a tenant money; for operators."))
+            .body::<tenants::FundRequest>("How much.")
+            .answer::<tenants::TenantView>(200, "The tenant as it is now.")
+            .refused(&refused),
+    );
+    document.add(
+        id(Route::post(routes::TENANT_TOKEN, "tenant-token", "tenants", "Gives a tenant a new token; for operators."))
+            .answer::<tenants::TenantToken>(200, "The token, told once; the one before is void.")
+            .refused(&[ErrorCode::NotFound]),
     );
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
-use huisuan_model::{Bytes, CentreId, Millicores, QuotaResource, Reason, TimeMs};
+use huisuan_model::{Bytes, CentreId, EndReason, MilliDevices, Millicores, QuotaResource, Reason, TimeMs, When};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,6 +15,14 @@ impl ReasonView {
     pub fn new(reason: &Reason, since: TimeMs, currency: &str) -> Self {
         let (message, details) = describe(reason, currency);
         ReasonView { code: reason.code().to_owned(), since: since.into(), message, details }
+    }
+}
+
+impl ReasonView {
+    /// Why a job ended at `ended_at` that never ran.
+    pub fn of_end(reason: &EndReason, ended_at: TimeMs) -> Self {
+        let (message, details) = describe_end(reason);
+        ReasonView { code: reason.code().to_owned(), since: ended_at.into(), message, details }
     }
 }
 
@@ -37,28 +45,10 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
         }
         Reason::CentreClosed { centre, from, until } => {
             let (from, until) = (Timestamp(*from), Timestamp(*until));
+            let span = format!("from {from} until {until}");
             (
-                format!("it would not end before {centre} closes for maintenance, from {from} until {until}"),
+                format!("it would not end before {centre} closes for maintenance, {span}"),
                 json!({ "centre": centre, "from": from, "until": until }),
-            )
-        }
-        Reason::Quota { resource, needed, held, limit } => {
-            let resource = match resource {
-                QuotaResource::Cores => "cores",
-                QuotaResource::Devices => "devices",
-            };
-            let count = |thousandths: &u64| decimal(Millicores(*thousandths));
-            (
-                format!(
-                    "it needs {} {resource}, its tenant holds {} of the {} that its quota allows",
-                    count(needed),
-                    count(held),
-                    count(limit)
-                ),
-                json!({
-                    "resource": resource, "needed_thousandths": needed,
-                    "held_thousandths": held, "limit_thousandths": limit,
-                }),
             )
         }
         Reason::NoCentre { centres } => (
@@ -76,26 +66,44 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
                 json!({ "needed": needed, "available": available }),
             )
         }
-        Reason::Capacity { centre, pool, needed, free, memory_needed, memory_free } => {
-            let lacks_cores = needed > free;
-            let lacks_memory = memory_needed > memory_free;
-            let lack = match (lacks_cores, lacks_memory) {
-                (true, false) => format!("a task needs {}, {} free", cores(*needed), free_cores(*free)),
-                (false, true) => format!("a task needs {} of memory, {} free", size(*memory_needed), is(*memory_free)),
-                _ => format!(
-                    "a task needs {} and {} of memory, free are {} and {}",
-                    cores(*needed),
-                    size(*memory_needed),
-                    cores(*free),
-                    size(*memory_free)
-                ),
+        Reason::Quota { resource, needed, held, limit } => {
+            let resource = match resource {
+                QuotaResource::Cores => "cores",
+                QuotaResource::Devices => "devices",
             };
+            let count = |thousandths: &u64| decimal(Millicores(*thousandths));
+            let (need, holds, most) = (count(needed), count(held), count(limit));
+            (
+                format!("it needs {need} {resource}, its tenant holds {holds} of the {most} that its quota allows"),
+                json!({
+                    "resource": resource, "needed_thousandths": needed,
+                    "held_thousandths": held, "limit_thousandths": limit,
+                }),
+            )
+        }
+        Reason::Capacity { centre, pool, needed, free, memory_needed, memory_free } => {
+            let lack = lack((*needed, *free), (*memory_needed, *memory_free));
             (
                 format!("the nearest, {centre}, is busy: {lack} in {pool}"),
                 json!({
                     "centre": centre, "pool": pool,
                     "needed_millicores": needed, "free_millicores": free,
                     "memory_needed_bytes": memory_needed, "memory_free_bytes": memory_free,
+                }),
+            )
+        }
+        Reason::NodeCapacity { centre, pool, needed, node_free, free } => {
+            let count = |devices: &MilliDevices| decimal(Millicores(devices.0));
+            (
+                format!(
+                    "in {pool} of the nearest, {centre}, {} devices are free, but at most {} on one node; a task needs {}",
+                    count(free),
+                    count(node_free),
+                    count(needed)
+                ),
+                json!({
+                    "centre": centre, "pool": pool, "needed_thousandths": needed,
+                    "node_free_thousandths": node_free, "free_thousandths": free,
                 }),
             )
         }
@@ -123,11 +131,55 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
                 json!({ "centre": centre, "pool": pool, "job": job, "start_at": start_at }),
             )
         }
+        Reason::Dependency { on, when, jobs } => {
+            let others = match jobs.saturating_sub(1) {
+                0 => String::new(),
+                1 => ", and for one other job".to_owned(),
+                others => format!(", and for {others} other jobs"),
+            };
+            let message = format!("it waits for job {on} to {}{others}", becomes(*when));
+            (message, json!({ "job_id": on, "when": when, "jobs": jobs }))
+        }
         Reason::ParallelMax { limit } => (
             format!("its own limit of {limit} {} at once is reached", if *limit == 1 { "task" } else { "tasks" }),
             json!({ "limit_tasks": limit }),
         ),
         Reason::NotPlanned => ("not looked at yet; the next cycle will".to_owned(), json!({})),
+    }
+}
+
+/// What a pool has too little of, each as needed and free.
+fn lack((needed, free): (Millicores, Millicores), (memory_needed, memory_free): (Bytes, Bytes)) -> String {
+    match (needed > free, memory_needed > memory_free) {
+        (true, false) => format!("a task needs {}, {} free", cores(needed), free_cores(free)),
+        (false, true) => format!("a task needs {} of memory, {} free", size(memory_needed), is(memory_free)),
+        _ => format!(
+            "a task needs {} and {} of memory, free are {} and {}",
+            cores(needed),
+            size(memory_needed),
+            cores(free),
+            size(memory_free)
+        ),
+    }
+}
+
+/// What a job is waited for to do.
+fn becomes(when: When) -> &'static str {
+    match when {
+        When::Ok => "succeed",
+        When::Any => "end",
+        When::NotOk => "fail or be cancelled",
+        When::Start => "start",
+    }
+}
+
+/// The sentence and the numbers of why a job ended that never ran.
+pub fn describe_end(reason: &EndReason) -> (String, Value) {
+    match reason {
+        EndReason::DependencyUnmet { on, when, ended } => (
+            format!("it waited for job {on} to {}, which ended as {}", becomes(*when), ended.as_str()),
+            json!({ "job_id": on, "when": when, "ended": ended }),
+        ),
     }
 }
 
@@ -170,7 +222,7 @@ fn size(bytes: Bytes) -> String {
 
 #[cfg(test)]
 mod tests {
-    use huisuan_model::{Money, PoolId};
+    use huisuan_model::{JobId, JobState, Money, PoolId};
 
     use super::*;
 
@@ -198,6 +250,16 @@ mod tests {
             "every centre that could take it is paused, hpc-1 among them",
             &json!({"centre": "hpc-1"}),
         );
+        check(
+            &Reason::CentreAbsent { centre: centre() },
+            "every centre that could take it is away, hpc-1 among them",
+            &json!({"centre": "hpc-1"}),
+        );
+        check(
+            &Reason::CentreClosed { centre: centre(), from: TimeMs(0), until: TimeMs(1000) },
+            "it would not end before hpc-1 closes for maintenance, from 1970-01-01T00:00:00.000Z until 1970-01-01T00:00:01.000Z",
+            &json!({"centre": "hpc-1", "from": "1970-01-01T00:00:00.000Z", "until": "1970-01-01T00:00:01.000Z"}),
+        );
         check(&Reason::NoCentre { centres: 0 }, "no centre has joined the network yet", &json!({"centres": 0}));
         check(
             &Reason::Budget { needed: Money(2_500_000), available: Money(0) },
@@ -215,9 +277,51 @@ mod tests {
             &json!({"ahead_tasks": 7, "centre": "hpc-1"}),
         );
         check(
+            &Reason::FairShare { centre: centre(), ahead: 7, held_ppm: 1_234_567 },
+            "tenants that hold less of their share went first, 7 tasks of them; its own holds 123.4 % of what it is due; \
+             it would fit at hpc-1",
+            &json!({"centre": "hpc-1", "ahead_tasks": 7, "held_ppm": 1_234_567}),
+        );
+        check(
+            &Reason::Reserved { centre: centre(), pool: pool(), job: JobId(9), start_at: TimeMs(0) },
+            "it would fit at hpc-1, but cpu:x is kept for job 9, which starts by 1970-01-01T00:00:00.000Z",
+            &json!({"centre": "hpc-1", "pool": "cpu:x", "job": 9, "start_at": "1970-01-01T00:00:00.000Z"}),
+        );
+        let devices = MilliDevices;
+        check(
+            &Reason::NodeCapacity {
+                centre: centre(),
+                pool: pool(),
+                needed: devices(2000),
+                node_free: devices(1500),
+                free: devices(9000),
+            },
+            "in cpu:x of the nearest, hpc-1, 9 devices are free, but at most 1.5 on one node; a task needs 2",
+            &json!({"centre": "hpc-1", "pool": "cpu:x", "needed_thousandths": 2000,
+                "node_free_thousandths": 1500, "free_thousandths": 9000}),
+        );
+        check(
             &Reason::ParallelMax { limit: 2 },
             "its own limit of 2 tasks at once is reached",
             &json!({"limit_tasks": 2}),
+        );
+        for (when, jobs, sentence) in [
+            (When::Ok, 1, "it waits for job 7 to succeed"),
+            (When::NotOk, 2, "it waits for job 7 to fail or be cancelled, and for one other job"),
+            (When::Start, 4, "it waits for job 7 to start, and for 3 other jobs"),
+        ] {
+            let reason = Reason::Dependency { on: JobId(7), when, jobs };
+            check(&reason, sentence, &json!({"job_id": 7, "when": when, "jobs": jobs}));
+        }
+        let end = EndReason::DependencyUnmet { on: JobId(7), when: When::Ok, ended: JobState::Failed };
+        let details = json!({"job_id": 7, "when": "ok", "ended": "failed"});
+        assert_eq!(describe_end(&end), ("it waited for job 7 to succeed, which ended as failed".to_owned(), details));
+        check(
+            &Reason::Quota { resource: QuotaResource::Cores, needed: 500, held: 4000, limit: 4250 },
+            "it needs 0.5 cores, its tenant holds 4 of the 4.25 that its quota allows",
+            &json!({
+                "resource": "cores", "needed_thousandths": 500, "held_thousandths": 4000, "limit_thousandths": 4250,
+            }),
         );
         check(&Reason::NotPlanned, "not looked at yet; the next cycle will", &json!({}));
     }

@@ -18,6 +18,8 @@ pub const JOB_ATTEMPTS: &str = "/v1/jobs/{id}/attempts";
 pub const JOB_LOGS: &str = "/v1/jobs/{id}/logs";
 /// `POST` ends it.
 pub const JOB_CANCEL: &str = "/v1/jobs/{id}/cancel";
+/// `POST` says what would become of a job; nothing is recorded.
+pub const PLAN: &str = "/v1/plan";
 /// `GET` lists the centres.
 pub const CENTRES: &str = "/v1/centres";
 /// `GET` shows one centre.
@@ -26,6 +28,18 @@ pub const CENTRE: &str = "/v1/centres/{id}";
 pub const CENTRE_PAUSE: &str = "/v1/centres/{id}/pause";
 /// `POST` gives it work again.
 pub const CENTRE_RESUME: &str = "/v1/centres/{id}/resume";
+/// `POST` declares maintenance.
+pub const CENTRE_WINDOWS: &str = "/v1/centres/{id}/windows";
+/// `POST` takes a window back.
+pub const CENTRE_WINDOW_CANCEL: &str = "/v1/centres/{id}/windows/{window}/cancel";
+/// `GET` lists the tenants, `POST` adds one.
+pub const TENANTS: &str = "/v1/tenants";
+/// `GET` shows one tenant, `POST` changes it.
+pub const TENANT: &str = "/v1/tenants/{id}";
+/// `POST` gives it money.
+pub const TENANT_FUND: &str = "/v1/tenants/{id}/fund";
+/// `POST` gives it a new token.
+pub const TENANT_TOKEN: &str = "/v1/tenants/{id}/token";
 /// `GET` tells what the caller's tenant used.
 pub const USAGE: &str = "/v1/usage";
 /// `GET` tells the ledger's balances.
@@ -86,6 +100,16 @@ pub struct JobsQuery {
     /// What the page before gave as `next_page_token`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_token: Option<String>,
+}
+
+/// The query of a submission.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SubmitQuery {
+    /// The project of the caller's tenant that it is for; `default` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 /// The query of any other list.

@@ -1,12 +1,12 @@
 //! From the model to the wire, wherever the model alone has the answer.
 
 use huisuan_model::{
-    Attempt, Centre, CentreState, EngineKind, Job, Mark, MilliDevices, Millicores, Money, Pool, Rating, Tariff,
+    Attempt, Centre, CentreState, EngineKind, Job, Mark, MilliDevices, Millicores, Money, Pool, Rating, Tariff, Window,
     job::TaskSets,
 };
 
 use crate::{
-    centres::{CentreView, PoolView, RatingView, TariffView},
+    centres::{CentreView, PoolView, RatingView, TariffView, WindowView},
     jobs::{AttemptView, JobSummary, ReasonView, ScoreView, TaskCounts},
     wire::Amount,
 };
@@ -35,6 +35,9 @@ impl JobSummary {
             started_at: job.started_at.map(Into::into),
             ended_at: job.ended_at.map(Into::into),
             reason,
+            end_reason: job
+                .end_reason
+                .map(|reason| ReasonView::of_end(&reason, job.ended_at.unwrap_or(job.submitted_at))),
             usage: (&job.usage).into(),
             cost: Amount::new(job.cost, currency),
         }
@@ -93,10 +96,24 @@ impl CentreView {
             overlapping: centre.overlapping,
             tariff: (&centre.tariff).into(),
             connected: false,
+            absent_since: centre.absent_since.map(Into::into),
             last_seen_at: centre.reported_at.map(Into::into),
             memory_mode: None,
+            windows: centre.windows.iter().map(Into::into).collect(),
             pools,
             active,
+        }
+    }
+}
+
+impl From<&Window> for WindowView {
+    fn from(window: &Window) -> Self {
+        WindowView {
+            window: window.id,
+            pool: window.pool.as_ref().map(ToString::to_string),
+            from: window.from.into(),
+            until: window.until.into(),
+            note: window.note.clone(),
         }
     }
 }

@@ -4,7 +4,9 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
-use huisuan_model::{Bytes, CentreId, Class, DurationMs, Millicores, RangeSet};
+use huisuan_model::{
+    Bytes, CentreId, Class, Dependency, DurationMs, Millicores, Money, PoolId, ProjectId, RangeSet, TenantId,
+};
 
 use crate::{commands::twin::TwinCommand, parse, select::Selector};
 
@@ -74,6 +76,8 @@ pub(crate) enum Command {
     Supervise(SuperviseArgs),
     /// Submits a job file, or a command after `--`.
     Run(RunArgs),
+    /// Says where, when and for how much a job would run, and submits nothing.
+    Plan(PlanArgs),
     /// Submits an unchanged Slurm batch script.
     Sbatch(SbatchArgs),
     /// Lists jobs, the newest first.
@@ -91,6 +95,9 @@ pub(crate) enum Command {
     /// Centres of the network.
     #[command(subcommand, visible_alias = "center")]
     Centre(CentreCommand),
+    /// Tenants of the network: who pays, how much they are due, how much they may hold.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
     /// What was used and what it cost, by class.
     Usage,
     /// The books.
@@ -176,6 +183,9 @@ pub(crate) struct SubmitArgs {
     /// A key of your own: the same key and job again give the same answer and no second job.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+    /// The project of the tenant that it is for; `default` when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: Option<ProjectId>,
     /// Waits until the job has ended; exits with 10 when it did not succeed.
     #[arg(long)]
     pub(crate) wait: bool,
@@ -192,6 +202,22 @@ pub(crate) struct RunArgs {
     pub(crate) command: Vec<OsString>,
     #[command(flatten)]
     pub(crate) submit: SubmitArgs,
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "huisuan plan [OPTIONS] FILE\n       huisuan plan [OPTIONS] -- COMMAND [ARGUMENT]...")]
+pub(crate) struct PlanArgs {
+    /// A job file in YAML or JSON, or a Slurm script ending in .sbatch; `-` reads standard input.
+    #[arg(value_name = "FILE", required_unless_present = "command", conflicts_with = "command", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// A program and its arguments; no shell reads them.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+    /// The project of the tenant that it would be for; `default` when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: Option<ProjectId>,
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
 }
@@ -224,9 +250,19 @@ pub(crate) struct SpecArgs {
     /// Only this centre; may be given several times.
     #[arg(long = "centre", visible_alias = "center", value_name = "NAME")]
     pub(crate) centres: Vec<CentreId>,
-    /// -1000 to 1000; larger goes first.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    /// -1000 to 1000, or low, normal, high, urgent; larger goes first.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = quantity::priority)]
     pub(crate) priority: Option<i32>,
+    /// When it must have ended, such as 2026-03-01T20:00:00+08:00 or `+8h`: it goes before others of its priority.
+    #[arg(long, value_name = "TIME", value_parser = parse::moment)]
+    pub(crate) deadline: Option<parse::Moment>,
+    /// Its tasks may be ended to make room for others, and then wait again.
+    #[arg(long)]
+    pub(crate) preemptible: bool,
+    /// Starts only after this job has succeeded; `any:12` when it has ended, `not-ok:12` when it failed, `start:12`
+    /// when it began; may be given several times.
+    #[arg(long, value_name = "[WHEN:]JOB", value_parser = parse::after)]
+    pub(crate) after: Vec<Dependency>,
     /// A variable for the environment; may be given several times.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = parse::variable)]
     pub(crate) environment: Vec<(String, String)>,
@@ -239,7 +275,8 @@ pub(crate) struct SpecArgs {
 #[command(override_usage = "huisuan sbatch [OPTIONS] [SLURM-OPTION]... SCRIPT [ARGUMENT]...")]
 pub(crate) struct SbatchArgs {
     /// Slurm's own options, which go before those in the script; then the script, or `-` for standard
-    /// input; then its arguments.
+    /// input; then its arguments. In front of the script, `-o` with the name of a format is ours, with
+    /// anything else Slurm's output file.
     #[arg(value_name = "SCRIPT", required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) words: Vec<String>,
     /// Says what becomes of every directive, and submits nothing.
@@ -325,6 +362,12 @@ pub(crate) enum CentreCommand {
     Pause(CentreArgs),
     /// Places work there again.
     Resume(CentreArgs),
+    /// Declares maintenance: no task is placed that could run into it.
+    Maintain(MaintainArgs),
+    /// Lists the maintenance of a centre.
+    Windows(CentreArgs),
+    /// Takes maintenance back.
+    CancelWindow(WindowArgs),
 }
 
 /// A centre.
@@ -333,6 +376,90 @@ pub(crate) struct CentreArgs {
     /// Which centre.
     #[arg(value_name = "CENTRE")]
     pub(crate) centre: CentreId,
+}
+
+/// Maintenance of a centre.
+#[derive(Debug, Args)]
+pub(crate) struct MaintainArgs {
+    /// Which centre.
+    #[arg(value_name = "CENTRE")]
+    pub(crate) centre: CentreId,
+    /// When it begins: 2026-03-01T20:00:00+08:00, `now`, or from now on such as `+2h`.
+    #[arg(long, value_name = "TIME", value_parser = parse::moment)]
+    pub(crate) from: parse::Moment,
+    /// When it is over, written in the same ways.
+    #[arg(long, value_name = "TIME", value_parser = parse::moment)]
+    pub(crate) until: parse::Moment,
+    /// Only this pool; the whole centre when absent.
+    #[arg(long, value_name = "POOL")]
+    pub(crate) pool: Option<PoolId>,
+    /// Why, for people.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) note: String,
+}
+
+/// One window of a centre.
+#[derive(Debug, Args)]
+pub(crate) struct WindowArgs {
+    /// Which centre.
+    #[arg(value_name = "CENTRE")]
+    pub(crate) centre: CentreId,
+    /// The number of the window.
+    #[arg(value_name = "WINDOW")]
+    pub(crate) window: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Lists all tenants.
+    Ls,
+    /// Adds a tenant.
+    Add(TenantSetArgs),
+    /// Changes a tenant; what is not named stays as it is.
+    Set(TenantSetArgs),
+    /// Gives a tenant a new token and prints it, this once.
+    Token(TenantArgs),
+}
+
+/// A tenant.
+#[derive(Debug, Args)]
+pub(crate) struct TenantArgs {
+    /// Which tenant.
+    #[arg(value_name = "NAME")]
+    pub(crate) tenant: TenantId,
+}
+
+/// A tenant and what is set of it.
+#[derive(Debug, Args)]
+pub(crate) struct TenantSetArgs {
+    /// Which tenant.
+    #[arg(value_name = "NAME")]
+    pub(crate) tenant: TenantId,
+    #[command(flatten)]
+    pub(crate) settings: TenantSettings,
+}
+
+/// What an operator sets of a tenant.
+#[derive(Debug, Args)]
+pub(crate) struct TenantSettings {
+    /// Twice the weight is due twice the share; from 1.
+    #[arg(long, value_name = "N")]
+    pub(crate) weight: Option<u32>,
+    /// The most cores that it may hold at once, or `none`.
+    #[arg(long, value_name = "CORES")]
+    pub(crate) quota_cores: Option<String>,
+    /// The most accelerators that it may hold at once, or `none`.
+    #[arg(long, value_name = "DEVICES")]
+    pub(crate) quota_devices: Option<String>,
+    /// The most jobs that it may have which have not ended.
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs_max: Option<u64>,
+    /// Money to spend, on top of what it has, such as 1000 or 12.50.
+    #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
+    pub(crate) fund: Option<Money>,
+    /// A project and its weight within the tenant's share; may be given several times.
+    #[arg(long = "project", value_name = "NAME[:WEIGHT]", value_parser = parse::project)]
+    pub(crate) projects: Vec<(ProjectId, u32)>,
 }
 
 #[derive(Debug, Subcommand)]

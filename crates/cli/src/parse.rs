@@ -1,7 +1,7 @@
 //! Values of flags that have no reader elsewhere.
 
-use huisuan_api::spec::quantity;
-use huisuan_model::{CentreId, Class, Money, RangeSet};
+use huisuan_api::{Timestamp, spec::quantity};
+use huisuan_model::{CentreId, Class, Dependency, DurationMs, Money, ProjectId, RangeSet, TimeMs, When};
 
 /// What an operator declares of a centre.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +42,56 @@ pub(crate) fn tasks(text: &str) -> Result<RangeSet, String> {
     }
 }
 
+/// A job to wait for, as `12` or `any:12`.
+pub(crate) fn after(text: &str) -> Result<Dependency, String> {
+    let (word, job) = text.split_once(':').unwrap_or((When::Ok.as_str(), text));
+    let when = When::ALL.into_iter().find(|when| when.as_str() == word);
+    let when = when.ok_or_else(|| format!("`{word}` is none of ok, any, not-ok, start"))?;
+    Ok(Dependency { job: job.parse().map_err(|error: huisuan_model::ids::IdError| error.to_string())?, when })
+}
+
+/// A project and its weight, as `alpha` or `alpha:2`.
+pub(crate) fn project(text: &str) -> Result<(ProjectId, u32), String> {
+    let (name, weight) = match text.rsplit_once(':') {
+        Some((name, weight)) => (name, weight.parse().map_err(|_| format!("`{weight}` is not a weight"))?),
+        None => (text, 1),
+    };
+    Ok((ProjectId::new(name).map_err(|error| error.to_string())?, weight))
+}
+
 /// A variable of the environment.
 pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("a variable is NAME=VALUE".to_owned()),
+    }
+}
+
+/// A moment as people write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// That moment.
+    At(Timestamp),
+    /// So long after now.
+    In(DurationMs),
+}
+
+impl Moment {
+    /// The moment, when it is `now`.
+    pub(crate) fn at(self, now: TimeMs) -> Timestamp {
+        match self {
+            Moment::At(time) => time,
+            Moment::In(span) => Timestamp(now.after(span)),
+        }
+    }
+}
+
+/// A moment as `2026-03-01T20:00:00+08:00`, `now` or `+2h`.
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
+    match text.strip_prefix('+') {
+        _ if text == "now" => Ok(Moment::In(DurationMs::ZERO)),
+        Some(span) => quantity::duration(span).map(Moment::In).map_err(|error| error.to_string()),
+        None => text.parse().map(Moment::At).map_err(|error| format!("{error}, `now` or `+2h`")),
     }
 }
 
@@ -81,6 +126,35 @@ mod tests {
         for bad in ["", "hpc-1", "hpc-1:big", "-:hpc", "x:hpc:free"] {
             assert!(centre(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_job_to_wait_for_is_a_number_with_a_condition() {
+        let written = |text: &str| after(text).map(|after| (after.job.0, after.when));
+        assert_eq!(written("12"), Ok((12, When::Ok)));
+        assert_eq!(written("not-ok:7"), Ok((7, When::NotOk)));
+        for bad in ["", "0", "any:", "afterok:3", "any:x", "last"] {
+            assert!(after(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_absolute_or_from_now_on() {
+        let at = |text: &str| moment(text).map(|moment| moment.at(TimeMs(5_000)).0.0);
+        assert_eq!(at("now"), Ok(5_000));
+        assert_eq!(at("+2m"), Ok(125_000));
+        assert_eq!(at("1970-01-01T08:00:01+08:00"), Ok(1_000));
+        for bad in ["", "tomorrow", "+", "+2", "2026-03-01"] {
+            assert!(moment(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_project_may_have_a_weight() {
+        let read = |text: &str| project(text).map(|(project, weight)| (project.to_string(), weight));
+        assert_eq!(read("alpha"), Ok(("alpha".to_owned(), 1)));
+        assert_eq!(read("a:b:3"), Ok(("a:b".to_owned(), 3)));
+        assert!(read("a:b").is_err() && read(":1").is_err());
     }
 
     #[test]

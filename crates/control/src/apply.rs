@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{
-    Attempt, AttemptId, AttemptState, CentreId, EndCause, Event, Gflop, Job, JobId, JobState, Money, Outcome,
-    job::TaskSets, order::Usage, quantity::TimeMs,
+    Attempt, AttemptId, AttemptState, CentreId, EndCause, EndReason, Event, Gflop, Job, JobId, JobState, Money,
+    Outcome, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
 };
 
 use crate::{State, books, keys::KeyRecord, place::attempt_of, used};
@@ -27,6 +27,15 @@ pub fn apply(state: &mut State, event: &Event) {
             state.centres.insert(centre.id.clone(), (**centre).clone());
         }
         Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
+        Event::PresenceSet { centre, presence, at } => {
+            touch_centre(state, centre).absent_since = (*presence == Presence::Absent).then_some(*at);
+        }
+        Event::WindowAdded { centre, window } => {
+            let centre = touch_centre(state, centre);
+            centre.window_last = window.id;
+            centre.windows.push(window.clone());
+        }
+        Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
         Event::InventorySet { centre, pools } => {
             touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
         }
@@ -35,6 +44,15 @@ pub fn apply(state: &mut State, event: &Event) {
             pool.rating = Some(rating.clone());
         }
         Event::JobSubmitted { .. } => job_submitted(state, event),
+        Event::DependencyMet { job, on } => {
+            state.dependents.remove(*on, *job);
+            change_job(state, *job, |job| job.waits_for.retain(|dependency| dependency.job != *on));
+        }
+        Event::DependencyUnmet { job, on, ended } => change_job(state, *job, |job| {
+            job.end_reason = Some(EndReason::DependencyUnmet { on: on.job, when: on.when, ended: *ended });
+            let waiting = std::mem::take(&mut job.tasks.waiting);
+            job.tasks.cancelled.insert_all(&waiting);
+        }),
         Event::TasksPlaced { .. } => tasks_placed(state, event),
         Event::AttemptStarted { attempt, at } => attempt_started(state, *attempt, *at),
         Event::AttemptUsed { attempt, usage, work } => {
@@ -82,7 +100,9 @@ fn change_job(state: &mut State, id: JobId, change: impl FnOnce(&mut Job)) {
 }
 
 fn job_submitted(state: &mut State, event: &Event) {
-    let Event::JobSubmitted { job: id, tenant, project, actor, spec, spec_hash, at, key } = event else { return };
+    let Event::JobSubmitted { job: id, tenant, project, actor, spec, spec_hash, at, key, waits_for } = event else {
+        return;
+    };
     assert_eq!(id.0, state.job_last + 1, "jobs are numbered without gaps");
     state.job_last = id.0;
     let mut job = Job {
@@ -97,6 +117,8 @@ fn job_submitted(state: &mut State, event: &Event) {
         ended_at: None,
         state: JobState::Waiting,
         cancel_requested: false,
+        waits_for: waits_for.clone(),
+        end_reason: None,
         tasks: TaskSets { waiting: spec.tasks.clone(), ..TaskSets::default() },
         centres: BTreeSet::new(),
         retried: BTreeMap::new(),
@@ -115,6 +137,7 @@ fn job_submitted(state: &mut State, event: &Event) {
     }
     *state.jobs_of_tenant.entry(tenant.clone()).or_default() += 1;
     state.queues.update(&job);
+    state.dependents.add(&job);
     state.jobs.insert(*id, job);
     state.touched.jobs.insert(*id);
 }
@@ -144,10 +167,15 @@ fn tasks_placed(state: &mut State, event: &Event) {
 }
 
 fn attempt_started(state: &mut State, id: AttemptId, at: TimeMs) {
-    let attempt = touch_attempt(state, id);
+    let job = state.jobs.get_mut(&id.job).expect("a live attempt has a live job");
+    let attempt = state.attempts.get_mut(&id).expect("an event names a live attempt");
+    // Its latest end is counted from its start.
+    let short = used::short(job, &state.policy);
+    state.used.remove(attempt, job, short);
     attempt.state = AttemptState::Running;
     attempt.started_at = Some(at);
-    let job = state.jobs.get_mut(&id.job).expect("a live attempt has a live job");
+    state.used.add(attempt, job, short);
+    state.touched.attempts.insert(id);
     if job.started_at.is_none_or(|known| at < known) {
         job.started_at = Some(at);
         state.touched.jobs.insert(id.job);
@@ -157,10 +185,10 @@ fn attempt_started(state: &mut State, id: AttemptId, at: TimeMs) {
 fn attempt_ended(state: &mut State, event: &Event) {
     let Event::AttemptEnded { attempt: id, started_at, at, outcome, usage, work, cost, retry } = event else { return };
     let mut attempt = state.attempts.remove(id).expect("an attempt ends once");
-    close(&mut attempt, *started_at, *at, outcome, *usage, *work, *cost);
     let job = &state.jobs[&id.job];
     let was_short = used::short(job, &state.policy);
     state.used.remove(&attempt, job, was_short);
+    close(&mut attempt, *started_at, *at, outcome, *usage, *work, *cost);
     let class = attempt.terms.share.class;
     let transfers = state.ledger.settle(*id, &attempt.centre, *cost, class, *work);
     state.touched.transfers.extend(transfers.expect("a live attempt has a hold that covers its cost"));
@@ -232,6 +260,7 @@ fn job_ended(state: &mut State, id: JobId, end: JobState, at: TimeMs) {
     job.ended_at = Some(at);
     job.state = end;
     state.queues.update(&job);
+    job.waits_for.iter().for_each(|dependency| state.dependents.remove(dependency.job, id));
     let live = state.jobs_of_tenant.get_mut(&job.tenant).expect("a tenant with a job has a count");
     *live -= 1;
     if *live == 0 {

@@ -2,7 +2,7 @@
 
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
-use crate::{Refusal, State, apply::apply, books, place, report, submit};
+use crate::{Refusal, State, apply::apply, books, dependencies, place, report, submit, tenants, windows};
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
 /// there were any; an empty list means that nothing had to change. On `Err` the state is untouched.
@@ -11,7 +11,7 @@ use crate::{Refusal, State, apply::apply, books, place, report, submit};
 /// parts before it left; such parts are dropped when they no longer hold, never refused half-way.
 pub fn execute(state: &mut State, origin: &Origin, command: &Command, now: TimeMs) -> Result<Vec<Event>, Refusal> {
     let seq = state.version + 1;
-    let events = match command {
+    let mut events = match command {
         Command::Plan(plan) => place::execute(state, plan, seq, now),
         Command::Report { centre, seq: report_seq, reports } => {
             report::execute(state, centre, *report_seq, reports, seq, now)?
@@ -27,6 +27,7 @@ pub fn execute(state: &mut State, origin: &Origin, command: &Command, now: TimeM
             events
         }
     };
+    dependencies::follow(state, &mut events, now);
     if !events.is_empty() {
         state.version = seq;
     }
@@ -42,8 +43,11 @@ fn apply_all(state: &mut State, events: &[Event]) {
 /// Decides a command that has one part.
 fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Result<Vec<Event>, Refusal> {
     match command {
-        Command::Submit { spec, key } => submit::decide(state, origin, spec, key.as_ref(), now),
+        Command::Submit { spec, key, ended } => submit::decide(state, origin, spec, key.as_ref(), ended, now),
         Command::SetTenant(tenant) => Ok(vec![Event::TenantSet(tenant.clone())]),
+        Command::AddTenant { tenant, change } => tenants::add(state, tenant, change),
+        Command::ChangeTenant { tenant, change } => tenants::change(state, tenant, change),
+        Command::SetTenantToken { tenant, token } => tenants::set_token(state, tenant, *token),
         Command::Fund { amount } => fund(state, origin, *amount),
         Command::SetCentre(centre) => {
             books::check(&centre.tariff)?;
@@ -53,6 +57,9 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
                 centre.reported_seq = known.reported_seq;
                 centre.reported_at = known.reported_at;
                 centre.state = known.state;
+                centre.absent_since = known.absent_since;
+                centre.windows = known.windows.clone();
+                centre.window_last = known.window_last;
             }
             Ok(vec![Event::CentreSet(centre)])
         }
@@ -63,6 +70,18 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
             }
             Ok(vec![Event::CentreStateSet { centre: centre.clone(), state: *wanted }])
         }
+        Command::SetPresence { centre, presence } => {
+            let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+            if known.presence() == *presence {
+                return Ok(Vec::new());
+            }
+            Ok(vec![Event::PresenceSet { centre: centre.clone(), presence: *presence, at: now }])
+        }
+        Command::AddWindow { centre, pool, from, until, note } => {
+            let asked = windows::Asked { pool: pool.as_ref(), from: *from, until: *until, note };
+            windows::add(state, centre, &asked, now)
+        }
+        Command::RemoveWindow { centre, id } => windows::remove(state, centre, *id),
         Command::Inventory { centre, pools } => inventory(state, centre, pools),
         Command::Rate { centre, pool, rating } => {
             let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;

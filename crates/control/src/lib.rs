@@ -9,9 +9,11 @@
 
 mod apply;
 mod books;
+mod dependencies;
 mod execute;
 mod keys;
 mod orders;
+mod outlook;
 mod place;
 mod queue;
 mod refusal;
@@ -20,17 +22,21 @@ mod restore;
 mod snapshot;
 mod state;
 mod submit;
+mod tenants;
 mod touched;
 mod used;
+mod windows;
 
 pub use apply::apply;
 pub use execute::execute;
 pub use keys::KeyRecord;
 pub use orders::{orders_of, wakes_planner};
+pub use outlook::{Candidate, Outlook, Why};
 pub use refusal::Refusal;
 pub use restore::Stored;
 pub use snapshot::{WINDOW_JOBS_MAX, snapshot};
 pub use state::State;
+pub use tenants::DEFAULT_PROJECT;
 pub use touched::Touched;
 pub use used::PoolUse;
 

@@ -58,11 +58,15 @@ pub fn wakes_planner(event: &Event) -> bool {
     matches!(
         event,
         Event::JobSubmitted { .. }
+            | Event::DependencyMet { .. }
             | Event::AttemptEnded { .. }
             | Event::InventorySet { .. }
             | Event::Rated { .. }
             | Event::CentreSet(_)
             | Event::CentreStateSet { .. }
+            | Event::PresenceSet { .. }
+            | Event::WindowAdded { .. }
+            | Event::WindowRemoved { .. }
             | Event::Funded { .. }
             | Event::JobCancelRequested { .. }
     )

@@ -1,12 +1,12 @@
 //! Takes a plan: every placement is checked again against the books of now and dropped when it no longer holds.
 
 use huisuan_model::{
-    Attempt, AttemptId, AttemptState, CentreState, Event, Gflop, Money, Placement, Plan, Shape, Terms, Usage,
+    Attempt, AttemptId, AttemptState, CentreState, Event, Gflop, Money, Placement, Plan, Presence, Shape, Terms, Usage,
     quantity::TimeMs,
 };
 use huisuan_schedule::{PoolView, room};
 
-use crate::{State, apply::apply, books};
+use crate::{State, apply::apply, books, tenants};
 
 pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> Vec<Event> {
     let mut events = Vec::new();
@@ -27,9 +27,12 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     let centre = state.centres.get(&placement.centre)?;
     let pool = centre.pools.get(&placement.pool)?;
     let allowed = centre.state == CentreState::Active
+        && centre.presence() == Presence::Present
+        && !centre.windows.iter().any(|window| window.meets(&pool.id, now, spec.walltime))
         && spec.class.is_none_or(|class| class == centre.class)
         && (spec.centres.is_empty() || spec.centres.contains(&centre.id));
     let still_waiting = !job.cancel_requested
+        && job.waits_for.is_empty()
         && tasks > 0
         && placement.tasks.iter().all(|task| job.tasks.waiting.contains(task))
         && (!spec.gang || tasks == spec.tasks.len())
@@ -41,12 +44,15 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
         return None;
     }
     let used = state.used(&centre.id, &pool.id);
-    let view = PoolView { pool: pool.clone(), used: used.all, long: used.long };
+    let view = PoolView { pool: pool.clone(), used: used.all, long: used.long, nodes: None };
     let mean = job.mean_run_ms();
     let room = room(&view, placement.cores, placement.devices, spec.memory, mean, spec.gang, &state.policy);
     let terms = Terms { share: pool.share(placement.cores, placement.devices)?, tariff: centre.tariff.clone() };
     let hold_each = terms.price(spec.walltime.0);
     let hold = i128::from(hold_each.0) * i128::from(tasks);
+    if !tenants::within_quota(state, &job.tenant, placement) {
+        return None;
+    }
     if room < tasks || i128::from(state.ledger.available(&job.tenant, books::currency(&terms.tariff)).0) < hold {
         return None;
     }

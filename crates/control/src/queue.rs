@@ -1,4 +1,4 @@
-//! Waiting jobs by shape, each shape's queue in order of priority, age and number.
+//! Waiting jobs by shape, each shape's queue in order of priority, deadline, age and number.
 
 use std::{
     cmp::Reverse,
@@ -8,8 +8,11 @@ use std::{
 
 use huisuan_model::{Job, JobId, Shape, TimeMs};
 
-/// Larger priority first, then the older job, then the smaller number.
-type Rank = (Reverse<i32>, TimeMs, JobId);
+/// Larger priority first, then the earlier deadline, then the older job, then the smaller number.
+type Rank = (Reverse<i32>, TimeMs, TimeMs, JobId);
+
+/// The rank of what has no deadline: behind all that have one.
+const NO_DEADLINE: TimeMs = TimeMs(i64::MAX);
 
 /// One shape's jobs in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,7 +24,7 @@ impl Queue {
     }
 
     pub(crate) fn head(&self, count: usize) -> impl Iterator<Item = JobId> + '_ {
-        self.0.iter().take(count).map(|rank| rank.2)
+        self.0.iter().take(count).map(|rank| rank.3)
     }
 }
 
@@ -44,7 +47,8 @@ impl Queues {
 
     /// Puts the job in or out of its shape's queue, as its tasks demand.
     pub(crate) fn update(&mut self, job: &Job) {
-        let rank = (Reverse(job.spec.priority), job.submitted_at, job.id);
+        let deadline = job.spec.deadline_at.unwrap_or(NO_DEADLINE);
+        let rank = (Reverse(job.spec.priority), deadline, job.submitted_at, job.id);
         let shape = Shape::of(&job.tenant, &job.project, &job.spec);
         if schedulable(job) {
             match self.0.get_mut(&shape) {
@@ -60,8 +64,13 @@ impl Queues {
     }
 }
 
-/// A job stands in its queue while one more of its tasks might be placed.
+/// A job stands in its queue while one more of its tasks might be placed: it waits for no other job, and its own limit
+/// is not reached.
 fn schedulable(job: &Job) -> bool {
     let below_limit = job.spec.parallel_max.is_none_or(|limit| job.tasks.active.len() < u64::from(limit));
-    !job.state.terminal() && !job.cancel_requested && !job.tasks.waiting.is_empty() && below_limit
+    !job.state.terminal()
+        && !job.cancel_requested
+        && job.waits_for.is_empty()
+        && !job.tasks.waiting.is_empty()
+        && below_limit
 }

@@ -1,6 +1,6 @@
 //! Why a command was refused. A refused command changes nothing and leaves no journal entry.
 
-use huisuan_model::{CentreId, JobId, Money, PoolId, TenantId, spec::SpecError};
+use huisuan_model::{CentreId, Dependency, JobId, JobState, Money, PoolId, ProjectId, TenantId, spec::SpecError};
 
 /// The situations in which the network says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,9 +32,39 @@ pub enum Refusal {
         /// The job that has it.
         job: JobId,
     },
+    /// A job waits for one that is not known: never submitted, another tenant's, itself or a later one.
+    #[error("job spec: `after` names job {0}, which is not known")]
+    UnknownDependency(JobId),
+    /// A job waits for what can no longer come about.
+    #[error("job spec: `after` wants job {} to come to `{}`, but it has ended as {}", on.job, on.when.as_str(), ended.as_str())]
+    DependencyUnmet {
+        /// What it waits for.
+        on: Dependency,
+        /// What became of that.
+        ended: JobState,
+    },
     /// The tenant is not known.
     #[error("tenant `{0}` is not known")]
     NoTenant(TenantId),
+    /// The name is taken.
+    #[error("tenant `{0}` is there already")]
+    TenantExists(TenantId),
+    /// What an operator set of a tenant makes no sense.
+    #[error("tenant `{tenant}`: {why}")]
+    Tenant {
+        /// Who.
+        tenant: TenantId,
+        /// What is wrong.
+        why: String,
+    },
+    /// The tenant has no such project.
+    #[error("tenant `{tenant}` has no project `{project}`")]
+    NoProject {
+        /// Who.
+        tenant: TenantId,
+        /// Which.
+        project: ProjectId,
+    },
     /// The tenant has as many jobs as it may.
     #[error("tenant `{tenant}` has {jobs} jobs that have not ended, the most it may have")]
     TooManyJobs {
@@ -56,6 +86,22 @@ pub enum Refusal {
         centre: CentreId,
         /// Which.
         pool: PoolId,
+    },
+    /// A maintenance window makes no sense.
+    #[error("window of centre `{centre}`: {why}")]
+    Window {
+        /// Where.
+        centre: CentreId,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The window is not known.
+    #[error("centre `{centre}` has no window {id}")]
+    NoWindow {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        id: u32,
     },
     /// A tariff cannot be charged.
     #[error("tariff `{price} {currency}` is not a price: a currency is three letters A to Z, a price not negative")]
@@ -88,10 +134,19 @@ impl Refusal {
             Refusal::NotSupported { .. } => "leave the field out, or follow docs/roadmap.md".into(),
             Refusal::NeverFits { hint, .. } => hint.clone(),
             Refusal::KeyReused { .. } => "use a new key for a new job, or repeat the first spec unchanged".into(),
+            Refusal::UnknownDependency(_) => {
+                "name jobs of yours that were submitted before, by number; `huisuan ls` lists them".into()
+            }
+            Refusal::DependencyUnmet { .. } => "leave this dependency out, or submit the other job again first".into(),
             Refusal::NoTenant(_) => "ask the operator to open the tenant".into(),
+            Refusal::TenantExists(_) => "`huisuan tenant set` changes it".into(),
+            Refusal::Tenant { .. } => "correct it and ask again".into(),
+            Refusal::NoProject { .. } => "leave the project out, or ask the operator to add it".into(),
             Refusal::TooManyJobs { .. } => "wait for jobs to end, or submit an array instead of many jobs".into(),
             Refusal::NoJob(_) => "`huisuan ls` lists jobs".into(),
             Refusal::NoCentre(_) | Refusal::NoPool { .. } => "`huisuan centre ls` lists centres and pools".into(),
+            Refusal::Window { .. } => "correct it and ask again".into(),
+            Refusal::NoWindow { .. } => "`huisuan centre windows CENTRE` lists its windows".into(),
             Refusal::Tariff { .. } => "correct the tariff and set the centre again".into(),
             Refusal::Amount(_) => "give a positive amount in millionths of the currency".into(),
             Refusal::ForeignAttempt { .. } => "check the token and the folder of this centre's agent".into(),

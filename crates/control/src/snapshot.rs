@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use huisuan_model::{Centre, CentreState, Job, Money, Shape, TenantId};
-use huisuan_schedule::{CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView};
+use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, TenantId};
+use huisuan_schedule::{CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window};
 
 use crate::{State, books, queue::Queue};
 
@@ -19,8 +19,7 @@ pub fn snapshot(state: &State) -> Snapshot {
     let window = (window_jobs(state) / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
-    // Neutral until control keeps them: no groups of what runs, weight 1, no quota, no closed windows.
-    let running = Vec::new();
+    let running = state.used.running().collect();
     Snapshot { version: state.version, centres: centre_views(state), shapes, tenants, running }
 }
 
@@ -41,17 +40,21 @@ pub(crate) fn centre_views(state: &State) -> Vec<CentreView> {
 fn centre_view(state: &State, centre: &Centre) -> CentreView {
     let pools = centre.pools.values().map(|pool| {
         let used = state.used(&centre.id, &pool.id);
-        PoolView { pool: pool.clone(), used: used.all, long: used.long }
+        PoolView { pool: pool.clone(), used: used.all, long: used.long, nodes: None }
     });
     CentreView {
         id: centre.id.clone(),
         class: centre.class,
         active: centre.state == CentreState::Active,
+        absent: centre.presence() == Presence::Absent,
+        closed: centre.windows.iter().map(window_view).collect(),
         tariff: centre.tariff.clone(),
         pools: pools.collect(),
-        absent: false,
-        closed: Vec::new(),
     }
+}
+
+fn window_view(window: &huisuan_model::Window) -> Window {
+    Window { from: window.from, until: window.until, pool: window.pool.clone() }
 }
 
 fn shape_view(state: &State, shape: &Arc<Shape>, queue: &Queue, window: usize) -> ShapeView {
@@ -70,11 +73,19 @@ fn job_view(job: &Job) -> JobView {
         parallel_max: job.spec.parallel_max,
         mean_run_ms: job.mean_run_ms(),
         deadline_at: job.spec.deadline_at,
+        // Nobody carries preemptions out yet.
         preemptible: false,
     }
 }
 
 fn tenant_view(state: &State, tenant: &TenantId) -> TenantView {
     let available: Money = state.ledger.available(tenant, books::home_currency());
-    TenantView::new(tenant.clone(), available)
+    let known = &state.tenants[tenant];
+    let projects = known.projects.iter().filter(|(_, weight)| **weight != 1);
+    TenantView {
+        weight: known.weight,
+        quota: Quota { cores: known.quota_cores, devices: known.quota_devices },
+        projects: projects.map(|(id, weight)| ProjectView { id: id.clone(), weight: *weight }).collect(),
+        ..TenantView::new(tenant.clone(), available)
+    }
 }

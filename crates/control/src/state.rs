@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_ledger::Ledger;
 use huisuan_model::{Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, Shape, Tenant, TenantId};
-use huisuan_schedule::Policy;
+use huisuan_schedule::{Amounts, Policy};
 
 use crate::{
+    dependencies::Dependents,
     keys::Keys,
     queue::Queues,
     touched::Touched,
@@ -30,6 +31,7 @@ pub struct State {
     // Derived from the above; rebuilt, never stored.
     pub(crate) queues: Queues,
     pub(crate) used: Used,
+    pub(crate) dependents: Dependents,
     pub(crate) jobs_of_tenant: BTreeMap<TenantId, u64>,
     pub(crate) touched: Touched,
 }
@@ -115,6 +117,16 @@ impl State {
         self.used.of(centre, pool)
     }
 
+    /// What a tenant's attempts hold now, over all centres.
+    pub fn held(&self, tenant: &TenantId) -> Amounts {
+        self.used.of_tenant(tenant)
+    }
+
+    /// How many jobs of a tenant have not ended.
+    pub fn jobs_of(&self, tenant: &TenantId) -> u64 {
+        self.jobs_of_tenant.get(tenant).copied().unwrap_or(0)
+    }
+
     /// How many jobs wait in each shape's queue, by shape.
     pub fn waiting_by_shape(&self) -> impl Iterator<Item = (&Arc<Shape>, usize)> {
         self.queues.iter().map(|(shape, queue)| (shape, queue.len()))
@@ -146,6 +158,7 @@ impl PartialEq for State {
             && self.job_last == other.job_last
             && self.queues == other.queues
             && self.used == other.used
+            && self.dependents == other.dependents
             && self.jobs_of_tenant == other.jobs_of_tenant
     }
 }

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use huisuan_model::{
-    Event, JobId, JobSpec, Shape,
+    EndedJob, Event, JobId, JobSpec, Shape,
     command::Origin,
     quantity::TimeMs,
-    spec::{JobKind, Objective},
+    spec::{JobKind, Objective, SpecError},
 };
 
-use crate::{Refusal, State, snapshot::centre_views};
+use crate::{Refusal, State, dependencies, snapshot::centre_views, tenants};
 
 pub(crate) fn decide(
     state: &State,
     origin: &Origin,
     spec: &Arc<JobSpec>,
     key: Option<&Arc<str>>,
+    ended: &[EndedJob],
     now: TimeMs,
 ) -> Result<Vec<Event>, Refusal> {
     let spec_hash = spec.hash();
@@ -28,13 +29,9 @@ pub(crate) fn decide(
             false => Err(Refusal::KeyReused { key: key.to_string(), job }),
         };
     }
-    spec.validate()?;
-    supported(spec)?;
     let tenant = &origin.tenant;
-    let limit = state.tenants.get(tenant).ok_or_else(|| Refusal::NoTenant(tenant.clone()))?.jobs_max;
-    if state.jobs_of_tenant.get(tenant).copied().unwrap_or(0) >= limit {
-        return Err(Refusal::TooManyJobs { tenant: tenant.clone(), jobs: limit });
-    }
+    legal(state, origin, spec, now)?;
+    let waits_for = dependencies::open(state, tenant, &spec.after, ended)?;
     fits_somewhere(state, origin, spec)?;
     Ok(vec![Event::JobSubmitted {
         job: JobId(state.job_last + 1),
@@ -45,7 +42,21 @@ pub(crate) fn decide(
         spec_hash,
         at: now,
         key: key.cloned(),
+        waits_for,
     }])
+}
+
+/// What does not depend on what the network has: the spec itself, its deadline, whether the tenant may have one more.
+pub(crate) fn legal(state: &State, origin: &Origin, spec: &JobSpec, now: TimeMs) -> Result<(), Refusal> {
+    spec.validate()?;
+    supported(spec)?;
+    in_time(spec, now)?;
+    let tenant = &origin.tenant;
+    let limit = tenants::jobs_max(state, tenant, &origin.project)?;
+    if state.jobs_of(tenant) >= limit {
+        return Err(Refusal::TooManyJobs { tenant: tenant.clone(), jobs: limit });
+    }
+    Ok(())
 }
 
 /// What has room in the spec from the first day and is not run yet.
@@ -68,9 +79,6 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
     if spec.latency.is_some() {
         return refuse("latency", "latencies between centres are not measured yet");
     }
-    if spec.deadline_at.is_some() {
-        return refuse("deadline", "the scheduler does not promise ends yet");
-    }
     if spec.budget.is_some() {
         return refuse("budget", "only the tenant's balance limits cost yet");
     }
@@ -84,6 +92,19 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
         return refuse("retries", "a gang is not tried again yet");
     }
     Ok(())
+}
+
+/// A deadline that a job would miss even if it began now is refused; whether it is kept then is not promised.
+fn in_time(spec: &JobSpec, now: TimeMs) -> Result<(), Refusal> {
+    let Some(deadline) = spec.deadline_at.filter(|&deadline| deadline < now.after(spec.walltime)) else {
+        return Ok(());
+    };
+    let value = match deadline.since(now).0 {
+        0 => "over".to_owned(),
+        left => format!("{left} ms from now"),
+    };
+    let expected = format!("at least its walltime of {} ms from now", spec.walltime.0);
+    Err(SpecError { field: "deadline", value, expected }.into())
 }
 
 fn fits_somewhere(state: &State, origin: &Origin, spec: &JobSpec) -> Result<(), Refusal> {

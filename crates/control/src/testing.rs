@@ -53,7 +53,7 @@ impl Network {
     pub(crate) fn new() -> Self {
         let mut network =
             Network { state: State::new(), now: TimeMs(1_000), events: Vec::new(), report_seq: BTreeMap::new() };
-        let tenant = Tenant { id: origin().tenant, jobs_max: 100 };
+        let tenant = Tenant::new(origin().tenant, 100);
         network.take(Command::SetTenant(tenant));
         network.take(Command::Fund { amount: Money(10_000_000) });
         network.open("hpc-1", Class::Hpc, 4);
@@ -74,6 +74,9 @@ impl Network {
             pools: BTreeMap::new(),
             reported_seq: 0,
             reported_at: None,
+            absent_since: None,
+            windows: Vec::new(),
+            window_last: 0,
         })));
         let found = Pool {
             id: pool(),
@@ -118,7 +121,7 @@ impl Network {
 
     pub(crate) fn submit_with_key(&mut self, spec: JobSpec, key: Option<&str>) -> Result<JobId, Refusal> {
         let key: Option<Arc<str>> = key.map(Into::into);
-        self.execute(Command::Submit { spec: Arc::new(spec), key: key.clone() })?;
+        self.execute(Command::Submit { spec: Arc::new(spec), key: key.clone(), ended: Vec::new() })?;
         let known = key.and_then(|key| self.state.job_of_key(&origin().tenant, &key));
         Ok(known.unwrap_or(JobId(self.state.job_last)))
     }

@@ -1,10 +1,16 @@
 //! Stories of jobs, and random ones against the invariants.
 
 use huisuan_model::{
-    AttemptState, Bytes, CentreState, Class, Command, DurationMs, Event, Gflop, JobSpec, JobState, Money, RangeSet,
-    ReportKind, Usage, spec::JobKind,
+    AttemptState, Bytes, CentreState, Class, Command, Dependency, DurationMs, Event, Gflop, JobSpec, JobState, Money,
+    Presence, RangeSet, ReportKind, Usage, When,
+    spec::JobKind,
+    tenant::{Limit, TenantChange},
 };
 use proptest::prelude::*;
+
+mod centres;
+mod dependencies;
+mod tenants;
 
 use crate::{
     Refusal,
@@ -83,6 +89,41 @@ fn what_cannot_run_is_refused_with_its_reason() {
         network.submit(job("a")).expect("within the limit");
     }
     assert!(matches!(network.submit(job("a")), Err(Refusal::TooManyJobs { jobs: 100, .. })));
+}
+
+#[test]
+fn of_the_same_priority_the_earlier_deadline_goes_first() {
+    let mut network = Network::new();
+    let by = |deadline: Option<i64>, priority| JobSpec {
+        deadline_at: deadline.map(huisuan_model::TimeMs),
+        priority,
+        centres: vec![centre("ai-1")],
+        ..tasks(job("a"), 1)
+    };
+    for (deadline, priority) in [(None, 0), (Some(900_000), 0), (Some(500_000), 0), (None, 1), (Some(100_000), -1)] {
+        network.submit(by(deadline, priority)).expect("accepted");
+    }
+    // Two cores: one job after the other.
+    let mut order = Vec::new();
+    while network.state.jobs_live() > 0 {
+        network.plan();
+        let placed: Vec<_> = network.state.attempts().map(|attempt| attempt.id).collect();
+        order.push(placed[0].job.0);
+        let ends: Vec<_> = placed.iter().map(|id| (*id, network.ended(exited(0), 1))).collect();
+        network.report("ai-1", ends);
+    }
+    assert_eq!(order, [4, 3, 2, 1, 5]);
+}
+
+#[test]
+fn a_deadline_that_cannot_be_met_is_refused() {
+    let mut network = Network::new();
+    let by = |deadline| JobSpec { deadline_at: Some(huisuan_model::TimeMs(deadline)), ..job("a") };
+    for deadline in [0, 1_000, 60_999] {
+        let refusal = network.submit(by(deadline)).expect_err("a minute from 1,000 is 61,000");
+        assert!(refusal.to_string().contains("`deadline`"), "{refusal}");
+    }
+    network.submit(by(61_000)).expect("just in time");
 }
 
 #[test]
@@ -209,11 +250,14 @@ fn ratings_count_up_and_survive_the_same_inventory() {
 #[derive(Debug, Clone)]
 enum Step {
     Submit { tasks: u32, gang: bool, retries: u32, priority: i32, key: Option<u8> },
+    SubmitAfter { back: u64, when: When },
     Cancel(u64),
     Plan,
     Report { pick: usize, kind: u8, wall_ms: u64 },
     Repeat,
     Pause(bool),
+    Quota(u64),
+    Absent(bool),
     Pass(i64),
     ForgetKeys,
 }
@@ -223,11 +267,14 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0u32..6, any::<bool>(), 0u32..3, -2i32..3, prop::option::of(0u8..4)).prop_map(
             |(tasks, gang, retries, priority, key)| Step::Submit { tasks, gang, retries, priority, key }
         ),
+        2 => (0u64..4, prop::sample::select(When::ALL.to_vec())).prop_map(|(back, when)| Step::SubmitAfter { back, when }),
         1 => (1u64..30).prop_map(Step::Cancel),
         4 => Just(Step::Plan),
         8 => (0usize..64, 0u8..6, 0u64..100_000).prop_map(|(pick, kind, wall_ms)| Step::Report { pick, kind, wall_ms }),
         1 => Just(Step::Repeat),
         1 => any::<bool>().prop_map(Step::Pause),
+        1 => (0u64..6).prop_map(Step::Quota),
+        1 => any::<bool>().prop_map(Step::Absent),
         3 => (0i64..50_000).prop_map(Step::Pass),
         1 => Just(Step::ForgetKeys),
     ]
@@ -240,6 +287,11 @@ fn play(network: &mut Network, step: &Step, last: &mut Option<Command>) {
             let key = key.map(|key| format!("key-{key}"));
             // Refusals are part of the story; the harness checks that they change nothing.
             _ = network.submit_with_key(tasks(spec, *last_task), key.as_deref());
+        }
+        Step::SubmitAfter { back, when } => {
+            // The last job, or one before it; one that is not live any more is refused.
+            let on = huisuan_model::JobId(network.state.jobs_total().saturating_sub(*back));
+            _ = network.submit(JobSpec { after: vec![Dependency { job: on, when: *when }], ..job("after") });
         }
         Step::Cancel(id) => _ = network.execute(Command::Cancel { job: huisuan_model::JobId(*id) }),
         Step::Plan => _ = network.plan(),
@@ -267,6 +319,15 @@ fn play(network: &mut Network, step: &Step, last: &mut Option<Command>) {
         Step::Pause(paused) => {
             let state = if *paused { CentreState::Paused } else { CentreState::Active };
             network.take(Command::SetCentreState { centre: centre("hpc-1"), state });
+        }
+        Step::Absent(absent) => {
+            let presence = if *absent { Presence::Absent } else { Presence::Present };
+            network.take(Command::SetPresence { centre: centre("hpc-1"), presence });
+        }
+        Step::Quota(cores) => {
+            let quota_cores = Some(if *cores == 5 { Limit::None } else { Limit::Most(cores * 1000) });
+            let change = TenantChange { quota_cores, ..TenantChange::default() };
+            network.take(Command::ChangeTenant { tenant: origin().tenant, change });
         }
         Step::Pass(ms) => network.pass(*ms),
         Step::ForgetKeys => {}

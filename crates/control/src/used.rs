@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Attempt, CentreId, Job, PoolId};
-use huisuan_schedule::{Amounts, Policy};
+use huisuan_model::{Attempt, CentreId, Job, PoolId, ProjectId, TenantId, TimeMs};
+use huisuan_schedule::{Amounts, Policy, RunningView};
 
 /// What placed and running attempts take of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,9 +16,44 @@ pub struct PoolUse {
     pub attempts: u64,
 }
 
-/// All pools with attempts.
+/// All pools with attempts, and the same by who holds it and when it comes free at the latest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Used(BTreeMap<(CentreId, PoolId), PoolUse>);
+pub(crate) struct Used {
+    pools: BTreeMap<(CentreId, PoolId), PoolUse>,
+    groups: BTreeMap<Group, u64>,
+    /// What each tenant's attempts hold, and how many they are.
+    tenants: BTreeMap<TenantId, (Amounts, u64)>,
+}
+
+/// Attempts that the scheduler need not tell apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    centre: CentreId,
+    pool: PoolId,
+    tenant: TenantId,
+    project: ProjectId,
+    each: Amounts,
+    ends_at: TimeMs,
+}
+
+/// Latest ends are rounded up to so many milliseconds: a snapshot has a few groups for each minute, not one for each
+/// attempt.
+const END_STEP_MS: i64 = 60_000;
+
+impl Group {
+    fn of(attempt: &Attempt, job: &Job) -> Self {
+        let begin = attempt.started_at.unwrap_or(attempt.placed_at);
+        let end = begin.after(job.spec.walltime).0;
+        Group {
+            centre: attempt.centre.clone(),
+            pool: attempt.pool.clone(),
+            tenant: job.tenant.clone(),
+            project: job.project.clone(),
+            each: amounts(attempt, job),
+            ends_at: TimeMs(end.saturating_add(END_STEP_MS - 1).div_euclid(END_STEP_MS).saturating_mul(END_STEP_MS)),
+        }
+    }
+}
 
 /// Whether the job's tasks are known to end within the look-ahead.
 pub(crate) fn short(job: &Job, policy: &Policy) -> bool {
@@ -31,24 +66,52 @@ fn amounts(attempt: &Attempt, job: &Job) -> Amounts {
 
 impl Used {
     pub(crate) fn of(&self, centre: &CentreId, pool: &PoolId) -> PoolUse {
-        self.0.get(&(centre.clone(), pool.clone())).copied().unwrap_or_default()
+        self.pools.get(&(centre.clone(), pool.clone())).copied().unwrap_or_default()
+    }
+
+    /// What runs, in groups.
+    pub(crate) fn running(&self) -> impl Iterator<Item = RunningView> {
+        self.groups.iter().map(|(group, &count)| RunningView {
+            tenant: group.tenant.clone(),
+            project: group.project.clone(),
+            centre: group.centre.clone(),
+            pool: group.pool.clone(),
+            each: group.each,
+            count,
+            ends_at: group.ends_at,
+            preemptible: None,
+        })
+    }
+
+    pub(crate) fn of_tenant(&self, tenant: &TenantId) -> Amounts {
+        self.tenants.get(tenant).map_or_else(Amounts::default, |(held, _)| *held)
     }
 
     /// Counts an attempt in; `short` as of its job now.
     pub(crate) fn add(&mut self, attempt: &Attempt, job: &Job, short: bool) {
-        let used = self.0.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
+        *self.groups.entry(Group::of(attempt, job)).or_default() += 1;
+        let used = self.pools.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
         let taken = amounts(attempt, job);
         used.attempts += 1;
         used.all = used.all.plus(taken, 1);
         if !short {
             used.long = used.long.plus(taken, 1);
         }
+        let (held, attempts) = self.tenants.entry(job.tenant.clone()).or_default();
+        *held = held.plus(taken, 1);
+        *attempts += 1;
     }
 
     /// Counts an attempt out; `short` as it was counted in.
     pub(crate) fn remove(&mut self, attempt: &Attempt, job: &Job, short: bool) {
         let key = (attempt.centre.clone(), attempt.pool.clone());
-        let used = self.0.get_mut(&key).expect("a live attempt takes of its pool");
+        let group = Group::of(attempt, job);
+        let count = self.groups.get_mut(&group).expect("a live attempt is in its group");
+        *count -= 1;
+        if *count == 0 {
+            self.groups.remove(&group);
+        }
+        let used = self.pools.get_mut(&key).expect("a live attempt takes of its pool");
         let taken = amounts(attempt, job);
         used.attempts -= 1;
         used.all = used.all.minus(taken);
@@ -56,7 +119,13 @@ impl Used {
             used.long = used.long.minus(taken);
         }
         if used.attempts == 0 {
-            self.0.remove(&key);
+            self.pools.remove(&key);
+        }
+        let (held, attempts) = self.tenants.get_mut(&job.tenant).expect("a live attempt is held by its tenant");
+        *held = held.minus(taken);
+        *attempts -= 1;
+        if *attempts == 0 {
+            self.tenants.remove(&job.tenant);
         }
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{CentreId, PoolId},
     quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs, mul_div},
+    window::Window,
 };
 
 /// The currency of this version's books; tariffs name it, so that more can come.
@@ -235,6 +236,16 @@ pub enum CentreState {
     Paused,
 }
 
+/// Whether a centre's agent is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// It is.
+    Present,
+    /// It has been silent for long; it gets no new work until it is back.
+    Absent,
+}
+
 /// One site with one operator, one engine, a place, a tariff.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Centre {
@@ -260,6 +271,46 @@ pub struct Centre {
     pub reported_seq: u64,
     /// When its agent was last heard with something to record.
     pub reported_at: Option<TimeMs>,
+    /// Since when its agent is taken to be away; `None` while it is there, and before it ever joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent_since: Option<TimeMs>,
+    /// When it runs nothing, by number. Those that have ended go when another is added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    /// The number of the last window that it was given.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub window_last: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Centre {
+    /// A centre as its operator declares it: active, without pools, never heard.
+    pub fn new(id: CentreId, class: Class, engine: EngineKind, zone: &str, tariff: Tariff) -> Self {
+        Centre {
+            id,
+            class,
+            engine,
+            zone: zone.to_owned(),
+            place: None,
+            tariff,
+            overlapping: false,
+            state: CentreState::Active,
+            pools: BTreeMap::new(),
+            reported_seq: 0,
+            reported_at: None,
+            absent_since: None,
+            windows: Vec::new(),
+            window_last: 0,
+        }
+    }
+
+    /// Whether its agent is heard, as far as the state knows.
+    pub fn presence(&self) -> Presence {
+        if self.absent_since.is_some() { Presence::Absent } else { Presence::Present }
+    }
 }
 
 #[cfg(test)]

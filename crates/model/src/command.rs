@@ -5,14 +5,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    centre::{Centre, CentreState, Pool, Rating},
+    centre::{Centre, CentreState, Pool, Presence, Rating},
+    dependency::EndedJob,
     event::Event,
     ids::{ActorId, CentreId, JobId, PoolId, ProjectId, TenantId},
-    job::Tenant,
     order::AttemptReport,
     plan::Plan,
     quantity::{Money, TimeMs},
     spec::JobSpec,
+    tenant::{Tenant, TenantChange, TokenHash},
 };
 
 /// A wish of a door, an agent or a loop.
@@ -21,6 +22,27 @@ use crate::{
 pub enum Command {
     /// Opens a tenant or changes its limits.
     SetTenant(Tenant),
+    /// Opens a tenant that is not known yet.
+    AddTenant {
+        /// Its name.
+        tenant: TenantId,
+        /// What is not as usual.
+        change: TenantChange,
+    },
+    /// Changes a tenant.
+    ChangeTenant {
+        /// Which.
+        tenant: TenantId,
+        /// What.
+        change: TenantChange,
+    },
+    /// Gives a tenant a new token; the one before is void.
+    SetTenantToken {
+        /// Which.
+        tenant: TenantId,
+        /// What it is recognised by.
+        token: TokenHash,
+    },
     /// Gives a tenant money to spend.
     Fund {
         /// How much; positive.
@@ -34,6 +56,35 @@ pub enum Command {
         centre: CentreId,
         /// How.
         state: CentreState,
+    },
+    /// A centre's agent went away for long, or came back.
+    SetPresence {
+        /// Which.
+        centre: CentreId,
+        /// Which of the two.
+        presence: Presence,
+    },
+    /// A centre or a pool of it is to run nothing for a while.
+    AddWindow {
+        /// Where.
+        centre: CentreId,
+        /// The pool; all of the centre when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pool: Option<PoolId>,
+        /// The first moment.
+        from: TimeMs,
+        /// The first moment after it.
+        until: TimeMs,
+        /// Why, for people.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+    },
+    /// A window is taken back.
+    RemoveWindow {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        id: u32,
     },
     /// What a centre's agent found: its pools, without ratings.
     Inventory {
@@ -58,6 +109,9 @@ pub enum Command {
         /// Same key and same spec: the same answer. Other spec: refused.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<Arc<str>>,
+        /// Those of the jobs that it waits for which had ended, of the same tenant.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ended: Vec<EndedJob>,
     },
     /// Ends a job.
     Cancel {
@@ -87,9 +141,15 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::SetTenant(_) => "set-tenant",
+            Command::AddTenant { .. } => "add-tenant",
+            Command::ChangeTenant { .. } => "change-tenant",
+            Command::SetTenantToken { .. } => "set-tenant-token",
             Command::Fund { .. } => "fund",
             Command::SetCentre(_) => "set-centre",
             Command::SetCentreState { .. } => "set-centre-state",
+            Command::SetPresence { .. } => "set-presence",
+            Command::AddWindow { .. } => "add-window",
+            Command::RemoveWindow { .. } => "remove-window",
             Command::Inventory { .. } => "inventory",
             Command::Rate { .. } => "rate",
             Command::Submit { .. } => "submit",

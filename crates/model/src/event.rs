@@ -5,14 +5,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    centre::{Centre, CentreState, Pool, Rating, Terms},
+    centre::{Centre, CentreState, Pool, Presence, Rating, Terms},
+    dependency::Dependency,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
-    job::{JobState, Tenant},
+    job::JobState,
     order::{Outcome, Usage},
     plan::ScoreTerm,
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
     spec::{JobSpec, SpecHash},
+    tenant::Tenant,
+    window::Window,
 };
 
 /// A fact. Every amount that a later rule might compute otherwise is written out in it.
@@ -36,6 +39,29 @@ pub enum Event {
         centre: CentreId,
         /// How.
         state: CentreState,
+    },
+    /// A centre's agent went away for long, or came back.
+    PresenceSet {
+        /// Which.
+        centre: CentreId,
+        /// Which of the two.
+        presence: Presence,
+        /// When that was found.
+        at: TimeMs,
+    },
+    /// A centre or a pool of it will run nothing for a while.
+    WindowAdded {
+        /// Where.
+        centre: CentreId,
+        /// When, with its number.
+        window: Window,
+    },
+    /// A window was taken back, or is over and forgotten.
+    WindowRemoved {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        id: u32,
     },
     /// A centre's pools, ratings of unchanged ones included.
     InventorySet {
@@ -72,6 +98,25 @@ pub enum Event {
         /// The idempotency key.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<Arc<str>>,
+        /// What it waits for: its dependencies that did not hold already.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        waits_for: Vec<Dependency>,
+    },
+    /// A job that another waits for has come so far.
+    DependencyMet {
+        /// The job that waits.
+        job: JobId,
+        /// The job that it waited for.
+        on: JobId,
+    },
+    /// What a job waits for can no longer come about: all of its tasks are cancelled now.
+    DependencyUnmet {
+        /// The job that waited.
+        job: JobId,
+        /// What it waited for.
+        on: Dependency,
+        /// What became of that.
+        ended: JobState,
     },
     /// Tasks were placed; for each an attempt exists and its hold is taken.
     TasksPlaced {

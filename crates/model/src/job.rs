@@ -1,4 +1,4 @@
-//! Jobs, attempts and tenants as the network keeps them: one row each.
+//! Jobs and attempts as the network keeps them: one row each.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     centre::{Class, Terms},
+    dependency::{Dependency, EndReason},
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
     order::{Outcome, Usage},
     plan::ScoreTerm,
@@ -117,6 +118,12 @@ pub struct Job {
     /// Somebody asked to cancel it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
+    /// What it still waits for; none of its tasks is placed before this is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<Dependency>,
+    /// Why it ended, where that does not follow from its tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_reason: Option<EndReason>,
     /// Its tasks by where they stand.
     pub tasks: TaskSets,
     /// Where its attempts are or were.
@@ -238,13 +245,4 @@ pub struct Attempt {
     /// Why it went there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub score: Vec<ScoreTerm>,
-}
-
-/// Who pays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tenant {
-    /// Its name.
-    pub id: TenantId,
-    /// The most jobs it may have that have not ended, so that one tenant cannot fill the network's memory.
-    pub jobs_max: u64,
 }

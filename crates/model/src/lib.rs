@@ -9,6 +9,7 @@
 
 pub mod centre;
 pub mod command;
+pub mod dependency;
 pub mod event;
 pub mod hex;
 pub mod ids;
@@ -20,16 +21,23 @@ pub mod ranges;
 pub mod reason;
 pub mod shape;
 pub mod spec;
+pub mod tenant;
+pub mod window;
 
-pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Place, Pool, RatedShare, Rating, Tariff, Terms};
+pub use centre::{
+    Centre, CentreState, Class, EngineKind, Mark, Place, Pool, Presence, RatedShare, Rating, Tariff, Terms,
+};
 pub use command::{Command, Entry};
+pub use dependency::{Dependency, EndReason, EndedJob, When};
 pub use event::Event;
 pub use ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId};
-pub use job::{Attempt, AttemptState, Job, JobState, Tenant};
+pub use job::{Attempt, AttemptState, Job, JobState};
 pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, StartOrder, Stream, Usage};
-pub use plan::{Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason};
+pub use plan::{NodeShare, Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason};
 pub use quantity::{Bytes, DurationMs, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs};
 pub use ranges::RangeSet;
 pub use reason::{QuotaResource, Reason};
 pub use shape::Shape;
 pub use spec::{JobSpec, SpecHash};
+pub use tenant::Tenant;
+pub use window::Window;

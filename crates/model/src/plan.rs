@@ -71,8 +71,22 @@ pub struct Placement {
     /// Devices of each task.
     #[serde(default, skip_serializing_if = "MilliDevices::is_zero")]
     pub devices: MilliDevices,
+    /// Where the centre shows its nodes: the node of each task, in the order of tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeShare>,
     /// Why there, the largest term first.
     pub score: Vec<ScoreTerm>,
+}
+
+/// The node of a task and what it has there of devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeShare {
+    /// The node, by its place in the pool.
+    pub node: u32,
+    /// The devices taken from, one bit each.
+    pub devices: u16,
+    /// Thousandths taken of each of them.
+    pub each: u16,
 }
 
 /// One term of a placement's score. Scores are integers; larger is better.

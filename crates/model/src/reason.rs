@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    dependency::When,
     ids::{CentreId, JobId, PoolId},
-    quantity::{Bytes, Millicores, Money, TimeMs},
+    quantity::{Bytes, MilliDevices, Millicores, Money, TimeMs},
 };
 
 /// What a quota is of.
@@ -81,6 +82,19 @@ pub enum Reason {
         /// Memory free there now.
         memory_free: Bytes,
     },
+    /// Enough is free in sum, but on no node, or on too few for a gang.
+    NodeCapacity {
+        /// The centre with the nearest miss.
+        centre: CentreId,
+        /// Its pool.
+        pool: PoolId,
+        /// Devices that one task needs on one node, in thousandths.
+        needed: MilliDevices,
+        /// The most that are free on one node.
+        node_free: MilliDevices,
+        /// What is free on all nodes together.
+        free: MilliDevices,
+    },
     /// A gang's tasks do not fit together now.
     GangCapacity {
         /// The centre where most of them fit.
@@ -119,6 +133,15 @@ pub enum Reason {
         /// From when on.
         start_at: TimeMs,
     },
+    /// Other jobs must come so far first.
+    Dependency {
+        /// The first of them, by number.
+        on: JobId,
+        /// What must become of it.
+        when: When,
+        /// How many jobs it waits for in all.
+        jobs: u32,
+    },
     /// The job's own limit of parallel tasks is reached.
     ParallelMax {
         /// That limit.
@@ -139,10 +162,12 @@ impl Reason {
             Reason::Budget { .. } => "budget",
             Reason::Quota { .. } => "quota",
             Reason::Capacity { .. } => "capacity",
+            Reason::NodeCapacity { .. } => "node-capacity",
             Reason::GangCapacity { .. } => "gang-capacity",
             Reason::Behind { .. } => "behind",
             Reason::FairShare { .. } => "fair-share",
             Reason::Reserved { .. } => "reserved",
+            Reason::Dependency { .. } => "dependency",
             Reason::ParallelMax { .. } => "parallel-max",
             Reason::NotPlanned => "not-planned",
         }

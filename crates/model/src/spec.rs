@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     centre::Class,
+    dependency::Dependency,
     hex,
-    ids::{CentreId, PoolId},
+    ids::{CentreId, JobId, PoolId},
     quantity::{Bytes, DurationMs, GflopPerS, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
 };
@@ -88,6 +89,12 @@ pub struct JobSpec {
     /// How it saves its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Checkpoint>,
+    /// Its tasks may be ended to make room for others, and then wait again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub preemptible: bool,
+    /// Jobs that must have come so far before a task of this one is placed. By number, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Dependency>,
 }
 
 /// The kinds of work.
@@ -262,6 +269,8 @@ pub mod limits {
     pub const RETRIES_MAX: u32 = 100;
     /// Priorities go from minus this to this.
     pub const PRIORITY_MAX: i32 = 1000;
+    /// Most jobs that one job waits for.
+    pub const AFTER_MAX: usize = 1000;
 }
 
 /// What is wrong with a spec: the field, its value, what would be right.
@@ -305,6 +314,8 @@ impl JobSpec {
             budget: None,
             objective: Objective::Balanced,
             checkpoint: None,
+            preemptible: false,
+            after: Vec::new(),
         }
     }
 
@@ -412,7 +423,19 @@ impl JobSpec {
         let range = -limits::PRIORITY_MAX..=limits::PRIORITY_MAX;
         check(range.contains(&priority), "priority", priority, "-1000 to 1000")?;
         check(self.retries <= limits::RETRIES_MAX, "retries", self.retries, "at most 100")?;
-        check(self.budget.is_none_or(|budget| budget.0 >= 0), "budget", self.budget.unwrap_or_default(), "not negative")
+        check(
+            self.budget.is_none_or(|budget| budget.0 >= 0),
+            "budget",
+            self.budget.unwrap_or_default(),
+            "not negative",
+        )?;
+        check(!(self.preemptible && self.gang), "preemptible", true, "no gang: all of it would be lost with one task")?;
+        let urgent = self.priority == limits::PRIORITY_MAX;
+        check(!(self.preemptible && urgent), "preemptible", true, "a priority below urgent (1000)")?;
+        let jobs = self.after.len();
+        check(jobs <= limits::AFTER_MAX, "after", format!("{jobs} jobs"), "at most 1,000 jobs")?;
+        let twice = self.after.windows(2).find(|pair| pair[0].job >= pair[1].job).map(|pair| pair[1].job);
+        check(twice.is_none(), "after", twice.unwrap_or(JobId(0)), "each job once, in the order of numbers")
     }
 }
 
@@ -472,5 +495,13 @@ mod tests {
         bad("cores", |s| s.need = Need::Hardware { cores: Millicores(0), devices: None });
         bad("priority", |s| s.priority = 1001);
         bad("budget", |s| s.budget = Some(Money(-1)));
+        bad("preemptible", |s| (s.preemptible, s.gang) = (true, true));
+        bad("preemptible", |s| (s.preemptible, s.priority) = (true, 1000));
+        let after = |job| Dependency { job: JobId(job), when: crate::dependency::When::Ok };
+        assert_eq!(JobSpec { after: vec![after(1), after(3)], ..good.clone() }.validate(), Ok(()));
+        for jobs in [vec![3, 1], vec![2, 2], (1..=1001).collect()] {
+            let spec = JobSpec { after: jobs.into_iter().map(after).collect(), ..good.clone() };
+            assert_eq!(spec.validate().map_err(|error| error.field), Err("after"));
+        }
     }
 }

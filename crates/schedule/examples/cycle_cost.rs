@@ -110,6 +110,7 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
         pool,
         used: Amounts { cores: used, memory: Bytes(cores_used << 30), devices: MilliDevices(0) },
         long: Amounts::default(),
+        nodes: None,
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(1_000_000) };
     let id = CentreId::new(name).expect("a valid name");

@@ -35,7 +35,7 @@ pub fn cycle(snapshot: &Snapshot, policy: &Policy, now: TimeMs, budget: Budget, 
             jobs_left -= 1;
         }
         let steps_left = budget.placements_max.saturating_sub(state.placed);
-        let again = match state.turn(&problem, &mut queue, shape, job, steps_left) {
+        let again = match state.turn(&problem, &mut queue, shape, &job, steps_left) {
             Next::Turn => Again::SameJob,
             Next::Job => Again::NextJob,
             Next::Shape => Again::Never,

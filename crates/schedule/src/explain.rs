@@ -5,11 +5,12 @@
 
 use std::ops::Range;
 
-use huisuan_model::{Bytes, CentreId, Millicores, Money, QuotaResource, Reason, ShapeReason};
+use huisuan_model::{Bytes, CentreId, MilliDevices, Millicores, Money, QuotaResource, Reason, ShapeReason};
 
 use crate::{
     fit::{self, Answer},
     load::Load,
+    nodes,
     order::Queue,
     progress::Block,
     snapshot::{ShapeView, Window},
@@ -19,11 +20,12 @@ use crate::{
 
 /// A reason for every shape of which something waits, in the order of shapes.
 pub(crate) fn reasons<'a>(problem: &'a Problem<'a>, state: &'a State, queue: &'a Queue<'a>) -> Vec<ShapeReason> {
+    let nodes: Vec<u64> = state.nodes.iter().map(|packer| packer.as_ref().map_or(0, nodes::largest_free)).collect();
     let mut reasons = Vec::new();
     for (shape, view) in problem.snapshot.shapes.iter().enumerate() {
         let mut rest = view.jobs[queue.next(shape)..].iter();
         if state.shapes[shape].passed || rest.any(|job| !job.waiting.is_empty()) || view.more > 0 {
-            reasons.push(reason(&Case::new(problem, state, queue, shape, view)));
+            reasons.push(reason(&Case::new(problem, state, (queue, &nodes), shape, view)));
         }
     }
     reasons
@@ -34,6 +36,8 @@ struct Case<'a> {
     problem: &'a Problem<'a>,
     state: &'a State,
     queue: &'a Queue<'a>,
+    /// For each pool the most thousandths of devices that are free on one node.
+    nodes: &'a [u64],
     view: &'a ShapeView,
     shape: usize,
     /// What its tenant may still spend, in millionths.
@@ -45,7 +49,7 @@ impl<'a> Case<'a> {
     fn new(
         problem: &'a Problem<'a>,
         state: &'a State,
-        queue: &'a Queue<'a>,
+        (queue, nodes): (&'a Queue<'a>, &'a [u64]),
         shape: usize,
         view: &'a ShapeView,
     ) -> Self {
@@ -53,15 +57,15 @@ impl<'a> Case<'a> {
         // A shape without candidates was never looked at; it asks as its first job would.
         let unit = view.jobs.first().map_or(1, |job| job.waiting.len());
         let unit = if view.shape.gang.is_some() { unit } else { 1 };
-        let block = match problem.shapes[shape].candidates.is_empty() {
+        let block = match problem.shapes[shape].places.candidates.is_empty() {
             true => Some(Block::Places { factor: 0, unit, ahead: 0, own: 0 }),
             false => state.shapes[shape].block,
         };
-        Case { problem, state, queue, view, shape, available, block }
+        Case { problem, state, queue, nodes, view, shape, available, block }
     }
 
     fn candidates(&self) -> &'a [Candidate] {
-        &self.problem.shapes[self.shape].candidates
+        &self.problem.shapes[self.shape].places.candidates
     }
 }
 
@@ -154,7 +158,7 @@ fn busy(case: &Case<'_>, candidates: &[Candidate]) -> Option<Reason> {
     }
     // Either room is left that is kept for those ahead, or there was room before they took it.
     if let Some(candidate) = allowed.iter().find(|candidate| free(case, candidate, 0) >= unit) {
-        return Some(reserved(case, candidate, unit, ahead));
+        return Some(open(case, candidate, unit, ahead));
     }
     let kept = allowed.iter().find(|candidate| free(case, candidate, factor) >= unit);
     let taken = || allowed.iter().find(|candidate| own == 0 && free_at_first(case, candidate, factor) >= unit);
@@ -183,17 +187,26 @@ fn quota(case: &Case<'_>, candidate: &Candidate, unit: u64) -> Reason {
     }
 }
 
-/// The promise that tasks at a candidate with room would delay.
-fn reserved(case: &Case<'_>, candidate: &Candidate, unit: u64, ahead: u64) -> Reason {
+/// What stands in the way of tasks at a candidate with room: a promise that they would delay, or no node has the room.
+fn open(case: &Case<'_>, candidate: &Candidate, unit: u64, ahead: u64) -> Reason {
     let end = case.problem.now.after(case.view.shape.walltime);
-    match case.state.agendas[candidate.pool].delayed(&candidate.demand, end, unit) {
-        Some(held) => {
-            let place = case.problem.pools[candidate.pool];
-            let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());
-            Reason::Reserved { centre, pool, job: held.job, start_at: held.start_at }
-        }
-        None => behind(case, candidate, ahead),
+    let place = case.problem.pools[candidate.pool];
+    let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());
+    if let Some(held) = case.state.agendas[candidate.pool].delayed(&candidate.demand, end, unit) {
+        return Reason::Reserved { centre, pool, job: held.job, start_at: held.start_at };
     }
+    let number = case.candidates().iter().position(|one| one == candidate);
+    if number.is_some_and(|number| case.state.shapes[case.shape].without_node.contains(&number)) {
+        let has = place.pool.pool.devices;
+        return Reason::NodeCapacity {
+            centre,
+            pool,
+            needed: candidate.demand.devices,
+            node_free: MilliDevices(case.nodes[candidate.pool]),
+            free: has.saturating_sub(case.state.loads[candidate.pool].used().devices),
+        };
+    }
+    behind(case, candidate, ahead)
 }
 
 /// Who went first: tenants that hold less of what they are due, or others of its own.

@@ -12,20 +12,24 @@
 //! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
 //! - `score`: which place is best;
 //! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
-//! - `explain`: why the rest waits; `door`: what can never run;
+//! - `explain`: why the rest waits; [`helps`]: what would help; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
 //! - [`pack`]: nodes and devices, where a centre shows them;
 //! - `check`: an independent judge of plans, which shares no code with the rest;
 //! - [`network`]: the level above: which centre and pool for each class of work.
+//! - [`pack`]: nodes and devices, where a centre shows them; `nodes`: those of the cycle's pools;
+//! - `check`: an independent judge of plans, which shares no code with the rest.
 
 mod check;
 mod cycle;
 mod door;
 mod explain;
 mod fit;
+mod helps;
 mod holders;
 mod load;
 pub mod network;
+mod nodes;
 mod order;
 pub mod pack;
 mod policy;
@@ -48,6 +52,7 @@ pub use check::check;
 pub use cycle::cycle;
 pub use door::{NeverFits, never_fits};
 pub use fit::{Demand, demand, hold_each};
+pub use helps::{Change, Help, helps};
 pub use load::room;
 pub use policy::{Budget, Order, Policy, Seed, Weights};
 pub use snapshot::{

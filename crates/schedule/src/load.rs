@@ -45,6 +45,14 @@ impl Load {
             .unwrap_or(u64::MAX)
     }
 
+    /// Whether a task fits into what is free.
+    pub(crate) fn fits(&self, pool: &Pool, demand: &Demand) -> bool {
+        let fits = |need: u64, used: u64, has: u64| need == 0 || used.saturating_add(need) <= has;
+        fits(demand.devices.0, self.used.devices.0, pool.devices.0)
+            && fits(demand.cores.0, self.used.cores.0, pool.cores.0)
+            && fits(demand.memory.0, self.used.memory.0, pool.memory.0)
+    }
+
     /// The lowest layer with room for a task; `None` when the pool lacks a needed resource altogether.
     pub(crate) fn layer(&self, pool: &Pool, demand: &Demand) -> Option<u64> {
         let mut highest = 0;

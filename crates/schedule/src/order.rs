@@ -16,6 +16,38 @@ use crate::{
 /// is near, then the area of what starts together (0 once the job has waited long enough), then age, then id.
 type Turn = (Reverse<i32>, i64, u128, TimeMs, JobId);
 
+/// What a turn needs of a job, read all at once when it becomes the first of its shape: a million jobs lie far apart in
+/// memory, and each of them is waited for once only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    pub(crate) id: JobId,
+    /// How many of its tasks wait at the beginning of the cycle, and the first of them.
+    pub(crate) tasks: u64,
+    pub(crate) first: u32,
+    pub(crate) active: u64,
+    pub(crate) parallel_max: Option<u32>,
+    pub(crate) mean_run_ms: Option<u64>,
+    pub(crate) preemptible: bool,
+}
+
+impl Head {
+    /// Of a shape without jobs.
+    const NONE: Head =
+        Head { id: JobId(0), tasks: 0, first: 0, active: 0, parallel_max: None, mean_run_ms: None, preemptible: false };
+
+    fn of(job: &JobView) -> Self {
+        Head {
+            id: job.id,
+            tasks: job.waiting.len(),
+            first: job.waiting.first().unwrap_or(0),
+            active: job.active,
+            parallel_max: job.parallel_max,
+            mean_run_ms: job.mean_run_ms,
+            preemptible: job.preemptible,
+        }
+    }
+}
+
 /// One project with the shapes that still take part.
 struct Project {
     tenant: usize,
@@ -42,6 +74,7 @@ pub(crate) struct Queue<'a> {
     project_of: Vec<usize>,
     areas: Vec<u128>,
     next: Vec<usize>,
+    heads_of: Vec<Head>,
     /// The shape whose turn it is; it and its tenant and project are out of the heaps.
     current: Option<usize>,
 }
@@ -63,15 +96,16 @@ impl<'a> Queue<'a> {
             projects: Vec::with_capacity(problem.holders.projects.len()),
             heads: BinaryHeap::new(),
             project_of: problem.shapes.iter().map(|shape| shape.project).collect(),
-            areas: problem.shapes.iter().map(|shape| shape.area).collect(),
+            areas: problem.shapes.iter().map(|shape| shape.places.area).collect(),
             next: vec![0; snapshot.shapes.len()],
+            heads_of: vec![Head::NONE; snapshot.shapes.len()],
             current: None,
         };
         for &(tenant, holder) in &problem.holders.projects {
             queue.projects.push(Project { tenant, holder, shapes: BinaryHeap::new() });
         }
         for (number, shape) in problem.shapes.iter().enumerate() {
-            if !shape.candidates.is_empty() {
+            if !shape.places.candidates.is_empty() {
                 queue.join(number);
             }
         }
@@ -89,13 +123,13 @@ impl<'a> Queue<'a> {
     }
 
     /// The index of the shape whose turn it is and its job. It must be [put back](Queue::put_back) before the next.
-    pub(crate) fn pop(&mut self) -> Option<(usize, &'a JobView)> {
+    pub(crate) fn pop(&mut self) -> Option<(usize, Head)> {
         assert!(self.current.is_none(), "one turn at a time");
         let Reverse((_, tenant)) = self.heads.pop()?;
         let Reverse((_, project)) = self.tenants[tenant].projects.pop().expect("a tenant in the heap has a project");
         let Reverse((_, shape)) = self.projects[project].shapes.pop().expect("a project in the heap has a shape");
         self.current = Some(shape);
-        Some((shape, &self.shapes[shape].jobs[self.next[shape]]))
+        Some((shape, self.heads_of[shape]))
     }
 
     /// How many of `most` tasks of this rate the turn lasts: as many as make it another's turn, or all.
@@ -161,6 +195,11 @@ impl<'a> Queue<'a> {
         }
     }
 
+    /// The job of the shape whose turn it is or would be.
+    pub(crate) fn job(&self, shape: usize) -> &'a JobView {
+        &self.shapes[shape].jobs[self.next[shape]]
+    }
+
     /// The index of the shape's first job that still takes part.
     pub(crate) fn next(&self, shape: usize) -> usize {
         self.next[shape]
@@ -187,6 +226,7 @@ impl<'a> Queue<'a> {
         let view = &self.shapes[shape];
         if let Some(job) = view.jobs.get(self.next[shape]) {
             let turn = self.turn(job, view, self.areas[shape]);
+            self.heads_of[shape] = Head::of(job);
             self.projects[self.project_of[shape]].shapes.push(Reverse((turn, shape)));
         }
     }

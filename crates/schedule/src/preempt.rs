@@ -117,7 +117,7 @@ impl<'a> Round<'a> {
     fn start(&mut self, shape: usize, job: JobId, tasks: &RangeSet) -> bool {
         let (unit, tenant) = (tasks.len(), self.tenant(shape));
         let mut best: Option<(u64, u128, usize, Vec<Part>)> = None;
-        for (number, candidate) in self.problem.shapes[shape].candidates.iter().enumerate() {
+        for (number, candidate) in self.problem.shapes[shape].places.candidates.iter().enumerate() {
             if self.state.allowance(self.problem, shape, candidate) < unit {
                 continue;
             }
@@ -140,10 +140,10 @@ impl<'a> Round<'a> {
 
     fn carry_out(&mut self, shape: usize, job: JobId, tasks: &RangeSet, number: usize, parts: &[Part]) {
         let problem = self.problem;
-        let candidate = &problem.shapes[shape].candidates[number];
+        let candidate = &problem.shapes[shape].places.candidates[number];
         let (unit, walltime) = (tasks.len(), problem.snapshot.shapes[shape].shape.walltime);
         // The promise that the job had is kept now.
-        for other in &problem.shapes[shape].candidates {
+        for other in &problem.shapes[shape].places.candidates {
             let need = Amounts::default().plus(other.each(), unit);
             self.state.agendas[other.pool].drop(job, need, walltime);
         }
@@ -212,10 +212,11 @@ impl<'a> Round<'a> {
         let mut last: Option<(usize, RangeSet)> = None;
         for (part, start) in ended {
             let Group { view, tasks: running, placement, .. } = &self.groups[part.group];
-            if let Some(placement) = *placement {
-                let tasks = &mut self.state.placements[placement].tasks;
+            if let Some(number) = *placement {
+                let placed = self.state.preemptible[number];
+                let tasks = &mut self.state.placements[placed.placement].tasks;
                 *tasks = tasks.take(self.going[part.group]);
-                self.state.taken_back(placement);
+                self.state.taken_back(placed.shape);
                 continue;
             }
             let start = &self.starts[start];

@@ -5,6 +5,8 @@
 pub(crate) struct ShapeState {
     /// The job whose tasks are being placed; `None` before its first turn.
     pub(crate) current: Option<Progress>,
+    /// Candidates where no node has room for a task, though there is enough in sum.
+    pub(crate) without_node: Vec<usize>,
     /// Whether something waits of a job that was passed over.
     pub(crate) passed: bool,
     /// Why its first job that still waits does so; `None` when no job was looked at that does.
@@ -63,4 +65,33 @@ pub(crate) enum Next {
     Shape,
     /// The cycle's budget is spent.
     Cycle,
+}
+
+/// A placement of a job that may be preempted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Preemptible {
+    pub(crate) placement: usize,
+    pub(crate) shape: usize,
+    pub(crate) candidate: usize,
+    /// The index of the job in its shape.
+    pub(crate) job: usize,
+}
+
+/// What a job asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    /// How many tasks at most.
+    pub(crate) goal: u64,
+    /// How many together at least.
+    pub(crate) unit: u64,
+    /// How many layers may be filled ahead.
+    pub(crate) factor: u64,
+}
+
+/// What one turn has placed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed {
+    pub(crate) count: u64,
+    /// Whether it is another's turn.
+    pub(crate) over: bool,
 }

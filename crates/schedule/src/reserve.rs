@@ -92,8 +92,14 @@ impl Agenda {
     ) -> Option<TimeMs> {
         let profile = self.profile.get_or_insert_with(|| over_time(base(), &self.placed));
         let (now, _) = profile.steps().next()?;
+        let mut start_at = profile.earliest(need, span, now);
+        if start_at == Some(now) {
+            // There is enough in sum, but on no node: it is expected when something ends.
+            let (next, _) = profile.steps().nth(1)?;
+            start_at = profile.earliest(need, span, next);
+        }
         // What never comes free does so at the end of time.
-        profile.earliest(need, span, now).filter(|&at| at < TimeMs(i64::MAX))
+        start_at.filter(|&at| at < TimeMs(i64::MAX))
     }
 
     /// Keeps `need` for a job from a moment that [`earliest`](Self::earliest) gave.

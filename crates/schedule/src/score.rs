@@ -13,18 +13,14 @@ pub(crate) struct Score {
 }
 
 impl Score {
-    /// Of a place where the next task goes into `layer`, costs `hold`, the cheapest place being `cheapest`, and
-    /// leaves of `resource` what is free in this layer after it.
-    pub(crate) fn of(weights: &Weights, layer: u64, hold: i64, cheapest: i64, resource: &Dimension) -> Self {
+    /// Of a place where the next task goes into `layer`, whose [`price`] scores so much, and which leaves of `resource`
+    /// what is free in this layer after it.
+    pub(crate) fn of(weights: &Weights, layer: u64, price: i64, resource: &Dimension) -> Self {
         let layers = i64::try_from(layer).unwrap_or(i64::MAX);
         let left = resource.free(layer).saturating_sub(resource.need).min(resource.has);
         Score {
             wait: weights.wait.saturating_sub(weights.wait.saturating_mul(layers)),
-            price: if hold > 0 {
-                part(weights.price, cheapest.unsigned_abs(), hold.unsigned_abs())
-            } else {
-                weights.price
-            },
+            price,
             fit: part(weights.fit, resource.has - left, resource.has),
         }
     }
@@ -39,6 +35,14 @@ impl Score {
         let mut terms = vec![term("wait", self.wait), term("price", self.price), term("fit", self.fit)];
         terms.sort_by(|a, b| b.value.cmp(&a.value).then_with(|| a.term.cmp(&b.term)));
         terms
+    }
+}
+
+/// The term `price` of a place where a task costs `hold`, the cheapest place being `cheapest`.
+pub(crate) fn price(weights: &Weights, hold: i64, cheapest: i64) -> i64 {
+    match hold {
+        1.. => part(weights.price, cheapest.unsigned_abs(), hold.unsigned_abs()),
+        _ => weights.price,
     }
 }
 
@@ -66,7 +70,8 @@ mod tests {
     fn terms_follow_wait_price_and_fit() {
         let weights = Weights { wait: 1000, price: 500, fit: 100 };
         let check = |layer, hold, cheapest, used, expected: [i64; 3]| {
-            let score = Score::of(&weights, layer, hold, cheapest, &Dimension { has: 8000, used, long: 0, need: 2000 });
+            let resource = Dimension { has: 8000, used, long: 0, need: 2000 };
+            let score = Score::of(&weights, layer, price(&weights, hold, cheapest), &resource);
             assert_eq!([score.wait, score.price, score.fit], expected);
         };
         check(0, 10, 10, 0, [1000, 500, 25]);
@@ -80,7 +85,7 @@ mod tests {
         let resource = Dimension { has: u64::MAX, used: 0, long: 0, need: 1 };
         for extreme in [i64::MIN, i64::MAX] {
             let weights = Weights { wait: extreme, price: extreme, fit: extreme };
-            let score = Score::of(&weights, u64::MAX, i64::MAX, i64::MAX, &resource);
+            let score = Score::of(&weights, u64::MAX, price(&weights, i64::MAX, i64::MAX), &resource);
             assert_eq!(score.price, extreme);
             assert!(score.total() != 0);
         }

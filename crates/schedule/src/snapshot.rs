@@ -1,5 +1,6 @@
 //! What a cycle knows: centres with what is used of them, waiting jobs by shape, free balances.
 
+use crate::pack::Fleet;
 use huisuan_model::{
     Bytes, CentreId, Class, JobId, MilliDevices, Millicores, Money, Pool, PoolId, ProjectId, RangeSet, Shape, Tariff,
     TenantId, TimeMs,
@@ -107,6 +108,8 @@ pub struct PoolView {
     pub used: Amounts,
     /// The part of `used` by tasks that are not known to be short: nothing is placed ahead behind them.
     pub long: Amounts,
+    /// Its nodes with what is free on them, where its centre shows them; tasks then get nodes and devices.
+    pub nodes: Option<Fleet>,
 }
 
 /// An amount of each resource of a pool. Their order says nothing; it makes them keys.

@@ -1,15 +1,19 @@
 //! What changes while a cycle goes on: what is used of the pools, what is placed, how far every shape is.
 
-use huisuan_model::{JobId, Placement, RangeSet, Reservation, TimeMs};
+use std::cmp::Reverse;
+
+use huisuan_model::{JobId, NodeShare, Placement, RangeSet, Reservation, TimeMs};
 
 use crate::{
     load::Load,
-    order::Queue,
-    progress::{Block, Blocked, Next, Progress, ShapeState},
+    nodes,
+    order::{Head, Queue},
+    pack::Packer,
+    progress::{Block, Blocked, Next, Placed, Preemptible, Progress, Request, ShapeState},
     reserve::Agenda,
     score::Score,
-    snapshot::{Amounts, JobView, Quota},
-    translate::{Candidate, Problem, ShapeProblem},
+    snapshot::{Amounts, Quota},
+    translate::{Candidate, Places, Problem},
 };
 
 /// What changes while a cycle goes on.
@@ -27,13 +31,15 @@ pub(crate) struct State {
     /// What is kept of each pool for jobs that found no room.
     pub(crate) agendas: Vec<Agenda>,
     pub(crate) reservations: Vec<Reservation>,
+    /// The nodes of each pool that shows them.
+    pub(crate) nodes: Vec<Option<Packer>>,
     /// Jobs that found no room, in the order of their turns.
     pub(crate) blocked: Vec<Blocked>,
     /// Tasks placed in this cycle.
     pub(crate) placed: u64,
     pub(crate) placements: Vec<Placement>,
-    /// The shape, the candidate and the index of the job of each placement.
-    pub(crate) origins: Vec<(usize, usize, usize)>,
+    /// Placements of jobs that may be preempted.
+    pub(crate) preemptible: Vec<Preemptible>,
     /// The pool of the last placement.
     last_pool: usize,
     /// What the current turn has placed.
@@ -41,26 +47,20 @@ pub(crate) struct State {
     pub(crate) shapes: Vec<ShapeState>,
 }
 
-/// What one turn has placed.
-#[derive(Debug, Clone, Copy)]
-struct Placed {
-    count: u64,
-    /// Whether it is another's turn.
-    over: bool,
-}
-
 /// Some tasks of a job for one candidate.
 struct Take {
     candidate: usize,
     count: u64,
     score: Score,
+    /// The nodes of its tasks, where the pool shows them.
+    nodes: Vec<NodeShare>,
 }
 
 impl State {
     pub(crate) fn new(problem: &Problem<'_>) -> Self {
         State {
             last_pool: 0,
-            origins: Vec::new(),
+            preemptible: Vec::new(),
             takes: Vec::new(),
             loads: problem.pools.iter().map(|place| Load::of(place.pool)).collect(),
             kept: vec![false; problem.pools.len()],
@@ -68,6 +68,7 @@ impl State {
             held: problem.holders.held.clone(),
             agendas: vec![Agenda::default(); problem.pools.len()],
             reservations: Vec::new(),
+            nodes: problem.pools.iter().map(|place| nodes::index(place.pool)).collect(),
             blocked: Vec::new(),
             placed: 0,
             placements: Vec::new(),
@@ -91,10 +92,10 @@ impl State {
         problem: &Problem<'_>,
         queue: &mut Queue<'_>,
         shape: usize,
-        job: &JobView,
+        job: &Head,
         steps: u64,
     ) -> Next {
-        let first = || Progress { ahead: self.placed, own: 0, last: None, tasks: job.waiting.len() };
+        let first = || Progress { ahead: self.placed, own: 0, last: None, tasks: job.tasks };
         let before = *self.shapes[shape].current.get_or_insert_with(first);
         let tasks = before.tasks - before.own;
         if tasks == 0 {
@@ -114,7 +115,7 @@ impl State {
         }
         let goal = if gang { want } else { want.min(steps) };
         let placed = self.fill(problem, queue, shape, Request { goal, unit, factor });
-        let last = self.write(problem, shape, (queue.next(shape), job), before.last);
+        let last = self.write(problem, queue, shape, job, before.last);
         let Progress { ahead, own, .. } = Progress { own: before.own + placed.count, last, ..before };
         self.shapes[shape].current = Some(Progress { own, last, ..before });
         match () {
@@ -126,6 +127,7 @@ impl State {
                 self.block(shape, Block::Places { factor, unit, ahead, own });
                 self.keep(problem, shape, unit);
                 self.blocked.push(Blocked { shape, unit, own, last });
+                let job = queue.job(shape);
                 self.reserve(problem, shape, job.id, &job.waiting.take_after(last, unit));
                 self.end(shape, Next::Shape)
             }
@@ -145,9 +147,9 @@ impl State {
         self.end(shape, Next::Job)
     }
 
-    /// Some or all tasks of a placement wait again.
-    pub(crate) fn taken_back(&mut self, placement: usize) {
-        let shape = &mut self.shapes[self.origins[placement].0];
+    /// Some tasks of a shape that were placed wait again.
+    pub(crate) fn taken_back(&mut self, shape: usize) {
+        let shape = &mut self.shapes[shape];
         shape.passed = true;
         shape.block.get_or_insert(Block::Places { factor: 0, unit: 1, ahead: self.placed, own: 0 });
     }
@@ -168,7 +170,7 @@ impl State {
     /// capacity and money only shrink, and there is no filling ahead any more. So the whole shape is out, which
     /// makes the cost of a cycle that of the shapes and of what is placed, not that of the queue.
     fn keep(&mut self, problem: &Problem<'_>, shape: usize, unit: u64) {
-        for candidate in &problem.shapes[shape].candidates {
+        for candidate in &problem.shapes[shape].places.candidates {
             if self.allowance(problem, shape, candidate) >= unit {
                 self.kept[candidate.pool] = true;
             }
@@ -204,7 +206,7 @@ impl State {
         let unit = tasks.len();
         let span = problem.snapshot.shapes[shape].shape.walltime;
         let mut best: Option<(TimeMs, usize)> = None;
-        for (number, candidate) in problem.shapes[shape].candidates.iter().enumerate() {
+        for (number, candidate) in problem.shapes[shape].places.candidates.iter().enumerate() {
             let pool = candidate.pool;
             let promised = self.agendas[pool].held.len() as u64;
             if promised >= problem.policy.reservations_max || self.allowance(problem, shape, candidate) < unit {
@@ -217,7 +219,7 @@ impl State {
             }
         }
         let Some((start_at, number)) = best else { return };
-        let candidate = &problem.shapes[shape].candidates[number];
+        let candidate = &problem.shapes[shape].places.candidates[number];
         let place = problem.pools[candidate.pool];
         self.agendas[candidate.pool].hold(job, Amounts::default().plus(candidate.each(), unit), start_at, span);
         let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());
@@ -242,7 +244,7 @@ impl State {
 
     /// Places up to `goal` tasks at one best candidate after the other, while the turn lasts.
     fn fill(&mut self, problem: &Problem<'_>, queue: &mut Queue<'_>, shape: usize, request: Request) -> Placed {
-        let candidates = &problem.shapes[shape].candidates;
+        let candidates = &problem.shapes[shape].places.candidates;
         let mut placed = Placed { count: 0, over: false };
         self.takes.clear();
         while placed.count < request.goal && !placed.over {
@@ -250,16 +252,28 @@ impl State {
                 break;
             };
             let candidate = &candidates[best.candidate];
-            let Candidate { class, rate, .. } = *candidate;
+            let Candidate { class, rate, pool, ref demand, .. } = *candidate;
             let most = best.count.min(request.goal - placed.count);
-            let count = queue.lasts(class, rate, most).max(request.unit);
-            self.take(problem, shape, candidate, count, request.factor > 0);
-            queue.give(class, rate, count);
-            placed.count += count;
-            placed.over = queue.over();
-            match self.takes.iter_mut().find(|take| take.candidate == best.candidate) {
-                Some(take) => take.count += count,
-                None => self.takes.push(Take { count, ..best }),
+            let wanted = queue.lasts(class, rate, most).max(request.unit);
+            let at = self.takes.iter().position(|take| take.candidate == best.candidate);
+            let at = at.unwrap_or_else(|| {
+                self.takes.push(Take { count: 0, ..best });
+                self.takes.len() - 1
+            });
+            let count = match &mut self.nodes[pool] {
+                Some(packer) => nodes::settle(packer, demand, wanted, request.unit, &mut self.takes[at].nodes),
+                None => wanted,
+            };
+            if count < wanted {
+                // Room only shrinks: what found no node finds none until the end of the cycle.
+                self.shapes[shape].without_node.push(best.candidate);
+            }
+            if count > 0 {
+                self.take(problem, shape, candidate, count, request.factor > 0);
+                queue.give(class, rate, count);
+                self.takes[at].count += count;
+                placed.count += count;
+                placed.over = queue.over();
             }
         }
         placed
@@ -269,29 +283,38 @@ impl State {
     fn write(
         &mut self,
         problem: &Problem<'_>,
+        queue: &Queue<'_>,
         shape: usize,
-        (index, job): (usize, &JobView),
+        head: &Head,
         mut last: Option<u32>,
     ) -> Option<u32> {
-        for Take { candidate, count, score } in &self.takes {
-            let Candidate { pool, demand, .. } = problem.shapes[shape].candidates[*candidate];
+        for Take { candidate, count, score, nodes } in self.takes.drain(..).filter(|take| take.count > 0) {
+            let Candidate { pool, demand, .. } = problem.shapes[shape].places.candidates[candidate];
             let place = problem.pools[pool];
-            let tasks = job.waiting.take_after(last, *count);
+            let tasks = match head.tasks {
+                1 => RangeSet::from_range(head.first, head.first),
+                _ => queue.job(shape).waiting.take_after(last, count),
+            };
             last = tasks.last();
             // Turn after turn of one tenant's array at one pool is one placement.
-            let before = self.placements.last_mut().filter(|before| before.job == job.id && self.last_pool == pool);
+            let before = self.placements.last_mut().filter(|before| before.job == head.id && self.last_pool == pool);
             if let Some(before) = before {
                 before.tasks.insert_all(&tasks);
+                before.nodes.extend(nodes);
                 continue;
             }
-            self.origins.push((shape, *candidate, index));
+            if head.preemptible {
+                let placement = self.placements.len();
+                self.preemptible.push(Preemptible { placement, shape, candidate, job: queue.next(shape) });
+            }
             self.placements.push(Placement {
-                job: job.id,
+                job: head.id,
                 tasks,
                 centre: place.centre.id.clone(),
                 pool: place.pool.pool.id.clone(),
                 cores: demand.cores,
                 devices: demand.devices,
+                nodes,
                 score: score.terms(),
             });
             self.last_pool = pool;
@@ -302,43 +325,59 @@ impl State {
     /// The best candidate with room for a unit and how many tasks its lowest open layer takes. Going layer by layer
     /// spreads what is placed ahead evenly over the pools.
     fn best(&self, problem: &Problem<'_>, shape: usize, request: &Request) -> Option<Take> {
-        let ShapeProblem { candidates, hold_min, .. } = &problem.shapes[shape];
+        let Places { candidates, by_price, .. } = &*problem.shapes[shape].places;
+        let weights = &problem.policy.weights;
         let end = problem.now.after(problem.snapshot.shapes[shape].shape.walltime);
-        let mut best: Option<Take> = None;
-        for (number, candidate) in candidates.iter().enumerate() {
+        let mut best: Option<(i128, usize, Take)> = None;
+        // The dearer a place, the less it can score: the rest need not be looked at once the best of it would lose.
+        let most_beside_price = i128::from(weights.wait) + i128::from(weights.fit);
+        let bounded = weights.wait >= 0 && weights.fit >= 0;
+        for &(number, price) in by_price {
+            let candidate = &candidates[number];
+            if best.as_ref().is_some_and(|best| bounded && most_beside_price + i128::from(price) < best.0) {
+                break;
+            }
+            let Some((layer, count)) = self.room(problem, shape, number, request, end) else { continue };
             let pool = &problem.pools[candidate.pool].pool.pool;
-            let load = &self.loads[candidate.pool];
-            let layer_max = if self.kept[candidate.pool] { 0 } else { request.factor };
-            let Some(layer) = load.layer(pool, &candidate.demand).filter(|&layer| layer <= layer_max) else {
-                continue;
-            };
-            let mut count = load.room(pool, &candidate.demand, layer);
-            count = count.min(self.agendas[candidate.pool].room(&candidate.demand, end));
-            if count < request.unit {
-                continue;
-            }
-            count = count.min(self.allowance(problem, shape, candidate));
-            if count < request.unit {
-                continue;
-            }
-            let [cores, _, devices] = load.dimensions(pool, &candidate.demand);
+            let [cores, _, devices] = self.loads[candidate.pool].dimensions(pool, &candidate.demand);
             let resource = if devices.need > 0 { devices } else { cores };
-            let score = Score::of(&problem.policy.weights, layer, candidate.hold, *hold_min, &resource);
-            if best.as_ref().is_none_or(|best| score.total() > best.score.total()) {
-                best = Some(Take { candidate: number, count, score });
+            let score = Score::of(weights, layer, price, &resource);
+            let total = score.total();
+            if best.as_ref().is_none_or(|best| (total, Reverse(number)) > (best.0, Reverse(best.1))) {
+                best = Some((total, number, Take { candidate: number, count, score, nodes: Vec::new() }));
             }
         }
-        best
+        best.map(|(.., take)| take)
     }
-}
 
-/// What a job asks for.
-#[derive(Clone, Copy)]
-struct Request {
-    /// How many tasks at most.
-    goal: u64,
-    /// How many together at least.
-    unit: u64,
-    /// How many layers may be filled ahead.
-    factor: u64,
+    /// The layer that the next task of a shape goes into at a candidate, and how many tasks have room in it; `None`
+    /// when there is none for a unit.
+    fn room(
+        &self,
+        problem: &Problem<'_>,
+        shape: usize,
+        number: usize,
+        request: &Request,
+        end: TimeMs,
+    ) -> Option<(u64, u64)> {
+        let candidate = &problem.shapes[shape].places.candidates[number];
+        let pool = &problem.pools[candidate.pool].pool.pool;
+        let load = &self.loads[candidate.pool];
+        // Nobody fills nodes ahead: there is no node for it yet.
+        let ahead = !self.kept[candidate.pool] && self.nodes[candidate.pool].is_none();
+        let layer_max = if ahead { request.factor } else { 0 };
+        let layer = match load.fits(pool, &candidate.demand) {
+            true => 0,
+            false if layer_max == 0 => return None,
+            false => load.layer(pool, &candidate.demand).filter(|&layer| layer <= layer_max)?,
+        };
+        if self.shapes[shape].without_node.contains(&number) {
+            return None;
+        }
+        let agenda = &self.agendas[candidate.pool];
+        let mut count = if request.goal == 1 { 1 } else { load.room(pool, &candidate.demand, layer) };
+        count = count.min(agenda.room(&candidate.demand, end));
+        count = count.min(self.allowance(problem, shape, candidate));
+        (count >= request.unit).then_some((layer, count))
+    }
 }

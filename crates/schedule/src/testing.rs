@@ -49,7 +49,7 @@ pub(crate) fn pool(id: &str, class: Class, cores: u64, devices: u64) -> PoolView
         device_memory: Bytes(if devices > 0 { 80 * GIB } else { 0 }),
         rating: Some(rating),
     };
-    PoolView { pool, used: Amounts::default(), long: Amounts::default() }
+    PoolView { pool, used: Amounts::default(), long: Amounts::default(), nodes: None }
 }
 
 impl CentreView {

@@ -1,8 +1,10 @@
 //! Tests through the public functions: stories told in numbers, laws over random networks, and the judge itself.
 
 mod door;
+mod helps;
 mod judge;
 mod laws;
+mod nodes;
 mod order;
 mod places;
 mod promises;

@@ -1,14 +1,15 @@
 //! From a snapshot to numbered pools and candidates: all that the loop needs and nothing that changes in it.
 
-use std::ops::Range;
+use std::{cmp::Reverse, collections::BTreeMap, ops::Range, rc::Rc};
 
-use huisuan_model::{Money, TimeMs};
+use huisuan_model::{Bytes, CentreId, Class, DurationMs, Money, Shape, TimeMs, spec::Need};
 
 use crate::{
     fit::{self, Answer, Demand},
     holders::Holders,
     policy::Policy,
     reserve::Base,
+    score,
     share::{self, Rates},
     snapshot::{Amounts, CentreView, PoolView, ShapeView, Snapshot, Window},
 };
@@ -47,15 +48,21 @@ impl<'a> Place<'a> {
 
 /// What is fixed for a shape during a cycle.
 pub(crate) struct ShapeProblem {
-    /// Pools that can run it at centres that take work, in the order of pools.
-    pub(crate) candidates: Vec<Candidate>,
+    /// Where it can run; shared with the shapes of others that ask for the same.
+    pub(crate) places: Rc<Places>,
     /// The index of its tenant; `None` when the snapshot lacks it, and then nothing is affordable but what is free.
     pub(crate) tenant: Option<usize>,
-    /// The lowest hold of one task among the candidates, in millionths.
-    pub(crate) hold_min: i64,
     /// The number of its project.
     pub(crate) project: usize,
-    /// The smallest share of the network's rate that its tasks that start together take anywhere, times the walltime:
+}
+
+/// Where tasks can run that ask for the same.
+pub(crate) struct Places {
+    /// Pools that can run them at centres that take work, in the order of pools.
+    pub(crate) candidates: Vec<Candidate>,
+    /// The candidates from the cheapest to the dearest, with what their prices score.
+    pub(crate) by_price: Vec<(usize, i64)>,
+    /// The smallest share of the network's rate that tasks that start together take anywhere, times the walltime:
     /// milliseconds in 2^-32.
     pub(crate) area: u128,
 }
@@ -108,8 +115,16 @@ impl<'a> Problem<'a> {
             .collect();
         let network = network_rates(&pools);
         let holders = Holders::new(snapshot, policy, &pools, &network);
-        let shape = |(view, &project)| shape_problem(snapshot, &pools, &network, now, view, project);
-        let shapes = snapshot.shapes.iter().zip(&holders.project_of).map(shape).collect();
+        let mut known: BTreeMap<Asked<'a>, Rc<Places>> = BTreeMap::new();
+        let mut shapes = Vec::with_capacity(snapshot.shapes.len());
+        for (view, &project) in snapshot.shapes.iter().zip(&holders.project_of) {
+            let new = || Rc::new(places((&pools, &network), policy, now, view));
+            shapes.push(ShapeProblem {
+                places: known.entry(asked(&view.shape)).or_insert_with(new).clone(),
+                tenant: snapshot.tenants.binary_search_by(|tenant| tenant.id.cmp(&view.shape.tenant)).ok(),
+                project,
+            });
+        }
         let mut first = 0;
         let pools_of = snapshot.centres.iter().map(|centre| {
             let range = first..first + centre.pools.len();
@@ -146,14 +161,14 @@ fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView)
     Candidate { pool, demand, hold: hold.max(0), class: share::index(place.pool.class), rate }
 }
 
-fn shape_problem(
-    snapshot: &Snapshot,
-    pools: &[Place<'_>],
-    network: &Rates,
-    now: TimeMs,
-    view: &ShapeView,
-    project: usize,
-) -> ShapeProblem {
+/// All of a shape but who asks.
+type Asked<'a> = (Option<Class>, &'a [CentreId], &'a Need, Bytes, DurationMs, Option<u32>);
+
+fn asked(shape: &Shape) -> Asked<'_> {
+    (shape.class, &shape.centres, &shape.need, shape.memory, shape.walltime, shape.gang)
+}
+
+fn places((pools, network): (&[Place<'_>], &Rates), policy: &Policy, now: TimeMs, view: &ShapeView) -> Places {
     let mut candidates = Vec::new();
     for (number, place) in pools.iter().enumerate() {
         let open = place.centre.active && !place.centre.absent && place.closed(now, view).is_none();
@@ -166,13 +181,11 @@ fn shape_problem(
     }
     let together = u128::from(view.shape.gang.unwrap_or(1)) * u128::from(view.shape.walltime.0);
     let part = |one: &Candidate| (u128::from(one.rate) << 32) / u128::from(network[one.class]).max(1);
-    ShapeProblem {
-        hold_min: candidates.iter().map(|candidate| candidate.hold).min().unwrap_or(0),
-        tenant: snapshot.tenants.binary_search_by(|tenant| tenant.id.cmp(&view.shape.tenant)).ok(),
-        project,
-        area: candidates.iter().map(part).min().unwrap_or(0).saturating_mul(together),
-        candidates,
-    }
+    let cheapest = candidates.iter().map(|candidate| candidate.hold).min().unwrap_or(0);
+    let prices = candidates.iter().map(|candidate| score::price(&policy.weights, candidate.hold, cheapest));
+    let mut by_price: Vec<(usize, i64)> = prices.enumerate().collect();
+    by_price.sort_by_key(|&(number, price)| (Reverse(price), number));
+    Places { by_price, area: candidates.iter().map(part).min().unwrap_or(0).saturating_mul(together), candidates }
 }
 
 /// The rate of all rated pools, by class.

@@ -163,4 +163,14 @@ pub enum Violation {
         /// Which rule.
         why: &'static str,
     },
+    /// A task has no node, one without room, or devices that it did not ask for.
+    #[error("job {job} is placed on pool `{pool}` of centre `{centre}` without room on its nodes")]
+    Nodes {
+        /// Which.
+        job: JobId,
+        /// Where.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
+    },
 }

@@ -19,7 +19,7 @@ const ORDERS_MAX: usize = 512;
 /// The most questions about output that wait for one centre.
 const LOG_REQUESTS_MAX: usize = 256;
 /// An agent that was not heard for this long is called away; it polls at least every 30 s.
-const AWAY_AFTER_MS: u64 = 45_000;
+pub(crate) const AWAY_AFTER_MS: u64 = 45_000;
 
 /// A piece of output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,8 @@ struct Link {
     question_last: u64,
     answers: BTreeMap<u64, oneshot::Sender<LogPiece>>,
     heard_at: Option<TimeMs>,
+    /// Shared with every wait for orders that is open: whoever waits is there.
+    pulls: Arc<()>,
     memory_mode: String,
     something: Arc<Notify>,
 }
@@ -97,6 +99,7 @@ impl Hub {
         now: TimeMs,
     ) -> (Vec<SequencedOrder>, Vec<LogRequest>) {
         let deadline = tokio::time::Instant::now() + wait;
+        let _here = self.links().entry(centre.clone()).or_default().pulls.clone();
         loop {
             let something = {
                 let mut links = self.links();
@@ -132,6 +135,14 @@ impl Hub {
         let Some(link) = links.get(centre) else { return Presence::default() };
         let connected = link.heard_at.is_some_and(|heard| now.since(heard).0 < AWAY_AFTER_MS);
         Presence { connected, heard_at: link.heard_at, memory_mode: link.memory_mode.clone() }
+    }
+
+    /// Whether the agent was heard after a moment or waits for orders now.
+    pub(crate) fn heard_after(&self, centre: &CentreId, moment: TimeMs) -> bool {
+        let links = self.links();
+        links
+            .get(centre)
+            .is_some_and(|link| Arc::strong_count(&link.pulls) > 1 || link.heard_at.is_some_and(|heard| heard > moment))
     }
 
     /// Asks a centre for a piece of output; `None` when too much is asked of it already.

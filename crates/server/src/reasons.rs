@@ -32,6 +32,11 @@ impl Reasons {
         if job.state.terminal() || job.tasks.waiting.is_empty() {
             return None;
         }
+        if let Some(first) = job.waits_for.first() {
+            let jobs = u32::try_from(job.waits_for.len()).unwrap_or(u32::MAX);
+            let reason = Reason::Dependency { on: first.job, when: first.when, jobs };
+            return Some(Known { reason, since: job.submitted_at, rejected: Vec::new() });
+        }
         if let Some(limit) = job.spec.parallel_max
             && job.tasks.active.len() >= u64::from(limit)
         {

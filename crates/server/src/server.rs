@@ -30,13 +30,14 @@ use crate::{
     feed::Feed,
     http,
     hub::Hub,
-    identity,
+    identity, liveness,
     metrics::Metrics,
     peer::{NoDelay, Peer},
     planner::{Planner, SharedReasons},
     readers::Readers,
     reasons::Reasons,
     secrets::Secret,
+    tenant_tokens::TenantTokens,
     wake::Wake,
     writer::Writer,
 };
@@ -71,6 +72,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) secret: Secret,
     pub(crate) user_token: String,
+    pub(crate) tokens: TenantTokens,
     pub(crate) epoch: u64,
     pub(crate) loopback: bool,
     pub(crate) started_at: TimeMs,
@@ -116,6 +118,7 @@ impl Server {
         let rows = store.load()?;
         let clock = Arc::new(Clock::starting_at(rows.at));
         let state = restore(rows)?;
+        let tokens = TenantTokens::of(&state);
         let readers = Readers::new(store.database());
         let (hub, feed, metrics) = (Arc::new(Hub::default()), Feed::new(), Arc::new(Metrics::new(&state)));
         let disk = Arc::new(Disk::new(config.data.clone(), clock.clone()));
@@ -159,13 +162,15 @@ impl Server {
             metrics,
             secret,
             user_token,
+            tokens,
             epoch,
             loopback: config.listen.ip().is_loopback(),
             started_at,
             request_last: AtomicU64::new(0),
             stop: stopped.clone(),
         });
-        let (address, http_thread) = listen(runtime, config.listen, shared.clone(), stopped)?;
+        let (address, http_thread) =
+            listen(runtime, config.listen, shared.clone(), stopped, planner_wake.clone())?;
         let threads = vec![http_thread, planner_thread, writer_thread];
         let server = Server { address, shared, planner: planner_wake, stop, threads, discovery: config.discovery };
         server.announce(&config.data)?;
@@ -287,7 +292,7 @@ fn open_tenant(writer: &Writer, funds: Money) -> anyhow::Result<()> {
         (state.tenants().contains_key(&name), funded)
     })?;
     if !known {
-        let open = Command::SetTenant(Tenant { id: tenant, jobs_max: LOCAL_JOBS_MAX });
+        let open = Command::SetTenant(Tenant::new(tenant, LOCAL_JOBS_MAX));
         writer.execute_blocking(identity::server(), open)?;
     }
     if !funded {
@@ -304,13 +309,16 @@ fn listen(
     address: SocketAddr,
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
+    planner: Arc<Wake>,
 ) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
     let listener = runtime
         .block_on(TcpListener::bind(address))
         .with_context(|| format!("address {address} cannot be listened on"))?;
     let bound = listener.local_addr()?;
     let thread = thread::Builder::new().name("http-main".into()).spawn(move || {
+        let watched = shared.clone();
         let service = http::router(shared).into_make_service_with_connect_info::<Peer>();
+        runtime.spawn(liveness::watch(watched, planner));
         let served = runtime.block_on(async {
             axum::serve(NoDelay(listener), service)
                 .with_graceful_shutdown(async move { _ = stopped.wait_for(|&stopping| stopping).await })

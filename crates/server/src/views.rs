@@ -58,6 +58,8 @@ fn job_of(event: &Event) -> Option<u64> {
     match event {
         Event::JobSubmitted { job, .. }
         | Event::TasksPlaced { job, .. }
+        | Event::DependencyMet { job, .. }
+        | Event::DependencyUnmet { job, .. }
         | Event::JobCancelRequested { job }
         | Event::JobEnded { job, .. } => Some(job.0),
         Event::AttemptStarted { attempt, .. }

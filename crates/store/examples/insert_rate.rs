@@ -53,8 +53,9 @@ fn row(number: u64) -> (Entry, Job, KeyRow) {
         spec_hash,
         at,
         key: Some(key.clone()),
+        waits_for: Vec::new(),
     };
-    let command = Command::Submit { spec: spec.clone(), key: Some(key.clone()) };
+    let command = Command::Submit { spec: spec.clone(), key: Some(key.clone()), ended: Vec::new() };
     let entry = Entry { seq: number, at, version: ENTRY_VERSION, origin, command, events: vec![event] };
     let row = KeyRow { tenant: tenant.clone(), key, job: id, spec_hash, at };
     let job = Job {
@@ -70,6 +71,8 @@ fn row(number: u64) -> (Entry, Job, KeyRow) {
         ended_at: None,
         state: JobState::Waiting,
         cancel_requested: false,
+        waits_for: Vec::new(),
+        end_reason: None,
         centres: std::collections::BTreeSet::new(),
         retried: std::collections::BTreeMap::new(),
         usage: std::collections::BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use huisuan_model::{Attempt, Entry, Job, JobId, JobState, TenantId, TimeMs};
+use huisuan_model::{Attempt, Entry, Job, JobId, JobState, Money, TenantId, TimeMs};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
@@ -97,6 +97,14 @@ impl Reader {
             .query_row(params![signed(job.0), task], |row| row.get(0))
             .optional()?;
         data.map(|data| parse("attempt", &format!("{job}.{task}"), &data)).transpose()
+    }
+
+    /// How many jobs a tenant has submitted, and what they cost so far.
+    pub fn paid_by(&self, tenant: &TenantId) -> Result<(u64, Money), StoreError> {
+        let sql = "SELECT COUNT(*), COALESCE(SUM(json_extract(data, '$.cost')), 0) FROM job WHERE tenant = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let (jobs, cost): (i64, i64) = statement.query_row([tenant.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((jobs.unsigned_abs(), Money(cost)))
     }
 
     /// How many attempts a job has had.

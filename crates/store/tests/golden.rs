@@ -1,23 +1,34 @@
 //! Stored formats: what version 1 wrote is read for ever, and this version still writes it so.
 //!
-//! `golden/v1/journal.jsonl` holds one entry of every command and event. A new version gets a folder of
-//! its own; the files of the old ones never change. `crates/control/tests/corpus.rs` tells the story that
-//! made them and folds the journal to the rows.
+//! `golden/v1` is what was first written; `golden/v1-more` has all that was added since, always optional. Together
+//! they hold one entry of every command and event. A new version gets a folder of its own; the files of the old ones
+//! never change. `crates/control/tests/corpus.rs` tells the story that made them and folds the journals to the rows.
 
 use std::{fs, path::PathBuf};
 
 use huisuan_model::{Attempt, Centre, Entry, Job, Tenant};
 use serde::{Serialize, de::DeserializeOwned};
 
-fn corpus(file: &str) -> (PathBuf, String) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(file);
+const FOLDERS: [&str; 2] = ["v1", "v1-more"];
+
+fn corpus(folder: &str, file: &str) -> (PathBuf, String) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder).join(file);
     let text = fs::read_to_string(&path).expect("the corpus is in the repository");
     (path, text)
 }
 
+/// The file of every folder.
+fn all(file: &str) -> String {
+    FOLDERS.map(|folder| corpus(folder, file).1).concat()
+}
+
 /// Every line is read as a `T` and written back byte for byte.
 fn check<T: Serialize + DeserializeOwned>(file: &str, lines_min: usize) {
-    let (path, text) = corpus(file);
+    FOLDERS.into_iter().for_each(|folder| check_one::<T>(folder, file, lines_min));
+}
+
+fn check_one<T: Serialize + DeserializeOwned>(folder: &str, file: &str, lines_min: usize) {
+    let (path, text) = corpus(folder, file);
     assert!(text.lines().count() >= lines_min, "{} lost lines", path.display());
     for (number, line) in text.lines().enumerate() {
         let place = format!("{}:{}", path.display(), number + 1);
@@ -41,7 +52,7 @@ fn the_rows_of_version_1_are_read_and_written() {
 
 #[test]
 fn the_journal_corpus_names_every_command_and_event() {
-    let (_, text) = corpus("journal.jsonl");
+    let text = all("journal.jsonl");
     for word in [
         "set-tenant",
         "fund",
@@ -55,12 +66,23 @@ fn the_journal_corpus_names_every_command_and_event() {
         "report",
         "forget-keys",
         "tenant-set",
+        "add-tenant",
+        "change-tenant",
+        "set-tenant-token",
         "funded",
         "centre-set",
         "centre-state-set",
+        "set-presence",
+        "presence-set",
+        "add-window",
+        "remove-window",
+        "window-added",
+        "window-removed",
         "inventory-set",
         "rated",
         "job-submitted",
+        "dependency-met",
+        "dependency-unmet",
         "tasks-placed",
         "attempt-started",
         "attempt-used",
@@ -78,7 +100,7 @@ fn the_journal_corpus_names_every_command_and_event() {
 /// Words inside of entries and rows that a reader must go on to know.
 #[test]
 fn the_corpus_has_every_word_of_every_list() {
-    let texts = ["journal.jsonl", "job.jsonl", "attempt.jsonl", "centre.jsonl"].map(|file| corpus(file).1).concat();
+    let texts = ["journal.jsonl", "job.jsonl", "attempt.jsonl", "centre.jsonl", "tenant.jsonl"].map(all).concat();
     for (field, words) in [
         ("cause", ["exited", "walltime", "memory", "cancelled", "start-failed", "lost"].as_slice()),
         ("state", &["waiting", "running", "succeeded", "failed", "cancelled", "placed", "active", "paused"]),
@@ -87,12 +109,39 @@ fn the_corpus_has_every_word_of_every_list() {
         ("mark", &["measured", "declared"]),
         ("what", &["started"]),
         ("objective", &["cheapest"]),
+        ("when", &["ok", "any", "not-ok", "start"]),
+        ("code", &["dependency-unmet"]),
+        ("presence", &["present", "absent"]),
     ] {
         for word in words {
             assert!(texts.contains(&format!("\"{field}\":\"{word}\"")), "{field} `{word}` is not in the corpus");
         }
     }
-    let optional = ["key", "retried", "stop_seq", "parallel_max", "environment", "devices", "signal", "place", "gang"];
+    let optional = [
+        "key",
+        "retried",
+        "stop_seq",
+        "parallel_max",
+        "environment",
+        "devices",
+        "signal",
+        "place",
+        "gang",
+        "after",
+        "waits_for",
+        "ended",
+        "deadline_at",
+        "preemptible",
+        "absent_since",
+        "windows",
+        "window_last",
+        "weight",
+        "quota_cores",
+        "quota_devices",
+        "projects",
+        "token",
+        "note",
+    ];
     for field in optional {
         assert!(texts.contains(&format!("\"{field}\":")), "field `{field}` is not in the corpus");
     }

@@ -40,6 +40,8 @@ fn job(id: u64, state: JobState) -> Job {
         ended_at: None,
         state,
         cancel_requested: false,
+        waits_for: Vec::new(),
+        end_reason: None,
         tasks: TaskSets { waiting: spec.tasks.clone(), ..TaskSets::default() },
         spec,
         centres: std::collections::BTreeSet::new(),
@@ -60,8 +62,9 @@ fn entry(seq: u64, job: &Job) -> Entry {
         spec_hash: job.spec_hash,
         at: job.submitted_at,
         key: Some("key".into()),
+        waits_for: Vec::new(),
     };
-    let command = Command::Submit { spec: job.spec.clone(), key: Some("key".into()) };
+    let command = Command::Submit { spec: job.spec.clone(), key: Some("key".into()), ended: Vec::new() };
     Entry { seq, at: TimeMs(1), version: ENTRY_VERSION, origin: origin(), command, events: vec![event] }
 }
 
@@ -93,7 +96,7 @@ fn attempt(task: u32, number: u32, state: AttemptState) -> Attempt {
 fn what_is_committed_is_loaded() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut store = open(folder.path());
-    let tenant = Tenant { id: origin().tenant, jobs_max: 3 };
+    let tenant = Tenant::new(origin().tenant, 3);
     let (waiting, ended) = (job(1, JobState::Waiting), job(2, JobState::Failed));
     let entries = [entry(1, &waiting), entry(2, &ended)];
     let attempts = [attempt(0, 1, AttemptState::Failed), attempt(0, 2, AttemptState::Running)];

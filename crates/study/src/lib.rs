@@ -21,6 +21,8 @@ pub mod replay;
 pub mod report;
 mod run;
 pub mod scenario;
+mod openb_study;
+pub mod read;
 pub mod statistics;
 pub mod swf;
 

@@ -8,6 +8,7 @@ use huisuan_model::{
 };
 use huisuan_schedule::{
     Amounts, CentreView, JobView, PoolView, ProjectView, RunningView, ShapeView, Snapshot, TenantView,
+    pack::{Fleet, Room, Slot},
 };
 
 use crate::random::Stream;
@@ -101,7 +102,9 @@ fn pool((name, device_gib, device_rate, cores, memory_gib): (&str, u64, u64, u64
         device_memory: Bytes(device_gib << 30),
         rating: Some(rating),
     };
-    PoolView { pool, used: Amounts::default(), long: Amounts::default() }
+    let room = Room::empty((cores * 1000) as u32, (memory_gib << 10) as u32, 0, DEVICES_OF_A_NODE as u8);
+    let fleet = Fleet::new(std::iter::repeat_n(room, index(nodes)));
+    PoolView { pool, used: Amounts::default(), long: Amounts::default(), nodes: Some(fleet) }
 }
 
 fn tenants(load: &Load) -> Vec<TenantView> {
@@ -129,6 +132,7 @@ fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> V
                 let count = (1 + random.below(16)).min(left);
                 let tenant = &tenants[index(random.below(load.tenants))];
                 pool.used = pool.used.plus(each, count);
+                (0..count).for_each(|task| occupy(pool, left - task));
                 pool.long = pool.used;
                 left -= count;
                 groups.push(RunningView {
@@ -145,6 +149,14 @@ fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> V
         }
     }
     groups
+}
+
+/// Takes a whole device of a node for the task with this number: on every twentieth node of the pool all of them.
+fn occupy(pool: &mut PoolView, task: u64) {
+    let fleet = pool.nodes.as_mut().expect("every pool has nodes");
+    let (node, device) = ((task - 1) / DEVICES_OF_A_NODE, (task - 1) % DEVICES_OF_A_NODE);
+    let node = (node * 100 / RUNNING_PERCENT).min(fleet.len() as u64 - 1) as u32;
+    fleet.take(&Slot { node, cores_milli: 8000, memory_mib: 32 << 10, mask: 1 << device, each: 1000 });
 }
 
 /// Everything that waits. A job is of one of its tenant's kinds of work; some tenants have many more jobs than others.

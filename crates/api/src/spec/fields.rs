@@ -76,11 +76,6 @@ impl<'a> Fields<'a> {
         self.number(name, "a whole number from 0", |value| value.as_u64().and_then(|n| u32::try_from(n).ok()))
     }
 
-    /// A whole number.
-    pub(super) fn integer(&self, name: &str) -> Result<Option<i32>, SpecProblem> {
-        self.number(name, "a whole number", |value| value.as_i64().and_then(|n| i32::try_from(n).ok()))
-    }
-
     /// `true` or `false`; `false` when absent.
     pub(super) fn flag(&self, name: &str) -> Result<bool, SpecProblem> {
         Ok(self.number(name, "true or false", Value::as_bool)?.unwrap_or(false))
@@ -113,7 +108,8 @@ impl<'a> Fields<'a> {
         read(&text).map(Some).map_err(|_| SpecProblem::invalid(self.path(name), text, expected))
     }
 
-    fn number<T>(
+    /// A value that `read` takes from a number or truth value.
+    pub(super) fn number<T>(
         &self,
         name: &str,
         expected: &str,

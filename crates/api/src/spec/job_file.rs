@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    JobSpec, RangeSet,
+    Dependency, JobSpec, RangeSet, When,
     spec::{JobKind, Need, Objective, Work},
 };
 use serde::Serialize;
@@ -94,9 +94,10 @@ pub struct JobFile {
     /// Only these centres.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub centres: Vec<String>,
-    /// -1000 to 1000; larger goes first.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub priority: i32,
+    /// -1000 to 1000, or `low` (-500), `normal` (0), `high` (500), `urgent` (1000); larger goes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = number_or_text, examples(10, "high"))]
+    pub priority: Option<Value>,
     /// How many more attempts a failed task may have.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: i32,
@@ -122,6 +123,12 @@ pub struct JobFile {
     /// How it saves its state before it is ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointField>,
+    /// Its tasks may be ended to make room for others, and then wait again; not for gangs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preemptible: bool,
+    /// Jobs that must have come so far before this one starts; one that never can ends this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<AfterField>,
 }
 
 /// Accelerators of each task.
@@ -190,6 +197,18 @@ pub struct CheckpointField {
     pub grace: String,
 }
 
+/// A job that must have come so far.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobAfter)]
+#[serde(deny_unknown_fields)]
+pub struct AfterField {
+    /// Its number; a job that was submitted before.
+    pub job: u64,
+    /// `ok` (default): it succeeded; `any`: it ended; `not-ok`: it failed or was cancelled; `start`: it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+}
+
 /// Reads a job file, YAML or JSON, and checks every limit that does not depend on a network.
 pub fn read_job_file(text: &str) -> Result<JobSpec, SpecProblem> {
     super::reader::read(text)
@@ -236,7 +255,7 @@ impl JobFile {
             walltime: Some(duration_text(spec.walltime)),
             class: spec.class.map(|class| class.to_string()),
             centres: spec.centres.iter().map(ToString::to_string).collect(),
-            priority: spec.priority,
+            priority: (spec.priority != 0).then(|| Value::from(spec.priority)),
             retries: i32::try_from(spec.retries).unwrap_or(i32::MAX),
             inputs: data_fields(&spec.inputs),
             outputs: data_fields(&spec.outputs),
@@ -256,6 +275,8 @@ impl JobFile {
                 signal: checkpoint.signal.clone(),
                 grace: duration_text(checkpoint.grace),
             }),
+            preemptible: spec.preemptible,
+            after: spec.after.iter().map(after_field).collect(),
         }
     }
 }
@@ -279,6 +300,11 @@ fn need_fields(need: &Need) -> (Option<Value>, Option<DevicesField>, Option<Dema
             (None, None, Some(demand))
         }
     }
+}
+
+fn after_field(dependency: &Dependency) -> AfterField {
+    let when = (dependency.when != When::default()).then(|| dependency.when.as_str().to_owned());
+    AfterField { job: dependency.job.0, when }
 }
 
 fn data_fields(references: &[huisuan_model::spec::DataReference]) -> Vec<DataField> {

@@ -4,7 +4,7 @@
 //! quantity is a need. A size or time of a job file carries its unit: a bare number would be bytes to
 //! one reader and megabytes to the next.
 
-use huisuan_model::{Bytes, DurationMs, GflopPerS, MilliDevices, Millicores, Money};
+use huisuan_model::{Bytes, DurationMs, GflopPerS, MilliDevices, Millicores, Money, spec::limits};
 
 /// A text that is not the quantity it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +32,8 @@ pub const DEVICES: &str = "a number of devices, such as 1 or 0.5";
 pub const RATE: &str = "a rate with its unit, such as 20 GFLOP/s, 2 TFLOP/s or 0.002 P";
 /// What [`money`] accepts.
 pub const MONEY: &str = "an amount with at most six decimals, such as 12.5";
+/// What [`priority`] accepts.
+pub const PRIORITY: &str = "a whole number, or one of low, normal, high, urgent";
 
 /// A size: a number and one of B, KiB MiB GiB TiB PiB (or K M G T P, the same: powers of 1024, as in
 /// Slurm), KB MB GB TB PB (powers of 1000). Case does not matter.
@@ -160,6 +162,17 @@ pub fn rate(text: &str) -> Result<GflopPerS, QuantityError> {
 pub fn money(text: &str) -> Result<Money, QuantityError> {
     let amount = scaled(text.trim(), 1_000_000).filter(|&(_, exact)| exact);
     amount.and_then(|(amount, _)| i64::try_from(amount).ok()).map(Money).ok_or_else(|| error(text, MONEY))
+}
+
+/// A priority as a number or as one of four words. Limits are the spec's matter.
+pub fn priority(text: &str) -> Result<i32, QuantityError> {
+    match text.trim() {
+        "low" => Ok(-500),
+        "normal" => Ok(0),
+        "high" => Ok(500),
+        "urgent" => Ok(limits::PRIORITY_MAX),
+        number => number.parse().map_err(|_| error(text, PRIORITY)),
+    }
 }
 
 /// A size as [`bytes`] reads it, in the largest unit that holds it exactly.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    CentreId, Class, JobSpec, PoolId, RangeSet,
+    CentreId, Class, Dependency, JobId, JobSpec, PoolId, RangeSet, When,
     spec::{Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, SpecError, Work, limits},
 };
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::{fields::Fields, problem::SpecProblem, quantity};
 use crate::{problem::ErrorCode, wire::Timestamp};
 
 /// The fields of a job file, in the order in which people write them.
-pub(super) const FIELDS: [&str; 29] = [
+pub(super) const FIELDS: [&str; 31] = [
     "name",
     "kind",
     "command",
@@ -42,6 +42,8 @@ pub(super) const FIELDS: [&str; 29] = [
     "budget",
     "objective",
     "checkpoint",
+    "preemptible",
+    "after",
 ];
 
 const CLASS: &str = "ai, hpc or general";
@@ -105,7 +107,7 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
     spec.walltime = fields.quantity("walltime", quantity::duration)?.unwrap_or(spec.walltime);
     spec.class = fields.parsed("class", CLASS, str::parse::<Class>)?;
     spec.centres = names(&fields, "centres", CentreId::new)?;
-    spec.priority = fields.integer("priority")?.unwrap_or(0);
+    spec.priority = fields.quantity("priority", quantity::priority)?.unwrap_or(0);
     spec.retries = fields.count("retries")?.unwrap_or(0);
     spec.inputs = data(&fields, "inputs")?;
     spec.outputs = data(&fields, "outputs")?;
@@ -124,6 +126,8 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
         ],
     )?;
     spec.checkpoint = checkpoint(&fields)?;
+    spec.preemptible = fields.flag("preemptible")?;
+    spec.after = after(&fields)?;
     validate(&spec)?;
     Ok(spec)
 }
@@ -299,6 +303,26 @@ fn checkpoint(fields: &Fields<'_>) -> Result<Option<Checkpoint>, SpecProblem> {
     }))
 }
 
+/// Jobs to wait for, by number, so that their order does not change the hash.
+fn after(fields: &Fields<'_>) -> Result<Vec<Dependency>, SpecProblem> {
+    const JOB: &str = "the number of a job";
+    let Some(value) = fields.value("after") else { return Ok(Vec::new()) };
+    let Value::Array(items) = value else {
+        let problem = SpecProblem::invalid("after", value, "a list");
+        return Err(problem.with_hint("write `after: [{job: 12, when: ok}]`"));
+    };
+    let mut after = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let path = format!("after[{at}]");
+        let inner = Fields::new(&path, item, &["job", "when"])?;
+        let job = inner.number("job", JOB, |value| value.as_u64().filter(|&number| number > 0))?;
+        let words = When::ALL.map(|when| (when.as_str(), when));
+        after.push(Dependency { job: JobId(inner.needed("job", job, JOB)?), when: choice(&inner, "when", words)? });
+    }
+    after.sort();
+    Ok(after)
+}
+
 /// One of a few words; the default of its type when absent.
 fn choice<T: Copy + Default, const N: usize>(
     fields: &Fields<'_>,
@@ -310,7 +334,7 @@ fn choice<T: Copy + Default, const N: usize>(
     match words.iter().find(|(word, _)| *word == text) {
         Some(&(_, value)) => Ok(value),
         None => {
-            let problem = SpecProblem::invalid(name, &text, format!("one of {}", list.join(", ")));
+            let problem = SpecProblem::invalid(fields.path(name), &text, format!("one of {}", list.join(", ")));
             Err(match super::nearest(&text, list) {
                 Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
                 None => problem,

@@ -57,6 +57,11 @@ fn fields_become_the_spec() {
         job.centres = vec![centre("a"), centre("b")];
         (job.priority, job.retries) = (-3, 2);
     });
+    check("priority: urgent", |job| job.priority = 1000);
+    check("priority: low\npreemptible: true\ndeadline: 2026-03-01T08:30:00Z", |job| {
+        (job.priority, job.preemptible) = (-500, true);
+        job.deadline_at = Some(TimeMs(1_772_353_800_000));
+    });
     check("demand: {class: hpc, rate: 20 GFLOP/s}", |job| {
         job.need = Need::Rate { class: Class::Hpc, rate: GflopPerS(20), device_memory_min: Bytes::ZERO };
     });
@@ -129,7 +134,11 @@ fn errors_name_field_value_and_expectation() {
     invalid("gang: yes", "job: `gang` is `yes`, expected true or false", "");
     invalid("class: gpu", "job: `class` is `gpu`, expected ai, hpc or general", "");
     invalid("kind: services", "job: `kind` is `services`, expected one of batch, service, session", "`service`");
-    invalid("priority: high", "job: `priority` is `high`, expected a whole number", "");
+    invalid(
+        "priority: hi",
+        "job: `priority` is `hi`, expected a whole number, or one of low, normal, high, urgent",
+        "",
+    );
     invalid("environment: {V: 1.10}", "job: `environment.V` is `1.1`, expected a text", "in quotes");
     invalid(
         "demand: {class: hpc}",

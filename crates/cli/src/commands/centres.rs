@@ -1,6 +1,6 @@
-//! `centre ls|show|pause|resume`.
+//! `centre ls|show|pause|resume|maintain|windows|cancel-window`.
 
-use huisuan_api::centres::{CentreView, PoolView};
+use huisuan_api::centres::{CentreView, PoolView, WindowRequest, WindowView};
 use huisuan_model::TimeMs;
 
 use crate::{
@@ -29,10 +29,28 @@ pub(crate) fn centre(session: &Session, command: &CentreCommand) -> Result<(), F
         CentreCommand::Show(args) => client.centre(args.centre.as_str())?,
         CentreCommand::Pause(args) => client.pause(args.centre.as_str())?,
         CentreCommand::Resume(args) => client.resume(args.centre.as_str())?,
+        CentreCommand::Windows(args) => {
+            let view = client.centre(args.centre.as_str())?;
+            return session
+                .output
+                .list(&view.windows, &view.windows, "no maintenance", || windows_listing(&view.windows));
+        }
+        CentreCommand::Maintain(args) => {
+            let (from, until) = (args.from.at(session.now()), args.until.at(session.now()));
+            let pool = args.pool.as_ref().map(ToString::to_string);
+            client.maintain(args.centre.as_str(), &WindowRequest { pool, from, until, note: args.note.clone() })?
+        }
+        CentreCommand::CancelWindow(args) => client.cancel_window(args.centre.as_str(), args.window)?,
     };
     let listing = || centres_listing(std::slice::from_ref(&centre), session.now());
     session.output.one(&centre, listing, |output| match command {
-        CentreCommand::Show(_) | CentreCommand::Ls => centre_text(output, &centre, session.now()),
+        CentreCommand::Maintain(_) | CentreCommand::CancelWindow(_) => match centre.windows.is_empty() {
+            true => format!("centre {}: no maintenance", centre.centre),
+            false => output.table(&windows_listing(&centre.windows)),
+        },
+        CentreCommand::Show(_) | CentreCommand::Windows(_) | CentreCommand::Ls => {
+            centre_text(output, &centre, session.now())
+        }
         CentreCommand::Pause(_) | CentreCommand::Resume(_) => {
             format!("centre {} {}, {}", centre.centre, output.state(&centre.state), text::count(centre.active, "task"))
         }
@@ -91,16 +109,35 @@ fn centre_text(output: &Output, centre: &CentreView, now: TimeMs) -> String {
         ("zone", centre.zone.clone()),
         ("price", format!("{} per P·h ({})", amount(&centre.tariff.price_per_p_h), centre.class)),
         ("agent", if centre.connected { "connected" } else { "not connected" }.to_owned()),
+        ("away", centre.absent_since.map(|since| format!("since {since}: gets no new work")).unwrap_or_default()),
         ("seen", seen.unwrap_or_else(|| "never".to_owned())),
         ("memory", centre.memory_mode.clone().map(|mode| format!("limits kept by: {mode}")).unwrap_or_default()),
         ("cores", if centre.overlapping { "shared with other centres: do not add them up" } else { "" }.to_owned()),
         ("active", text::count(centre.active, "task")),
     ]));
+    if !centre.windows.is_empty() {
+        lines.push(String::new());
+        lines.push(output.table(&windows_listing(&centre.windows)));
+    }
     if !centre.pools.is_empty() {
         lines.push(String::new());
         lines.push(output.table(&pools_listing(&centre.pools)));
     }
     lines.join("\n")
+}
+
+fn windows_listing(windows: &[WindowView]) -> Listing {
+    let mut listing = Listing::new(&["window", "pool", "from", "until", "note"]);
+    for window in windows {
+        listing.row(vec![
+            Cell::text(window.window),
+            Cell::text(window.pool.as_deref().unwrap_or("all")),
+            Cell::text(window.from),
+            Cell::text(window.until),
+            Cell::text(&window.note),
+        ]);
+    }
+    listing
 }
 
 fn pools_listing(pools: &[PoolView]) -> Listing {

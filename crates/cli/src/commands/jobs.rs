@@ -152,6 +152,7 @@ fn job_text(output: &Output, job: &JobView) -> String {
     let mut lines = vec![format!("job {} {}: {state}", summary.job_id, summary.name)];
     lines.push(fields(&[
         ("waits", reason.unwrap_or_default()),
+        ("because", summary.end_reason.as_ref().map(|reason| reason.message.clone()).unwrap_or_default()),
         ("tasks", tasks_text(&summary.tasks)),
         ("submitted", format!("{} by {} for {}/{}", summary.submitted_at, job.actor, summary.tenant, summary.project)),
         ("started", at(summary.started_at)),

@@ -11,10 +11,12 @@ pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod logs;
 pub(crate) mod measure;
+pub(crate) mod plan;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
 pub(crate) mod submit;
 pub(crate) mod twin;
+pub(crate) mod tenants;
 pub(crate) mod wait;
 
 use crate::{
@@ -32,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Agent(args) => agent::agent(&session, args),
         Command::Supervise(args) => agent::supervise(args),
         Command::Run(args) => submit::run(&session, args),
+        Command::Plan(args) => plan::plan(&session, args),
         Command::Sbatch(args) => sbatch::sbatch(&session, args),
         Command::Ls(args) => jobs::ls(&session, args),
         Command::Show(args) => jobs::show(&session, args),
@@ -40,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Wait(args) => wait::wait(&session, args),
         Command::Cancel(args) => jobs::cancel(&session, args),
         Command::Centre(command) => centres::centre(&session, command),
+        Command::Tenant(command) => tenants::tenant(&session, command),
         Command::Usage => books::usage(&session),
         Command::Ledger(command) => books::ledger(&session, command),
         Command::Measure(args) => measure::measure(&session, args),

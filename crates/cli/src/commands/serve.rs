@@ -54,5 +54,8 @@ pub(crate) fn centre(declared: &Declared) -> Centre {
         pools: Default::default(),
         reported_seq: 0,
         reported_at: None,
+        absent_since: None,
+        windows: Vec::new(),
+        window_last: 0,
     }
 }

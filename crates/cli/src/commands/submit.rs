@@ -2,12 +2,14 @@
 
 use std::{
     env,
+    ffi::OsString,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use huisuan_api::{
     jobs::{JobCreated, JobRequest},
+    routes::SubmitQuery,
     spec::{SpecProblem, read_job_file},
 };
 use huisuan_model::{JobSpec, spec::Need};
@@ -25,18 +27,31 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Submits a job file or a command.
 pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<(), Failure> {
+    let spec = spec_of_args(session, args.file.as_deref(), &args.command, &args.spec)?;
+    send(session, spec, &args.submit)
+}
+
+/// The job of a file or a command, with what flags replace. A file that ends in `.sbatch` is a Slurm script.
+pub(super) fn spec_of_args(
+    session: &Session,
+    file: Option<&Path>,
+    command: &[OsString],
+    args: &SpecArgs,
+) -> Result<JobSpec, Failure> {
     let here = current_directory()?;
-    let mut spec = match &args.file {
-        Some(file) => job_of(&read(file)?, folder_of(file, &here))?,
+    let mut spec = match file {
+        Some(file) => spec_of_file(file, &here)?,
         None => {
-            let mut spec = command_of(args)?;
+            let mut spec = command_of(command)?;
             spec.directory = Some(text_of(&here)?);
             spec
         }
     };
-    replace(&mut spec, &args.spec, &here)?;
+    replace(&mut spec, args, &here)?;
+    spec.deadline_at = args.deadline.map(|deadline| deadline.at(session.now()).0).or(spec.deadline_at);
+    spec.preemptible |= args.preemptible;
     spec.validate().map_err(SpecProblem::from)?;
-    send(session, spec, &args.submit)
+    Ok(spec)
 }
 
 /// Reads a job file. A relative `directory` is taken from `folder`, where the file is: the server could
@@ -52,9 +67,9 @@ fn job_of(text: &str, folder: PathBuf) -> Result<JobSpec, Failure> {
 }
 
 /// The job of a command line, through the reader of job files, so that both have the same defaults.
-fn command_of(args: &RunArgs) -> Result<JobSpec, Failure> {
+fn command_of(command: &[OsString]) -> Result<JobSpec, Failure> {
     let mut words = Vec::new();
-    for word in &args.command {
+    for word in command {
         let word = word.to_str().ok_or_else(|| {
             Failure::new(Exit::Usage, "the command has a word that is not UTF-8").hint("put it into a script")
         })?;
@@ -90,6 +105,10 @@ fn replace(spec: &mut JobSpec, args: &SpecArgs, here: &Path) -> Result<(), Failu
         spec.centres.sort();
         spec.centres.dedup();
     }
+    if !args.after.is_empty() {
+        spec.after = args.after.clone();
+        spec.after.sort();
+    }
     spec.environment.extend(args.environment.iter().cloned());
     if let Some(directory) = &args.dir {
         spec.directory = Some(text_of(&plain(&here.join(directory)))?);
@@ -108,7 +127,9 @@ pub(crate) fn spec_of_file(file: &Path, here: &Path) -> Result<JobSpec, Failure>
 
 /// Sends a job and says what became of it.
 pub(super) fn send(session: &Session, spec: JobSpec, args: &SubmitArgs) -> Result<(), Failure> {
-    let mut created = session.client()?.submit(&JobRequest(spec), args.idempotency_key.as_deref())?;
+    let query = SubmitQuery { project: args.project.as_ref().map(ToString::to_string) };
+    let key = args.idempotency_key.as_deref();
+    let mut created = session.client()?.submit_for(&JobRequest(spec), key, &query)?;
     let id = created.job_id;
     let mut ended = Vec::new();
     if args.wait {

@@ -210,6 +210,7 @@ mod tests {
             started_at: Some(at(1_000)),
             ended_at: Some(at(2_500)),
             reason: None,
+            end_reason: None,
             usage: Usage::default(),
             cost: Amount { amount: 12, currency: "CNY".to_owned() },
         };

@@ -14,5 +14,6 @@ mod site;
 mod submit;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenants;
 mod tools;
 mod trouble;

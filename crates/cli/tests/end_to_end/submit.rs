@@ -191,3 +191,46 @@ fn flags_reach_the_task() {
     let attempts: &Vec<Value> = shown["attempts"].as_array().expect("attempts");
     assert!(attempts.iter().all(|attempt| attempt["cores"] == json!(2.0)), "{attempts:?}");
 }
+
+/// Jobs that wait for jobs, as people write them: with Slurm's directive and with our flag.
+#[test]
+fn a_job_starts_after_those_that_it_names() {
+    let site = Site::open();
+    let folder = checkout(&site);
+    let first = site.json(&["run", "--", "sh", "-c", "sleep 0.3; exit 3"])["job_id"].as_u64().expect("a number");
+    let on = |when: &str| format!("{when}:{first}");
+    let never = site.json(&["run", "--after", &first.to_string(), "--", "true"])["job_id"].clone();
+    let cleans = site.json(&["run", "--after", &on("not-ok"), "--wait", "--", "true"]);
+    assert_eq!(cleans["state"], json!("succeeded"));
+    let never = site.json(&["show", &never.to_string()]);
+    assert_eq!((&never["state"], &never["end_reason"]["code"]), (&json!("cancelled"), &json!("dependency-unmet")));
+    assert_eq!(never["end_reason"]["details"]["job_id"], json!(first));
+    fs::write(folder.join("last.sbatch"), format!("#!/bin/sh\n#SBATCH -d {}\ntrue\n", on("afterany")))
+        .expect("a script");
+    let ran = run_in(&site, &folder, &["sbatch", "--wait", "last.sbatch"]);
+    assert_eq!((ran.exit, &ran.json()["state"]), (0, &json!("succeeded")), "{ran:?}");
+    let ran = run_in(&site, &folder, &["run", "--after", &on("ok"), "--", "true"]);
+    assert_eq!(ran.exit, 6, "it has failed by now: {ran:?}");
+    assert!(ran.stderr.contains(&format!("job {first}")) && ran.stderr.contains("failed"), "{ran:?}");
+    assert_eq!(run_in(&site, &folder, &["run", "--after", "9999", "--", "true"]).exit, 2);
+}
+
+/// The form that other people's checks use.
+#[test]
+fn a_plan_names_candidates_and_submits_nothing() {
+    let site = Site::open();
+    let folder = checkout(&site);
+    let plan = run_in(&site, &folder, &["plan", "examples/hello.yaml"]);
+    assert_eq!(plan.exit, 0, "{plan:?}");
+    let candidates = plan.json()["candidates"].as_array().cloned().expect("candidates");
+    assert!(!candidates.is_empty());
+    for field in ["centre", "pool", "start_p50_ms", "start_p90_ms", "cost", "energy_kwh", "feasible", "reason"] {
+        assert!(candidates.iter().all(|candidate| candidate.get(field).is_some()), "{field}: {candidates:?}");
+    }
+    assert!(candidates.iter().any(|candidate| candidate["start_p50_ms"] == json!(0)), "{candidates:?}");
+    assert_eq!(run_in(&site, &folder, &["plan", "examples/words.sbatch"]).exit, 0);
+    let never = run_in(&site, &folder, &["plan", "--memory", "900TiB", "--", "true"]);
+    assert_eq!(never.exit, 3, "{never:?}");
+    assert_eq!(never.json()["candidates"][0]["feasible"], json!(false));
+    assert_eq!(site.json(&["ls"])["jobs"], json!([]));
+}

@@ -4,7 +4,7 @@ use huisuan_model::{JobId, RangeSet};
 
 use crate::{
     holders::Running,
-    progress::Blocked,
+    progress::{self, Blocked},
     snapshot::{Preemptible, RunningView},
     state::State,
     translate::{Candidate, Problem, ShapeProblem},
@@ -22,6 +22,7 @@ pub(super) struct Group {
     pub(super) view: RunningView,
     pub(super) tasks: Preemptible,
     pub(super) found: Running,
+    /// The number among the preemptible placements of the cycle.
     pub(super) placement: Option<usize>,
 }
 
@@ -33,32 +34,31 @@ pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
             groups.push(Group { view: view.clone(), tasks: tasks.clone(), found, placement: None });
         }
     }
-    for (number, (placement, &(shape, candidate, index))) in state.placements.iter().zip(&state.origins).enumerate() {
+    for (number, &progress::Preemptible { placement, shape, candidate, job }) in state.preemptible.iter().enumerate() {
+        let placement = &state.placements[placement];
         let view = &problem.snapshot.shapes[shape];
-        let ShapeProblem { candidates, project, .. } = &problem.shapes[shape];
-        let Candidate { pool, class, rate, .. } = candidates[candidate];
-        let job = &view.jobs[index];
-        if job.preemptible {
-            let tasks = Preemptible {
-                job: job.id,
-                tasks: placement.tasks.clone(),
-                started_at: problem.now,
-                priority: job.priority,
-                gang: view.shape.gang.is_some(),
-            };
-            let running = RunningView {
-                tenant: view.shape.tenant.clone(),
-                project: view.shape.project.clone(),
-                centre: placement.centre.clone(),
-                pool: placement.pool.clone(),
-                each: candidates[candidate].each(),
-                count: placement.tasks.len(),
-                ends_at: problem.now.after(view.shape.walltime),
-                preemptible: None,
-            };
-            let found = Running { pool, project: *project, class, rate };
-            groups.push(Group { view: running, tasks, found, placement: Some(number) });
-        }
+        let ShapeProblem { places, project, .. } = &problem.shapes[shape];
+        let Candidate { pool, class, rate, .. } = places.candidates[candidate];
+        let job = &view.jobs[job];
+        let tasks = Preemptible {
+            job: job.id,
+            tasks: placement.tasks.clone(),
+            started_at: problem.now,
+            priority: job.priority,
+            gang: view.shape.gang.is_some(),
+        };
+        let running = RunningView {
+            tenant: view.shape.tenant.clone(),
+            project: view.shape.project.clone(),
+            centre: placement.centre.clone(),
+            pool: placement.pool.clone(),
+            each: places.candidates[candidate].each(),
+            count: placement.tasks.len(),
+            ends_at: problem.now.after(view.shape.walltime),
+            preemptible: None,
+        };
+        let found = Running { pool, project: *project, class, rate };
+        groups.push(Group { view: running, tasks, found, placement: Some(number) });
     }
     groups
 }

@@ -22,6 +22,10 @@ impl Round<'_> {
     /// The greedy choice takes what covers the most of what is lacking. Where that ends at what somebody is due,
     /// another set may still do: all are searched, while steps are left.
     pub(super) fn victims(&mut self, shape: usize, job: JobId, candidate: &Candidate, unit: u64) -> Option<Vec<Part>> {
+        // Which nodes would come free is not known.
+        if self.state.nodes[candidate.pool].is_some() {
+            return None;
+        }
         let pool = &self.problem.pools[candidate.pool].pool.pool;
         let has = Amounts { cores: pool.cores, memory: pool.memory, devices: pool.devices };
         let used = self.state.loads[candidate.pool].used();

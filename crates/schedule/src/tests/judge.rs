@@ -31,6 +31,7 @@ fn kind(violation: &Violation) -> &'static str {
         Violation::Promise { .. } => "promise",
         Violation::TooManyPromises { .. } => "too-many-promises",
         Violation::Preemption { why, .. } => why,
+        Violation::Nodes { .. } => "nodes",
     }
 }
 

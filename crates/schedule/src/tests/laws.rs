@@ -104,6 +104,11 @@ fn no_limit() -> Budget {
     Budget { placements_max: u64::MAX, jobs_max: u64::MAX }
 }
 
+/// Without promises, whatever fits now starts now.
+fn no_promises() -> Policy {
+    Policy { reservations_max: 0, ..Policy::default() }
+}
+
 fn without_means(mut snapshot: Snapshot) -> Snapshot {
     snapshot.shapes.iter_mut().flat_map(|view| &mut view.jobs).for_each(|job| job.mean_run_ms = None);
     snapshot
@@ -135,7 +140,7 @@ fn rooms(snapshot: &Snapshot, shape: &Shape, unit: u64, mean_run_ms: Option<u64>
 }
 
 fn placed(snapshot: &Snapshot) -> u64 {
-    plan_with(snapshot, &Policy::default(), no_limit()).placements.iter().map(|placement| placement.tasks.len()).sum()
+    plan_with(snapshot, &no_promises(), no_limit()).placements.iter().map(|placement| placement.tasks.len()).sum()
 }
 
 proptest! {
@@ -156,7 +161,7 @@ proptest! {
 
     #[test]
     fn nothing_that_fits_into_free_capacity_is_left_waiting(snapshot in any_snapshot()) {
-        let plan = plan_with(&snapshot, &Policy::default(), no_limit());
+        let plan = plan_with(&snapshot, &no_promises(), no_limit());
         let next = after(&snapshot, &plan);
         for view in &next.shapes {
             for job in view.jobs.iter().filter(|job| !job.waiting.is_empty()) {
@@ -186,8 +191,8 @@ proptest! {
 
     #[test]
     fn a_second_cycle_finds_nothing_more(snapshot in any_snapshot().prop_map(without_means)) {
-        let plan = plan_with(&snapshot, &Policy::default(), no_limit());
-        let again = plan_with(&after(&snapshot, &plan), &Policy::default(), no_limit());
+        let plan = plan_with(&snapshot, &no_promises(), no_limit());
+        let again = plan_with(&after(&snapshot, &plan), &no_promises(), no_limit());
         prop_assert_eq!(again.placements, []);
     }
 

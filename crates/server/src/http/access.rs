@@ -72,24 +72,45 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     Some(shown.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).unwrap_or(""))
 }
 
-/// Lets people in: by token, or on loopback as a process of the server's own user.
+/// Lets operators in, and nobody else: what is not said to be for tenants is not.
+pub(crate) async fn operators(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let identity = identify(&shared, &peer, request.headers())?;
+    if !matches!(identity, Identity::Operator(_)) {
+        return Err(Failure::new(ErrorCode::Forbidden, "the token is a tenant's, and this is for operators"));
+    }
+    request.extensions_mut().insert(identity);
+    Ok(next.run(request).await)
+}
+
+/// Lets operators and tenants in; what a tenant sees is for the doors behind.
 pub(crate) async fn people(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Failure> {
-    let known = match bearer(request.headers()) {
-        Some(token) if secrets::equal(token, &shared.user_token) => true,
-        Some(_) => return Err(Failure::new(ErrorCode::Unauthenticated, "the token is not known")),
-        None => shared.loopback && peer.is_own_user(),
-    };
-    if !known {
-        return Err(Failure::new(ErrorCode::Unauthenticated, "the request carries no token"));
-    }
-    let actor = ActorId::new("user").expect("the constant is a name");
-    request.extensions_mut().insert(Identity::User(actor));
+    let identity = identify(&shared, &peer, request.headers())?;
+    request.extensions_mut().insert(identity);
     Ok(next.run(request).await)
+}
+
+/// Who it is: by token, or on loopback as a process of the server's own user, which is its operator.
+fn identify(shared: &Shared, peer: &Peer, headers: &HeaderMap) -> Result<Identity, Failure> {
+    let operator = || Identity::Operator(ActorId::new("user").expect("the constant is a name"));
+    match bearer(headers) {
+        Some(token) if secrets::equal(token, &shared.user_token) => Ok(operator()),
+        Some(token) => match shared.tokens.tenant_of(token) {
+            Some(tenant) => Ok(Identity::Tenant(tenant)),
+            None => Err(Failure::new(ErrorCode::Unauthenticated, "the token is not known")),
+        },
+        None if shared.loopback && peer.is_own_user() => Ok(operator()),
+        None => Err(Failure::new(ErrorCode::Unauthenticated, "the request carries no token")),
+    }
 }
 
 /// Lets the agent of the centre in the path in, by that centre's token alone.

@@ -29,7 +29,9 @@ const REPORTS_MAX: usize = 10_000;
 fn centre(identity: Identity) -> Result<CentreId, Failure> {
     match identity {
         Identity::Agent(centre) => Ok(centre),
-        Identity::User(_) => Err(Failure::new(ErrorCode::Forbidden, "this route is for agents")),
+        Identity::Operator(_) | Identity::Tenant(_) => {
+            Err(Failure::new(ErrorCode::Forbidden, "this route is for agents"))
+        }
     }
 }
 

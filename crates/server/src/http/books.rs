@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
+use axum::{Extension, extract::State};
 use huisuan_api::{
     books::{AccountView, LedgerView, UsageView},
     wire::{Amount, Usage},
@@ -11,29 +11,46 @@ use huisuan_control::{
     State as Network,
     ledger::{Account, Asset},
 };
-use huisuan_model::{Class, Gflop, Money, TimeMs, centre::CURRENCY};
+use huisuan_model::{Class, Gflop, Money, TenantId, TimeMs, centre::CURRENCY};
 
 use super::{App, Failure};
-use crate::{identity, server::Shared};
+use crate::{
+    identity::{Identity, Scope},
+    server::Shared,
+};
 
-pub(crate) async fn usage(State(shared): App) -> Result<axum::Json<UsageView>, Failure> {
-    Ok(axum::Json(usage_view(&shared).await?))
+pub(crate) async fn usage(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+) -> Result<axum::Json<UsageView>, Failure> {
+    Ok(axum::Json(usage_view(&shared, &identity.scope()).await?))
 }
 
-/// What the local tenant used and paid, for the API and for pages.
-pub(crate) async fn usage_view(shared: &Shared) -> Result<UsageView, Failure> {
-    let ((work, cost), jobs) = shared.writer.look(|network| (used(network), network.jobs_total())).await?;
+/// What all tenants or one of them used and paid, for the API and for pages.
+pub(crate) async fn usage_view(shared: &Shared, scope: &Scope) -> Result<UsageView, Failure> {
+    let own = match scope {
+        Scope::Tenant(tenant) => Some(tenant.clone()),
+        Scope::All | Scope::Nothing => None,
+    };
+    let tenant = own.clone();
+    let look = move |network: &Network| (used(network, tenant.as_ref()), network.jobs_total());
+    let ((work, mut cost), mut jobs) = shared.writer.look(look).await?;
+    if let Some(tenant) = own {
+        // The books have no account of what a tenant paid; its jobs say so.
+        (jobs, cost) = shared.readers.read(move |reader| reader.paid_by(&tenant)).await?;
+    }
     let first = shared.readers.read(|reader| reader.entries(0, 1)).await?;
     let since = first.first().map_or(TimeMs::ZERO, |entry| entry.at).into();
     let usage = Usage::from(&work);
     Ok(UsageView { usage, cost: Amount::new(cost, CURRENCY), jobs, since })
 }
 
-/// Work used by the local tenant, and what all centres earned of it.
-fn used(network: &Network) -> (BTreeMap<Class, Gflop>, Money) {
-    let account = Account::Used(identity::tenant());
+/// Work used by one tenant or all, and what centres earned of all.
+fn used(network: &Network, own: Option<&TenantId>) -> (BTreeMap<Class, Gflop>, Money) {
+    let tenants = || network.tenants().keys().filter(|tenant| own.is_none_or(|own| own == *tenant));
     let work = Class::ALL.into_iter().filter_map(|class| {
-        let work = network.ledger().balance(&account, Asset::Work(class));
+        let of = |tenant: &TenantId| network.ledger().balance(&Account::Used(tenant.clone()), Asset::Work(class));
+        let work: i128 = tenants().map(of).sum();
         (work > 0).then(|| (class, Gflop(u64::try_from(work).unwrap_or(u64::MAX))))
     });
     let earned = network.ledger().balances().filter_map(|(account, asset, amount)| match (account, asset) {

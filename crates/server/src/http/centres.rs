@@ -1,18 +1,19 @@
 //! The doors for centres.
 
-use axum::{Extension, extract::State};
+use axum::{Extension, extract::State, http::StatusCode};
 use huisuan_api::{
     ErrorCode,
-    centres::{CentreList, CentreView, PoolView},
+    centres::{CentreList, CentreView, PoolView, WindowRequest},
 };
 use huisuan_control::{PoolUse, State as Network};
-use huisuan_model::{Centre, CentreId, CentreState, Command};
+use huisuan_model::{Centre, CentreId, CentreState, Command, PoolId};
 
-use super::{App, Failure, access::RequestId, extract::NamePath};
-use crate::{
-    identity::{self, Identity},
-    server::Shared,
+use super::{
+    App, Failure,
+    access::RequestId,
+    extract::{Json, NamePath, WindowPath},
 };
+use crate::{identity::Identity, server::Shared};
 
 /// A centre and what is used of each of its pools.
 type Row = (Centre, Vec<PoolUse>);
@@ -80,20 +81,51 @@ pub(crate) async fn resume(
     set(&shared, identity, request, &name, CentreState::Active).await
 }
 
+pub(crate) async fn maintain(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(request): Extension<RequestId>,
+    NamePath(name): NamePath,
+    Json(asked): Json<WindowRequest>,
+) -> Result<(StatusCode, axum::Json<CentreView>), Failure> {
+    let pool = asked.pool.as_deref().map(PoolId::new).transpose();
+    let pool = pool.map_err(|error| Failure::new(ErrorCode::InvalidSpec, error.to_string()))?;
+    let (from, until, note) = (asked.from.0, asked.until.0, asked.note);
+    let command = |centre| Command::AddWindow { centre, pool, from, until, note };
+    Ok((StatusCode::CREATED, change(&shared, identity, request, &name, command).await?))
+}
+
+pub(crate) async fn cancel_window(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(request): Extension<RequestId>,
+    WindowPath(name, id): WindowPath,
+) -> Result<axum::Json<CentreView>, Failure> {
+    change(&shared, identity, request, &name, |centre| Command::RemoveWindow { centre, id }).await
+}
+
 async fn set(
+    shared: &Shared,
+    identity: Identity,
+    request: RequestId,
+    name: &str,
+    state: CentreState,
+) -> Result<axum::Json<CentreView>, Failure> {
+    change(shared, identity, request, name, |centre| Command::SetCentreState { centre, state }).await
+}
+
+/// Has a command about a centre executed and shows the centre as it is then.
+async fn change(
     shared: &Shared,
     identity: Identity,
     RequestId(request): RequestId,
     name: &str,
-    state: CentreState,
+    command: impl FnOnce(CentreId) -> Command,
 ) -> Result<axum::Json<CentreView>, Failure> {
-    let Identity::User(actor) = identity else {
-        return Err(Failure::new(ErrorCode::Forbidden, "an agent cannot do this"));
-    };
+    let origin = identity.origin(request)?;
     // Looked up first, so that a malformed name is "not found" like any other unknown one.
     one(shared, name).await?;
     let centre = CentreId::new(name).map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
-    let command = Command::SetCentreState { centre, state };
-    shared.writer.execute(identity::user(&actor, request), command).await?;
+    shared.writer.execute(origin, command(centre)).await?;
     Ok(axum::Json(one(shared, name).await?))
 }

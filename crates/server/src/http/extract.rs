@@ -105,6 +105,22 @@ impl<S: Send + Sync> FromRequestParts<S> for NamePath {
     }
 }
 
+/// The centre and the window in the path.
+pub(crate) struct WindowPath(pub(crate) String, pub(crate) u32);
+
+impl<S: Send + Sync> FromRequestParts<S> for WindowPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let unknown = |text: &str| Failure::new(ErrorCode::NotFound, format!("there is no window `{text}`"));
+        let Ok(Path((centre, window))) = Path::<(String, String)>::from_request_parts(parts, state).await else {
+            return Err(unknown(parts.uri.path()));
+        };
+        let id = window.parse().map_err(|_| unknown(&window))?;
+        Ok(WindowPath(centre, id))
+    }
+}
+
 /// The job in the path.
 pub(crate) struct JobPath(pub(crate) JobId);
 

@@ -38,8 +38,13 @@ impl From<Problem> for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
-            Refusal::Spec(_) => ErrorCode::InvalidSpec,
+            Refusal::Spec(_) | Refusal::UnknownDependency(_) => ErrorCode::InvalidSpec,
+            Refusal::DependencyUnmet { .. } => ErrorCode::Conflict,
             Refusal::NotSupported { .. } => ErrorCode::NotSupported,
+            Refusal::Window { .. } => ErrorCode::InvalidSpec,
+            Refusal::NoWindow { .. } => ErrorCode::NotFound,
+            Refusal::TenantExists(_) => ErrorCode::Conflict,
+            Refusal::Tenant { .. } | Refusal::NoProject { .. } => ErrorCode::InvalidSpec,
             Refusal::NeverFits { .. } => ErrorCode::NeverFits,
             Refusal::KeyReused { .. } => ErrorCode::KeyReused,
             Refusal::TooManyJobs { .. } => ErrorCode::TooMany,

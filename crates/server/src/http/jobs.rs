@@ -10,20 +10,24 @@ use axum::{
 use huisuan_api::{
     ErrorCode,
     jobs::{AttemptList, AttemptView, Explain, JobCancelled, JobCreated, JobList, JobView},
-    routes::{IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_LENGTH_MAX, JobsQuery, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageQuery},
+    routes::{
+        IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_LENGTH_MAX, JobsQuery, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageQuery,
+        SubmitQuery,
+    },
     spec::read_job_file,
 };
 use huisuan_control::Refusal;
-use huisuan_model::{Command, JobId, JobState, TenantId};
+use huisuan_model::{Command, JobId, JobState, ProjectId, TenantId, command::Origin};
 use huisuan_store::JobFilter;
 
 use super::{
     App, Failure,
     access::RequestId,
+    dependencies,
     extract::{Bounded, JobPath, Params, is_json},
 };
 use crate::{
-    identity::{self, Identity},
+    identity::{Identity, Scope},
     server::Shared,
     views,
     writer::{Done, WriterError},
@@ -36,6 +40,7 @@ pub(crate) async fn submit(
     State(shared): App,
     Extension(identity): Extension<Identity>,
     Extension(RequestId(request)): Extension<RequestId>,
+    Params(query): Params<SubmitQuery>,
     headers: HeaderMap,
     Bounded(body): Bounded,
 ) -> Result<(StatusCode, axum::Json<JobCreated>), Failure> {
@@ -44,12 +49,12 @@ pub(crate) async fn submit(
     let text = std::str::from_utf8(&body)
         .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body is not UTF-8: {error}")))?;
     let spec = read_job_file(text).map_err(|problem| problem.to_problem())?;
-    let origin = identity::user(actor(&identity)?, request);
-    match shared.writer.execute(origin, Command::Submit { spec: Arc::new(spec), key }).await? {
+    let origin = for_project(identity.origin(request)?, query)?;
+    match dependencies::submit(&shared, origin, Arc::new(spec), key).await? {
         Done::Job { job, new } => {
             let state = match new {
                 true => JobState::Waiting,
-                false => find(&shared, job).await?.state,
+                false => find(&shared, job, &identity.scope()).await?.state,
             };
             let status = if new { StatusCode::CREATED } else { StatusCode::OK };
             Ok((status, axum::Json(JobCreated { job_id: job.0, state: state.as_str().to_owned() })))
@@ -58,11 +63,10 @@ pub(crate) async fn submit(
     }
 }
 
-fn actor(identity: &Identity) -> Result<&huisuan_model::ActorId, Failure> {
-    match identity {
-        Identity::User(actor) => Ok(actor),
-        Identity::Agent(_) => Err(Failure::new(ErrorCode::Forbidden, "an agent cannot do this")),
-    }
+pub(super) fn for_project(origin: Origin, query: SubmitQuery) -> Result<Origin, Failure> {
+    let Some(name) = query.project else { return Ok(origin) };
+    let project = ProjectId::new(&name).map_err(|error| Failure::new(ErrorCode::InvalidSpec, error.to_string()))?;
+    Ok(Origin { project, ..origin })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
@@ -81,25 +85,48 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
     }
 }
 
-async fn find(shared: &Shared, id: JobId) -> Result<huisuan_model::Job, Failure> {
+/// A job that may be seen; another tenant's is as unknown as one that never was.
+pub(super) async fn find(shared: &Shared, id: JobId, scope: &Scope) -> Result<huisuan_model::Job, Failure> {
     let row = shared.readers.read(move |reader| reader.job(id)).await?;
-    row.ok_or_else(|| Failure::new(ErrorCode::NotFound, format!("there is no job `{id}`")))
+    row.filter(|job| scope.has(&job.tenant)).ok_or_else(|| no_job(id))
 }
 
-pub(crate) async fn list(State(shared): App, Params(query): Params<JobsQuery>) -> Result<axum::Json<JobList>, Failure> {
+fn no_job(id: JobId) -> Failure {
+    Failure::new(ErrorCode::NotFound, format!("there is no job `{id}`"))
+}
+
+pub(crate) async fn list(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Params(query): Params<JobsQuery>,
+) -> Result<axum::Json<JobList>, Failure> {
+    Ok(axum::Json(page(&shared, query, &identity.scope()).await?))
+}
+
+/// A page of jobs, for the API and for pages.
+pub(crate) async fn page(shared: &Shared, query: JobsQuery, scope: &Scope) -> Result<JobList, Failure> {
     let size = page_size(query.page_size)?;
     let before = query.page_token.map(|token| token.parse::<JobId>()).transpose().map_err(|_| bad_token())?;
     let state = query.state.map(|word| state_of(&word)).transpose()?;
     let tenant = query.tenant.map(|name| TenantId::new(&name)).transpose();
     let tenant = tenant.map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
-    let filter = JobFilter { state, tenant };
+    let filter = JobFilter { state, tenant: seen(scope, tenant)? };
     let mut rows = shared.readers.read(move |reader| reader.jobs(&filter, before, size + 1)).await?;
     let more = rows.len() > size;
     rows.truncate(size);
     let next_page_token = rows.last().filter(|_| more).map(|job| job.id.to_string());
     let reasons = shared.last_reasons();
     let jobs = rows.iter().map(|job| views::summary(job, &reasons)).collect();
-    Ok(axum::Json(JobList { jobs, next_page_token }))
+    Ok(JobList { jobs, next_page_token })
+}
+
+/// The tenant whose jobs are listed; `None` for all.
+fn seen(scope: &Scope, asked: Option<TenantId>) -> Result<Option<TenantId>, Failure> {
+    match (scope, asked) {
+        (Scope::All, asked) => Ok(asked),
+        (Scope::Tenant(own), asked) if asked.as_ref().is_none_or(|asked| asked == own) => Ok(Some(own.clone())),
+        _ => Err(Failure::new(ErrorCode::Forbidden, "the token shows jobs of its own tenant only")),
+    }
 }
 
 fn page_size(asked: Option<u32>) -> Result<usize, Failure> {
@@ -120,12 +147,16 @@ fn state_of(word: &str) -> Result<JobState, Failure> {
     })
 }
 
-pub(crate) async fn show(State(shared): App, JobPath(id): JobPath) -> Result<axum::Json<JobView>, Failure> {
-    Ok(axum::Json(view(&shared, id).await?))
+pub(crate) async fn show(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    JobPath(id): JobPath,
+) -> Result<axum::Json<JobView>, Failure> {
+    Ok(axum::Json(view(&shared, id, &identity.scope()).await?))
 }
 
 /// A job as it is shown, for the API and for pages.
-pub(crate) async fn view(shared: &Shared, id: JobId) -> Result<JobView, Failure> {
+pub(crate) async fn view(shared: &Shared, id: JobId, scope: &Scope) -> Result<JobView, Failure> {
     let found = shared
         .readers
         .read(move |reader| {
@@ -134,18 +165,28 @@ pub(crate) async fn view(shared: &Shared, id: JobId) -> Result<JobView, Failure>
             Ok(Some((job, attempts, reader.attempts_total(id)?)))
         })
         .await?;
-    let no_job = || Failure::new(ErrorCode::NotFound, format!("there is no job `{id}`"));
-    let (job, attempts, total) = found.ok_or_else(no_job)?;
+    let seen = found.filter(|(job, ..)| scope.has(&job.tenant));
+    let (job, attempts, total) = seen.ok_or_else(|| no_job(id))?;
     Ok(views::job(&job, &attempts, total, &shared.last_reasons()))
 }
 
-pub(crate) async fn explain(State(shared): App, JobPath(id): JobPath) -> Result<axum::Json<Explain>, Failure> {
-    let job = find(&shared, id).await?;
-    Ok(axum::Json(views::explain(&job, &shared.last_reasons())))
+pub(crate) async fn explain(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    JobPath(id): JobPath,
+) -> Result<axum::Json<Explain>, Failure> {
+    Ok(axum::Json(why(&shared, id, &identity.scope()).await?))
+}
+
+/// Why a job waits, for the API and for pages.
+pub(crate) async fn why(shared: &Shared, id: JobId, scope: &Scope) -> Result<Explain, Failure> {
+    let job = find(shared, id, scope).await?;
+    Ok(views::explain(&job, &shared.last_reasons()))
 }
 
 pub(crate) async fn attempts(
     State(shared): App,
+    Extension(identity): Extension<Identity>,
     JobPath(id): JobPath,
     Params(query): Params<PageQuery>,
 ) -> Result<axum::Json<AttemptList>, Failure> {
@@ -159,7 +200,7 @@ pub(crate) async fn attempts(
         Some(after) => after,
         None => None,
     };
-    find(&shared, id).await?;
+    find(&shared, id, &identity.scope()).await?;
     let mut rows = shared.readers.read(move |reader| reader.attempts(id, after, size + 1)).await?;
     let more = rows.len() > size;
     rows.truncate(size);
@@ -174,12 +215,13 @@ pub(crate) async fn cancel(
     Extension(RequestId(request)): Extension<RequestId>,
     JobPath(id): JobPath,
 ) -> Result<axum::Json<JobCancelled>, Failure> {
-    let origin = identity::user(actor(&identity)?, request);
+    find(&shared, id, &identity.scope()).await?;
+    let origin = identity.origin(request)?;
     match shared.writer.execute(origin, Command::Cancel { job: id }).await {
         Ok(_) | Err(WriterError::Refused(Refusal::NoJob(_))) => {}
         Err(error) => return Err(error.into()),
     }
-    let job = find(&shared, id).await?;
+    let job = find(&shared, id, &identity.scope()).await?;
     let (state, cancel_requested) = (job.state.as_str().to_owned(), job.cancel_requested);
     Ok(axum::Json(JobCancelled { job_id: id.0, state, cancel_requested }))
 }

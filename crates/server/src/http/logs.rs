@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     body::Body,
     extract::State,
     http::header,
@@ -16,7 +17,11 @@ use super::{
     App, Failure,
     extract::{JobPath, Params},
 };
-use crate::{hub::LogPiece, server::Shared};
+use crate::{
+    hub::LogPiece,
+    identity::{Identity, Scope},
+    server::Shared,
+};
 
 /// The most bytes of one piece.
 const PIECE_BYTES_MAX: u64 = 256 * 1024;
@@ -39,10 +44,11 @@ struct Reading {
 
 pub(crate) async fn logs(
     State(shared): App,
+    Extension(identity): Extension<Identity>,
     JobPath(job): JobPath,
     Params(query): Params<LogsQuery>,
 ) -> Result<Response, Failure> {
-    let (centre, attempt) = find(&shared, job, query.task, query.follow).await?;
+    let (centre, attempt) = find(&shared, job, &identity.scope(), query.task, query.follow).await?;
     let mut reading = Reading {
         shared,
         centre,
@@ -74,12 +80,12 @@ pub(crate) async fn logs(
 async fn find(
     shared: &Arc<Shared>,
     id: JobId,
+    scope: &Scope,
     task: Option<u32>,
     follow: bool,
 ) -> Result<(CentreId, AttemptId), Failure> {
     loop {
-        let row = shared.readers.read(move |reader| reader.job(id)).await?;
-        let job = row.ok_or_else(|| Failure::new(ErrorCode::NotFound, format!("there is no job `{id}`")))?;
+        let job = super::jobs::find(shared, id, scope).await?;
         let task = task.or(job.spec.tasks.first()).unwrap_or(0);
         if !job.spec.tasks.contains(task) {
             let detail = format!("job {id} has no task {task}; its tasks are {}", job.spec.tasks);

@@ -4,12 +4,15 @@ mod access;
 mod agents;
 pub(crate) mod books;
 pub(crate) mod centres;
+mod dependencies;
 mod events;
 pub(crate) mod extract;
 mod failure;
 pub(crate) mod jobs;
 mod logs;
+mod plan;
 mod status;
+mod tenants;
 
 use std::sync::Arc;
 
@@ -30,6 +33,7 @@ pub(crate) type App = axum::extract::State<Arc<Shared>>;
 
 /// All routes of a server.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    // For tenants, each behind its door seeing its own; everything else that people do is for operators.
     let people = Router::new()
         .route(routes::JOBS, post(jobs::submit).get(jobs::list))
         .route(routes::JOB, get(jobs::show))
@@ -37,16 +41,25 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::JOB_ATTEMPTS, get(jobs::attempts))
         .route(routes::JOB_LOGS, get(logs::logs))
         .route(routes::JOB_CANCEL, post(jobs::cancel))
+        .route(routes::PLAN, post(plan::plan))
         .route(routes::CENTRES, get(centres::list))
         .route(routes::CENTRE, get(centres::show))
+        .route(routes::USAGE, get(books::usage))
+        .layer(middleware::from_fn_with_state(shared.clone(), access::people));
+    let operators = Router::new()
         .route(routes::CENTRE_PAUSE, post(centres::pause))
         .route(routes::CENTRE_RESUME, post(centres::resume))
-        .route(routes::USAGE, get(books::usage))
+        .route(routes::CENTRE_WINDOWS, post(centres::maintain))
+        .route(routes::CENTRE_WINDOW_CANCEL, post(centres::cancel_window))
+        .route(routes::TENANTS, post(tenants::add).get(tenants::list))
+        .route(routes::TENANT, post(tenants::change).get(tenants::show))
+        .route(routes::TENANT_FUND, post(tenants::fund))
+        .route(routes::TENANT_TOKEN, post(tenants::token))
         .route(routes::LEDGER, get(books::ledger))
         .route(routes::EVENTS, get(events::events))
         .route(routes::METRICS, get(status::metrics))
         .merge(pages::routes())
-        .layer(middleware::from_fn_with_state(shared.clone(), access::people));
+        .layer(middleware::from_fn_with_state(shared.clone(), access::operators));
     let agents = Router::new()
         .route(routes::AGENT_HELLO, post(agents::hello))
         .route(routes::AGENT_ORDERS, get(agents::orders))
@@ -59,6 +72,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::READYZ, get(status::ready))
         .route(routes::OPENAPI, get(status::openapi));
     people
+        .merge(operators)
         .merge(agents)
         .merge(anybody)
         .method_not_allowed_fallback(failure::method_not_allowed)

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     http::{self, App, Failure, extract::Params},
+    identity::Scope,
     server::Shared,
 };
 
@@ -50,7 +51,7 @@ async fn body(
     let found = http::centres::views(shared).await?.into_iter().find(|centre| centre.centre == name);
     let centre = found.ok_or_else(|| Failure::new(ErrorCode::NotFound, format!("there is no centre `{name}`")))?;
     let newest = JobsQuery { page_size: Some(JOBS_LOOKED_AT), ..JobsQuery::default() };
-    let jobs = http::jobs::list(State(shared.clone()), Params(newest)).await?.0.jobs;
+    let jobs = http::jobs::page(shared, newest, &Scope::All).await?.jobs;
     let here = |job: &JobSummary| job.centres.contains(&centre.centre);
     let jobs: Vec<JobSummary> = jobs.into_iter().filter(here).take(JOBS_SHOWN).collect();
     let now = shared.clock.now();

@@ -19,6 +19,7 @@ use crate::{
         self, App, Failure,
         extract::{JobPath, Params},
     },
+    identity::Scope,
     server::Shared,
 };
 
@@ -39,8 +40,8 @@ async fn body(
 ) -> Result<(String, TimeMs, Markup), Failure> {
     let JobPath(id) = id?;
     query?;
-    let view = http::jobs::view(shared, id).await?;
-    let explain = http::jobs::explain(State(shared.clone()), JobPath(id)).await?.0;
+    let view = http::jobs::view(shared, id, &Scope::All).await?;
+    let explain = http::jobs::why(shared, id, &Scope::All).await?;
     let now = shared.clock.now();
     let job = &view.summary;
     let main = html! {
@@ -50,6 +51,9 @@ async fn body(
             @if view.cancel_requested && job.ended_at.is_none() { span.chip { (page.say(words::CANCEL_REQUESTED)) } }
         }
         @if let Some(reason) = &explain.reason { (reasons::card(page, &explain, reason, now)) }
+        @if let Some(reason) = &job.end_reason {
+            p.card title=(reason.code) { (reasons::sentence(page, &reason.code, &reason.message, &reason.details)) }
+        }
         @if job.tasks.total > 1 { (progress(page, &view)) }
         (facts(page, &view, now))
         (attempts::section(page, &view, now))

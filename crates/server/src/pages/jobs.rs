@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     http::{self, App, Failure, extract::Params},
+    identity::Scope,
     server::Shared,
 };
 
@@ -47,7 +48,7 @@ async fn body(
     let Params(ListQuery { state, before, .. }) = query?;
     let asked =
         JobsQuery { state: state.clone(), page_size: Some(JOBS_SHOWN), page_token: before.clone(), tenant: None };
-    let list = http::jobs::list(State(shared.clone()), Params(asked)).await?.0;
+    let list = http::jobs::page(shared, asked, &Scope::All).await?;
     let now = shared.clock.now();
     let main = html! {
         div.title { h1 { (page.say(words::JOBS)) } }

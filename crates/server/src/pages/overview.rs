@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     http::{self, App, Failure, extract::Params},
+    identity::Scope,
     server::Shared,
 };
 
@@ -35,11 +36,11 @@ async fn body(
 ) -> Result<(String, TimeMs, Markup), Failure> {
     query?;
     let centres = http::centres::views(shared).await?;
-    let usage = http::books::usage_view(shared).await?;
+    let usage = http::books::usage_view(shared, &Scope::All).await?;
     let ledger = http::books::ledger_view(shared).await?;
     let live = shared.writer.look(|network| network.jobs_live()).await?;
     let newest = JobsQuery { page_size: Some(JOBS_SHOWN), ..JobsQuery::default() };
-    let jobs = http::jobs::list(State(shared.clone()), Params(newest)).await?.0.jobs;
+    let jobs = http::jobs::page(shared, newest, &Scope::All).await?.jobs;
     let now = shared.clock.now();
     let connected = centres.iter().filter(|centre| centre.connected).count();
     let tagline = page.fill(words::TAGLINE, &[&centres.len().to_string(), &connected.to_string()]);

@@ -66,6 +66,7 @@ fn answer(page: &Page, rejection: &Rejection) -> String {
     let short = match code.as_str() {
         "no-centre" => Some(page.say(words::NOT_SUITABLE).to_owned()),
         "centre-paused" => Some(page.say(words::STATE_PAUSED).to_owned()),
+        "centre-absent" => Some(page.say(words::REASON_CENTRE_ABSENT).to_owned()),
         "capacity" => lack(page.language, details),
         _ => None,
     };
@@ -97,12 +98,20 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
     };
     Some(match code {
         "centre-paused" => format!("可接收它的算力中心都已暂停，其中有 {}", text("centre")?),
+        "centre-absent" => format!("可接收它的算力中心都已失联，其中有 {}", text("centre")?),
+        "centre-closed" => format!("任务可能撞上 {} 的检修：{} 至 {}", text("centre")?, text("from")?, text("until")?),
         "no-centre" => match number("centres")? {
             0 => "尚无算力中心加入本网".to_owned(),
             centres => format!("已知的 {centres} 个算力中心现在都不能接收：未连接、未标定或类型不符"),
         },
         "budget" => {
             format!("需冻结 {}，而租户可用余额为 {}", amount("needed")?, amount("available")?)
+        }
+        "quota" => {
+            let unit = if text("resource")? == "cores" { "核" } else { "个加速器" };
+            let count = |name: &str| Some(number(name)? as f64 / 1000.0);
+            let (needed, held) = (count("needed_thousandths")?, count("held_thousandths")?);
+            format!("需 {needed} {unit}；租户已占 {held}，配额为 {}", count("limit_thousandths")?)
         }
         "capacity" => {
             let lack = lack(Language::Zh, details)?;
@@ -116,16 +125,67 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
             text("pool")?
         ),
         "behind" => format!("优先级更高或更早的 {} 个任务先行；它本可放在 {}", number("ahead_tasks")?, text("centre")?),
+        "dependency" => match number("jobs")? {
+            1 => format!("等待作业 {}{}", number("job_id")?, becomes(text("when")?)?),
+            jobs => format!("等待作业 {}{}，另等待 {} 个作业", number("job_id")?, becomes(text("when")?)?, jobs - 1),
+        },
+        "dependency-unmet" => {
+            let ended = words::state(text("ended")?)?;
+            let (on, when) = (number("job_id")?, becomes(text("when")?)?);
+            format!("曾等待作业 {on}{when}，而它的结局是：{}", ended.with(Language::Zh, &[]))
+        }
+        "fair-share" => {
+            let held_ppm = number("held_ppm")?;
+            format!(
+                "持有份额较少的租户的 {} 个任务先行；本租户已持有应得份额的 {}.{}%；它本可放在 {}",
+                number("ahead_tasks")?,
+                held_ppm / 10_000,
+                held_ppm / 1_000 % 10,
+                text("centre")?
+            )
+        }
+        "reserved" => format!(
+            "{} 现有空位，但资源池 {} 为作业 {} 预留，它最迟于 {} 开始",
+            text("centre")?,
+            text("pool")?,
+            number("job")?,
+            text("start_at")?
+        ),
+        "node-capacity" => {
+            let count = |name: &str| Some(number(name)? as f64 / 1000.0);
+            format!(
+                "最接近的 {} 的资源池 {} 共空闲 {} 个设备，但单个节点至多 {} 个；每个任务需 {} 个",
+                text("centre")?,
+                text("pool")?,
+                count("free_thousandths")?,
+                count("node_free_thousandths")?,
+                count("needed_thousandths")?
+            )
+        }
         "parallel-max" => format!("已达到自身的并发上限：{} 个任务", number("limit_tasks")?),
         "not-planned" => "尚未轮到，下一个规划周期处理".to_owned(),
         _ => return None,
     })
 }
 
+/// What a job is waited for to do.
+fn becomes(when: &str) -> Option<&'static str> {
+    Some(match when {
+        "ok" => "成功",
+        "any" => "结束",
+        "not-ok" => "失败或被取消",
+        "start" => "开始",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use huisuan_api::reasons::describe;
-    use huisuan_model::{Bytes, CentreId, Millicores, Money, PoolId, Reason};
+    use huisuan_api::reasons::{describe, describe_end};
+    use huisuan_model::{
+        Bytes, CentreId, EndReason, JobId, JobState, MilliDevices, Millicores, Money, PoolId, QuotaResource, Reason,
+        TimeMs, When,
+    };
 
     use super::*;
 
@@ -147,6 +207,11 @@ mod tests {
             memory_free: Bytes(memory_free),
         };
         check(Reason::CentrePaused { centre: centre() }, "可接收它的算力中心都已暂停，其中有 hpc-1");
+        check(Reason::CentreAbsent { centre: centre() }, "可接收它的算力中心都已失联，其中有 hpc-1");
+        check(
+            Reason::CentreClosed { centre: centre(), from: TimeMs(0), until: TimeMs(1000) },
+            "任务可能撞上 hpc-1 的检修：1970-01-01T00:00:00.000Z 至 1970-01-01T00:00:01.000Z",
+        );
         check(Reason::NoCentre { centres: 0 }, "尚无算力中心加入本网");
         check(Reason::NoCentre { centres: 3 }, "已知的 3 个算力中心现在都不能接收：未连接、未标定或类型不符");
         check(
@@ -163,7 +228,36 @@ mod tests {
             "它的 4 个任务须同时启动；最接近的 hpc-1 现可容纳 3 个（资源池 cpu:x）",
         );
         check(Reason::Behind { ahead: 7, centre: centre() }, "优先级更高或更早的 7 个任务先行；它本可放在 hpc-1");
+        check(
+            Reason::FairShare { centre: centre(), ahead: 7, held_ppm: 1_234_567 },
+            "持有份额较少的租户的 7 个任务先行；本租户已持有应得份额的 123.4%；它本可放在 hpc-1",
+        );
+        check(
+            Reason::Reserved { centre: centre(), pool: pool(), job: JobId(9), start_at: TimeMs(0) },
+            "hpc-1 现有空位，但资源池 cpu:x 为作业 9 预留，它最迟于 1970-01-01T00:00:00.000Z 开始",
+        );
+        let devices = MilliDevices;
+        check(
+            Reason::NodeCapacity {
+                centre: centre(),
+                pool: pool(),
+                needed: devices(2000),
+                node_free: devices(1500),
+                free: devices(9000),
+            },
+            "最接近的 hpc-1 的资源池 cpu:x 共空闲 9 个设备，但单个节点至多 1.5 个；每个任务需 2 个",
+        );
         check(Reason::ParallelMax { limit: 2 }, "已达到自身的并发上限：2 个任务");
+        let dependency = |when, jobs| Reason::Dependency { on: JobId(7), when, jobs };
+        check(dependency(When::Ok, 1), "等待作业 7成功");
+        check(dependency(When::NotOk, 3), "等待作业 7失败或被取消，另等待 2 个作业");
+        let unmet = EndReason::DependencyUnmet { on: JobId(7), when: When::Any, ended: JobState::Failed };
+        let sentence = chinese(unmet.code(), &describe_end(&unmet).1);
+        assert_eq!(sentence.as_deref(), Some("曾等待作业 7结束，而它的结局是：失败"));
+        check(
+            Reason::Quota { resource: QuotaResource::Cores, needed: 500, held: 4000, limit: 4250 },
+            "需 0.5 核；租户已占 4，配额为 4.25",
+        );
         check(Reason::NotPlanned, "尚未轮到，下一个规划周期处理");
         assert_eq!(chinese("unheard-of", &Value::Null), None);
         assert_eq!(chinese("capacity", &Value::Null), None);

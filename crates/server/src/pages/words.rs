@@ -229,11 +229,18 @@ pub(super) const TERM_WAIT: Word = word("no wait", "无需等待");
 
 pub(super) const REASON_BEHIND: Word = word("behind others", "排在其后");
 pub(super) const REASON_BUDGET: Word = word("budget", "余额不足");
+pub(super) const REASON_QUOTA: Word = word("quota", "配额");
 pub(super) const REASON_CAPACITY: Word = word("capacity", "资源占满");
 pub(super) const REASON_CENTRE_PAUSED: Word = word("centre paused", "中心暂停");
 pub(super) const REASON_GANG_CAPACITY: Word = word("room for all at once", "需同时启动");
+pub(super) const REASON_CENTRE_ABSENT: Word = word("centre away", "中心失联");
+pub(super) const REASON_CENTRE_CLOSED: Word = word("maintenance", "检修");
+pub(super) const REASON_FAIR_SHARE: Word = word("fair share", "份额靠后");
+pub(super) const REASON_NODE_CAPACITY: Word = word("room on one node", "单节点不足");
+pub(super) const REASON_RESERVED: Word = word("kept for another", "为他人预留");
 pub(super) const REASON_NO_CENTRE: Word = word("no centre", "无可用中心");
 pub(super) const REASON_NOT_PLANNED: Word = word("next cycle", "待规划");
+pub(super) const REASON_DEPENDENCY: Word = word("other jobs", "其他作业");
 pub(super) const REASON_PARALLEL_MAX: Word = word("own limit", "自身并发上限");
 
 /// The word of a job's, an attempt's or a centre's state; `None` for one that is not known.
@@ -298,11 +305,18 @@ pub(super) fn mark(mark: &str) -> Option<Word> {
 pub(super) fn reason(code: &str) -> Option<Word> {
     Some(match code {
         "centre-paused" => REASON_CENTRE_PAUSED,
+        "centre-absent" => REASON_CENTRE_ABSENT,
+        "centre-closed" => REASON_CENTRE_CLOSED,
         "no-centre" => REASON_NO_CENTRE,
         "budget" => REASON_BUDGET,
+        "quota" => REASON_QUOTA,
         "capacity" => REASON_CAPACITY,
         "gang-capacity" => REASON_GANG_CAPACITY,
         "behind" => REASON_BEHIND,
+        "fair-share" => REASON_FAIR_SHARE,
+        "node-capacity" => REASON_NODE_CAPACITY,
+        "reserved" => REASON_RESERVED,
+        "dependency" => REASON_DEPENDENCY,
         "parallel-max" => REASON_PARALLEL_MAX,
         "not-planned" => REASON_NOT_PLANNED,
         _ => return None,

@@ -41,7 +41,7 @@ impl Network {
 
     fn open(&mut self) {
         let id = CentreId::new("hpc-1").expect("a name");
-        self.take(Command::SetTenant(Tenant { id: identity::tenant(), jobs_max: 10 }));
+        self.take(Command::SetTenant(Tenant::new(identity::tenant(), 10)));
         self.take(Command::Fund { amount: Money(10_000_000) });
         self.take(Command::SetCentre(Box::new(Centre {
             id: id.clone(),
@@ -55,6 +55,9 @@ impl Network {
             pools: Default::default(),
             reported_seq: 0,
             reported_at: None,
+            absent_since: None,
+            windows: Vec::new(),
+            window_last: 0,
         })));
         let pool = PoolId::new("cpu:test").expect("a name");
         self.take(Command::Inventory {
@@ -83,7 +86,7 @@ impl Network {
     fn submit(&mut self, key: &str, change: impl FnOnce(&mut JobSpec)) {
         let mut spec = JobSpec::command(key, &["/bin/true"]);
         change(&mut spec);
-        self.take(Command::Submit { spec: Arc::new(spec), key: Some(key.into()) });
+        self.take(Command::Submit { spec: Arc::new(spec), key: Some(key.into()), ended: Vec::new() });
     }
 
     fn plan(&mut self) {

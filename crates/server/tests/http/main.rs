@@ -8,12 +8,16 @@
 
 mod access;
 mod agents;
+mod dependencies;
 mod document;
 mod events;
 mod network;
 mod pages;
 mod plain;
+mod plan;
 mod refusals;
 mod status;
 mod submit;
+mod tenants;
 mod text;
+mod windows;

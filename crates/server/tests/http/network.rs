@@ -79,6 +79,9 @@ impl Network {
             pools: BTreeMap::new(),
             reported_seq: 0,
             reported_at: None,
+            absent_since: None,
+            windows: Vec::new(),
+            window_last: 0,
         };
         self.server.set_centre(centre).expect("a centre");
     }

@@ -73,6 +73,7 @@ pub(super) fn job(
     spec.class = wishes.class;
     spec.centres = wishes.centres.clone();
     spec.priority = wishes.priority;
+    spec.after = wishes.after.clone();
     validate(&spec)?;
     Ok(spec)
 }

@@ -29,6 +29,7 @@ pub(super) enum Wish {
     Nice,
     Input,
     Begin,
+    Dependency,
 }
 
 /// Whether an option has a value.
@@ -103,14 +104,9 @@ pub(super) const OPTIONS: &[Known] = &[
     ignored("cpu-freq", ' ', Takes::Value, SITE_NOTE),
     shapes("cpus-per-gpu", ' ', Wish::CpusPerGpu),
     shapes("cpus-per-task", 'c', Wish::CpusPerTask),
-    refused("deadline", ' ', Takes::Value, "deadlines are not kept yet"),
+    refused("deadline", ' ', Takes::Value, "use `deadline` of a job file"),
     ignored("delay-boot", ' ', Takes::Value, SITE_NOTE),
-    refused(
-        "dependency",
-        'd',
-        Takes::Value,
-        "dependencies are not supported yet; submit when `huisuan wait JOB` has ended",
-    ),
+    shapes("dependency", 'd', Wish::Dependency),
     ignored("distribution", 'm', Takes::Value, LAYOUT_NOTE),
     shapes("error", 'e', Wish::Error),
     ignored("exclude", 'x', Takes::Value, NODES_NOTE),
@@ -137,7 +133,7 @@ pub(super) const OPTIONS: &[Known] = &[
     known("ignore-pbs", ' ', Takes::Nothing, Treatment::Honoured, "#PBS lines are never read"),
     shapes("input", 'i', Wish::Input),
     shapes("job-name", 'J', Wish::JobName),
-    ignored("kill-on-invalid-dep", ' ', Takes::Value, "there are no dependencies"),
+    ignored("kill-on-invalid-dep", ' ', Takes::Value, "a job whose dependency cannot be met any more always ends"),
     refused("licenses", 'L', Takes::Value, "licences are not counted in this network"),
     ignored("mail-type", ' ', Takes::Value, "no mail is sent; `huisuan wait JOB` tells when it has ended"),
     ignored("mail-user", ' ', Takes::Value, "no mail is sent; `huisuan wait JOB` tells when it has ended"),

@@ -95,6 +95,10 @@ fn directives_become_fields() {
     check("--nice=50 --comment=\"a b\" --requeue", json!({"priority": -50}));
     check("--export=LANG,A=1,GONE", json!({"environment": {"LANG": "C", "A": "1"}}));
     check("--export=ALL", json!({}));
+    check(
+        "-d afterok:2:1,afterany:3,after:5",
+        json!({"after": [{"job": 1}, {"job": 2}, {"job": 3, "when": "any"}, {"job": 5, "when": "start"}]}),
+    );
     check("-t 0", json!({"walltime": "366d"}));
 }
 
@@ -131,7 +135,12 @@ fn every_directive_is_reported() {
         ("--reservation=x", "not known here"),
         ("--licenses=x:2", "not counted"),
         ("--uid=0", "service user"),
-        ("-d afterok:1", "not supported yet"),
+        ("-d afterok:1?afterok:2", "any of them is not supported"),
+        ("-d singleton", "singleton is not supported"),
+        ("-d afterok", "afterok:12"),
+        ("-d afterok:1,afternotok:1", "job 1 has two"),
+        ("-d after:1+5", "without delays"),
+        ("-d 12", "afterok:12"),
         ("--begin=16:00", "not supported yet"),
         ("--test-only", "--check"),
         ("--input=x", "redirect"),
@@ -155,9 +164,9 @@ fn a_refusal_names_directive_value_and_expectation() {
         problem("--mem=lots").to_string(),
         "job: `--mem` is `lots`, expected a whole number of megabytes, or with K, M, G or T"
     );
-    let dependency = problem("-d afterok:1\n--mem=lots");
-    assert_eq!(dependency.code, ErrorCode::NotSupported);
-    assert!(dependency.to_string().starts_with("job: `--dependency` is `afterok:1`: dependencies"), "{dependency}");
+    let hold = problem("--reservation=x\n--mem=lots");
+    assert_eq!(hold.code, ErrorCode::NotSupported);
+    assert!(hold.to_string().starts_with("job: `--reservation` is `x`: reservations"), "{hold}");
     let array = read("-a 1-4\n-n 2", &[]);
     assert!(array.job.is_err_and(|problem| problem.hint().contains("--cpus-per-task")));
     assert!(array.report.iter().any(|entry| entry.line == 3 && entry.treatment == Treatment::Refused));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Bytes, CentreId, Class, DurationMs, PoolId, RangeSet, spec::limits};
+use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, PoolId, RangeSet, When, spec::limits};
 
 use super::{Context, Treatment, options::Wish};
 use crate::spec::{quantity, reader::name_from};
@@ -58,6 +58,7 @@ pub(super) struct Wishes {
     pub(super) class: Option<Class>,
     pub(super) centres: Vec<CentreId>,
     pub(super) priority: i32,
+    pub(super) after: Vec<Dependency>,
 }
 
 impl Wishes {
@@ -111,6 +112,7 @@ impl Wishes {
             Wish::GpusPerTask => self.take_gpus(value, Per::Task),
             Wish::Partition => Ok(self.take_partition(value, context)),
             Wish::Nice => self.take_nice(value),
+            Wish::Dependency => self.take_dependency(value),
             Wish::Input => match value {
                 "/dev/null" | "none" => honoured("standard input is empty".to_owned()),
                 _ => Err("/dev/null: redirect the input within the script".to_owned()),
@@ -291,6 +293,13 @@ impl Wishes {
         (treatment, note)
     }
 
+    fn take_dependency(&mut self, value: &str) -> Result<Taken, String> {
+        self.after = dependencies(value)?;
+        let note = |dependency: &Dependency| format!("{} {}", dependency.job, dependency.when.as_str());
+        let notes: Vec<String> = self.after.iter().map(note).collect();
+        honoured(format!("starts after job {}", notes.join(", ")))
+    }
+
     fn take_nice(&mut self, value: &str) -> Result<Taken, String> {
         let nice: i32 = match value {
             "" => 100,
@@ -298,6 +307,42 @@ impl Wishes {
         };
         self.priority = nice.saturating_neg().clamp(-limits::PRIORITY_MAX, limits::PRIORITY_MAX);
         Ok((Treatment::Approximated, format!("priority {}", self.priority)))
+    }
+}
+
+/// `afterok:1:2,afterany:3` as Slurm writes it: all of them must hold.
+fn dependencies(value: &str) -> Result<Vec<Dependency>, String> {
+    const FORM: &str = "afterok, afterany, afternotok or after with numbers of jobs, such as afterok:12:13,afterany:14";
+    if value.contains('?') {
+        return Err(format!("{FORM}; all of them must hold, `?` for any of them is not supported"));
+    }
+    let mut after = Vec::new();
+    for item in value.split(',') {
+        let mut words = item.split(':');
+        let when = match words.next().unwrap_or_default() {
+            "afterok" => When::Ok,
+            "afterany" => When::Any,
+            "afternotok" => When::NotOk,
+            "after" => When::Start,
+            word @ ("aftercorr" | "afterburstbuffer" | "singleton" | "expand") => {
+                return Err(format!("{FORM}; {word} is not supported"));
+            }
+            _ => return Err(FORM.to_owned()),
+        };
+        let before = after.len();
+        for job in words {
+            let job = job.parse().map_err(|_| format!("{FORM}; whole jobs, without delays"))?;
+            after.push(Dependency { job, when });
+        }
+        if after.len() == before {
+            return Err(FORM.to_owned());
+        }
+    }
+    after.sort();
+    after.dedup();
+    match after.windows(2).find(|pair| pair[0].job == pair[1].job) {
+        Some(pair) => Err(format!("one condition for each job, and job {} has two", pair[0].job)),
+        None => Ok(after),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use crate::pack::{Ask, Fleet, Rule, Slot};
+use crate::pack::{Ask, Devices, Fleet, Rule, Slot};
 
 use super::{
     dead::Dead,
     kind::{Kind, Make},
-    walk::{Width, candidates},
+    walk::{Width, candidates, tightest},
 };
 
 /// A fleet under one policy, without a look at every node.
@@ -44,7 +44,8 @@ impl Packer {
         let kind_of = fleet.rooms().map(|(node, room)| place[&make(&fleet, node, room.part, room.devices)]).collect();
         let (dead, candidates, width) = (Dead::default(), Vec::new(), Width::of(fleet.len()));
         let mut packer = Packer { fleet, rule, kinds, kind_of, width, dead, draws: 0, candidates };
-        for node in (0u32..).take(packer.fleet.len()) {
+        // Cells keep nodes in falling order: entered so, each goes to the end.
+        for node in (0..u32::try_from(packer.fleet.len()).expect("nodes are numbered in 32 bits")).rev() {
             packer.enter(node);
         }
         packer
@@ -105,6 +106,27 @@ impl Packer {
         let slot = self.place(ask)?;
         self.take(&slot);
         Some(slot)
+    }
+
+    /// Where an ask fits most tightly, without rating: the least fraction, then the fewest whole devices, then the
+    /// fewest cores, then the first node. An order of magnitude cheaper than [`place`](Self::place), for cycles that
+    /// place a hundred thousand tasks.
+    pub fn place_tight(&mut self, ask: &Ask) -> Option<Slot> {
+        if self.dead.knows(ask) {
+            return None;
+        }
+        for kind in &mut self.kinds {
+            if let Some(node) = tightest(kind, &self.fleet, ask) {
+                let room = self.fleet.room(node);
+                let device = match ask.devices {
+                    Devices::Share(share) => room.tightest(share).unwrap_or(0),
+                    Devices::None | Devices::Whole(_) => 0,
+                };
+                return Some(Slot::of(node, &room, ask, device));
+            }
+        }
+        self.dead.add(ask);
+        None
     }
 
     /// Places and takes all asks of a gang, or leaves everything as it was.

@@ -61,6 +61,29 @@ pub(super) fn candidates(kinds: &mut [Kind], fleet: &Fleet, ask: &Ask, width: Wi
     }
 }
 
+/// The first candidate of one kind.
+pub(super) fn tightest(kind: &mut Kind, fleet: &Fleet, ask: &Ask) -> Option<u32> {
+    let starts = match ask.devices {
+        Devices::None => [Some((0, 0)), None],
+        _ if !ask.parts.contains(kind.make.part) => [None, None],
+        Devices::Whole(count) => [Some((0, usize::from(count))), None],
+        Devices::Share(share) => [Some((fraction_level(share), 0)), Some((0, 1))],
+    };
+    let level = kind.cores_level(ask.cores_milli);
+    for (fraction, least) in starts.into_iter().flatten() {
+        for fraction in kind.fractions_from(fraction) {
+            for wholes in kind.wholes_from(fraction, least) {
+                for cores in kind.cores_from(fraction, wholes, level) {
+                    if let Some(node) = kind.cell(Key { fraction, wholes, cores }).first(fleet, ask) {
+                        return Some(node);
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
 /// Walks fractions, then whole devices, then cores, each from the least that may fit.
 fn walk(kind: &mut Kind, fleet: &Fleet, ask: &Ask, least: (usize, usize), width: Width, into: &mut Vec<u32>) {
     let level = kind.cores_level(ask.cores_milli);

@@ -1,0 +1,192 @@
+//! What would become of a job, asked before it is submitted: the real scheduler on the state of now with the job
+//! added, and an estimate of the start where there is no room now. Nothing of it is recorded.
+//!
+//! - `ahead`: how long what runs and waits ahead takes, from walltimes and observed means.
+
+mod ahead;
+
+use huisuan_model::{
+    CentreId, JobId, JobSpec, Money, PoolId, Reason, Shape, TimeMs, command::Origin, quantity::DurationMs,
+};
+use huisuan_schedule::{
+    Budget, CentreView, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, cycle, demand, hold_each, never_fits,
+};
+
+use crate::{Refusal, State, snapshot, submit};
+use ahead::{Ahead, Quantile, Running};
+
+/// All that the question needs of the state; a copy, so that answering keeps nobody waiting.
+#[derive(Debug, Clone)]
+pub struct Outlook {
+    snapshot: Snapshot,
+    policy: Policy,
+    running: Vec<Running>,
+    shape: Shape,
+    job: JobView,
+}
+
+/// One pool that a job might go to, in the order of centres and pools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The centre.
+    pub centre: CentreId,
+    /// The pool.
+    pub pool: PoolId,
+    /// Whether it could ever run there.
+    pub feasible: bool,
+    /// How many of its tasks the scheduler would place there now, were it submitted.
+    pub tasks_now: u64,
+    /// How long until its first task starts, as likely sooner as later; `None` where nobody can tell.
+    pub start_p50: Option<DurationMs>,
+    /// How long at most, if everything ahead takes its whole walltime.
+    pub start_p90: Option<DurationMs>,
+    /// What is held for all of its tasks, which is the most that it can cost.
+    pub cost: Option<Money>,
+    /// Why it does not start there now, or never will.
+    pub why: Option<Why>,
+}
+
+/// Why a job does not start at a pool now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// It never can; what is missing.
+    Never(String),
+    /// It would wait, for the scheduler's own reason.
+    Waits(Reason),
+}
+
+impl Outlook {
+    /// What the state of now says of a job. Refused is what would be refused at submission, except that a job which
+    /// fits nowhere is told so pool by pool. What it waits for (`after`) is taken to be met.
+    pub fn of(state: &State, origin: &Origin, spec: &JobSpec, now: TimeMs) -> Result<Outlook, Refusal> {
+        submit::legal(state, origin, spec, now)?;
+        let job = JobView {
+            id: JobId(state.jobs_total() + 1),
+            priority: spec.priority,
+            submitted_at: now,
+            waiting: spec.tasks.clone(),
+            active: 0,
+            parallel_max: spec.parallel_max,
+            mean_run_ms: None,
+            deadline_at: spec.deadline_at,
+            preemptible: false,
+        };
+        Ok(Outlook {
+            snapshot: snapshot(state),
+            policy: state.policy().clone(),
+            running: ahead::running(state, now),
+            shape: Shape::of(&origin.tenant, &origin.project, spec),
+            job,
+        })
+    }
+
+    /// Every pool of the network, by centre and name.
+    pub fn candidates(&self, now: TimeMs) -> Vec<Candidate> {
+        let free = self.planned(&self.shape, now);
+        let ahead = Ahead::new(&self.snapshot, &self.running, &self.job);
+        let mut candidates = Vec::new();
+        for centre in &self.snapshot.centres {
+            let pinned = Shape { centres: vec![centre.id.clone()], ..self.shape.clone() };
+            let here = if self.excluded(centre).is_some() { None } else { Some(self.planned(&pinned, now)) };
+            for pool in &centre.pools {
+                candidates.push(self.candidate(centre, pool, &free, here.as_ref(), &ahead, now));
+            }
+        }
+        candidates
+    }
+
+    fn candidate(
+        &self,
+        centre: &CentreView,
+        pool: &PoolView,
+        free: &Planned,
+        here: Option<&Planned>,
+        ahead: &Ahead<'_>,
+        now: TimeMs,
+    ) -> Candidate {
+        let (id, name) = (centre.id.clone(), pool.pool.id.clone());
+        let never = |why: String| Candidate {
+            centre: id.clone(),
+            pool: name.clone(),
+            feasible: false,
+            tasks_now: 0,
+            start_p50: None,
+            start_p90: None,
+            cost: None,
+            why: Some(Why::Never(why)),
+        };
+        let Some(here) = here else { return never(self.excluded(centre).unwrap_or_default()) };
+        let Some(need) = demand(&pool.pool, &self.shape) else { return never(self.lacks(centre, pool)) };
+        let each = hold_each(&pool.pool, &centre.tariff, &need, &self.shape).0;
+        let cost = i64::try_from(i128::from(each) * i128::from(self.job.waiting.len())).unwrap_or(i64::MAX);
+        let starts = here.tasks_at(&centre.id, &name) > 0;
+        let waits = |quantile| match starts {
+            true => Some(DurationMs::ZERO),
+            false => ahead.start(centre, pool, &need, &self.shape, quantile, now),
+        };
+        Candidate {
+            tasks_now: free.tasks_at(&centre.id, &name),
+            feasible: true,
+            start_p50: waits(Quantile::Median),
+            start_p90: waits(Quantile::High),
+            cost: Some(Money(cost)),
+            why: if starts { None } else { here.reason.clone().map(Why::Waits) },
+            centre: id,
+            pool: name,
+        }
+    }
+
+    /// Why the job's own list of centres or its class leaves a centre out.
+    fn excluded(&self, centre: &CentreView) -> Option<String> {
+        if !self.shape.centres.is_empty() && !self.shape.centres.contains(&centre.id) {
+            return Some("the job names other centres".to_owned());
+        }
+        let class = self.shape.class.filter(|&class| class != centre.class)?;
+        Some(format!("the centre is of class {}, the job asks for {class}", centre.class))
+    }
+
+    /// What a pool lacks that never can run it, in the words of the door.
+    fn lacks(&self, centre: &CentreView, pool: &PoolView) -> String {
+        let alone = CentreView { pools: vec![pool.clone()], ..centre.clone() };
+        let shape = Shape { centres: Vec::new(), ..self.shape.clone() };
+        let never = never_fits(std::slice::from_ref(&alone), &shape);
+        never
+            .and_then(|never| never.centres.into_iter().next())
+            .map_or_else(|| "the pool has no rating yet".to_owned(), |(_, lacks)| lacks)
+    }
+
+    /// What the scheduler would do with the job, were its shape this one.
+    fn planned(&self, shape: &Shape, now: TimeMs) -> Planned {
+        let mut snapshot = self.snapshot.clone();
+        match snapshot.shapes.binary_search_by(|view| view.shape.cmp(shape)) {
+            Ok(found) => {
+                let jobs = &mut snapshot.shapes[found].jobs;
+                let at = jobs.partition_point(|other| ahead::goes_before(other, &self.job));
+                jobs.insert(at, self.job.clone());
+            }
+            Err(at) => {
+                snapshot.shapes.insert(at, ShapeView { shape: shape.clone(), jobs: vec![self.job.clone()], more: 0 })
+            }
+        }
+        let plan = cycle(&snapshot, &self.policy, now, Budget::default(), Seed(0));
+        let reason = plan.reasons.into_iter().find(|reason| reason.shape == *shape).map(|found| found.reason);
+        let own = plan.placements.into_iter().filter(|placement| placement.job == self.job.id);
+        Planned {
+            places: own.map(|placement| (placement.centre, placement.pool, placement.tasks.len())).collect(),
+            reason,
+        }
+    }
+}
+
+/// What one cycle would do with the job.
+struct Planned {
+    places: Vec<(CentreId, PoolId, u64)>,
+    reason: Option<Reason>,
+}
+
+impl Planned {
+    fn tasks_at(&self, centre: &CentreId, pool: &PoolId) -> u64 {
+        let here = self.places.iter().filter(|(at, on, _)| at == centre && on == pool);
+        here.map(|(.., tasks)| tasks).sum()
+    }
+}

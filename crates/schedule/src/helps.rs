@@ -1,0 +1,222 @@
+//! What would help a waiting shape to start now: each change is made to the snapshot and tried with a cycle before it
+//! is told.
+
+use std::{cmp::Reverse, collections::BTreeSet};
+
+use huisuan_model::{Bytes, DurationMs, JobId, MilliDevices, Millicores, PoolId, RangeSet, Shape, TimeMs, spec::Need};
+
+use crate::{
+    cycle, fit,
+    policy::{Budget, Policy, Seed},
+    snapshot::{JobView, ShapeView, Snapshot},
+};
+
+/// A change and what it would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Help {
+    /// What to change.
+    pub change: Change,
+    /// How many of the job's tasks would start now.
+    pub starts: u64,
+}
+
+/// A change of the first waiting job of a shape.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Another priority.
+    Priority(i32),
+    /// A shorter walltime, in milliseconds: it would end before capacity is kept for others, or before maintenance.
+    Walltime(DurationMs),
+    /// Fewer tasks in the gang.
+    GangTasks(u32),
+    /// Fewer cores for each task.
+    Cores(Millicores),
+    /// Fewer devices for each task, in thousandths.
+    Devices(MilliDevices),
+    /// Less memory for each task.
+    Memory(Bytes),
+    /// Devices of this part number too.
+    Part(PoolId),
+    /// Any centre instead of the list.
+    AnyCentre,
+    /// Any class of centre.
+    AnyClass,
+    /// More tasks at once than the job's own limit.
+    NoParallelMax,
+}
+
+/// The most changes of one kind that are tried.
+const TRIES_MAX: usize = 8;
+
+/// What would help the first waiting job of a shape, verified: with the change made to the snapshot, a cycle starts
+/// tasks of it that it does not start now. Nothing for a shape that does not wait, or whose first job starts anyway.
+/// It costs a few dozen cycles: it is for one job that somebody asks about.
+pub fn helps(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -> Vec<Help> {
+    let Some(job) = first_waiting(snapshot, shape) else { return Vec::new() };
+    if starts(snapshot, policy, now, job.id) > 0 {
+        return Vec::new();
+    }
+    let mut helps = Vec::new();
+    for tries in candidates(snapshot, policy, now, shape, job) {
+        // Of one kind the first that works is the smallest change.
+        let tried = tries.into_iter().take(TRIES_MAX).find_map(|change| {
+            let starts = starts(&change.apply(snapshot, shape)?, policy, now, job.id);
+            (starts > 0).then_some(Help { change, starts })
+        });
+        helps.extend(tried);
+    }
+    helps
+}
+
+fn first_waiting<'a>(snapshot: &'a Snapshot, shape: &Shape) -> Option<&'a JobView> {
+    let view = snapshot.shapes.iter().find(|view| view.shape == *shape)?;
+    view.jobs.iter().find(|job| !job.waiting.is_empty())
+}
+
+/// How many tasks of a job a cycle starts.
+fn starts(snapshot: &Snapshot, policy: &Policy, now: TimeMs, job: JobId) -> u64 {
+    let budget = Budget { placements_max: u64::MAX, jobs_max: u64::MAX };
+    let plan = cycle(snapshot, policy, now, budget, Seed::default());
+    plan.placements.iter().filter(|placement| placement.job == job).map(|placement| placement.tasks.len()).sum()
+}
+
+impl Change {
+    /// The snapshot with this change of the first waiting job of a shape; `None` when it has none, or when the change
+    /// is none. The other jobs of the shape stay as they are.
+    pub fn apply(&self, snapshot: &Snapshot, shape: &Shape) -> Option<Snapshot> {
+        let mut next = snapshot.clone();
+        let view = next.shapes.iter_mut().find(|view| view.shape == *shape)?;
+        let at = view.jobs.iter().position(|job| !job.waiting.is_empty())?;
+        let mut job = view.jobs.remove(at);
+        let (mut changed, before) = (shape.clone(), job.clone());
+        self.change(&mut changed, &mut job);
+        if changed == *shape && job == before {
+            return None;
+        }
+        next.shapes.retain(|view| !view.jobs.is_empty() || view.more > 0);
+        match next.shapes.binary_search_by(|view| view.shape.cmp(&changed)) {
+            Ok(found) => next.shapes[found].jobs.push(job),
+            Err(place) => next.shapes.insert(place, ShapeView { shape: changed.clone(), jobs: vec![job], more: 0 }),
+        }
+        let found = next.shapes.binary_search_by(|view| view.shape.cmp(&changed)).ok()?;
+        next.shapes[found].jobs.sort_by_key(|job| {
+            (Reverse(job.priority), job.deadline_at.unwrap_or(TimeMs(i64::MAX)), job.submitted_at, job.id)
+        });
+        Some(next)
+    }
+
+    fn change(&self, shape: &mut Shape, job: &mut JobView) {
+        match (self, &mut shape.need) {
+            (Change::Priority(priority), _) => job.priority = *priority,
+            (Change::Walltime(walltime), _) => shape.walltime = *walltime,
+            (Change::GangTasks(tasks), _) => {
+                shape.gang = Some(*tasks);
+                job.waiting = job.waiting.take(u64::from(*tasks));
+            }
+            (Change::Cores(fewer), Need::Hardware { cores, .. }) => *cores = *fewer,
+            (Change::Devices(fewer), Need::Hardware { devices: Some(devices), .. }) => devices.count = *fewer,
+            (Change::Part(part), Need::Hardware { devices: Some(devices), .. }) => {
+                let parts: BTreeSet<PoolId> = devices.any_of.drain(..).chain([part.clone()]).collect();
+                devices.any_of = parts.into_iter().collect();
+            }
+            (Change::Memory(less), _) => shape.memory = *less,
+            (Change::AnyCentre, _) => shape.centres.clear(),
+            (Change::AnyClass, _) => shape.class = None,
+            (Change::NoParallelMax, _) => job.parallel_max = None,
+            (Change::Cores(_) | Change::Devices(_) | Change::Part(_), _) => {}
+        }
+    }
+}
+
+/// What may help, kind by kind, the smallest change of each first.
+fn candidates(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape, job: &JobView) -> Vec<Vec<Change>> {
+    let mut kinds = vec![priorities(snapshot, job), walltimes(snapshot, policy, now, shape)];
+    let gang = shape.gang.filter(|_| job.waiting == RangeSet::from_range(0, job.waiting.len() as u32 - 1));
+    kinds.push(halves(u64::from(gang.unwrap_or(0))).map(|tasks| Change::GangTasks(tasks as u32)).collect());
+    if let Need::Hardware { cores, devices } = &shape.need {
+        kinds.push(
+            fewer(snapshot, shape, cores.0, |pool| pool.0).into_iter().map(|n| Change::Cores(Millicores(n))).collect(),
+        );
+        if let Some(devices) = devices {
+            let smaller = halves(devices.count.0 / 1000).map(|count| count * 1000);
+            kinds.push(smaller.map(|count| Change::Devices(MilliDevices(count))).collect());
+            if !devices.any_of.is_empty() {
+                kinds.push(parts(snapshot, &devices.any_of));
+            }
+        }
+    }
+    kinds.push(
+        fewer(snapshot, shape, shape.memory.0, |pool| pool.1).into_iter().map(|n| Change::Memory(Bytes(n))).collect(),
+    );
+    kinds.push(if shape.centres.is_empty() { vec![] } else { vec![Change::AnyCentre] });
+    kinds.push(if shape.class.is_none() { vec![] } else { vec![Change::AnyClass] });
+    kinds.push(if job.parallel_max.is_none() { vec![] } else { vec![Change::NoParallelMax] });
+    kinds
+}
+
+/// The priorities that pass others that wait, from the lowest.
+fn priorities(snapshot: &Snapshot, job: &JobView) -> Vec<Change> {
+    let all = snapshot.shapes.iter().filter_map(|view| view.jobs.first());
+    let above: BTreeSet<i32> =
+        all.map(|other| other.priority.saturating_add(1)).filter(|&p| p > job.priority).collect();
+    above.into_iter().map(Change::Priority).collect()
+}
+
+/// Walltimes that end before what is kept for others, or before maintenance; the longest first.
+fn walltimes(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -> Vec<Change> {
+    let budget = Budget { placements_max: u64::MAX, jobs_max: u64::MAX };
+    let plan = cycle(snapshot, policy, now, budget, Seed::default());
+    let promises = plan.reservations.iter().map(|promise| promise.start_at);
+    let windows = snapshot.centres.iter().flat_map(|centre| &centre.closed).map(|window| window.from);
+    let spans: BTreeSet<DurationMs> = promises
+        .chain(windows)
+        .map(|at| at.since(now))
+        .filter(|&span| span > DurationMs(0) && span < shape.walltime)
+        .collect();
+    spans.into_iter().rev().map(Change::Walltime).collect()
+}
+
+/// What is free of one resource in the pools of the right kind, where it is less than asked for; the most first.
+fn fewer(snapshot: &Snapshot, shape: &Shape, asked: u64, free: impl Fn((u64, u64)) -> u64) -> Vec<u64> {
+    let pools = snapshot.centres.iter().filter(|centre| fit::allowed(centre, shape)).flat_map(|centre| &centre.pools);
+    let fits = pools.filter(|pool| !matches!(fit::answer(&pool.pool, shape), fit::Answer::OtherKind));
+    let left: BTreeSet<u64> = fits
+        .map(|pool| {
+            let cores = pool.pool.cores.0.saturating_sub(pool.used.cores.0);
+            free((cores, pool.pool.memory.0.saturating_sub(pool.used.memory.0)))
+        })
+        .filter(|&left| left > 0 && left < asked)
+        .collect();
+    left.into_iter().rev().collect()
+}
+
+/// Part numbers of the network that the job does not accept yet.
+fn parts(snapshot: &Snapshot, accepted: &[PoolId]) -> Vec<Change> {
+    let pools = snapshot.centres.iter().flat_map(|centre| &centre.pools).filter(|pool| !pool.pool.devices.is_zero());
+    let parts: BTreeSet<&PoolId> = pools.map(|pool| &pool.pool.id).filter(|id| !accepted.contains(id)).collect();
+    parts.into_iter().map(|part| Change::Part(part.clone())).collect()
+}
+
+/// One less, then half and half again, down to one.
+fn halves(count: u64) -> impl Iterator<Item = u64> {
+    let first = count.checked_sub(1).filter(|&less| less > count / 2);
+    let halves = std::iter::successors(Some(count / 2), |half| Some(half / 2)).take_while(|&half| half > 0);
+    first.into_iter().chain(halves)
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Change::Priority(priority) => write!(f, "priority {priority}"),
+            Change::Walltime(DurationMs(ms)) => write!(f, "walltime of {} s", ms / 1000),
+            Change::GangTasks(tasks) => write!(f, "{tasks} tasks in the gang"),
+            Change::Cores(Millicores(cores)) => write!(f, "{}.{:03} cores a task", cores / 1000, cores % 1000),
+            Change::Devices(MilliDevices(count)) => write!(f, "{}.{:03} devices a task", count / 1000, count % 1000),
+            Change::Memory(Bytes(bytes)) => write!(f, "{} MiB of memory a task", bytes >> 20),
+            Change::Part(part) => write!(f, "devices {part} accepted"),
+            Change::AnyCentre => write!(f, "any centre"),
+            Change::AnyClass => write!(f, "any class of centre"),
+            Change::NoParallelMax => write!(f, "no limit of parallel tasks"),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The door for questions about jobs that are not submitted.
+
+use axum::{Extension, extract::State, http::HeaderMap};
+use huisuan_api::{
+    Amount, ErrorCode,
+    plan::{CandidateReason, CandidateView, PlanView},
+    reasons::describe,
+    routes::SubmitQuery,
+    spec::read_job_file,
+    views::mark_word,
+};
+use huisuan_control::{Candidate, Outlook, Why};
+use huisuan_model::{Mark, centre::CURRENCY};
+use serde_json::json;
+
+use super::{
+    App, Failure,
+    access::RequestId,
+    extract::{Bounded, Params, is_json},
+    jobs::for_project,
+};
+use crate::identity::Identity;
+
+const START_NOTE: &str = "starts are modelled: what runs and waits ahead takes the mean of its job's ended tasks, or \
+    half its walltime while none has ended (p50), or its whole walltime (p90)";
+const COST_NOTE: &str = "cost is what is held for the whole walltime: the job pays for what it uses";
+const ENERGY_NOTE: &str = "no pool declares its power, so energy is not known";
+
+pub(crate) async fn plan(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    Params(query): Params<SubmitQuery>,
+    headers: HeaderMap,
+    Bounded(body): Bounded,
+) -> Result<axum::Json<PlanView>, Failure> {
+    is_json(&headers)?;
+    let text = std::str::from_utf8(&body)
+        .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body is not UTF-8: {error}")))?;
+    let spec = read_job_file(text).map_err(|problem| problem.to_problem())?;
+    let origin = for_project(identity.origin(request)?, query)?;
+    let (now, tasks, after) = (shared.clock.now(), spec.tasks.len(), !spec.after.is_empty());
+    let outlook = shared.writer.look(move |state| Outlook::of(state, &origin, &spec, now)).await??;
+    // Cycles take their time; the threads that serve requests do not.
+    let answered = tokio::task::spawn_blocking(move || outlook.candidates(now)).await;
+    let candidates =
+        answered.map_err(|error| Failure::new(ErrorCode::Internal, format!("planning broke off: {error}")))?;
+    Ok(axum::Json(view(candidates, tasks, after)))
+}
+
+fn view(mut candidates: Vec<Candidate>, tasks: u64, after: bool) -> PlanView {
+    // Feasible ones first, by their starts, then by cost; the order of names stays among equals.
+    let unknown_last = |start: Option<huisuan_model::DurationMs>| start.map_or(u64::MAX, |start| start.0);
+    candidates.sort_by_key(|one| (!one.feasible, unknown_last(one.start_p50), unknown_last(one.start_p90), one.cost));
+    let mut notes = vec![START_NOTE.to_owned(), COST_NOTE.to_owned(), ENERGY_NOTE.to_owned()];
+    if after {
+        notes.push("what it waits for (`after`) is taken to be met".to_owned());
+    }
+    let tasks_now = candidates.iter().map(|candidate| candidate.tasks_now).sum();
+    PlanView { candidates: candidates.into_iter().map(candidate).collect(), tasks_now, tasks, notes }
+}
+
+fn candidate(found: Candidate) -> CandidateView {
+    let reason = found.why.map(|why| match why {
+        Why::Never(message) => CandidateReason { code: "never-fits".to_owned(), message, details: json!({}) },
+        Why::Waits(reason) => {
+            let (message, details) = describe(&reason, CURRENCY);
+            CandidateReason { code: reason.code().to_owned(), message, details }
+        }
+    });
+    CandidateView {
+        centre: found.centre.to_string(),
+        pool: found.pool.to_string(),
+        feasible: found.feasible,
+        tasks_now: found.tasks_now,
+        start_p50_ms: found.start_p50.map(|start| start.0),
+        start_p90_ms: found.start_p90.map(|start| start.0),
+        cost: found.cost.map(|cost| Amount::new(cost, CURRENCY)),
+        energy_kwh: None,
+        reason,
+        mark: mark_word(Mark::Modelled).to_owned(),
+    }
+}

@@ -1,0 +1,179 @@
+//! Whether centres are there: watched here, told to the state only when it changes. The same look finds that
+//! maintenance is over.
+//!
+//! A centre is absent after a long silence. Silence is counted in looks of this watch, each of which counts for at most
+//! twice its interval: time in which the server itself was down, stopped or overloaded is not the centres' silence.
+//! Who comes back is there at once, but who was back for a short time only must first be heard steadily: a flapping
+//! line does not draw work to itself.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use huisuan_model::{CentreId, Command, Presence, TimeMs};
+
+use crate::{hub::AWAY_AFTER_MS, identity, server::Shared, wake::Wake};
+
+/// How often the watch looks.
+const LOOK_EVERY_MS: u64 = 5_000;
+/// A centre that goes away sooner than this after it came back is flapping.
+const FLAPPING_WITHIN_MS: u64 = 600_000;
+/// How long a flapping centre must be heard before it is taken to be back.
+const STEADY_FOR_MS: u64 = 60_000;
+
+/// Looks again and again until the server stops.
+pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
+    let mut watch = Watch::starting_at(shared.clock.now());
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
+            () = shared.stopping() => return,
+        }
+        let centres = shared.writer.look(|state| {
+            // A centre that never told its pools has not joined yet, so it is not away either.
+            let joined = state.centres().values().filter(|centre| !centre.pools.is_empty());
+            let presence = joined.map(|centre| (centre.id.clone(), centre.presence())).collect::<Vec<_>>();
+            let windows = state.centres().values().flat_map(|centre| &centre.windows).map(|window| window.until);
+            (presence, windows.collect::<Vec<_>>())
+        });
+        let Ok((centres, windows)) = centres.await else { return };
+        let now = shared.clock.now();
+        if windows.iter().any(|until| (watch.last..now).contains(until)) {
+            // Nothing changes in the state when maintenance is over, but there is room again.
+            planner.wake();
+        }
+        for (centre, presence) in watch.look(now, &centres, |centre, after| shared.hub.heard_after(centre, after)) {
+            tracing::info!(%centre, ?presence, "presence of a centre changed");
+            let command = Command::SetPresence { centre, presence };
+            if let Err(error) = shared.writer.execute(identity::server(), command).await {
+                // The next look finds the same and tries again.
+                tracing::warn!(%error, "presence of a centre not recorded");
+            }
+        }
+    }
+}
+
+/// What was heard so far.
+struct Watch {
+    last: TimeMs,
+    centres: BTreeMap<CentreId, Heard>,
+}
+
+#[derive(Default)]
+struct Heard {
+    /// For how long nothing was heard, as far as it counts.
+    silent_ms: u64,
+    /// For how long it was heard in every look.
+    steady_ms: u64,
+    /// When it last came back.
+    returned_at: Option<TimeMs>,
+    /// It went away again soon after that.
+    flapping: bool,
+}
+
+impl Watch {
+    fn starting_at(now: TimeMs) -> Self {
+        Watch { last: now, centres: BTreeMap::new() }
+    }
+
+    /// Looks at every centre and answers what changed. `heard` says whether one was heard after a moment.
+    fn look(
+        &mut self,
+        now: TimeMs,
+        centres: &[(CentreId, Presence)],
+        heard: impl Fn(&CentreId, TimeMs) -> bool,
+    ) -> Vec<(CentreId, Presence)> {
+        let counts_ms = now.since(self.last).0.min(2 * LOOK_EVERY_MS);
+        let mut changes = Vec::new();
+        for (centre, known) in centres {
+            let watched = self.centres.entry(centre.clone()).or_default();
+            let change = watched.look(now, counts_ms, *known, heard(centre, self.last));
+            changes.extend(change.map(|presence| (centre.clone(), presence)));
+        }
+        self.last = now;
+        changes
+    }
+}
+
+impl Heard {
+    fn look(&mut self, now: TimeMs, counts_ms: u64, known: Presence, heard: bool) -> Option<Presence> {
+        if heard {
+            self.silent_ms = 0;
+            self.steady_ms += counts_ms;
+        } else {
+            self.silent_ms += counts_ms;
+            self.steady_ms = 0;
+        }
+        match known {
+            Presence::Present if self.silent_ms >= AWAY_AFTER_MS => {
+                self.flapping = self.returned_at.is_some_and(|back| now.since(back).0 < FLAPPING_WITHIN_MS);
+                Some(Presence::Absent)
+            }
+            Presence::Absent if heard && (!self.flapping || self.steady_ms >= STEADY_FOR_MS) => {
+                self.returned_at = Some(now);
+                Some(Presence::Present)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One centre, watched; `.` is a look at which it was heard, `-` one at which it was not, a number that many
+    /// seconds in which the server did not look.
+    fn check(story: &str, expected: &[(i64, Presence)]) {
+        let centre = CentreId::new("hpc-1").expect("a name");
+        let (mut now, mut known, mut changes) = (TimeMs(0), Presence::Present, Vec::new());
+        let mut watch = Watch::starting_at(now);
+        for word in story.split(' ') {
+            let (times, heard) = match word.split_once(['.', '-']) {
+                Some((times, _)) => (times.parse().unwrap_or(1), word.ends_with('.')),
+                None => {
+                    now.0 += word.parse::<i64>().expect("seconds") * 1000;
+                    continue;
+                }
+            };
+            for _ in 0..times {
+                now.0 += 5_000;
+                for (_, presence) in watch.look(now, &[(centre.clone(), known)], |_, _| heard) {
+                    changes.push((now.0 / 1000, presence));
+                    known = presence;
+                }
+            }
+        }
+        assert_eq!(changes, expected, "{story}");
+    }
+
+    #[test]
+    fn silence_makes_absent_and_a_word_makes_present() {
+        check("100.", &[]);
+        check("8- .", &[]);
+        check("9-", &[(45, Presence::Absent)]);
+        check("20- .", &[(45, Presence::Absent), (105, Presence::Present)]);
+        check("8- . 8- . 8-", &[]);
+    }
+
+    #[test]
+    fn the_servers_own_pauses_are_not_the_centres_silence() {
+        check("3600 - .", &[]);
+        check("3600 - 3600 - 3600 - 3600 - .", &[]);
+        check("3600 8-", &[(3600 + 40, Presence::Absent)]);
+    }
+
+    #[test]
+    fn a_flapping_centre_must_be_heard_steadily() {
+        check(
+            "9- . 9- . 10. - 12. .",
+            &[(45, Presence::Absent), (50, Presence::Present), (95, Presence::Absent), (215, Presence::Present)],
+        );
+        // Away again long after it came back is not flapping.
+        let calm = [(45, Presence::Absent), (50, Presence::Present), (745, Presence::Absent), (750, Presence::Present)];
+        check("9- . 130. 9- .", &calm);
+    }
+
+    #[test]
+    fn a_present_or_absent_centre_is_told_once() {
+        check("100- 2.", &[(45, Presence::Absent), (505, Presence::Present)]);
+    }
+}
