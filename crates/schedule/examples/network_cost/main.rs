@@ -1,5 +1,5 @@
 //! What a plan of the network level costs and how good it is:
-//! `cargo run --release -p huisuan-schedule --example network_cost [CENTRES] [POOLS] [CLASSES] [SLOTS] [SEEDS]`.
+//! `cargo run --release -p huisuan-schedule --example network_cost [CENTRES] [POOLS] [CLASSES] [SLOTS] [SEEDS] [FIRST]`.
 //!
 //! For each seed a made-up network is planned from nothing by both planners; then every capacity changes by up to 3 %
 //! and it is planned again with the first plan as hint. CPU time of this thread, from Linux. The last line is JSON:
@@ -37,7 +37,8 @@ fn main() {
     let slots = u32::try_from(next(1)).expect("a small number of slots");
     let size = Size { centres, pools, classes, slots, load_permille: 1_300 };
     let mut worst = Worst::default();
-    for seed in 0..next(10) {
+    let (seeds, first) = (next(10), next(0));
+    for seed in first..first + seeds {
         let model = city(size, seed);
         let (greedy, greedy_ms) = planned("greedy", seed, &model, &Greedy, None, &mut worst);
         let (cold, cold_ms) = planned("linear", seed, &model, &Linear, None, &mut worst);

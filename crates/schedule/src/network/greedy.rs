@@ -3,6 +3,7 @@
 use crate::network::{
     choice::choices,
     fill::Filling,
+    form::Form,
     network::Network,
     plan::{Amount, Basis, Budget, NetworkPlan, NetworkPlanner, Price, gap_ppm},
     prices::search,
@@ -21,7 +22,8 @@ impl NetworkPlanner for Greedy {
         let rows = RowIndex::new(network);
         let problem = Problem::new(network, &rows);
         let start = hint.map(|hint| prices_of(network, &rows, hint));
-        let draft = greedy(&problem, start.as_deref(), budget.rounds_max);
+        let form = Form::new(network, &problem);
+        let draft = greedy(&problem, &form, start.as_deref(), budget.rounds_max);
         answer(network, &rows, &problem, draft)
     }
 }
@@ -45,6 +47,14 @@ impl Draft {
         }
     }
 
+    /// Takes what is better of prices, of a filling by them, and of one that begins with these parts of each class.
+    fn offer(&mut self, problem: &Problem, parts: Option<&[f64]>, prices: Vec<u128>) {
+        for begun in [Some(Filling::new(problem)), parts.map(|parts| shared(problem, parts))].into_iter().flatten() {
+            self.offer_filling(problem, filled(problem, begun, &prices));
+        }
+        self.offer_prices(problem, prices);
+    }
+
     /// Takes the prices if their bound is lower.
     pub(super) fn offer_prices(&mut self, problem: &Problem, prices: Vec<u128>) {
         let bound = problem.bound(&prices);
@@ -55,18 +65,17 @@ impl Draft {
 }
 
 /// Plans by value, by prices, and by the prices of a hint.
-pub(super) fn greedy(problem: &Problem, hint: Option<&[u128]>, rounds: u32) -> Draft {
+pub(super) fn greedy(problem: &Problem, form: &Form, hint: Option<&[u128]>, rounds: u32) -> Draft {
     let nothing = vec![0; problem.room.len()];
-    let filling = filled(problem, &nothing);
+    let filling = filled(problem, Filling::new(problem), &nothing);
     let (value, bound) = (filling.value(problem), problem.bound(&nothing));
     let mut draft = Draft { filling, value, prices: nothing.clone(), bound };
-    for start in [Some(nothing.as_slice()), hint].into_iter().flatten() {
-        for prices in [start.to_vec(), search(problem, start, value, rounds)] {
-            if prices != nothing {
-                draft.offer_filling(problem, filled(problem, &prices));
-                draft.offer_prices(problem, prices);
-            }
-        }
+    let found = search(problem, form, &nothing, value, rounds);
+    draft.offer(problem, Some(&found.parts), found.prices);
+    if let Some(hint) = hint {
+        draft.offer(problem, None, hint.to_vec());
+        let found = search(problem, form, hint, draft.value, rounds / 4);
+        draft.offer(problem, Some(&found.parts), found.prices);
     }
     draft
 }
@@ -76,13 +85,33 @@ const STEPS: [u128; 5] = [8, 7, 6, 4, 0];
 
 /// A filling by prices, and then of what they left by lower and lower ones, as in a Dutch auction: what has found no
 /// taker was too dear.
-fn filled(problem: &Problem, prices: &[u128]) -> Filling {
-    let mut filling = Filling::new(problem);
+fn filled(problem: &Problem, mut filling: Filling, prices: &[u128]) -> Filling {
     for eighths in STEPS {
         filling.fill(problem, &prices.iter().map(|price| price / 8 * eighths).collect::<Vec<_>>());
     }
     filling
 }
+/// Every class gets these parts of its tasks at its places, less where more is asked than there is.
+fn shared(problem: &Problem, parts: &[f64]) -> Filling {
+    let mut asked = vec![0.0; problem.room.len()];
+    for (class, span) in problem.classes.iter().enumerate() {
+        for column in problem.span(class).filter(|&column| parts[column] > 0.0) {
+            for one in problem.uses(column) {
+                asked[one.row as usize] += one.amount as f64 * parts[column] * span.tasks as f64;
+            }
+        }
+    }
+    let over: Vec<f64> = asked.iter().zip(&problem.room).map(|(asked, &room)| asked / (room as f64).max(1.0)).collect();
+    let mut filling = Filling::new(problem);
+    for (class, span) in problem.classes.iter().enumerate() {
+        for column in problem.span(class).filter(|&column| parts[column] > 0.0) {
+            let most = problem.uses(column).iter().map(|one| over[one.row as usize]).fold(1.0, f64::max);
+            filling.take(problem, class, column, (parts[column] * span.tasks as f64 / most) as u64);
+        }
+    }
+    filling
+}
+
 /// The prices of a hint on the rows of this network.
 pub(super) fn prices_of(network: &Network, rows: &RowIndex, hint: &NetworkPlan) -> Vec<u128> {
     let mut prices = vec![0; rows.count()];

@@ -2,11 +2,12 @@
 
 use crate::network::{
     fill::Filling,
+    form::Form,
     greedy::{Draft, answer, greedy, prices_of},
     network::Network,
     plan::{Basis, Budget, Held, NetworkPlan, NetworkPlanner},
     problem::{Problem, RowIndex},
-    simplex::{Basic, Form, Solution, Start, solve},
+    simplex::{Basic, Solution, Start, solve},
 };
 
 /// A gap above this, in parts of the bound, calls for the greedy planner too: it may do better where tasks are so
@@ -31,7 +32,7 @@ impl NetworkPlanner for Linear {
         let mut draft = round(&problem, &form, &solution);
         if !solution.solved || (draft.bound - draft.value).saturating_mul(GAP_LARGE) > draft.bound {
             let prices = hint.filter(|_| !solution.solved).map(|hint| prices_of(network, &rows, hint));
-            let other = greedy(&problem, prices.as_deref(), budget.rounds_max);
+            let other = greedy(&problem, &form, prices.as_deref(), budget.rounds_max);
             draft.offer_filling(&problem, other.filling);
             draft.offer_prices(&problem, other.prices);
         }

@@ -4,21 +4,30 @@
 //! best choice; the row goes to those who offer most, and its price is the first offer that finds no room. That is
 //! the lowest bound that this one price can give where a class has one column in the row.
 
-use crate::network::problem::Problem;
+use crate::network::{
+    form::{from_fixed, to_fixed},
+    problem::Problem,
+};
 
 /// Prices of all rows from `start` on, after so many rounds over the rows, or fewer when they stay what they are.
-pub(super) fn clearing(problem: &Problem, start: &[f64], rounds: u32) -> Vec<f64> {
+pub(super) fn clearing(problem: &Problem, start: &[u128], rounds: u32) -> Vec<u128> {
     let mut market = Market::new(problem, start);
     for _ in 0..rounds {
-        let mut changed = market.clear_kinds();
-        for row in 0..problem.room.len() {
+        // Quotas, caps and links first: what they keep out shall not drive up the prices of pools.
+        let pools: usize = problem.kinds.iter().map(Vec::len).sum();
+        let mut changed = false;
+        for row in (pools..problem.room.len()).rev() {
+            changed |= market.clear(row);
+        }
+        changed |= market.clear_kinds();
+        for row in 0..pools {
             changed |= market.clear(row);
         }
         if !changed {
             break;
         }
     }
-    market.prices
+    market.prices.into_iter().map(to_fixed).collect()
 }
 
 struct Market<'a> {
@@ -40,8 +49,8 @@ struct User {
 }
 
 impl<'a> Market<'a> {
-    fn new(problem: &'a Problem, start: &[f64]) -> Self {
-        let prices = start.to_vec();
+    fn new(problem: &'a Problem, start: &[u128]) -> Self {
+        let prices: Vec<f64> = start.iter().map(|&price| from_fixed(price)).collect();
         let mut users: Vec<Vec<User>> = vec![Vec::new(); prices.len()];
         let mut profits = Vec::with_capacity(problem.columns.len());
         for class in 0..problem.classes.len() {

@@ -11,6 +11,7 @@
 //! - `model`: the input; `network`: the same, checked and indexed; `route`: the way between two centres;
 //! - `choice`: one task at one place: its `terms`, what it uses there, or why it may not be there;
 //! - `problem`: rows, columns, and the Lagrangian bound of any prices;
+//! - `form`: the same problem in floats, scaled, for the solvers;
 //! - `fill`: integer filling in order of regret; `prices`, `market`: prices by descent on the dual;
 //! - `greedy`: both together, always at hand; `linear`: the linear program on top, through `simplex`;
 //! - `plan`: the answer, the trait of planners, hints and budgets;
@@ -22,6 +23,7 @@ mod check;
 mod choice;
 mod explain;
 mod fill;
+mod form;
 mod greedy;
 mod linear;
 mod market;

@@ -23,7 +23,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { rounds_max: 40, pivots_max: 20_000 }
+        Budget { rounds_max: 200, pivots_max: 20_000 }
     }
 }
 

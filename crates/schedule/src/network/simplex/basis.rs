@@ -5,7 +5,7 @@
 //! that of its class's key, and unit columns for rows with slack. Only this small matrix is inverted; a thousand
 //! classes cost nothing but their keys.
 
-use super::form::Form;
+use crate::network::form::Form;
 
 /// What stands at a position of the working basis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

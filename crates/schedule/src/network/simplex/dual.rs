@@ -3,10 +3,8 @@
 //! What is too full leaves in order of steepest edge (Forrest and Goldfarb 1992; with the whole inverse at hand the
 //! edges cost next to nothing), what comes in is found by the ratio test of Harris (1973).
 
-use super::{
-    basis::{Basic, Working},
-    form::Form,
-};
+use super::basis::{Basic, Working};
+use crate::network::form::Form;
 
 /// Values down to this below zero count as zero.
 pub(super) const FEASIBLE: f64 = 1e-9;

@@ -1,7 +1,7 @@
 //! A simplex method made for the network level: a thousand classes of which each sums to one, and few rows that they
 //! share. Its working basis has only as many rows as are shared.
 //!
-//! - `form`: the scaled program; `basis`: keys, working matrix, inverse;
+//! - `basis`: keys, working matrix, inverse;
 //! - `dual`, `primal`: the two methods; this file: in which order.
 //!
 //! From scratch, and after a change of capacity, the dual method alone does the work. Where values have changed too,
@@ -9,12 +9,11 @@
 
 mod basis;
 mod dual;
-mod form;
 mod primal;
 
 pub(in crate::network) use basis::{Basic, Working};
-pub(in crate::network) use form::Form;
 
+use crate::network::form::Form;
 use dual::{End, FEASIBLE, GAINLESS, Tableau, dual};
 use primal::{GAIN_MIN, primal};
 

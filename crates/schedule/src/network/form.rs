@@ -3,7 +3,10 @@
 //! Every class has one more column, its last, for tasks that are left out: it takes nothing and is worth nothing. So
 //! the parts of a class always sum to one. Rows that could never be full are left away; their price is zero.
 
-use crate::network::{network::Network, prices::to_fixed, problem::Problem};
+use crate::network::{
+    network::Network,
+    problem::{FRACTION_BITS, Problem},
+};
 
 /// Values differ by up to this part from what they are, each by its own, so that no two plans are equally good: the
 /// optimum is then the same one from wherever the search begins.
@@ -11,7 +14,7 @@ const PERTURBATION: f64 = 1e-7;
 
 /// Matrix and values.
 #[derive(Debug, Clone)]
-pub(in crate::network) struct Form {
+pub(super) struct Form {
     /// The row of the problem behind each row.
     row_of: Vec<usize>,
     /// What one unit of value is, in millionths.
@@ -30,7 +33,7 @@ pub(in crate::network) struct Form {
 }
 
 impl Form {
-    pub(in crate::network) fn new(network: &Network, problem: &Problem) -> Self {
+    pub(super) fn new(network: &Network, problem: &Problem) -> Self {
         let (row_of, number) = active_rows(problem);
         let classes = problem.classes.iter().enumerate();
         let worth = |(class, span): (usize, &crate::network::problem::ClassSpan)| {
@@ -75,40 +78,40 @@ impl Form {
         self.begin.push(u32::try_from(self.entries.len()).expect("uses are counted in 32 bits"));
     }
 
-    pub(in crate::network) fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.row_of.len()
     }
 
-    pub(in crate::network) fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         self.value.len()
     }
 
-    pub(in crate::network) fn classes(&self) -> usize {
+    pub(super) fn classes(&self) -> usize {
         self.first.len() - 1
     }
 
     /// Columns of a class; the last one is for tasks that are left out.
-    pub(in crate::network) fn span(&self, class: usize) -> std::ops::Range<usize> {
+    pub(super) fn span(&self, class: usize) -> std::ops::Range<usize> {
         self.first[class]..self.first[class + 1]
     }
 
     /// Class of a column.
-    pub(in crate::network) fn class(&self, column: usize) -> usize {
+    pub(super) fn class(&self, column: usize) -> usize {
         self.class_of[column] as usize
     }
 
     /// The column of the problem behind a column; `None` for the one of tasks that are left out.
-    pub(in crate::network) fn problem_column(&self, column: usize) -> Option<usize> {
+    pub(super) fn problem_column(&self, column: usize) -> Option<usize> {
         let class = self.class_of[column] as usize;
         (column + 1 != self.first[class + 1]).then(|| column - class)
     }
 
     /// The column of a column of the problem.
-    pub(in crate::network) fn column_of(&self, class: usize, problem_column: usize) -> usize {
+    pub(super) fn column_of(&self, class: usize, problem_column: usize) -> usize {
         problem_column + class
     }
 
-    pub(in crate::network) fn problem_row(&self, row: usize) -> usize {
+    pub(super) fn problem_row(&self, row: usize) -> usize {
         self.row_of[row]
     }
 
@@ -122,14 +125,38 @@ impl Form {
         self.entries(column).iter().map(|&(at, entry)| row[at as usize] * entry).sum()
     }
 
+    /// A value in millionths, as the columns count it.
+    pub(super) fn scaled_value(&self, value: i128) -> f64 {
+        value as f64 / self.unit
+    }
+
+    /// Prices of the scaled rows from fixed ones of the problem's rows.
+    pub(super) fn scaled_prices(&self, problem: &Problem, fixed: &[u128]) -> Vec<f64> {
+        let scaled = |&row: &usize| from_fixed(fixed[row]) * problem.room[row] as f64 / self.unit;
+        self.row_of.iter().map(scaled).collect()
+    }
+
     /// Prices of the problem's rows, fixed, from those of the scaled rows.
-    pub(in crate::network) fn prices(&self, problem: &Problem, scaled: &[f64]) -> Vec<u128> {
+    pub(super) fn prices(&self, problem: &Problem, scaled: &[f64]) -> Vec<u128> {
         let mut prices = vec![0; problem.room.len()];
         for (&row, &price) in self.row_of.iter().zip(scaled) {
             prices[row] = to_fixed(price.max(0.0) * self.unit / problem.room[row] as f64);
         }
         prices
     }
+}
+
+const SCALE: f64 = (1_u64 << FRACTION_BITS) as f64;
+
+/// A price with binary places; not a number and what is below zero become zero.
+pub(super) fn to_fixed(price: f64) -> u128 {
+    // A cast from a float saturates, and turns "not a number" into zero.
+    (price * SCALE) as u128
+}
+
+/// Millionths for a unit.
+pub(super) fn from_fixed(fixed: u128) -> f64 {
+    fixed as f64 / SCALE
 }
 
 /// Rows that all classes together could overfill, and the number of each among them.
