@@ -61,7 +61,7 @@ impl Queues {
 }
 
 /// A job stands in its queue while one more of its tasks might be placed.
-fn schedulable(job: &Job) -> bool {
+pub(crate) fn schedulable(job: &Job) -> bool {
     let below_limit = job.spec.parallel_max.is_none_or(|limit| job.tasks.active.len() < u64::from(limit));
     !job.state.terminal() && !job.cancel_requested && !job.tasks.waiting.is_empty() && below_limit
 }
