@@ -1,5 +1,7 @@
 //! What a scheduling cycle answers. A plan is a proposal: `control` re-checks every part of it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -76,8 +78,8 @@ pub struct Placement {
 /// One term of a placement's score. Scores are integers; larger is better.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoreTerm {
-    /// What it stands for.
-    pub term: String,
+    /// What it stands for; a constant where it was computed, so that copies cost nothing.
+    pub term: Cow<'static, str>,
     /// Its part of the score.
     pub value: i64,
 }

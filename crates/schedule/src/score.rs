@@ -37,7 +37,7 @@ impl Score {
     pub(crate) fn terms(&self) -> Vec<ScoreTerm> {
         let named = [("wait", self.wait), ("price", self.price), ("fit", self.fit)];
         let mut terms: Vec<ScoreTerm> =
-            named.into_iter().map(|(term, value)| ScoreTerm { term: term.to_owned(), value }).collect();
+            named.into_iter().map(|(term, value)| ScoreTerm { term: term.into(), value }).collect();
         terms.sort_by(|a, b| b.value.cmp(&a.value).then_with(|| a.term.cmp(&b.term)));
         terms
     }
