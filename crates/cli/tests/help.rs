@@ -6,7 +6,7 @@ use std::fs;
 
 use support::huisuan;
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 30] = [
     "",
     "demo",
     "serve",
@@ -30,6 +30,10 @@ const COMMANDS: [&str; 26] = [
     "measure",
     "bench",
     "bench submit",
+    "twin",
+    "twin run",
+    "twin diff",
+    "twin replay",
     "doctor",
     "completions",
     "api",

@@ -15,3 +15,4 @@ mod submit;
 mod support;
 mod tools;
 mod trouble;
+mod twin;
