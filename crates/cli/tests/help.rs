@@ -6,7 +6,7 @@ use std::fs;
 
 use support::huisuan;
 
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 33] = [
     "",
     "demo",
     "serve",
@@ -35,6 +35,8 @@ const COMMANDS: [&str; 31] = [
     "twin import",
     "twin import sacct",
     "twin bench-cycle",
+    "twin diff",
+    "twin replay",
     "doctor",
     "completions",
     "api",

@@ -7,7 +7,7 @@ use huisuan_model::{
     Outcome, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
 };
 
-use crate::{State, books, keys::KeyRecord, place::attempt_of, used};
+use crate::{State, books, keys::KeyRecord, place::attempt_of, queue, used};
 
 /// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
 /// program is broken: going on would spread the damage.
@@ -90,13 +90,17 @@ fn touch_attempt(state: &mut State, id: AttemptId) -> &mut Attempt {
     state.attempts.get_mut(&id).expect("an event names a live attempt")
 }
 
-/// Changes a live job and keeps its queue and state true.
+/// Changes a live job and keeps its queue and state true. Most changes leave a job in its queue or out of it: then
+/// its shape need not be made, which costs more than the rest.
 fn change_job(state: &mut State, id: JobId, change: impl FnOnce(&mut Job)) {
     state.touched.jobs.insert(id);
     let job = state.jobs.get_mut(&id).expect("an event names a live job");
+    let queued = queue::schedulable(job);
     change(job);
     job.state = if job.tasks.active.is_empty() { JobState::Waiting } else { JobState::Running };
-    state.queues.update(job);
+    if queued != queue::schedulable(job) {
+        state.queues.update(job);
+    }
 }
 
 fn job_submitted(state: &mut State, event: &Event) {
@@ -138,7 +142,7 @@ fn job_submitted(state: &mut State, event: &Event) {
     *state.jobs_of_tenant.entry(tenant.clone()).or_default() += 1;
     state.queues.update(&job);
     state.dependents.add(&job);
-    state.jobs.insert(*id, job);
+    state.jobs.insert(*id, Box::new(job));
     state.touched.jobs.insert(*id);
 }
 
@@ -162,7 +166,7 @@ fn tasks_placed(state: &mut State, event: &Event) {
     for attempt in attempts {
         state.used.add(&attempt, job, short);
         state.touched.attempts.insert(attempt.id);
-        state.attempts.insert(attempt.id, attempt);
+        state.attempts.insert(attempt.id, Box::new(attempt));
     }
 }
 
@@ -214,7 +218,7 @@ fn attempt_ended(state: &mut State, event: &Event) {
     });
     recount(state, id.job, was_short);
     state.touched.attempts.remove(id);
-    state.touched.attempts_ended.insert(*id, attempt);
+    state.touched.attempts_ended.insert(*id, *attempt);
 }
 
 fn close(
@@ -257,9 +261,9 @@ fn recount(state: &mut State, id: JobId, was_short: bool) {
 fn job_ended(state: &mut State, id: JobId, end: JobState, at: TimeMs) {
     let mut job = state.jobs.remove(&id).expect("a job ends once");
     assert!(job.tasks.active.is_empty() && job.tasks.waiting.is_empty(), "an ended job has no open task");
+    // Without a waiting task it had left its queue before.
     job.ended_at = Some(at);
     job.state = end;
-    state.queues.update(&job);
     job.waits_for.iter().for_each(|dependency| state.dependents.remove(dependency.job, id));
     let live = state.jobs_of_tenant.get_mut(&job.tenant).expect("a tenant with a job has a count");
     *live -= 1;
@@ -267,5 +271,5 @@ fn job_ended(state: &mut State, id: JobId, end: JobState, at: TimeMs) {
         state.jobs_of_tenant.remove(&job.tenant);
     }
     state.touched.jobs.remove(&id);
-    state.touched.jobs_ended.insert(id, job);
+    state.touched.jobs_ended.insert(id, *job);
 }

@@ -66,7 +66,7 @@ impl Queues {
 
 /// A job stands in its queue while one more of its tasks might be placed: it waits for no other job, and its own limit
 /// is not reached.
-fn schedulable(job: &Job) -> bool {
+pub(crate) fn schedulable(job: &Job) -> bool {
     let below_limit = job.spec.parallel_max.is_none_or(|limit| job.tasks.active.len() < u64::from(limit));
     !job.state.terminal()
         && !job.cancel_requested

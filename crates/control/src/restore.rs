@@ -37,7 +37,7 @@ impl State {
             state.queues.update(&job);
             state.dependents.add(&job);
             *state.jobs_of_tenant.entry(job.tenant.clone()).or_default() += 1;
-            state.jobs.insert(job.id, job);
+            state.jobs.insert(job.id, Box::new(job));
         }
         let mut holds = Vec::new();
         for attempt in stored.attempts {
@@ -45,7 +45,7 @@ impl State {
             state.used.add(&attempt, job, used::short(job, &state.policy));
             let (tenant, currency) = (job.tenant.clone(), books::currency(&attempt.terms.tariff));
             holds.push((attempt.id, Hold { tenant, currency, amount: attempt.hold }));
-            state.attempts.insert(attempt.id, attempt);
+            state.attempts.insert(attempt.id, Box::new(attempt));
         }
         state.ledger = Ledger::restore(stored.balances, holds)?;
         Ok(state)

@@ -58,7 +58,7 @@ fn window_view(window: &huisuan_model::Window) -> Window {
 }
 
 fn shape_view(state: &State, shape: &Arc<Shape>, queue: &Queue, window: usize) -> ShapeView {
-    let jobs: Vec<JobView> = queue.head(window).filter_map(|id| state.jobs.get(&id)).map(job_view).collect();
+    let jobs: Vec<JobView> = queue.head(window).filter_map(|id| state.job(id)).map(job_view).collect();
     let more = queue.len().saturating_sub(jobs.len()) as u64;
     ShapeView { shape: (**shape).clone(), jobs, more }
 }

@@ -21,8 +21,9 @@ pub struct State {
     pub(crate) version: u64,
     pub(crate) tenants: BTreeMap<TenantId, Tenant>,
     pub(crate) centres: BTreeMap<CentreId, Centre>,
-    pub(crate) jobs: BTreeMap<JobId, Job>,
-    pub(crate) attempts: BTreeMap<AttemptId, Attempt>,
+    // Boxed: inline, a node of the tree would be several KB, and every insertion would move half of it.
+    pub(crate) jobs: BTreeMap<JobId, Box<Job>>,
+    pub(crate) attempts: BTreeMap<AttemptId, Box<Attempt>>,
     pub(crate) keys: Keys,
     pub(crate) ledger: Ledger,
     /// The number of the last job acknowledged; 0 before the first.
@@ -59,12 +60,12 @@ impl State {
 
     /// A job that has not ended.
     pub fn job(&self, id: JobId) -> Option<&Job> {
-        self.jobs.get(&id)
+        self.jobs.get(&id).map(Box::as_ref)
     }
 
     /// Jobs that have not ended, by number.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.values()
+        self.jobs.values().map(Box::as_ref)
     }
 
     /// How many jobs were ever acknowledged.
@@ -84,12 +85,12 @@ impl State {
 
     /// An attempt that has not ended.
     pub fn attempt(&self, id: AttemptId) -> Option<&Attempt> {
-        self.attempts.get(&id)
+        self.attempts.get(&id).map(Box::as_ref)
     }
 
     /// Attempts that have not ended, by id.
     pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
-        self.attempts.values()
+        self.attempts.values().map(Box::as_ref)
     }
 
     /// The centres by name.
@@ -141,7 +142,7 @@ impl State {
     pub(crate) fn attempts_of(&self, job: JobId) -> impl Iterator<Item = &Attempt> {
         let first = AttemptId { job, task: 0, attempt: 0 };
         let last = AttemptId { job, task: u32::MAX, attempt: u32::MAX };
-        self.attempts.range(first..=last).map(|(_, attempt)| attempt)
+        self.attempts.range(first..=last).map(|(_, attempt)| &**attempt)
     }
 }
 

@@ -113,6 +113,17 @@ fn fits_somewhere(state: &State, origin: &Origin, spec: &JobSpec) -> Result<(), 
     if state.queues.contains(&shape) {
         return Ok(());
     }
+    // Nearly every job fits somewhere, and then no view of all centres need be made to say what they lack.
+    let known = shape.centres.iter().all(|id| state.centres.contains_key(id));
+    let open = state.centres.values().filter(|centre| {
+        shape.class.is_none_or(|class| class == centre.class)
+            && (shape.centres.is_empty() || shape.centres.contains(&centre.id))
+    });
+    if known
+        && open.flat_map(|centre| centre.pools.values()).any(|pool| huisuan_schedule::demand(pool, &shape).is_some())
+    {
+        return Ok(());
+    }
     match huisuan_schedule::never_fits(&centre_views(state), &shape) {
         None => Ok(()),
         Some(never) => {

@@ -165,7 +165,7 @@ impl Network {
     /// The invariants that hold after every command.
     pub(crate) fn check(&self) {
         self.state.ledger.audit().expect("the books balance");
-        let live = self.state.attempts.values().map(|attempt| (attempt, &self.state.jobs[&attempt.id.job]));
+        let live = self.state.attempts().map(|attempt| (attempt, &*self.state.jobs[&attempt.id.job]));
         let used = Used::from_attempts(live, &self.state.policy);
         assert_eq!(used, self.state.used, "what is used is what live attempts have");
         for job in self.state.jobs.values() {
@@ -210,8 +210,8 @@ impl Network {
             job_last: state.job_last,
             tenants: json(state.tenants.values()),
             centres: json(state.centres.values()),
-            jobs: vec![json(state.jobs.values())],
-            attempts: json(state.attempts.values()),
+            jobs: vec![json(state.jobs())],
+            attempts: json(state.attempts()),
             keys: keys.collect(),
             balances: state.ledger.balances().map(|(account, asset, sum)| ((account.clone(), asset), sum)).collect(),
         }

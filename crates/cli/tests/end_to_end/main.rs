@@ -17,3 +17,4 @@ mod support;
 mod tenants;
 mod tools;
 mod trouble;
+mod twin;

@@ -178,7 +178,7 @@ fn syntax(check: Check<'_>, error: &toml::de::Error) -> ReadError {
         None => error.message().to_owned(),
     };
     let problem: String = problem.chars().take(500).collect();
-    check.text.form(line, problem, "docs/scenarios.md lists all fields of a scenario")
+    check.text.form(line, problem, "docs/en/scenarios.md lists all fields of a scenario")
 }
 
 fn tenants(check: Check<'_>, file: &File) -> Result<Vec<(Tenant, Money)>, ReadError> {
