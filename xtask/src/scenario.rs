@@ -3,6 +3,7 @@
 
 mod hyperqueue;
 mod network;
+mod queue;
 mod restart;
 mod submit;
 mod tasks;
@@ -19,6 +20,8 @@ pub enum Scenario {
     Submit,
     /// An array of 10,000 tasks, against HyperQueue and against bare process creation.
     Tasks,
+    /// The replay of a made-up log of 30,000 jobs under every policy of one queue.
+    Queue,
     /// A start with a million waiting jobs, to the first placement.
     Restart,
 }
@@ -28,6 +31,7 @@ pub fn run(repository: &Repository, scenario: Scenario) -> Result<()> {
     let result = match scenario {
         Scenario::Submit => submit::run(repository)?,
         Scenario::Tasks => tasks::run(repository)?,
+        Scenario::Queue => queue::run(repository)?,
         Scenario::Restart => restart::run(repository)?,
     };
     println!("{result}");

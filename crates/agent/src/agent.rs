@@ -10,16 +10,15 @@ use std::{
 
 use huisuan_api::{
     AgentClient, ClientError, ErrorCode,
-    agent::{Hello, LogAnswer, LogRequest, Orders, PROTOCOL, Ratings, SequencedOrder, Stream as WireStream, Welcome},
+    agent::{Hello, LogAnswer, LogRequest, Orders, PROTOCOL, Ratings, SequencedOrder, Welcome},
 };
-use huisuan_drivers::{Engine, EngineError, Stream, SubmitResult};
+use huisuan_drivers::{Engine, EngineError, SubmitResult, failpoint};
 use huisuan_measure::MeasureError;
 use huisuan_model::{
     AttemptId, AttemptReport, CentreId, EndCause, Order, Outcome, ReportKind, StartOrder, TimeMs, Usage,
 };
 
 use crate::{
-    failpoint,
     memory::{Memory, MemoryError},
     pause::{Backoff, StopFlag},
     rate::rate_pools,
@@ -245,12 +244,8 @@ impl Agent {
 
     /// Answers a question about output. Whoever asked asks again if the answer does not arrive.
     fn answer(&self, request: &LogRequest) {
-        let stream = match request.stream {
-            WireStream::Stdout => Stream::Stdout,
-            WireStream::Stderr => Stream::Stderr,
-        };
         let limit = usize::try_from(request.limit.min(LOG_BYTES_MAX)).unwrap_or(usize::MAX);
-        let (answer, data) = match self.engine.logs(request.attempt, stream, request.offset, limit) {
+        let (answer, data) = match self.engine.logs(request.attempt, request.stream, request.offset, limit) {
             Ok(chunk) => (LogAnswer { offset: chunk.offset, end: chunk.end, error: None }, chunk.data),
             Err(error) => (LogAnswer { offset: request.offset, end: true, error: Some(error.to_string()) }, Vec::new()),
         };

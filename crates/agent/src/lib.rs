@@ -8,7 +8,6 @@
 //! Start reading at [`Agent::join`] and [`Agent::run`] in `agent.rs`; `report.rs` is the other direction.
 
 mod agent;
-mod failpoint;
 mod memory;
 mod pause;
 mod rate;

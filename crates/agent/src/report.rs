@@ -6,11 +6,10 @@ use huisuan_api::{
     AgentClient, ClientError, ErrorCode,
     agent::{Reports, Welcome},
 };
-use huisuan_drivers::{Engine, EngineError};
+use huisuan_drivers::{Engine, EngineError, failpoint};
 use huisuan_model::{AttemptId, AttemptReport, ReportKind};
 
 use crate::{
-    failpoint,
     pause::{Backoff, StopFlag},
     session::Session,
 };

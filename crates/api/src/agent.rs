@@ -4,9 +4,7 @@
 //! work; `reports` and `ratings` bring news; log requests come with orders and are answered by raw
 //! bytes to [`crate::routes::AGENT_LOGS`].
 
-use std::fmt;
-
-use huisuan_model::{AttemptId, AttemptReport, EngineKind, Order, Pool, PoolId, Rating};
+use huisuan_model::{AttemptId, AttemptReport, EngineKind, Order, Pool, PoolId, Rating, Stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -64,33 +62,6 @@ pub struct SequencedOrder {
     pub order: Order,
 }
 
-/// One of the two outputs of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stream {
-    /// Standard output.
-    #[default]
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl Stream {
-    /// The word used in JSON and queries.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        }
-    }
-}
-
-impl fmt::Display for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 /// Asks an agent for a piece of an attempt's output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogRequest {
@@ -100,6 +71,7 @@ pub struct LogRequest {
     #[schema(value_type = String)]
     pub attempt: AttemptId,
     /// Which output.
+    #[schema(value_type = String, pattern = "^(stdout|stderr)$")]
     pub stream: Stream,
     /// The first byte wanted, from 0.
     pub offset: u64,

@@ -2,12 +2,12 @@
 //!
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
-use huisuan_model::{Bytes, CentreId, Millicores, Reason, TimeMs};
+use huisuan_model::{Bytes, CentreId, Millicores, QuotaResource, Reason, TimeMs};
 use serde_json::{Value, json};
 
 use crate::{
     jobs::{ReasonView, Rejection},
-    wire::Amount,
+    wire::{Amount, Timestamp},
 };
 
 impl ReasonView {
@@ -31,6 +31,35 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
     match reason {
         Reason::CentrePaused { centre } => {
             (format!("every centre that could take it is paused, {centre} among them"), json!({ "centre": centre }))
+        }
+        Reason::CentreAbsent { centre } => {
+            (format!("every centre that could take it is away, {centre} among them"), json!({ "centre": centre }))
+        }
+        Reason::CentreClosed { centre, from, until } => {
+            let (from, until) = (Timestamp(*from), Timestamp(*until));
+            (
+                format!("it would not end before {centre} closes for maintenance, from {from} until {until}"),
+                json!({ "centre": centre, "from": from, "until": until }),
+            )
+        }
+        Reason::Quota { resource, needed, held, limit } => {
+            let resource = match resource {
+                QuotaResource::Cores => "cores",
+                QuotaResource::Devices => "devices",
+            };
+            let count = |thousandths: &u64| decimal(Millicores(*thousandths));
+            (
+                format!(
+                    "it needs {} {resource}, its tenant holds {} of the {} that its quota allows",
+                    count(needed),
+                    count(held),
+                    count(limit)
+                ),
+                json!({
+                    "resource": resource, "needed_thousandths": needed,
+                    "held_thousandths": held, "limit_thousandths": limit,
+                }),
+            )
         }
         Reason::NoCentre { centres } => (
             match centres {
@@ -78,6 +107,22 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             format!("tasks of higher priority or age went first, {ahead} of them; it would fit at {centre}"),
             json!({ "ahead_tasks": ahead, "centre": centre }),
         ),
+        Reason::FairShare { centre, ahead, held_ppm } => (
+            format!(
+                "tenants that hold less of their share went first, {ahead} tasks of them; its own holds {}.{} % of what \
+                 it is due; it would fit at {centre}",
+                held_ppm / 10_000,
+                held_ppm / 1_000 % 10
+            ),
+            json!({ "centre": centre, "ahead_tasks": ahead, "held_ppm": held_ppm }),
+        ),
+        Reason::Reserved { centre, pool, job, start_at } => {
+            let start_at = Timestamp(*start_at);
+            (
+                format!("it would fit at {centre}, but {pool} is kept for job {job}, which starts by {start_at}"),
+                json!({ "centre": centre, "pool": pool, "job": job, "start_at": start_at }),
+            )
+        }
         Reason::ParallelMax { limit } => (
             format!("its own limit of {limit} {} at once is reached", if *limit == 1 { "task" } else { "tasks" }),
             json!({ "limit_tasks": limit }),

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use crate::agent::Stream;
+use huisuan_model::Stream;
 
 /// `POST` submits, `GET` lists.
 pub const JOBS: &str = "/v1/jobs";
@@ -111,7 +111,7 @@ pub struct LogsQuery {
     pub task: Option<u32>,
     /// Which output; `stdout` when absent.
     #[serde(default)]
-    #[param(inline)]
+    #[param(value_type = String, pattern = "^(stdout|stderr)$")]
     pub stream: Stream,
     /// Go on until the task ends.
     #[serde(default)]

@@ -70,7 +70,11 @@ impl AttemptView {
             rating_version: share.version,
             hold: Amount::new(hold, currency),
             cost: Amount::new(attempt.cost, currency),
-            score: attempt.score.iter().map(|term| ScoreView { term: term.term.clone(), value: term.value }).collect(),
+            score: attempt
+                .score
+                .iter()
+                .map(|term| ScoreView { term: term.term.to_string(), value: term.value })
+                .collect(),
             mark: mark_word(Mark::Measured).to_owned(),
         }
     }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
 use huisuan_model::{Bytes, CentreId, Class, DurationMs, Millicores, RangeSet};
 
-use crate::{parse, select::Selector};
+use crate::{commands::twin::TwinCommand, parse, select::Selector};
 
 /// The compute of many centres as one network.
 #[derive(Debug, Parser)]
@@ -101,6 +101,9 @@ pub(crate) enum Command {
     /// Load generators.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// The network in simulated time.
+    #[command(subcommand)]
+    Twin(TwinCommand),
     /// Checks server, centres and books, and says how to repair what is wrong.
     Doctor(DoctorArgs),
     /// Prints a completion script for a shell.

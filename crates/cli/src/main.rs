@@ -30,6 +30,10 @@ use clap::{CommandFactory, Parser};
 
 use crate::failure::{Exit, Failure};
 
+/// A submission's memory is taken by one thread and given back by another, which this allocator does well.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Every process of the binary, supervisors included, arms what the variable FAILPOINTS names.
     #[cfg(feature = "failpoints")]

@@ -6,7 +6,7 @@ use std::fs;
 
 use support::huisuan;
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 31] = [
     "",
     "demo",
     "serve",
@@ -30,6 +30,11 @@ const COMMANDS: [&str; 26] = [
     "measure",
     "bench",
     "bench submit",
+    "twin",
+    "twin run",
+    "twin import",
+    "twin import sacct",
+    "twin bench-cycle",
     "doctor",
     "completions",
     "api",

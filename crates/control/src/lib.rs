@@ -26,7 +26,7 @@ mod used;
 pub use apply::apply;
 pub use execute::execute;
 pub use keys::KeyRecord;
-pub use orders::orders_of;
+pub use orders::{orders_of, wakes_planner};
 pub use refusal::Refusal;
 pub use restore::Stored;
 pub use snapshot::{WINDOW_JOBS_MAX, snapshot};

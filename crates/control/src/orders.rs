@@ -52,3 +52,18 @@ pub fn orders_of(state: &State, event: &Event) -> Vec<(CentreId, Order)> {
         _ => Vec::new(),
     }
 }
+
+/// Whether an event may let the scheduler place more than before, so that a cycle is worth making.
+pub fn wakes_planner(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::JobSubmitted { .. }
+            | Event::AttemptEnded { .. }
+            | Event::InventorySet { .. }
+            | Event::Rated { .. }
+            | Event::CentreSet(_)
+            | Event::CentreStateSet { .. }
+            | Event::Funded { .. }
+            | Event::JobCancelRequested { .. }
+    )
+}

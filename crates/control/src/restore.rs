@@ -16,8 +16,8 @@ pub struct Stored {
     pub tenants: Vec<Tenant>,
     /// All centres.
     pub centres: Vec<Centre>,
-    /// Jobs that have not ended.
-    pub jobs: Vec<Job>,
+    /// Jobs that have not ended, by number, in pieces of any size.
+    pub jobs: Vec<Vec<Job>>,
     /// Attempts that have not ended.
     pub attempts: Vec<Attempt>,
     /// Keys that are remembered.
@@ -33,7 +33,7 @@ impl State {
         state.tenants = stored.tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
         state.centres = stored.centres.into_iter().map(|centre| (centre.id.clone(), centre)).collect();
         stored.keys.iter().for_each(|record| state.keys.insert(record));
-        for job in stored.jobs {
+        for job in stored.jobs.into_iter().flatten() {
             state.queues.update(&job);
             *state.jobs_of_tenant.entry(job.tenant.clone()).or_default() += 1;
             state.jobs.insert(job.id, job);

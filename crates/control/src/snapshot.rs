@@ -19,7 +19,9 @@ pub fn snapshot(state: &State) -> Snapshot {
     let window = (window_jobs(state) / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
-    Snapshot { version: state.version, centres: centre_views(state), shapes, tenants }
+    // Neutral until control keeps them: no groups of what runs, weight 1, no quota, no closed windows.
+    let running = Vec::new();
+    Snapshot { version: state.version, centres: centre_views(state), shapes, tenants, running }
 }
 
 /// How many jobs a cycle may find a place for: it places at most what is free, so the heads of the queues are
@@ -47,6 +49,8 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         active: centre.state == CentreState::Active,
         tariff: centre.tariff.clone(),
         pools: pools.collect(),
+        absent: false,
+        closed: Vec::new(),
     }
 }
 
@@ -65,10 +69,12 @@ fn job_view(job: &Job) -> JobView {
         active: job.tasks.active.len(),
         parallel_max: job.spec.parallel_max,
         mean_run_ms: job.mean_run_ms(),
+        deadline_at: job.spec.deadline_at,
+        preemptible: false,
     }
 }
 
 fn tenant_view(state: &State, tenant: &TenantId) -> TenantView {
     let available: Money = state.ledger.available(tenant, books::home_currency());
-    TenantView { id: tenant.clone(), available }
+    TenantView::new(tenant.clone(), available)
 }

@@ -40,6 +40,11 @@ impl State {
         Self::default()
     }
 
+    /// A network with nothing in it, planned by another policy than the default.
+    pub fn with_policy(policy: Policy) -> Self {
+        State { policy, ..Self::default() }
+    }
+
     /// The sequence of the last journal entry applied.
     pub fn version(&self) -> u64 {
         self.version

@@ -207,7 +207,7 @@ impl Network {
             job_last: state.job_last,
             tenants: json(state.tenants.values()),
             centres: json(state.centres.values()),
-            jobs: json(state.jobs.values()),
+            jobs: vec![json(state.jobs.values())],
             attempts: json(state.attempts.values()),
             keys: keys.collect(),
             balances: state.ledger.balances().map(|(account, asset, sum)| ((account.clone(), asset), sum)).collect(),

@@ -1,8 +1,8 @@
 //! What every engine promises to the agent that drives it.
 
-use std::{fmt, io, path::PathBuf, str::FromStr, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
-use huisuan_model::{AttemptId, AttemptReport, EngineKind, Pool, PoolId, StartOrder};
+use huisuan_model::{AttemptId, AttemptReport, EngineKind, Pool, PoolId, StartOrder, Stream};
 use serde::{Deserialize, Serialize};
 
 /// Runs attempts on what a centre has. All methods may be called from several threads at once: one
@@ -74,43 +74,6 @@ pub enum SubmitResult {
         /// Why, for people.
         why: String,
     },
-}
-
-/// One of an attempt's two outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl Stream {
-    /// The word used in code, API and console.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        }
-    }
-}
-
-impl fmt::Display for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Stream {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "stdout" => Ok(Stream::Stdout),
-            "stderr" => Ok(Stream::Stderr),
-            _ => Err(format!("stream `{text}` is neither stdout nor stderr")),
-        }
-    }
 }
 
 /// A piece of an attempt's output.

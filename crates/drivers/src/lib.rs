@@ -7,8 +7,8 @@
 //! Start reading at `engine.rs` (what any engine promises), then `local/mod.rs` (how processes keep it).
 
 mod engine;
-mod failpoint;
+pub mod failpoint;
 mod local;
 
-pub use engine::{Engine, EngineError, LogChunk, Stream, SubmitResult};
+pub use engine::{Engine, EngineError, LogChunk, SubmitResult};
 pub use local::{LocalConfig, LocalEngine, LocalLimits, supervise};

@@ -192,6 +192,12 @@ pub struct RatedShare {
 }
 
 impl RatedShare {
+    /// Its rate, rounded up to a GFLOP/s and capped at 64 bits, so that what is held is never counted as nothing.
+    pub fn rate_up(&self) -> GflopPerS {
+        let rate = (u128::from(self.part) * u128::from(self.sustained.0)).div_ceil(u128::from(self.whole).max(1));
+        GflopPerS(u64::try_from(rate).unwrap_or(u64::MAX))
+    }
+
     /// Work done in `ms` milliseconds, rounded down to a GFLOP and capped at 64 bits.
     pub fn work(&self, ms: u64) -> Gflop {
         let whole = u128::from(self.whole) * 1000;

@@ -1,6 +1,6 @@
 //! What goes between the network and a centre: orders one way, reports the other.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,33 @@ use crate::{
     ranges::RangeSet,
     spec::JobSpec,
 };
+
+/// One of the two outputs of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stream {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// The word used in code, API and console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        }
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
 
 /// One thing that a centre is to do. Orders are safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

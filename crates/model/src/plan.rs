@@ -1,9 +1,11 @@
 //! What a scheduling cycle answers. A plan is a proposal: `control` re-checks every part of it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{AttemptId, CentreId, JobId, PoolId},
+    ids::{CentreId, JobId, PoolId},
     quantity::{MilliDevices, Millicores, TimeMs},
     ranges::RangeSet,
     reason::Reason,
@@ -17,18 +19,40 @@ pub struct Plan {
     pub version: u64,
     /// What to start now, in order.
     pub placements: Vec<Placement>,
-    /// What is kept free for later; none yet.
+    /// What is kept free for later, and what starts as soon as those that are preempted for it have ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reservations: Vec<Reservation>,
-    /// What to end to make room; none yet.
+    /// What to end to make room; its tasks wait again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub preemptions: Vec<AttemptId>,
+    pub preemptions: Vec<Preemption>,
     /// Why the rest waits. Not journaled: it is made anew in every cycle.
     #[serde(skip)]
     pub reasons: Vec<ShapeReason>,
     /// The most tasks that any plan could start now, where the cycle computed a bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<u64>,
+    /// What it was made with; absent in plans of before this was stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
+}
+
+/// What a plan was made with besides the state of its version: enough to make it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// The moment that the cycle was given; its entry in the journal is decided later.
+    pub now: TimeMs,
+    /// Where its random choices began.
+    pub seed: u64,
+    /// The name of its policy.
+    pub policy: String,
+}
+
+impl Plan {
+    /// The same, with what it was made with.
+    #[must_use]
+    pub fn made_with(self, now: TimeMs, seed: u64, policy: &str) -> Plan {
+        Plan { basis: Some(Basis { now, seed, policy: policy.to_owned() }), ..self }
+    }
 }
 
 /// Tasks of one job that start at one pool.
@@ -54,23 +78,42 @@ pub struct Placement {
 /// One term of a placement's score. Scores are integers; larger is better.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoreTerm {
-    /// What it stands for.
-    pub term: String,
+    /// What it stands for. The planner's own terms cost no allocation: a cycle writes several for every placement.
+    pub term: Cow<'static, str>,
     /// Its part of the score.
     pub value: i64,
 }
 
-/// Capacity kept free for a job from some moment on.
+/// Capacity kept free for tasks of a job from some moment on: one task, or the whole gang.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     /// The job.
     pub job: JobId,
+    /// Its tasks.
+    pub tasks: RangeSet,
     /// Where.
     pub centre: CentreId,
     /// On what.
     pub pool: PoolId,
     /// From when.
     pub start_at: TimeMs,
+}
+
+/// Tasks that are ended so that others of a tenant that holds less than it is due can start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preemption {
+    /// The job.
+    pub job: JobId,
+    /// Its tasks.
+    pub tasks: RangeSet,
+    /// Where they run.
+    pub centre: CentreId,
+    /// On what.
+    pub pool: PoolId,
+    /// The job that starts in their place.
+    pub by: JobId,
+    /// Its tasks that do; they have a reservation from now on.
+    pub by_tasks: RangeSet,
 }
 
 /// Why a shape's jobs wait.
@@ -82,4 +125,21 @@ pub struct ShapeReason {
     pub reason: Reason,
     /// What every centre said, in the order of their names.
     pub rejected: Vec<(CentreId, Reason)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_basis_is_optional_in_the_stored_form() {
+        let old = r#"{"version":7,"placements":[]}"#;
+        let plan: Plan = serde_json::from_str(old).expect("a plan of before the basis was stored");
+        assert_eq!((plan.version, &plan.basis), (7, &None));
+        assert_eq!(serde_json::to_string(&plan).expect("JSON"), old);
+        let new = r#"{"version":7,"placements":[],"basis":{"now":5,"seed":9,"policy":"balanced"}}"#;
+        let made = plan.made_with(TimeMs(5), 9, "balanced");
+        assert_eq!(serde_json::to_string(&made).expect("JSON"), new);
+        assert_eq!(serde_json::from_str::<Plan>(new).expect("a plan"), made);
+    }
 }

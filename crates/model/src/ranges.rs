@@ -1,12 +1,32 @@
 //! Sets of task indices kept as ranges, so that an array of a million tasks is a few bytes.
 
-use std::{fmt, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A set of `u32` as sorted, disjoint, non-adjacent inclusive ranges. Written `0-99,105`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct RangeSet(Vec<(u32, u32)>);
+#[derive(Clone, Default)]
+pub struct RangeSet(Ranges);
+
+/// One range, as nearly all sets of tasks are, stands where the vector would: no allocation, and no second place in
+/// memory to wait for when a million jobs are looked through.
+#[derive(Clone)]
+enum Ranges {
+    One([(u32, u32); 1]),
+    /// None, or more than one.
+    Many(Vec<(u32, u32)>),
+}
+
+impl Default for Ranges {
+    fn default() -> Self {
+        Ranges::Many(Vec::new())
+    }
+}
 
 /// A text that is not a set of ranges.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,27 +41,52 @@ impl RangeSet {
 
     /// The indices `first..=last`; empty when `last < first`.
     pub fn from_range(first: u32, last: u32) -> Self {
-        if first <= last { Self(vec![(first, last)]) } else { Self::new() }
+        if first <= last { Self(Ranges::One([(first, last)])) } else { Self::new() }
+    }
+
+    /// The ranges as they are.
+    fn ranges(&self) -> &[(u32, u32)] {
+        match &self.0 {
+            Ranges::One(range) => range,
+            Ranges::Many(ranges) => ranges,
+        }
+    }
+
+    fn of(ranges: Vec<(u32, u32)>) -> Self {
+        match ranges[..] {
+            [only] => Self(Ranges::One([only])),
+            _ => Self(Ranges::Many(ranges)),
+        }
+    }
+
+    /// Changes the ranges as a vector.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<(u32, u32)>)) {
+        let mut ranges = match std::mem::take(&mut self.0) {
+            Ranges::One(range) => range.to_vec(),
+            Ranges::Many(ranges) => ranges,
+        };
+        change(&mut ranges);
+        *self = Self::of(ranges);
     }
 
     /// True for no index.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ranges().is_empty()
     }
 
     /// How many indices.
     pub fn len(&self) -> u64 {
-        self.0.iter().map(|&(first, last)| u64::from(last - first) + 1).sum()
+        self.ranges().iter().map(|&(first, last)| u64::from(last - first) + 1).sum()
     }
 
     /// The smallest index.
     pub fn first(&self) -> Option<u32> {
-        self.0.first().map(|range| range.0)
+        self.ranges().first().map(|range| range.0)
     }
 
     /// The largest index.
     pub fn last(&self) -> Option<u32> {
-        self.0.last().map(|range| range.1)
+        self.ranges().last().map(|range| range.1)
     }
 
     /// Whether `index` is in the set; O(log ranges).
@@ -52,16 +97,19 @@ impl RangeSet {
     /// Adds an index; false when it was there.
     pub fn insert(&mut self, index: u32) -> bool {
         let Err(at) = self.position(index) else { return false };
-        let joins_left = at > 0 && self.0[at - 1].1.checked_add(1) == Some(index);
-        let joins_right = at < self.0.len() && index.checked_add(1) == Some(self.0[at].0);
-        match (joins_left, joins_right) {
-            (true, true) => {
-                self.0[at - 1].1 = self.0[at].1;
-                self.0.remove(at);
-            }
-            (true, false) => self.0[at - 1].1 = index,
-            (false, true) => self.0[at].0 = index,
-            (false, false) => self.0.insert(at, (index, index)),
+        let ranges = self.ranges();
+        let joins_left = at > 0 && ranges[at - 1].1.checked_add(1) == Some(index);
+        let joins_right = at < ranges.len() && index.checked_add(1) == Some(ranges[at].0);
+        match (&mut self.0, joins_left, joins_right) {
+            (Ranges::One([range]), true, _) => range.1 = index,
+            (Ranges::One([range]), _, true) => range.0 = index,
+            (Ranges::Many(ranges), true, false) => ranges[at - 1].1 = index,
+            (Ranges::Many(ranges), false, true) => ranges[at].0 = index,
+            (_, true, true) => self.change(|ranges| {
+                ranges[at - 1].1 = ranges[at].1;
+                ranges.remove(at);
+            }),
+            (_, false, false) => self.change(|ranges| ranges.insert(at, (index, index))),
         }
         true
     }
@@ -69,17 +117,17 @@ impl RangeSet {
     /// Takes an index out; false when it was not there.
     pub fn remove(&mut self, index: u32) -> bool {
         let Ok(at) = self.position(index) else { return false };
-        let (first, last) = self.0[at];
-        match (first == index, last == index) {
-            (true, true) => {
-                self.0.remove(at);
-            }
-            (true, false) => self.0[at].0 = index + 1,
-            (false, true) => self.0[at].1 = index - 1,
-            (false, false) => {
-                self.0[at].1 = index - 1;
-                self.0.insert(at + 1, (index + 1, last));
-            }
+        let (first, last) = self.ranges()[at];
+        match (&mut self.0, first == index, last == index) {
+            (Ranges::One([range]), true, false) => range.0 = index + 1,
+            (Ranges::One([range]), false, true) => range.1 = index - 1,
+            (Ranges::Many(ranges), true, false) => ranges[at].0 = index + 1,
+            (Ranges::Many(ranges), false, true) => ranges[at].1 = index - 1,
+            (_, true, true) => self.change(|ranges| _ = ranges.remove(at)),
+            (_, false, false) => self.change(|ranges| {
+                ranges[at].1 = index - 1;
+                ranges.insert(at + 1, (index + 1, last));
+            }),
         }
         true
     }
@@ -88,7 +136,7 @@ impl RangeSet {
     pub fn take(&self, count: u64) -> RangeSet {
         let mut left = count;
         let mut taken = Vec::new();
-        for &(first, last) in &self.0 {
+        for &(first, last) in self.ranges() {
             if left == 0 {
                 break;
             }
@@ -97,37 +145,55 @@ impl RangeSet {
             taken.push((first, end));
             left = left.saturating_sub(size);
         }
-        RangeSet(taken)
+        RangeSet::of(taken)
     }
 
     /// All indices but the first `count`, as a set of their own: the rest of [`take`](Self::take).
     pub fn skip(&self, count: u64) -> RangeSet {
         let mut left = count;
         let mut kept = Vec::new();
-        for &(first, last) in &self.0 {
+        for &(first, last) in self.ranges() {
             let size = u64::from(last - first) + 1;
             if left < size {
                 kept.push((first + left as u32, last));
             }
             left = left.saturating_sub(size);
         }
-        RangeSet(kept)
+        RangeSet::of(kept)
+    }
+
+    /// The first `count` indices above `last`, or from the beginning: O(log ranges + ranges taken).
+    pub fn take_after(&self, last: Option<u32>, count: u64) -> RangeSet {
+        let Some(from) = last.map_or(Some(0), |last| last.checked_add(1)) else { return RangeSet::new() };
+        let at = self.ranges().partition_point(|&(_, end)| end < from);
+        let mut left = count;
+        let mut taken = Vec::new();
+        for &(first, last) in &self.ranges()[at..] {
+            if left == 0 {
+                break;
+            }
+            let first = first.max(from);
+            let size = u64::from(last - first) + 1;
+            taken.push((first, if size <= left { last } else { first + (left as u32 - 1) }));
+            left = left.saturating_sub(size);
+        }
+        RangeSet::of(taken)
     }
 
     /// Adds every index of another set; O(ranges), whatever they hold.
     pub fn insert_all(&mut self, other: &RangeSet) {
-        let ranges = self.0.iter().chain(&other.0).copied().collect();
+        let ranges = self.ranges().iter().chain(other.ranges()).copied().collect();
         *self = Self::merged(ranges);
     }
 
     /// All indices in rising order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.0.iter().flat_map(|&(first, last)| first..=last)
+        self.ranges().iter().flat_map(|&(first, last)| first..=last)
     }
 
     /// Where `index` is (`Ok`) or where a range with it would stand (`Err`).
     fn position(&self, index: u32) -> Result<usize, usize> {
-        self.0.binary_search_by(|&(first, last)| {
+        self.ranges().binary_search_by(|&(first, last)| {
             if last < index {
                 std::cmp::Ordering::Less
             } else if first > index {
@@ -136,6 +202,38 @@ impl RangeSet {
                 std::cmp::Ordering::Equal
             }
         })
+    }
+}
+
+impl PartialEq for RangeSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.ranges() == other.ranges()
+    }
+}
+
+impl Eq for RangeSet {}
+
+impl PartialOrd for RangeSet {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RangeSet {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.ranges().cmp(other.ranges())
+    }
+}
+
+impl Hash for RangeSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.ranges().hash(state);
+    }
+}
+
+impl fmt::Debug for RangeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RangeSet({self})")
     }
 }
 
@@ -151,7 +249,7 @@ impl FromIterator<u32> for RangeSet {
 
 impl fmt::Display for RangeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, &(first, last)) in self.0.iter().enumerate() {
+        for (at, &(first, last)) in self.ranges().iter().enumerate() {
             let comma = if at > 0 { "," } else { "" };
             match last - first {
                 0 => write!(f, "{comma}{first}")?,
@@ -220,7 +318,7 @@ impl RangeSet {
                 _ => kept.push((first, last)),
             }
         }
-        RangeSet(kept)
+        RangeSet::of(kept)
     }
 }
 
@@ -273,10 +371,13 @@ mod tests {
                     prop_assert_eq!(set.remove(index), model.remove(&index));
                 }
                 prop_assert_eq!(set.len(), model.len() as u64);
+                prop_assert_eq!(&set, &model.iter().copied().collect::<RangeSet>());
             }
             prop_assert_eq!(set.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
             let head: Vec<u32> = model.iter().copied().take(take as usize).collect();
             prop_assert_eq!(set.take(take).iter().collect::<Vec<_>>(), head);
+            prop_assert_eq!(set.take_after(None, take), set.take(take));
+            prop_assert_eq!(set.take_after(set.take(take).last(), u64::MAX), if take == 0 { set.clone() } else { set.skip(take) });
             let rest: Vec<u32> = model.iter().copied().skip(take as usize).collect();
             prop_assert_eq!(set.skip(take).iter().collect::<Vec<_>>(), rest);
             prop_assert_eq!(set.to_string().parse::<RangeSet>(), Ok(set));

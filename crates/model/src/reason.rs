@@ -6,9 +6,19 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{CentreId, PoolId},
-    quantity::{Bytes, Millicores, Money},
+    ids::{CentreId, JobId, PoolId},
+    quantity::{Bytes, Millicores, Money, TimeMs},
 };
+
+/// What a quota is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuotaResource {
+    /// Processor cores.
+    Cores,
+    /// Accelerators.
+    Devices,
+}
 
 /// The dominant reason of a waiting shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +28,20 @@ pub enum Reason {
     CentrePaused {
         /// The first of them.
         centre: CentreId,
+    },
+    /// Every centre that could take it is away.
+    CentreAbsent {
+        /// The first of them.
+        centre: CentreId,
+    },
+    /// A task would not end before every centre that could take it closes for maintenance.
+    CentreClosed {
+        /// The centre that opens again first.
+        centre: CentreId,
+        /// When it closes.
+        from: TimeMs,
+        /// When it opens again.
+        until: TimeMs,
     },
     /// No centre has joined that could take it, or none of its pools is rated yet.
     NoCentre {
@@ -30,6 +54,17 @@ pub enum Reason {
         needed: Money,
         /// The tenant's free balance.
         available: Money,
+    },
+    /// The tenant holds as much as its quota allows.
+    Quota {
+        /// Of what.
+        resource: QuotaResource,
+        /// What one task needs, or the whole gang, in thousandths of a core or device.
+        needed: u64,
+        /// What the tenant holds now, in thousandths.
+        held: u64,
+        /// The most that it may hold, in thousandths.
+        limit: u64,
     },
     /// Hardware of the right kind is busy.
     Capacity {
@@ -64,6 +99,26 @@ pub enum Reason {
         /// Where it would have fitted.
         centre: CentreId,
     },
+    /// It would fit now, but tenants that hold a smaller part of what they are due went first.
+    FairShare {
+        /// Where it would have fitted.
+        centre: CentreId,
+        /// How many tasks were placed before it in this cycle.
+        ahead: u64,
+        /// What the tenant holds of what it is due, in millionths: above 1,000,000 it holds more.
+        held_ppm: u64,
+    },
+    /// It would fit now, but would keep a job ahead of it from starting when it was promised to.
+    Reserved {
+        /// Where it would fit.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
+        /// For which job capacity is kept.
+        job: JobId,
+        /// From when on.
+        start_at: TimeMs,
+    },
     /// The job's own limit of parallel tasks is reached.
     ParallelMax {
         /// That limit.
@@ -78,11 +133,16 @@ impl Reason {
     pub fn code(&self) -> &'static str {
         match self {
             Reason::CentrePaused { .. } => "centre-paused",
+            Reason::CentreAbsent { .. } => "centre-absent",
+            Reason::CentreClosed { .. } => "centre-closed",
             Reason::NoCentre { .. } => "no-centre",
             Reason::Budget { .. } => "budget",
+            Reason::Quota { .. } => "quota",
             Reason::Capacity { .. } => "capacity",
             Reason::GangCapacity { .. } => "gang-capacity",
             Reason::Behind { .. } => "behind",
+            Reason::FairShare { .. } => "fair-share",
+            Reason::Reserved { .. } => "reserved",
             Reason::ParallelMax { .. } => "parallel-max",
             Reason::NotPlanned => "not-planned",
         }

@@ -59,6 +59,8 @@ fn snapshot(jobs: u64, shapes: u64, cores_used: u64, tasks: u32, mean_run_ms: Op
             active: 0,
             parallel_max: None,
             mean_run_ms,
+            deadline_at: None,
+            preemptible: false,
         });
     }
     views.sort_by(|a, b| a.shape.cmp(&b.shape));
@@ -66,7 +68,8 @@ fn snapshot(jobs: u64, shapes: u64, cores_used: u64, tasks: u32, mean_run_ms: Op
         version: 1,
         centres: ["ai-1", "hpc-1", "std-1"].map(|name| centre(name, cores_used)).to_vec(),
         shapes: views,
-        tenants: vec![TenantView { id: tenant, available: Money(i64::MAX) }],
+        tenants: vec![TenantView::new(tenant, Money(i64::MAX))],
+        running: Vec::new(),
     }
 }
 
@@ -110,5 +113,5 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(1_000_000) };
     let id = CentreId::new(name).expect("a valid name");
-    CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool] }
+    CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool], absent: false, closed: Vec::new() }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    CentreId, JobId, MilliDevices, Millicores, Placement, Plan, Pool, PoolId, RangeSet, TenantId,
+    CentreId, DurationMs, JobId, MilliDevices, Millicores, Placement, Plan, Pool, PoolId, RangeSet, TenantId, TimeMs,
     quantity::GFLOP_PER_P_H, spec::Need,
 };
 
@@ -14,9 +14,12 @@ use crate::{
     violation::Violation,
 };
 
-/// Whether a plan obeys every rule, its placements being applied in their order.
-pub fn check(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Result<(), Vec<Violation>> {
-    let mut judge = Judge { snapshot, policy, used: BTreeMap::new(), taken: BTreeMap::new(), found: Vec::new() };
+mod preemptions;
+mod promises;
+
+/// Whether a plan of the moment `now` obeys every rule, its placements being applied in their order.
+pub fn check(snapshot: &Snapshot, policy: &Policy, now: TimeMs, plan: &Plan) -> Result<(), Vec<Violation>> {
+    let mut judge = Judge { snapshot, policy, now, used: BTreeMap::new(), taken: BTreeMap::new(), found: Vec::new() };
     if plan.version != snapshot.version {
         judge.found.push(Violation::Version { plan: plan.version, snapshot: snapshot.version });
     }
@@ -44,12 +47,16 @@ pub fn check(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Result<(), Ve
             judge.found.push(Violation::Budget { tenant: tenant.clone(), held, available });
         }
     }
+    judge.quotas(plan);
+    judge.found.append(&mut promises::check(snapshot, policy, now, plan));
+    judge.found.append(&mut preemptions::check(snapshot, policy, now, plan));
     if judge.found.is_empty() { Ok(()) } else { Err(judge.found) }
 }
 
 struct Judge<'a> {
     snapshot: &'a Snapshot,
     policy: &'a Policy,
+    now: TimeMs,
     /// Cores, memory and devices of each pool so far: used, and the part of it that stays.
     used: BTreeMap<(&'a CentreId, &'a PoolId), [[u128; 2]; 3]>,
     /// Tasks of each job placed so far.
@@ -96,6 +103,8 @@ impl<'a> Judge<'a> {
             (!wanted.centres.is_empty() && !wanted.centres.contains(&centre.id), "the centre is not in its list"),
             (wanted.class.is_some_and(|class| class != centre.class), "the centre is of another class"),
             (!centre.active, "the centre is paused"),
+            (centre.absent, "the centre is absent"),
+            (closed(centre, pool, self.now, wanted.walltime), "it would not end before the centre closes"),
             (pool.pool.rating.as_ref().is_none_or(|rating| rating.sustained.0 == 0), "the pool is not rated"),
             (!kind_matches(&wanted.need, &pool.pool), "the pool is other hardware"),
         ];
@@ -108,6 +117,29 @@ impl<'a> Judge<'a> {
         if cores != cores_needed || devices != devices_needed {
             let job = placement.job;
             self.found.push(Violation::Amounts { job, cores, cores_needed, devices, devices_needed });
+        }
+    }
+
+    fn quotas(&mut self, plan: &Plan) {
+        for tenant in &self.snapshot.tenants {
+            let running = self.snapshot.running.iter().filter(|group| group.tenant == tenant.id);
+            let running = running.map(|group| (group.each.cores.0, group.each.devices.0, group.count));
+            let own = |job| self.job(job).is_some_and(|(shape, _)| shape.shape.tenant == tenant.id);
+            let placed = plan.placements.iter().filter(|placement| own(placement.job));
+            let placed: Vec<_> =
+                placed.map(|placement| (placement.cores.0, placement.devices.0, placement.tasks.len())).collect();
+            // What runs may be above a quota that was lowered; only what is added then breaks it.
+            let mut sums = [[0u128; 2]; 2];
+            for (at, (cores, devices, count)) in running.map(|one| (0, one)).chain(placed.iter().map(|&one| (1, one))) {
+                sums[0][at] += u128::from(cores) * u128::from(count);
+                sums[1][at] += u128::from(devices) * u128::from(count);
+            }
+            let limits = [tenant.quota.cores.map(|limit| limit.0), tenant.quota.devices.map(|limit| limit.0)];
+            for ([held, added], limit) in sums.into_iter().zip(limits) {
+                if let Some(limit) = limit.filter(|&limit| added > 0 && held + added > u128::from(limit)) {
+                    self.found.push(Violation::Quota { tenant: tenant.id.clone(), held: held + added, limit });
+                }
+            }
         }
     }
 
@@ -145,6 +177,14 @@ impl<'a> Judge<'a> {
             }
         }
     }
+}
+
+fn closed(centre: &CentreView, pool: &PoolView, from: TimeMs, walltime: DurationMs) -> bool {
+    let until = i128::from(from.0) + i128::from(walltime.0);
+    centre.closed.iter().any(|window| {
+        let here = window.pool.is_none() || window.pool.as_ref() == Some(&pool.pool.id);
+        here && i128::from(window.from.0) < until && window.until > from && window.from < window.until
+    })
 }
 
 fn kind_matches(need: &Need, pool: &Pool) -> bool {

@@ -1,27 +1,29 @@
 //! Why the rest waits: for every shape with waiting tasks one dominant reason with numbers, and what every centre said.
 //!
-//! What somebody must change comes before what time mends: no centre or a paused one, then money, then the
-//! job's own limit, then capacity, and last those ahead in the queue.
+//! What somebody must change comes before what time mends: no centre or a paused one, then money and quota, then the
+//! job's own limit, then capacity, and last those ahead in the queue and what is kept for them.
 
 use std::ops::Range;
 
-use huisuan_model::{Bytes, CentreId, Millicores, Money, Reason, ShapeReason};
+use huisuan_model::{Bytes, CentreId, Millicores, Money, QuotaResource, Reason, ShapeReason};
 
 use crate::{
-    cycle::{Block, State},
     fit::{self, Answer},
     load::Load,
-    snapshot::ShapeView,
+    order::Queue,
+    progress::Block,
+    snapshot::{ShapeView, Window},
+    state::State,
     translate::{Candidate, Problem},
 };
 
 /// A reason for every shape of which something waits, in the order of shapes.
-pub(crate) fn reasons(problem: &Problem<'_>, state: &State) -> Vec<ShapeReason> {
+pub(crate) fn reasons<'a>(problem: &'a Problem<'a>, state: &'a State, queue: &'a Queue<'a>) -> Vec<ShapeReason> {
     let mut reasons = Vec::new();
     for (shape, view) in problem.snapshot.shapes.iter().enumerate() {
-        let jobs = view.jobs.iter().filter(|job| !job.waiting.is_empty()).count();
-        if state.shapes[shape].jobs_done < jobs || view.more > 0 {
-            reasons.push(reason(&Case::new(problem, state, shape, view)));
+        let mut rest = view.jobs[queue.next(shape)..].iter();
+        if state.shapes[shape].passed || rest.any(|job| !job.waiting.is_empty()) || view.more > 0 {
+            reasons.push(reason(&Case::new(problem, state, queue, shape, view)));
         }
     }
     reasons
@@ -31,6 +33,7 @@ pub(crate) fn reasons(problem: &Problem<'_>, state: &State) -> Vec<ShapeReason> 
 struct Case<'a> {
     problem: &'a Problem<'a>,
     state: &'a State,
+    queue: &'a Queue<'a>,
     view: &'a ShapeView,
     shape: usize,
     /// What its tenant may still spend, in millionths.
@@ -39,7 +42,13 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn new(problem: &'a Problem<'a>, state: &'a State, shape: usize, view: &'a ShapeView) -> Self {
+    fn new(
+        problem: &'a Problem<'a>,
+        state: &'a State,
+        queue: &'a Queue<'a>,
+        shape: usize,
+        view: &'a ShapeView,
+    ) -> Self {
         let available = state.available(problem, shape);
         // A shape without candidates was never looked at; it asks as its first job would.
         let unit = view.jobs.first().map_or(1, |job| job.waiting.len());
@@ -48,7 +57,7 @@ impl<'a> Case<'a> {
             true => Some(Block::Places { factor: 0, unit, ahead: 0, own: 0 }),
             false => state.shapes[shape].block,
         };
-        Case { problem, state, view, shape, available, block }
+        Case { problem, state, queue, view, shape, available, block }
     }
 
     fn candidates(&self) -> &'a [Candidate] {
@@ -89,25 +98,39 @@ fn rejected(case: &Case<'_>) -> Vec<(CentreId, Reason)> {
 
 /// Why there is no candidate among some pools.
 fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
-    let mut paused = None;
+    let (mut paused, mut absent) = (None, None);
+    let mut closed: Option<(&CentreId, &Window)> = None;
     let mut small = Vec::new();
     for number in pools {
         let place = case.problem.pools[number];
         if !fit::allowed(place.centre, &case.view.shape) {
             continue;
         }
+        let centre = &place.centre.id;
         match fit::answer(&place.pool.pool, &case.view.shape) {
-            Answer::Fits(_) => paused = paused.or_else(|| Some(place.centre.id.clone())),
+            Answer::Fits(_) if !place.centre.active => paused = paused.or(Some(centre)),
+            Answer::Fits(_) if place.centre.absent => absent = absent.or(Some(centre)),
+            Answer::Fits(_) => {
+                let window = place.closed(case.problem.now, case.view).map(|window| (centre, window));
+                closed = closed.into_iter().chain(window).min_by_key(|(_, window)| window.until);
+            }
             Answer::TooSmall(demand) => small.push(case.problem.candidate(number, demand, case.view)),
             Answer::OtherKind | Answer::Unrated => {}
         }
     }
-    if let Some(centre) = paused {
-        return Reason::CentrePaused { centre };
+    // Time opens a closed centre; of the others the one that nobody meant comes first.
+    match (closed, absent, paused) {
+        (Some((centre, window)), ..) => {
+            Reason::CentreClosed { centre: centre.clone(), from: window.from, until: window.until }
+        }
+        (None, Some(centre), _) => Reason::CentreAbsent { centre: centre.clone() },
+        (None, None, Some(centre)) => Reason::CentrePaused { centre: centre.clone() },
+        (None, None, None) => {
+            let centres = u32::try_from(case.problem.snapshot.centres.len()).unwrap_or(u32::MAX);
+            // A job was taken in when the pool was larger: what is missing now is capacity, with its numbers.
+            nearest(case, &small).unwrap_or(Reason::NoCentre { centres })
+        }
     }
-    let centres = u32::try_from(case.problem.snapshot.centres.len()).unwrap_or(u32::MAX);
-    // A job was taken in when the pool was larger: what is missing now is capacity, with its numbers.
-    nearest(case, &small).unwrap_or(Reason::NoCentre { centres })
 }
 
 /// Why none of `candidates` takes what is left; `None` when one of them would, and when there is none.
@@ -123,14 +146,65 @@ fn busy(case: &Case<'_>, candidates: &[Candidate]) -> Option<Reason> {
         let needed = i64::try_from(i128::from(hold) * i128::from(unit)).unwrap_or(i64::MAX);
         return Some(Reason::Budget { needed: Money(needed), available: Money(case.available) });
     }
-    // Either room is left that is kept for those ahead, or there was room before they took it.
-    let kept = payable.iter().find(|candidate| free(case, candidate, factor) >= unit);
-    let taken = || payable.iter().find(|candidate| own == 0 && free_at_first(case, candidate, factor) >= unit);
-    if let Some(candidate) = kept.or_else(taken) {
-        let centre = case.problem.pools[candidate.pool].centre.id.clone();
-        return Some(Reason::Behind { ahead, centre });
+    let (problem, state) = (case.problem, case.state);
+    let allowed: Vec<Candidate> =
+        payable.iter().copied().filter(|candidate| state.allowance(problem, case.shape, candidate) >= unit).collect();
+    if allowed.is_empty() {
+        return Some(quota(case, payable.first()?, unit));
     }
-    nearest(case, &payable)
+    // Either room is left that is kept for those ahead, or there was room before they took it.
+    if let Some(candidate) = allowed.iter().find(|candidate| free(case, candidate, 0) >= unit) {
+        return Some(reserved(case, candidate, unit, ahead));
+    }
+    let kept = allowed.iter().find(|candidate| free(case, candidate, factor) >= unit);
+    let taken = || allowed.iter().find(|candidate| own == 0 && free_at_first(case, candidate, factor) >= unit);
+    if let Some(candidate) = kept.or_else(taken) {
+        return Some(behind(case, candidate, ahead));
+    }
+    nearest(case, &allowed)
+}
+
+/// The quota that leaves nothing for `unit` tasks at a candidate.
+fn quota(case: &Case<'_>, candidate: &Candidate, unit: u64) -> Reason {
+    let tenant = case.problem.shapes[case.shape].tenant.expect("who has a quota is known");
+    let limits = case.problem.snapshot.tenants[tenant].quota;
+    let [cores, devices] = case.state.held[tenant];
+    let needed = candidate.demand.cores.0.saturating_mul(unit);
+    match limits.cores {
+        Some(limit) if cores.saturating_add(needed) > limit.0 && needed > 0 => {
+            Reason::Quota { resource: QuotaResource::Cores, needed, held: cores, limit: limit.0 }
+        }
+        _ => Reason::Quota {
+            resource: QuotaResource::Devices,
+            needed: candidate.demand.devices.0.saturating_mul(unit),
+            held: devices,
+            limit: limits.devices.map_or(0, |limit| limit.0),
+        },
+    }
+}
+
+/// The promise that tasks at a candidate with room would delay.
+fn reserved(case: &Case<'_>, candidate: &Candidate, unit: u64, ahead: u64) -> Reason {
+    let end = case.problem.now.after(case.view.shape.walltime);
+    match case.state.agendas[candidate.pool].delayed(&candidate.demand, end, unit) {
+        Some(held) => {
+            let place = case.problem.pools[candidate.pool];
+            let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());
+            Reason::Reserved { centre, pool, job: held.job, start_at: held.start_at }
+        }
+        None => behind(case, candidate, ahead),
+    }
+}
+
+/// Who went first: tenants that hold less of what they are due, or others of its own.
+fn behind(case: &Case<'_>, candidate: &Candidate, ahead: u64) -> Reason {
+    let centre = case.problem.pools[candidate.pool].centre.id.clone();
+    let (share, due) = (case.queue.holder(case.shape).share(), case.problem.holders.due);
+    if case.problem.holders.tenants.len() > 1 && share > due {
+        let held_ppm = u64::try_from(share.saturating_mul(1_000_000) / due.max(1)).unwrap_or(u64::MAX);
+        return Reason::FairShare { centre, ahead, held_ppm };
+    }
+    Reason::Behind { ahead, centre }
 }
 
 /// How many tasks fit at the end of the cycle.

@@ -8,24 +8,35 @@
 //! - `snapshot`, `policy`: the input; `translate`: the same with numbered pools;
 //! - `fit`: which pools can run a shape, and what a task of it takes there;
 //! - `load`: how many tasks fit now, with the look-ahead for short ones;
-//! - `order`: whose turn it is;
+//! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is;
+//! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
 //! - `score`: which place is best;
-//! - `cycle`: the loop over all of these;
+//! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
 //! - `explain`: why the rest waits; `door`: what can never run;
+//! - `queue`: the queue of one pool, its policies, and the room over time;
 //! - [`pack`]: nodes and devices, where a centre shows them;
-//! - `check`: an independent judge of plans, which shares no code with the rest.
+//! - `check`: an independent judge of plans, which shares no code with the rest;
+//! - [`network`]: the level above: which centre and pool for each class of work.
 
 mod check;
 mod cycle;
 mod door;
 mod explain;
 mod fit;
+mod holders;
 mod load;
+pub mod network;
 mod order;
 pub mod pack;
 mod policy;
+mod preempt;
+mod progress;
+pub mod queue;
+mod reserve;
 mod score;
+mod share;
 mod snapshot;
+mod state;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -38,6 +49,9 @@ pub use cycle::cycle;
 pub use door::{NeverFits, never_fits};
 pub use fit::{Demand, demand, hold_each};
 pub use load::room;
-pub use policy::{Budget, Policy, Seed, Weights};
-pub use snapshot::{Amounts, CentreView, JobView, PoolView, ShapeView, Snapshot, TenantView};
+pub use policy::{Budget, Order, Policy, Seed, Weights};
+pub use snapshot::{
+    Amounts, CentreView, JobView, PoolView, Preemptible, ProjectView, Quota, RunningView, ShapeView, Snapshot,
+    TenantView, Window,
+};
 pub use violation::Violation;

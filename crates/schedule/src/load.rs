@@ -63,6 +63,17 @@ impl Load {
         }
     }
 
+    /// Takes amounts out that were in.
+    pub(crate) fn remove(&mut self, amounts: Amounts) {
+        self.used = self.used.less(amounts);
+        self.long = self.long.less(amounts);
+    }
+
+    /// What is used.
+    pub(crate) fn used(&self) -> Amounts {
+        self.used
+    }
+
     /// Cores, memory and devices, in this order.
     pub(crate) fn dimensions(&self, pool: &Pool, demand: &Demand) -> [Dimension; 3] {
         let (used, long) = (&self.used, &self.long);

@@ -35,9 +35,8 @@ impl Score {
 
     /// The terms, the largest first.
     pub(crate) fn terms(&self) -> Vec<ScoreTerm> {
-        let named = [("wait", self.wait), ("price", self.price), ("fit", self.fit)];
-        let mut terms: Vec<ScoreTerm> =
-            named.into_iter().map(|(term, value)| ScoreTerm { term: term.to_owned(), value }).collect();
+        let term = |term: &'static str, value| ScoreTerm { term: term.into(), value };
+        let mut terms = vec![term("wait", self.wait), term("price", self.price), term("fit", self.fit)];
         terms.sort_by(|a, b| b.value.cmp(&a.value).then_with(|| a.term.cmp(&b.term)));
         terms
     }
@@ -48,7 +47,14 @@ fn part(weight: i64, numerator: u64, denominator: u64) -> i64 {
     if denominator == 0 {
         return weight;
     }
-    let value = i128::from(weight) * i128::from(numerator.min(denominator)) / i128::from(denominator);
+    let numerator = numerator.min(denominator);
+    // Nearly always 64 bits are enough, and a division in 128 costs several times as much.
+    if let (Ok(small), Ok(of)) = (i64::try_from(numerator), i64::try_from(denominator))
+        && let Some(product) = weight.checked_mul(small)
+    {
+        return product / of;
+    }
+    let value = i128::from(weight) * i128::from(numerator) / i128::from(denominator);
     i64::try_from(value).expect("a part of a 64-bit weight fits into 64 bits")
 }
 

@@ -1,7 +1,8 @@
 //! What a cycle knows: centres with what is used of them, waiting jobs by shape, free balances.
 
 use huisuan_model::{
-    Bytes, CentreId, Class, JobId, MilliDevices, Millicores, Money, Pool, RangeSet, Shape, Tariff, TenantId, TimeMs,
+    Bytes, CentreId, Class, JobId, MilliDevices, Millicores, Money, Pool, PoolId, ProjectId, RangeSet, Shape, Tariff,
+    TenantId, TimeMs,
 };
 
 /// The state of the network at one version, as far as planning needs it.
@@ -15,6 +16,44 @@ pub struct Snapshot {
     pub shapes: Vec<ShapeView>,
     /// The tenants of these shapes at least, in the order of their ids.
     pub tenants: Vec<TenantView>,
+    /// What is placed or runs, in groups: who holds what, and when it comes free at the latest. In any order.
+    pub running: Vec<RunningView>,
+}
+
+/// Attempts that take the same of one pool for one project and end together at the latest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningView {
+    /// Who pays.
+    pub tenant: TenantId,
+    /// What for.
+    pub project: ProjectId,
+    /// Where.
+    pub centre: CentreId,
+    /// On what.
+    pub pool: PoolId,
+    /// What each takes.
+    pub each: Amounts,
+    /// How many.
+    pub count: u64,
+    /// When the last of them ends at the latest: start and walltime.
+    pub ends_at: TimeMs,
+    /// Set for tasks that may be ended to make room for others.
+    pub preemptible: Option<Preemptible>,
+}
+
+/// Tasks of one job that may be ended before they are done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preemptible {
+    /// The job.
+    pub job: JobId,
+    /// The tasks, as many as the group counts.
+    pub tasks: RangeSet,
+    /// When they began: what they did since is lost with them.
+    pub started_at: TimeMs,
+    /// Larger is spared longer.
+    pub priority: i32,
+    /// All of them end together.
+    pub gang: bool,
 }
 
 /// One centre.
@@ -30,6 +69,33 @@ pub struct CentreView {
     pub tariff: Tariff,
     /// Its pools, in the order of their ids.
     pub pools: Vec<PoolView>,
+    /// Whether its agent has not been heard for long: it takes no work, though nobody paused it.
+    pub absent: bool,
+    /// When it or one of its pools is closed for maintenance.
+    pub closed: Vec<Window>,
+}
+
+/// A time in which no task may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Its beginning.
+    pub from: TimeMs,
+    /// Its end, exclusive.
+    pub until: TimeMs,
+    /// Only this pool; the whole centre when absent.
+    pub pool: Option<PoolId>,
+}
+
+impl Window {
+    /// Whether it closes `pool` at some moment of `[from, until)`.
+    pub fn meets(&self, pool: &PoolId, from: TimeMs, until: TimeMs) -> bool {
+        self.from.max(from) < self.until.min(until) && self.concerns(pool)
+    }
+
+    /// Whether it closes `pool` at all.
+    pub fn concerns(&self, pool: &PoolId) -> bool {
+        self.pool.as_ref().is_none_or(|closed| closed == pool)
+    }
 }
 
 /// One pool and what our books say is used of it: by placed and by running attempts.
@@ -43,8 +109,8 @@ pub struct PoolView {
     pub long: Amounts,
 }
 
-/// An amount of each resource of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// An amount of each resource of a pool. Their order says nothing; it makes them keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Amounts {
     /// Processor cores.
     pub cores: Millicores,
@@ -66,6 +132,16 @@ impl Amounts {
         }
     }
 
+    /// These without others, as far as they have them.
+    #[must_use]
+    pub fn less(self, other: Amounts) -> Amounts {
+        Amounts {
+            cores: Millicores(self.cores.0.saturating_sub(other.cores.0)),
+            memory: Bytes(self.memory.0.saturating_sub(other.memory.0)),
+            devices: MilliDevices(self.devices.0.saturating_sub(other.devices.0)),
+        }
+    }
+
     /// These without others that are part of them.
     #[must_use]
     pub fn minus(self, part: Amounts) -> Amounts {
@@ -83,8 +159,8 @@ impl Amounts {
 pub struct ShapeView {
     /// What they share.
     pub shape: Shape,
-    /// The first of them in queue order: priority falling, then submission, then id. An order that is
-    /// not this one is kept within the shape.
+    /// The first of them in queue order: priority falling, then deadline, then submission, then id. An order that
+    /// is not this one is kept within the shape.
     pub jobs: Vec<JobView>,
     /// Jobs of the shape that were left out of `jobs`, all later in the queue.
     pub more: u64,
@@ -108,6 +184,10 @@ pub struct JobView {
     /// How long its tasks take, in milliseconds, where that is known. Only tasks of known length are
     /// placed ahead of free capacity.
     pub mean_run_ms: Option<u64>,
+    /// When it must have ended.
+    pub deadline_at: Option<TimeMs>,
+    /// Whether its tasks may be ended to make room for others.
+    pub preemptible: bool,
 }
 
 /// One tenant.
@@ -117,4 +197,35 @@ pub struct TenantView {
     pub id: TenantId,
     /// What it may still spend. All tariffs are taken to be in its currency.
     pub available: Money,
+    /// Twice the weight is due twice the share; from 1.
+    pub weight: u32,
+    /// The most that it may hold at once.
+    pub quota: Quota,
+    /// Its projects whose weight is not 1, in the order of their ids.
+    pub projects: Vec<ProjectView>,
+}
+
+impl TenantView {
+    /// A tenant of weight 1 without a quota.
+    pub fn new(id: TenantId, available: Money) -> Self {
+        TenantView { id, available, weight: 1, quota: Quota::default(), projects: Vec::new() }
+    }
+}
+
+/// The most that a tenant may hold at once over all centres, by placed and running attempts; no limit when absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// Processor cores.
+    pub cores: Option<Millicores>,
+    /// Accelerators.
+    pub devices: Option<MilliDevices>,
+}
+
+/// One project of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectView {
+    /// Its name.
+    pub id: ProjectId,
+    /// Twice the weight is due twice the share of what its tenant has; from 1.
+    pub weight: u32,
 }

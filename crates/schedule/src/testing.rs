@@ -13,13 +13,16 @@ use crate::{
 
 pub(crate) const GIB: u64 = 1 << 30;
 
+/// The moment of every cycle here.
+pub(crate) const NOW: TimeMs = TimeMs(1_000);
+
 /// A centre of class hpc with one pool `cpu:x` of so many cores, 4 GiB and 10 GFLOP/s a core. One core costs one
 /// currency unit an hour.
 pub(crate) fn centre(id: &str, cores: u64) -> CentreView {
     let pool = pool("cpu:x", Class::Hpc, cores, 0);
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(100_000_000_000) };
     let id = CentreId::new(id).expect("a valid name");
-    CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool] }
+    CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool], absent: false, closed: Vec::new() }
 }
 
 /// A centre of class ai with one pool `A100` of so many devices of 80 GiB, 8 cores and 16 GiB for each.
@@ -125,6 +128,8 @@ pub(crate) fn job(id: u64, tasks: u32) -> JobView {
         active: 0,
         parallel_max: None,
         mean_run_ms: None,
+        deadline_at: None,
+        preemptible: false,
     }
 }
 
@@ -147,8 +152,8 @@ pub(crate) fn network(centres: Vec<CentreView>, jobs: Vec<(Shape, Vec<JobView>)>
     let mut shapes: Vec<ShapeView> = jobs.into_iter().map(|(shape, jobs)| ShapeView { shape, jobs, more: 0 }).collect();
     shapes.sort_by(|a, b| a.shape.cmp(&b.shape));
     let id = TenantId::new("lab").expect("a valid name");
-    let tenants = vec![TenantView { id, available: Money(1_000_000_000_000_000) }];
-    Snapshot { version: 7, centres, shapes, tenants }
+    let tenants = vec![TenantView::new(id, Money(1_000_000_000_000_000))];
+    Snapshot { version: 7, centres, shapes, tenants, running: Vec::new() }
 }
 
 pub(crate) fn with_money(mut snapshot: Snapshot, millionths: i64) -> Snapshot {
@@ -162,8 +167,8 @@ pub(crate) fn plan(snapshot: &Snapshot) -> Plan {
 }
 
 pub(crate) fn plan_with(snapshot: &Snapshot, policy: &Policy, budget: Budget) -> Plan {
-    let plan = cycle(snapshot, policy, TimeMs(1_000), budget, Seed(1));
-    assert_eq!(check(snapshot, policy, &plan), Ok(()));
+    let plan = cycle(snapshot, policy, NOW, budget, Seed(1));
+    assert_eq!(check(snapshot, policy, NOW, &plan), Ok(()));
     plan
 }
 

@@ -3,5 +3,8 @@
 mod door;
 mod judge;
 mod laws;
+mod order;
 mod places;
+mod promises;
 mod reasons;
+mod rounds;

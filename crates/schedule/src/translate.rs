@@ -2,24 +2,31 @@
 
 use std::ops::Range;
 
-use huisuan_model::Money;
+use huisuan_model::{Money, TimeMs};
 
 use crate::{
     fit::{self, Answer, Demand},
+    holders::Holders,
     policy::Policy,
-    snapshot::{CentreView, PoolView, ShapeView, Snapshot},
+    reserve::Base,
+    share::{self, Rates},
+    snapshot::{Amounts, CentreView, PoolView, ShapeView, Snapshot, Window},
 };
 
 /// A snapshot with its pools numbered.
 pub(crate) struct Problem<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) policy: &'a Policy,
+    /// The moment of the cycle.
+    pub(crate) now: TimeMs,
     /// All pools in the order of centres and pools: the order in which ties are broken.
     pub(crate) pools: Vec<Place<'a>>,
     /// For each centre of the snapshot the numbers of its pools.
     pub(crate) pools_of: Vec<Range<usize>>,
     /// In the order of the snapshot's shapes.
     pub(crate) shapes: Vec<ShapeProblem>,
+    /// Who holds what, and who waits.
+    pub(crate) holders: Holders,
 }
 
 /// One pool and where it is.
@@ -27,6 +34,15 @@ pub(crate) struct Problem<'a> {
 pub(crate) struct Place<'a> {
     pub(crate) centre: &'a CentreView,
     pub(crate) pool: &'a PoolView,
+}
+
+impl<'a> Place<'a> {
+    /// The first window that a task of the shape would run into if it started now.
+    pub(crate) fn closed(&self, now: TimeMs, view: &ShapeView) -> Option<&'a Window> {
+        let end = now.after(view.shape.walltime);
+        let mut windows = self.centre.closed.iter().filter(|window| window.meets(&self.pool.pool.id, now, end));
+        windows.by_ref().min_by_key(|window| (window.from, window.until))
+    }
 }
 
 /// What is fixed for a shape during a cycle.
@@ -37,6 +53,11 @@ pub(crate) struct ShapeProblem {
     pub(crate) tenant: Option<usize>,
     /// The lowest hold of one task among the candidates, in millionths.
     pub(crate) hold_min: i64,
+    /// The number of its project.
+    pub(crate) project: usize,
+    /// The smallest share of the network's rate that its tasks that start together take anywhere, times the walltime:
+    /// milliseconds in 2^-32.
+    pub(crate) area: u128,
 }
 
 /// A pool that can run tasks of a shape.
@@ -48,9 +69,18 @@ pub(crate) struct Candidate {
     pub(crate) demand: Demand,
     /// What is held for one task, in millionths; never negative.
     pub(crate) hold: i64,
+    /// The class of the pool, as an index of rates.
+    pub(crate) class: usize,
+    /// The rate that one task takes, in GFLOP/s, rounded up.
+    pub(crate) rate: u64,
 }
 
 impl Candidate {
+    /// What one task takes.
+    pub(crate) fn each(&self) -> Amounts {
+        Amounts { cores: self.demand.cores, memory: self.demand.memory, devices: self.demand.devices }
+    }
+
     /// How many tasks the money pays for.
     pub(crate) fn affordable(&self, available: i64) -> u64 {
         match self.hold {
@@ -61,7 +91,7 @@ impl Candidate {
 }
 
 impl<'a> Problem<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot, policy: &'a Policy) -> Self {
+    pub(crate) fn new(snapshot: &'a Snapshot, policy: &'a Policy, now: TimeMs) -> Self {
         assert!(
             snapshot.centres.is_sorted_by(|a, b| a.id < b.id),
             "centres of a snapshot are in the order of their ids"
@@ -76,7 +106,10 @@ impl<'a> Problem<'a> {
             .iter()
             .flat_map(|centre| centre.pools.iter().map(move |pool| Place { centre, pool }))
             .collect();
-        let shapes = snapshot.shapes.iter().map(|view| shape_problem(snapshot, &pools, view)).collect();
+        let network = network_rates(&pools);
+        let holders = Holders::new(snapshot, policy, &pools, &network);
+        let shape = |(view, &project)| shape_problem(snapshot, &pools, &network, now, view, project);
+        let shapes = snapshot.shapes.iter().zip(&holders.project_of).map(shape).collect();
         let mut first = 0;
         let pools_of = snapshot.centres.iter().map(|centre| {
             let range = first..first + centre.pools.len();
@@ -84,7 +117,20 @@ impl<'a> Problem<'a> {
             range
         });
         let pools_of = pools_of.collect();
-        Problem { snapshot, policy, pools, pools_of, shapes }
+        Problem { snapshot, policy, now, pools, pools_of, shapes, holders }
+    }
+
+    /// What a pool's room over time is made of.
+    pub(crate) fn base(&self, pool: usize) -> Base<'a> {
+        let Place { centre, pool: view } = self.pools[pool];
+        let runs = self.snapshot.running.iter().zip(&self.holders.running);
+        let runs = runs.filter(|(_, found)| found.is_some_and(|found| found.pool == pool));
+        Base {
+            pool: view,
+            ends: runs.map(|(group, _)| (group.ends_at, Amounts::default().plus(group.each, group.count))).collect(),
+            closed: centre.closed.iter().filter(|window| window.concerns(&view.pool.id)).collect(),
+            now: self.now,
+        }
     }
 
     /// The candidate that `pool` would be for a shape, were it large enough or its centre active.
@@ -96,22 +142,45 @@ impl<'a> Problem<'a> {
 fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView) -> Candidate {
     let Place { centre, pool: place } = pools[pool];
     let Money(hold) = fit::hold_each(&place.pool, &centre.tariff, &demand, &view.shape);
-    Candidate { pool, demand, hold: hold.max(0) }
+    let rate = place.pool.share(demand.cores, demand.devices).map_or(0, |share| share.rate_up().0);
+    Candidate { pool, demand, hold: hold.max(0), class: share::index(place.pool.class), rate }
 }
 
-fn shape_problem(snapshot: &Snapshot, pools: &[Place<'_>], view: &ShapeView) -> ShapeProblem {
+fn shape_problem(
+    snapshot: &Snapshot,
+    pools: &[Place<'_>],
+    network: &Rates,
+    now: TimeMs,
+    view: &ShapeView,
+    project: usize,
+) -> ShapeProblem {
     let mut candidates = Vec::new();
     for (number, place) in pools.iter().enumerate() {
-        if !place.centre.active || !fit::allowed(place.centre, &view.shape) {
+        let open = place.centre.active && !place.centre.absent && place.closed(now, view).is_none();
+        if !open || !fit::allowed(place.centre, &view.shape) {
             continue;
         }
         if let Answer::Fits(demand) = fit::answer(&place.pool.pool, &view.shape) {
             candidates.push(candidate(pools, number, demand, view));
         }
     }
+    let together = u128::from(view.shape.gang.unwrap_or(1)) * u128::from(view.shape.walltime.0);
+    let part = |one: &Candidate| (u128::from(one.rate) << 32) / u128::from(network[one.class]).max(1);
     ShapeProblem {
         hold_min: candidates.iter().map(|candidate| candidate.hold).min().unwrap_or(0),
-        candidates,
         tenant: snapshot.tenants.binary_search_by(|tenant| tenant.id.cmp(&view.shape.tenant)).ok(),
+        project,
+        area: candidates.iter().map(part).min().unwrap_or(0).saturating_mul(together),
+        candidates,
     }
+}
+
+/// The rate of all rated pools, by class.
+fn network_rates(pools: &[Place<'_>]) -> Rates {
+    let mut network = Rates::default();
+    for Place { pool, .. } in pools {
+        let rate = &mut network[share::index(pool.pool.class)];
+        *rate = rate.saturating_add(pool.pool.rating.as_ref().map_or(0, |rating| rating.sustained.0));
+    }
+    network
 }

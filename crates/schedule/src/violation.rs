@@ -1,6 +1,6 @@
 //! What the judge of plans can find.
 
-use huisuan_model::{CentreId, JobId, MilliDevices, Millicores, PoolId, TenantId};
+use huisuan_model::{CentreId, JobId, MilliDevices, Millicores, PoolId, TenantId, TimeMs};
 
 /// A rule that a plan breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,5 +114,53 @@ pub enum Violation {
         held: i128,
         /// What it may spend, in millionths.
         available: i128,
+    },
+    /// A tenant would hold more than its quota.
+    #[error("tenant `{tenant}` would hold {held} thousandths, above its quota of {limit}")]
+    Quota {
+        /// Who.
+        tenant: TenantId,
+        /// Cores or devices held after the plan, in thousandths.
+        held: u128,
+        /// The most that it may hold, in thousandths.
+        limit: u64,
+    },
+    /// A promise is for a job that does not wait, for a part of a gang, for a place that is not known, or for the past.
+    #[error("job {job} is promised a start and does not wait so, or the place is not known")]
+    UnknownPromise {
+        /// Which.
+        job: JobId,
+    },
+    /// What is promised cannot be kept.
+    #[error(
+        "job {job} is promised a start at {start_at} on pool `{pool}` of centre `{centre}`, where there is no room"
+    )]
+    Promise {
+        /// Which.
+        job: JobId,
+        /// Where.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
+        /// When.
+        start_at: TimeMs,
+    },
+    /// More is promised of a pool than the policy allows.
+    #[error("{later} promises are made for pool `{pool}` of centre `{centre}`, more than the policy allows")]
+    TooManyPromises {
+        /// Where.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
+        /// How many.
+        later: u64,
+    },
+    /// A preemption that is not allowed.
+    #[error("job {job} is preempted: {why}")]
+    Preemption {
+        /// Whose tasks would end.
+        job: JobId,
+        /// Which rule.
+        why: &'static str,
     },
 }

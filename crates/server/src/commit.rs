@@ -23,7 +23,7 @@ pub(crate) fn prepare(state: &mut State, entries: &[Arc<Entry>]) -> Prepared {
     let transfers = touched.transfers.iter().map(transfer_row);
     let keys = touched.keys.iter().map(|record| KeyRow {
         tenant: record.tenant.clone(),
-        key: record.key.to_string(),
+        key: record.key.clone(),
         job: record.job,
         spec_hash: record.spec_hash,
         at: record.at,

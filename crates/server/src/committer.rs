@@ -1,16 +1,26 @@
 //! Makes batches durable in their order, then tells everyone.
 
 use std::{
+    iter,
     sync::{Arc, mpsc},
     thread,
 };
 
-use huisuan_store::Store;
+use huisuan_store::{Durable, Store};
 
-use crate::{failpoint::failpoint, feed::Feed, hub::Hub, metrics::Metrics, wake::Wake, writer::Batch};
+use crate::{
+    answers::{Answers, Replies},
+    failpoint::failpoint,
+    feed::Feed,
+    hub::Hub,
+    metrics::Metrics,
+    wake::Wake,
+    writer::Batch,
+};
 
-/// How many batches may wait for the disk: one is enough to keep it busy, more only delay answers.
-const WAITING_MAX: usize = 1;
+/// How many batches may wait for the disk. They go to it together: while one transaction is written the writer
+/// makes small batches of whatever arrives, and one sync for all of them costs as much as one for each.
+const WAITING_MAX: usize = 8;
 
 /// Who hears of each commit.
 pub(crate) struct Listeners {
@@ -18,6 +28,7 @@ pub(crate) struct Listeners {
     pub(crate) feed: Feed,
     pub(crate) planner: Arc<Wake>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) answers: Answers,
 }
 
 enum Work {
@@ -73,36 +84,56 @@ impl Drop for EndOnPanic {
 
 fn run(mut store: Store, listeners: &Listeners, waiting: &mpsc::Receiver<Work>) {
     let _guard = EndOnPanic;
+    let (mut batches, mut settling) = (Vec::with_capacity(WAITING_MAX), Vec::new());
     while let Ok(work) = waiting.recv() {
-        match work {
-            Work::Commit(batch) => commit(&mut store, listeners, *batch),
-            // Whoever waits may have gone with the process.
-            Work::Settle(settled) => _ = settled.send(()),
+        // What waits is no more than the channel holds and the one that the writer is about to send.
+        for work in iter::once(work).chain(waiting.try_iter().take(WAITING_MAX)) {
+            match work {
+                Work::Commit(batch) => batches.push(*batch),
+                Work::Settle(settled) => settling.push(settled),
+            }
         }
+        commit(&mut store, listeners, &mut batches);
+        // Whoever waits may have gone with the process.
+        settling.drain(..).for_each(|settled| _ = settled.send(()));
     }
 }
 
-/// A failed commit ends the process: the state in memory is ahead of the disk and nothing of it may be told.
-fn commit(store: &mut Store, listeners: &Listeners, batch: Batch) {
-    if !batch.entries.is_empty() {
-        failpoint!("writer-before-commit");
-        if let Err(error) = store.commit(&batch.rows) {
+/// Makes batches durable in one transaction and tells of each. A failed commit ends the process: the state in
+/// memory is ahead of the disk and nothing of it may be told.
+fn commit(store: &mut Store, listeners: &Listeners, batches: &mut Vec<Batch>) {
+    if batches.iter().all(|batch| batch.entries.is_empty()) {
+        // Refusals and repetitions: nothing is new, and what they repeat is durable, for batches go in order.
+        return batches.drain(..).for_each(|batch| answer(listeners, batch.replies));
+    }
+    failpoint!("writer-before-commit");
+    match store.commit(batches.iter().map(|batch| &batch.rows)) {
+        Ok(durable) => {
+            failpoint!("writer-after-commit");
+            batches.drain(..).for_each(|batch| tell(listeners, batch, &durable));
+        }
+        Err(error) => {
             tracing::error!(%error, hint = error.hint(), "commit failed; the process ends");
             eprintln!("error: {error}\nhint: {}", error.hint());
             std::process::exit(1);
         }
-        failpoint!("writer-after-commit");
     }
-    for (reply, result) in batch.replies {
-        // A client that went away does not need its answer.
-        _ = reply.send(result);
-    }
+}
+
+fn answer(listeners: &Listeners, replies: Replies) {
+    // Whoever answers ends only with the process.
+    _ = listeners.answers.send(replies);
+}
+
+/// Has those answered who wait for a batch, then tells everyone else who wants to know of it.
+fn tell(listeners: &Listeners, batch: Batch, durable: &Durable) {
+    answer(listeners, batch.replies);
     if batch.entries.is_empty() {
         return;
     }
-    listeners.hub.deliver(batch.orders);
+    listeners.hub.deliver(batch.orders, durable);
     listeners.metrics.committed(batch.live, &batch.entries);
-    listeners.feed.publish(batch.entries);
+    listeners.feed.publish(batch.entries, durable);
     if batch.replan {
         listeners.planner.wake();
     }

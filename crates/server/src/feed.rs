@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use huisuan_model::Entry;
+use huisuan_store::Durable;
 use tokio::sync::broadcast;
 
 /// How many commits a slow watcher may be behind before it reads the journal instead.
@@ -22,7 +23,7 @@ impl Feed {
         Feed { sender: broadcast::Sender::new(BEHIND_MAX) }
     }
 
-    pub(crate) fn publish(&self, entries: Vec<Arc<Entry>>) {
+    pub(crate) fn publish(&self, entries: Vec<Arc<Entry>>, _: &Durable) {
         // No watcher is no fault.
         _ = self.sender.send(Arc::new(entries));
     }

@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use huisuan_api::agent::{LogRequest, SequencedOrder, Stream};
-use huisuan_model::{AttemptId, CentreId, Order, TimeMs};
+use huisuan_api::agent::{LogRequest, SequencedOrder};
+use huisuan_model::{AttemptId, CentreId, Order, Stream, TimeMs};
+use huisuan_store::Durable;
 use tokio::sync::{Notify, oneshot};
 
 /// The most orders of one answer.
@@ -72,8 +73,8 @@ impl Hub {
         link.something.notify_waiters();
     }
 
-    /// Puts committed orders where their agents find them.
-    pub(crate) fn deliver(&self, orders: Vec<(CentreId, Order)>) {
+    /// Puts orders where their agents find them.
+    pub(crate) fn deliver(&self, orders: Vec<(CentreId, Order)>, _: &Durable) {
         if orders.is_empty() {
             return;
         }

@@ -4,6 +4,7 @@
 //! places or money by itself: commands go to `control` through the writer, and every answer that says
 //! "accepted" comes after the commit. Start reading at [`Server`], then `writer.rs`, then `http`.
 
+mod answers;
 mod clock;
 mod commit;
 mod committer;
@@ -13,6 +14,7 @@ mod feed;
 mod http;
 mod hub;
 mod identity;
+mod journal;
 mod metrics;
 mod pages;
 mod peer;
@@ -27,6 +29,7 @@ mod views;
 mod wake;
 mod writer;
 
+pub use journal::read_journal;
 pub use server::{LOCAL_FUNDS, ServeConfig, Server};
 pub use start_error::hint_of;
 pub use verify::{Verified, verify};

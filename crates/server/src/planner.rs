@@ -50,7 +50,11 @@ impl Planner {
         let started = Instant::now();
         let now = self.clock.now();
         let mut plan: Plan =
-            huisuan_control::schedule::cycle(&snapshot, &policy, now, Budget::default(), Seed(self.seed));
+            huisuan_control::schedule::cycle(&snapshot, &policy, now, Budget::default(), Seed(self.seed)).made_with(
+                now,
+                self.seed,
+                &policy.name,
+            );
         self.metrics.cycle(started.elapsed(), plan.placements.len());
         self.publish(std::mem::take(&mut plan.reasons), now);
         if plan.placements.is_empty() {

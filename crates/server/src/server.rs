@@ -17,11 +17,13 @@ use huisuan_model::{Centre, CentreId, Command, Money, Tenant, TimeMs};
 use huisuan_store::{DataDirectory, Rows, Store};
 use tokio::{
     net::TcpListener,
+    runtime::Runtime,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
 
 use crate::{
+    answers,
     clock::Clock,
     committer::Listeners,
     disk::Disk,
@@ -118,8 +120,18 @@ impl Server {
         let (hub, feed, metrics) = (Arc::new(Hub::default()), Feed::new(), Arc::new(Metrics::new(&state)));
         let disk = Arc::new(Disk::new(config.data.clone(), clock.clone()));
         let planner_wake = Arc::new(Wake::default());
-        let listeners =
-            Listeners { hub: hub.clone(), feed: feed.clone(), planner: planner_wake.clone(), metrics: metrics.clone() };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(HTTP_THREADS)
+            .thread_name("http")
+            .enable_all()
+            .build()?;
+        let listeners = Listeners {
+            hub: hub.clone(),
+            feed: feed.clone(),
+            planner: planner_wake.clone(),
+            metrics: metrics.clone(),
+            answers: answers::start(runtime.handle()),
+        };
         let (writer, writer_thread) = Writer::start(state, store, clock.clone(), disk.clone(), listeners)?;
         open_tenant(&writer, config.funds)?;
         let reasons = SharedReasons::default();
@@ -153,7 +165,7 @@ impl Server {
             request_last: AtomicU64::new(0),
             stop: stopped.clone(),
         });
-        let (address, http_thread) = listen(config.listen, shared.clone(), stopped)?;
+        let (address, http_thread) = listen(runtime, config.listen, shared.clone(), stopped)?;
         let threads = vec![http_thread, planner_thread, writer_thread];
         let server = Server { address, shared, planner: planner_wake, stop, threads, discovery: config.discovery };
         server.announce(&config.data)?;
@@ -244,7 +256,7 @@ pub(crate) fn restore(rows: Rows) -> anyhow::Result<State> {
         .context("table `balance` cannot be read")?;
     let keys = rows.keys.into_iter().map(|row| KeyRecord {
         tenant: row.tenant,
-        key: row.key.into(),
+        key: row.key,
         job: row.job,
         spec_hash: row.spec_hash,
         at: row.at,
@@ -288,15 +300,11 @@ fn open_tenant(writer: &Writer, funds: Money) -> anyhow::Result<()> {
 const HTTP_THREADS: usize = 2;
 
 fn listen(
+    runtime: Runtime,
     address: SocketAddr,
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(HTTP_THREADS)
-        .thread_name("http")
-        .enable_all()
-        .build()?;
     let listener = runtime
         .block_on(TcpListener::bind(address))
         .with_context(|| format!("address {address} cannot be listened on"))?;

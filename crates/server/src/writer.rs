@@ -12,6 +12,7 @@ use huisuan_store::{Prepared, Store};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    answers::Replies,
     clock::Clock,
     commit,
     committer::{Committer, EndOnPanic, Listeners},
@@ -56,7 +57,8 @@ pub(crate) enum WriterError {
     Stopping,
 }
 
-type Reply = oneshot::Sender<Result<Done, WriterError>>;
+/// Where the answer to a command goes.
+pub(crate) type Reply = oneshot::Sender<Result<Done, WriterError>>;
 
 enum Message {
     Command {
@@ -211,7 +213,7 @@ impl Loop {
             batch.replan = true;
         }
         if !events.is_empty() {
-            batch.replan |= events.iter().any(changes_what_can_be_placed);
+            batch.replan |= events.iter().any(huisuan_control::wakes_planner);
             for event in &events {
                 batch.orders.extend(huisuan_control::orders_of(&self.state, event));
             }
@@ -237,24 +239,9 @@ impl Loop {
 pub(crate) struct Batch {
     pub(crate) entries: Vec<Arc<Entry>>,
     pub(crate) orders: Vec<(huisuan_model::CentreId, huisuan_model::Order)>,
-    pub(crate) replies: Vec<(Reply, Result<Done, WriterError>)>,
+    pub(crate) replies: Replies,
     pub(crate) replan: bool,
     pub(crate) rows: Prepared,
     /// Jobs and attempts that have not ended, as of this batch.
     pub(crate) live: (u64, u64),
-}
-
-/// Whether an event may let the scheduler place more than before.
-fn changes_what_can_be_placed(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::JobSubmitted { .. }
-            | Event::AttemptEnded { .. }
-            | Event::InventorySet { .. }
-            | Event::Rated { .. }
-            | Event::CentreSet(_)
-            | Event::CentreStateSet { .. }
-            | Event::Funded { .. }
-            | Event::JobCancelRequested { .. }
-    )
 }

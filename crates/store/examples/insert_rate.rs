@@ -28,7 +28,7 @@ fn main() {
             keys: chunk.iter().map(|(.., key)| key.clone()).collect(),
             ..Batch::default()
         };
-        store.commit(&written.prepare()).expect("a commit");
+        store.commit([&written.prepare()]).expect("a commit");
     }
     let elapsed = began.elapsed();
     let per_s = jobs as f64 / elapsed.as_secs_f64();
@@ -56,7 +56,7 @@ fn row(number: u64) -> (Entry, Job, KeyRow) {
     };
     let command = Command::Submit { spec: spec.clone(), key: Some(key.clone()) };
     let entry = Entry { seq: number, at, version: ENTRY_VERSION, origin, command, events: vec![event] };
-    let row = KeyRow { tenant: tenant.clone(), key: key.to_string(), job: id, spec_hash, at };
+    let row = KeyRow { tenant: tenant.clone(), key, job: id, spec_hash, at };
     let job = Job {
         id,
         tenant,

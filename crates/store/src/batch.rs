@@ -1,5 +1,7 @@
 //! What one commit writes.
 
+use std::{ops::Range, sync::Arc};
+
 use huisuan_model::{
     ActorId, Attempt, AttemptId, Centre, CentreId, Entry, Job, JobId, ProjectId, SpecHash, Tenant, TenantId, TimeMs,
 };
@@ -31,11 +33,13 @@ pub struct Batch<'a> {
 /// thread can prepare the next batch while another commits this one.
 #[derive(Debug, Default)]
 pub struct Prepared {
+    /// The JSON of all rows behind one another: one piece of memory instead of one for each row.
+    pub(crate) json: String,
     pub(crate) journal: Vec<JournalRow>,
     pub(crate) jobs: Vec<JobRow>,
     pub(crate) attempts: Vec<AttemptRow>,
-    pub(crate) centres: Vec<(CentreId, String)>,
-    pub(crate) tenants: Vec<(TenantId, String)>,
+    pub(crate) centres: Vec<(CentreId, Piece)>,
+    pub(crate) tenants: Vec<(TenantId, Piece)>,
     pub(crate) keys: Vec<KeyRow>,
     pub(crate) keys_forgotten_before: Option<TimeMs>,
     pub(crate) balances: Vec<BalanceRow>,
@@ -49,7 +53,7 @@ pub(crate) struct JournalRow {
     pub(crate) version: u32,
     pub(crate) actor: ActorId,
     pub(crate) tenant: TenantId,
-    pub(crate) body: String,
+    pub(crate) body: Piece,
 }
 
 #[derive(Debug)]
@@ -59,7 +63,7 @@ pub(crate) struct JobRow {
     pub(crate) project: ProjectId,
     pub(crate) actor: ActorId,
     pub(crate) state: &'static str,
-    pub(crate) data: String,
+    pub(crate) data: Piece,
 }
 
 #[derive(Debug)]
@@ -67,11 +71,24 @@ pub(crate) struct AttemptRow {
     pub(crate) id: AttemptId,
     pub(crate) centre: CentreId,
     pub(crate) state: &'static str,
-    pub(crate) data: String,
+    pub(crate) data: Piece,
 }
 
-fn json<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_string(value).expect("stored rows have string keys and finite numbers only")
+/// Where a row's JSON lies in that of its batch.
+pub(crate) type Piece = Range<usize>;
+
+/// What a submission's rows take, so that the text of most batches is never moved.
+const ROW_BYTES: usize = 768;
+
+/// Rows in their stored form, as they are written behind one another.
+struct Text(Vec<u8>);
+
+impl Text {
+    fn add<T: serde::Serialize>(&mut self, value: &T) -> Piece {
+        let start = self.0.len();
+        serde_json::to_writer(&mut self.0, value).expect("stored rows have string keys and finite numbers only");
+        start..self.0.len()
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -84,34 +101,42 @@ struct Body<'a> {
 impl Batch<'_> {
     /// Every row in its stored form.
     pub fn prepare(self) -> Prepared {
+        let mut text =
+            Text(Vec::with_capacity((self.entries.len() + self.jobs.len() + self.attempts.len()) * ROW_BYTES));
         let journal = self.entries.iter().map(|entry| JournalRow {
             seq: entry.seq,
             at: entry.at,
             version: entry.version,
             actor: entry.origin.actor.clone(),
             tenant: entry.origin.tenant.clone(),
-            body: json(&Body { origin: &entry.origin, command: &entry.command, events: &entry.events }),
+            body: text.add(&Body { origin: &entry.origin, command: &entry.command, events: &entry.events }),
         });
+        let journal = journal.collect();
         let jobs = self.jobs.iter().map(|job| JobRow {
             id: job.id,
             tenant: job.tenant.clone(),
             project: job.project.clone(),
             actor: job.actor.clone(),
             state: job.state.as_str(),
-            data: json(job),
+            data: text.add(job),
         });
+        let jobs = jobs.collect();
         let attempts = self.attempts.iter().map(|attempt| AttemptRow {
             id: attempt.id,
             centre: attempt.centre.clone(),
             state: attempt.state.as_str(),
-            data: json(attempt),
+            data: text.add(attempt),
         });
+        let attempts = attempts.collect();
+        let centres = self.centres.iter().map(|centre| (centre.id.clone(), text.add(centre))).collect();
+        let tenants = self.tenants.iter().map(|tenant| (tenant.id.clone(), text.add(tenant))).collect();
         Prepared {
-            journal: journal.collect(),
-            jobs: jobs.collect(),
-            attempts: attempts.collect(),
-            centres: self.centres.iter().map(|centre| (centre.id.clone(), json(centre))).collect(),
-            tenants: self.tenants.iter().map(|tenant| (tenant.id.clone(), json(tenant))).collect(),
+            json: String::from_utf8(text.0).expect("JSON is text"),
+            journal,
+            jobs,
+            attempts,
+            centres,
+            tenants,
             keys: self.keys,
             keys_forgotten_before: self.keys_forgotten_before,
             balances: self.balances,
@@ -126,7 +151,7 @@ pub struct KeyRow {
     /// Whose.
     pub tenant: TenantId,
     /// The key.
-    pub key: String,
+    pub key: Arc<str>,
     /// The job that it led to.
     pub job: JobId,
     /// The spec that it came with.

@@ -22,4 +22,4 @@ pub use error::StoreError;
 pub use load::Rows;
 pub use reader::{JobFilter, Reader};
 pub use schema::FORMAT;
-pub use write::Store;
+pub use write::{Durable, Store};

@@ -21,8 +21,9 @@ pub struct Rows {
     pub tenants: Vec<Tenant>,
     /// All centres.
     pub centres: Vec<Centre>,
-    /// Jobs that have not ended.
-    pub jobs: Vec<Job>,
+    /// Jobs that have not ended, by number, in pieces: a million are never moved at once, and the memory of those
+    /// that were taken over comes back while the rest is.
+    pub jobs: Vec<Vec<Job>>,
     /// Attempts that have not ended.
     pub attempts: Vec<Attempt>,
     /// All keys.
@@ -31,6 +32,8 @@ pub struct Rows {
     pub balances: Vec<BalanceRow>,
 }
 
+/// Jobs of one piece.
+const PIECE_JOBS: usize = 4096;
 /// Above this many live jobs the rows are parsed by two threads.
 const PARALLEL_JOBS_MIN: i64 = 10_000;
 
@@ -72,7 +75,7 @@ fn all<T: DeserializeOwned>(connection: &Connection, table: &'static str, sql: &
 }
 
 /// Parsing is most of the time of a start with a million jobs, so it is split between two threads.
-fn jobs(connection: &Connection, path: &Path) -> Result<Vec<Job>, StoreError> {
+fn jobs(connection: &Connection, path: &Path) -> Result<Vec<Vec<Job>>, StoreError> {
     let (count, first, last): (i64, i64, i64) = connection.query_row(
         "SELECT COUNT(*), COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) FROM job WHERE state IN ('waiting', 'running')",
         [],
@@ -95,22 +98,26 @@ fn jobs(connection: &Connection, path: &Path) -> Result<Vec<Job>, StoreError> {
     Ok(jobs)
 }
 
-fn jobs_between(connection: &Connection, first: i64, last: i64) -> Result<Vec<Job>, StoreError> {
+fn jobs_between(connection: &Connection, first: i64, last: i64) -> Result<Vec<Vec<Job>>, StoreError> {
     let mut statement = connection.prepare(
         "SELECT id, data FROM job WHERE state IN ('waiting', 'running') AND id BETWEEN ?1 AND ?2 ORDER BY id",
     )?;
     let mut rows = statement.query([first, last])?;
-    let mut jobs: Vec<Job> = Vec::new();
+    let (mut pieces, mut jobs) = (Vec::new(), Vec::<Job>::new());
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         let data = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
         let mut job: Job = parse("job", &id.to_string(), data)?;
-        if let Some(before) = jobs.last() {
+        if let Some(before) = jobs.last().or_else(|| pieces.last().and_then(|piece: &Vec<Job>| piece.last())) {
             job.share_with(before);
         }
         jobs.push(job);
+        if jobs.len() == PIECE_JOBS {
+            pieces.push(std::mem::take(&mut jobs));
+        }
     }
-    Ok(jobs)
+    pieces.push(jobs);
+    Ok(pieces)
 }
 
 fn keys(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
@@ -127,7 +134,7 @@ fn keys(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
             job: JobId(row.get::<_, i64>(2)?.unsigned_abs()),
             spec_hash: hash.parse().map_err(corrupt)?,
             at: TimeMs(row.get(4)?),
-            key,
+            key: key.into(),
         });
     }
     Ok(keys)

@@ -13,6 +13,10 @@ pub struct Store {
     directory: DataDirectory,
 }
 
+/// The proof of a commit: what must not be told before it takes one as an argument. Only a commit makes it.
+#[derive(Debug)]
+pub struct Durable(());
+
 impl Store {
     /// Opens or makes the database and brings it to the current format.
     pub fn open(directory: DataDirectory) -> Result<Self, StoreError> {
@@ -42,16 +46,16 @@ impl Store {
         load::load(&self.connection, &self.database())
     }
 
-    /// Writes a batch in one transaction. When this returns `Ok`, all of it survives a power failure; on
+    /// Writes batches in their order, in one transaction. When this returns `Ok`, all of it survives a power failure; on
     /// `Err` the caller must end the process: after a failed sync nothing in memory can be trusted.
-    pub fn commit(&mut self, batch: &Prepared) -> Result<(), StoreError> {
+    pub fn commit<'a>(&mut self, batches: impl IntoIterator<Item = &'a Prepared>) -> Result<Durable, StoreError> {
         let path = self.directory.database();
         let written = (|| {
             let transaction = self.connection.transaction()?;
-            write(&transaction, batch)?;
+            batches.into_iter().try_for_each(|batch| write(&transaction, batch))?;
             transaction.commit()
         })();
-        written.map_err(|error| StoreError::of(error, &path))
+        written.map(|()| Durable(())).map_err(|error| StoreError::of(error, &path))
     }
 }
 
@@ -61,7 +65,7 @@ fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()
     )?;
     for row in &batch.journal {
         let (actor, tenant) = (row.actor.as_str(), row.tenant.as_str());
-        insert.execute(params![row.seq as i64, row.at.0, row.version, actor, tenant, row.body])?;
+        insert.execute(params![row.seq as i64, row.at.0, row.version, actor, tenant, &batch.json[row.body.clone()]])?;
     }
     write_jobs(transaction, batch)?;
     write_names(transaction, batch)?;
@@ -75,7 +79,7 @@ fn write_jobs(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Resu
     )?;
     for row in &batch.jobs {
         let (tenant, project, actor) = (row.tenant.as_str(), row.project.as_str(), row.actor.as_str());
-        job_row.execute(params![row.id.0 as i64, tenant, project, actor, row.state, row.data])?;
+        job_row.execute(params![row.id.0 as i64, tenant, project, actor, row.state, &batch.json[row.data.clone()]])?;
     }
     let mut attempt_row = transaction.prepare_cached(
         "INSERT INTO attempt (job, task, attempt, centre, state, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -83,7 +87,8 @@ fn write_jobs(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Resu
     )?;
     for row in &batch.attempts {
         let id = row.id;
-        attempt_row.execute(params![id.job.0 as i64, id.task, id.attempt, row.centre.as_str(), row.state, row.data])?;
+        let (centre, data) = (row.centre.as_str(), &batch.json[row.data.clone()]);
+        attempt_row.execute(params![id.job.0 as i64, id.task, id.attempt, centre, row.state, data])?;
     }
     let mut key_row = transaction.prepare_cached(
         "INSERT INTO idempotency_key (tenant, key, job, spec_hash, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -103,13 +108,13 @@ fn write_names(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Res
         "INSERT INTO tenant (id, data) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET data = excluded.data",
     )?;
     for (tenant, data) in &batch.tenants {
-        tenant_row.execute(params![tenant.as_str(), data])?;
+        tenant_row.execute(params![tenant.as_str(), &batch.json[data.clone()]])?;
     }
     let mut centre_row = transaction.prepare_cached(
         "INSERT INTO centre (id, data) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET data = excluded.data",
     )?;
     for (centre, data) in &batch.centres {
-        centre_row.execute(params![centre.as_str(), data])?;
+        centre_row.execute(params![centre.as_str(), &batch.json[data.clone()]])?;
     }
     Ok(())
 }

@@ -119,13 +119,13 @@ fn what_is_committed_is_loaded() {
         transfers: vec![transfer],
         ..Batch::default()
     };
-    store.commit(&batch.prepare()).expect("a commit");
+    store.commit([&batch.prepare()]).expect("a commit");
     drop(store);
     let store = open(folder.path());
     let rows = store.load().expect("rows");
     assert_eq!((rows.version, rows.job_last, rows.at), (2, 2, TimeMs(1)));
     assert_eq!((rows.tenants, rows.keys, rows.balances), (vec![tenant], vec![key], vec![balance]));
-    assert_eq!(rows.jobs, vec![waiting.clone()], "ended jobs stay out of the live state");
+    assert_eq!(rows.jobs.concat(), vec![waiting.clone()], "ended jobs stay out of the live state");
     assert_eq!(rows.attempts, vec![attempts[1].clone()]);
     let reader = Reader::open(&store.database()).expect("a reader");
     assert_eq!(reader.job(JobId(2)).expect("a query"), Some(ended));
@@ -143,7 +143,7 @@ fn lists_are_paged_newest_first() {
     let mut store = open(folder.path());
     let jobs: Vec<Job> =
         (1..=10).map(|id| job(id, if id % 2 == 0 { JobState::Waiting } else { JobState::Failed })).collect();
-    store.commit(&Batch { jobs: jobs.iter().collect(), ..Batch::default() }.prepare()).expect("a commit");
+    store.commit([&Batch { jobs: jobs.iter().collect(), ..Batch::default() }.prepare()]).expect("a commit");
     let reader = Reader::open(&store.database()).expect("a reader");
     let list = |state: Option<JobState>, before: Option<u64>, limit: usize| -> Vec<u64> {
         let filter = JobFilter { state, tenant: Some(origin().tenant) };
@@ -164,11 +164,11 @@ fn a_row_that_changed_is_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut store = open(folder.path());
     let mut row = job(1, JobState::Waiting);
-    store.commit(&Batch { jobs: vec![&row], ..Batch::default() }.prepare()).expect("a commit");
+    store.commit([&Batch { jobs: vec![&row], ..Batch::default() }.prepare()]).expect("a commit");
     row.state = JobState::Running;
     row.tasks = TaskSets { active: RangeSet::from_range(0, 0), ..TaskSets::default() };
-    store.commit(&Batch { jobs: vec![&row], ..Batch::default() }.prepare()).expect("a commit");
-    assert_eq!(store.load().expect("rows").jobs, vec![row]);
+    store.commit([&Batch { jobs: vec![&row], ..Batch::default() }.prepare()]).expect("a commit");
+    assert_eq!(store.load().expect("rows").jobs.concat(), vec![row]);
 }
 
 #[test]
@@ -177,10 +177,11 @@ fn a_batch_is_all_or_nothing() {
     let mut store = open(folder.path());
     let row = job(1, JobState::Waiting);
     let twice = entry(1, &row);
-    let error = store.commit(&Batch { jobs: vec![&row], entries: vec![&twice, &twice], ..Batch::default() }.prepare());
+    let error =
+        store.commit([&Batch { jobs: vec![&row], entries: vec![&twice, &twice], ..Batch::default() }.prepare()]);
     assert!(matches!(error, Err(StoreError::Database(_))), "{error:?}");
     let rows = store.load().expect("rows");
-    assert_eq!((rows.version, rows.jobs.len()), (0, 0));
+    assert_eq!((rows.version, rows.jobs.concat().len()), (0, 0));
 }
 
 #[test]
@@ -212,7 +213,7 @@ fn newer_and_damaged_databases_are_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut store = open(folder.path());
         store
-            .commit(&Batch { jobs: vec![&job(1, JobState::Waiting)], ..Batch::default() }.prepare())
+            .commit([&Batch { jobs: vec![&job(1, JobState::Waiting)], ..Batch::default() }.prepare()])
             .expect("a commit");
         let path = store.database();
         drop(store);

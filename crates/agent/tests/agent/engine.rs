@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use huisuan_drivers::{Engine, EngineError, LogChunk, Stream, SubmitResult};
+use huisuan_drivers::{Engine, EngineError, LogChunk, SubmitResult};
 use huisuan_model::{
     AttemptId, AttemptReport, Bytes, Class, EndCause, EngineKind, MilliDevices, Millicores, Outcome, Pool, PoolId,
-    ReportKind, StartOrder, TimeMs, Usage,
+    ReportKind, StartOrder, Stream, TimeMs, Usage,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -11,11 +11,10 @@ use std::{
 };
 
 use huisuan_agent::{Agent, AgentConfig, AgentError, StopFlag};
-use huisuan_api::{
-    ErrorCode,
-    agent::{LogRequest, Stream},
+use huisuan_api::{ErrorCode, agent::LogRequest};
+use huisuan_model::{
+    AttemptId, CentreId, EndCause, JobId, JobSpec, Mark, MilliDevices, Millicores, Order, StartOrder, Stream,
 };
-use huisuan_model::{AttemptId, CentreId, EndCause, JobId, JobSpec, Mark, MilliDevices, Millicores, Order, StartOrder};
 
 use self::{
     engine::{Handle, PretendedEngine, ended, started},

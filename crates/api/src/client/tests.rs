@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use huisuan_model::{AttemptId, AttemptReport, CentreId, JobId, JobSpec, ReportKind, TimeMs};
+use huisuan_model::{AttemptId, AttemptReport, CentreId, JobId, JobSpec, ReportKind, Stream, TimeMs};
 use serde_json::json;
 
 use super::*;
 use crate::{
-    agent::{LogAnswer, Reports, Stream},
+    agent::{LogAnswer, Reports},
     problem::ErrorCode,
 };
 

@@ -2,7 +2,8 @@
 
 use std::io::{self, Read, Write};
 
-use huisuan_api::{agent::Stream, routes::LogsQuery};
+use huisuan_api::routes::LogsQuery;
+use huisuan_model::Stream;
 
 use crate::{
     args::{LogsArgs, StreamArg},

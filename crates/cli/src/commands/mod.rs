@@ -14,6 +14,7 @@ pub(crate) mod measure;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
 pub(crate) mod submit;
+pub(crate) mod twin;
 pub(crate) mod wait;
 
 use crate::{
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ledger(command) => books::ledger(&session, command),
         Command::Measure(args) => measure::measure(&session, args),
         Command::Bench(BenchCommand::Submit(args)) => bench::submit(&session, args),
+        Command::Twin(command) => twin::twin(&session, command),
         Command::Doctor(args) => doctor::doctor(&session, args),
         Command::Completions(args) => completions::completions(&session, args),
         Command::Api(args) => api::api(&session, args),

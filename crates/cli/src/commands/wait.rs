@@ -1,7 +1,8 @@
 //! `wait`, and the `--wait` of `run` and `sbatch`: until jobs have ended.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    convert::Infallible,
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     time::{Duration, Instant},
 };
 
@@ -82,37 +83,51 @@ pub(crate) fn terminal(job: &JobSummary) -> bool {
     matches!(&*job.state, "succeeded" | "failed" | "cancelled")
 }
 
-/// Ends of jobs as the server tells of them; says something once the stream is open, too, because a job
+/// Word that a job has ended, or that one may have.
+struct News {
+    told: Receiver<()>,
+    /// One sender more than the listener has, so that waiting for news lasts as long as it is asked to.
+    _own: Sender<()>,
+    /// Gone when nobody waits any more.
+    _waiting: Sender<Infallible>,
+}
+
+/// Ends of jobs as the server tells of them; says something whenever the stream opens, too, because a job
 /// may have ended in between.
-fn listen(client: Client) -> Receiver<()> {
-    let (tell, news) = channel();
+fn listen(client: Client) -> News {
+    let (tell, told) = channel();
+    let (waiting, over) = channel();
+    let own = tell.clone();
     let listener = move || {
-        let Ok(events) = client.events(None) else {
-            return;
-        };
-        if tell.send(()).is_err() {
-            return;
-        }
-        for event in events {
-            let Ok(event) = event else { return };
-            if event.kind == "job-ended" && tell.send(()).is_err() {
-                return;
-            }
+        loop {
+            pass_on(&client, &tell);
+            let Err(RecvTimeoutError::Timeout) = over.recv_timeout(LOOK_EVERY) else { return };
         }
     };
     // Without the thread jobs are still looked at from time to time.
     let _ = std::thread::Builder::new().name("events".to_owned()).spawn(listener);
-    news
+    News { told, _own: own, _waiting: waiting }
+}
+
+/// Tells of events until their stream breaks or nobody listens.
+fn pass_on(client: &Client, tell: &Sender<()>) {
+    let Ok(events) = client.events(None) else { return };
+    if tell.send(()).is_err() {
+        return;
+    }
+    for event in events {
+        let Ok(event) = event else { return };
+        if event.kind == "job-ended" && tell.send(()).is_err() {
+            return;
+        }
+    }
 }
 
 /// Waits for news or for the time to be over; takes all news that is there, so that many ends at once
 /// lead to one look.
-fn hear(news: &Receiver<()>, time: Duration) {
-    match news.recv_timeout(time) {
-        Ok(()) => while news.try_recv().is_ok() {},
-        Err(RecvTimeoutError::Timeout) => {}
-        #[expect(clippy::disallowed_methods, reason = "the event stream is gone: nothing can wake this loop")]
-        Err(RecvTimeoutError::Disconnected) => std::thread::sleep(time),
+fn hear(news: &News, time: Duration) {
+    if news.told.recv_timeout(time).is_ok() {
+        while news.told.try_recv().is_ok() {}
     }
 }
 

@@ -7,6 +7,7 @@
 mod demo;
 mod disk;
 mod ends;
+mod import;
 mod lists;
 mod output;
 mod site;

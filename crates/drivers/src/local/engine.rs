@@ -10,7 +10,7 @@ use std::{
 };
 
 use huisuan_model::{
-    AttemptId, AttemptReport, EngineKind, MilliDevices, Millicores, Pool, PoolId, StartOrder, quantity::Bytes,
+    AttemptId, AttemptReport, EngineKind, MilliDevices, Millicores, Pool, PoolId, StartOrder, Stream, quantity::Bytes,
 };
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     records::read_claim,
     wire::{Batch, Reply, Request},
 };
-use crate::engine::{Engine, EngineError, LogChunk, Stream, SubmitResult};
+use crate::engine::{Engine, EngineError, LogChunk, SubmitResult};
 
 /// Processes of this machine, kept by a supervisor that outlives this value and its process.
 #[derive(Debug)]

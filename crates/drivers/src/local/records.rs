@@ -125,7 +125,7 @@ pub(crate) fn read_log<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Engin
 mod tests {
     use huisuan_model::{EndCause, JobId, Outcome, ReportKind, Usage};
 
-    use super::*;
+    use super::{super::paths::Paths, *};
 
     fn attempt() -> AttemptId {
         AttemptId { job: JobId(1), task: 0, attempt: 1 }
@@ -135,6 +135,38 @@ mod tests {
         let outcome = Outcome { cause: EndCause::Exited, exit_code: Some(0), signal: None, detail: String::new() };
         let what = ReportKind::Ended { started_at: None, outcome, usage: Usage::default() };
         AttemptReport { attempt: attempt(), at: TimeMs(5), what }
+    }
+
+    /// Whatever else failed, an attempt has one claim: of many at once exactly one makes it, and it stays theirs.
+    #[test]
+    fn an_attempt_is_claimed_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let paths = Paths::make(folder.path()).expect("a folder").attempt(attempt());
+        paths.make().expect("a folder of its own");
+        let claim = |at| Claim {
+            version: 1,
+            attempt: attempt(),
+            boot_id: "boot".into(),
+            claimed_at: TimeMs(at),
+            stdout: None,
+            stderr: None,
+        };
+        let made: usize = std::thread::scope(|scope| {
+            let claims: Vec<_> = (0..8)
+                .map(|at| {
+                    scope.spawn({
+                        let paths = &paths;
+                        move || write_claim(paths, &claim(at)).is_ok()
+                    })
+                })
+                .collect();
+            claims.into_iter().map(|claimed| usize::from(claimed.join().expect("no panic"))).sum()
+        });
+        assert_eq!(made, 1);
+        let before = fs::read(paths.claim()).expect("a claim");
+        let error = write_claim(&paths, &claim(99)).expect_err("claimed before");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(paths.claim()).expect("a claim"), before, "the claim is not written over");
     }
 
     #[test]

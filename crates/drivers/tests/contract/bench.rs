@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_drivers::{Engine, LocalConfig, LocalEngine, LocalLimits, Stream, SubmitResult};
+use huisuan_drivers::{Engine, LocalConfig, LocalEngine, LocalLimits, SubmitResult};
 use huisuan_model::{
     AttemptId, AttemptReport, Bytes, CentreId, Class, DurationMs, EndCause, JobId, JobSpec, MilliDevices, Millicores,
-    Outcome, PoolId, ProjectId, ReportKind, StartOrder, TenantId, TimeMs, Usage, spec::Work,
+    Outcome, PoolId, ProjectId, ReportKind, StartOrder, Stream, TenantId, TimeMs, Usage, spec::Work,
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},

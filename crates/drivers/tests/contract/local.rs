@@ -2,8 +2,8 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
-use huisuan_drivers::{Engine as _, EngineError, Stream};
-use huisuan_model::{EndCause, EngineKind, JobSpec, Millicores};
+use huisuan_drivers::{Engine as _, EngineError};
+use huisuan_model::{EndCause, EngineKind, JobSpec, Millicores, Stream};
 
 use crate::{
     bench::{Bench, expect_cause, id, open_local, order, script, task, try_open_local},

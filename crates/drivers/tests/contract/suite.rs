@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use crate::bench::{Bench, expect_cause, id, order, script, task};
-use huisuan_drivers::{EngineError, Stream, SubmitResult};
-use huisuan_model::{Bytes, DurationMs, EndCause, JobSpec, Millicores, RangeSet, ReportKind, spec::Work};
+use huisuan_drivers::{EngineError, SubmitResult};
+use huisuan_model::{Bytes, DurationMs, EndCause, JobSpec, Millicores, RangeSet, ReportKind, Stream, spec::Work};
 
 pub(crate) fn runs_and_reports(bench: &mut Bench) {
     let end = bench.run(order(1, script("echo out; echo err >&2; exit 0")));

@@ -1,6 +1,6 @@
 //! The judge must find what is wrong: a legal plan is spoilt in one way after the other.
 
-use huisuan_model::{MilliDevices, Millicores, Money, Plan, PoolId, RangeSet, TimeMs};
+use huisuan_model::{MilliDevices, Millicores, Money, Plan, PoolId, RangeSet};
 
 use crate::{Budget, Policy, Seed, Snapshot, Violation, check, cycle, testing::*};
 
@@ -26,13 +26,18 @@ fn kind(violation: &Violation) -> &'static str {
         Violation::Amounts { .. } => "amounts",
         Violation::Capacity { resource, .. } => resource,
         Violation::Budget { .. } => "budget",
+        Violation::Quota { .. } => "quota",
+        Violation::UnknownPromise { .. } => "unknown-promise",
+        Violation::Promise { .. } => "promise",
+        Violation::TooManyPromises { .. } => "too-many-promises",
+        Violation::Preemption { why, .. } => why,
     }
 }
 
 fn check_spoilt(expected: &[&str], spoil: impl FnOnce(&mut Snapshot, &mut Plan)) {
     let (mut snapshot, mut plan) = good();
     spoil(&mut snapshot, &mut plan);
-    let found = check(&snapshot, &Policy::default(), &plan).expect_err("a spoilt plan is illegal");
+    let found = check(&snapshot, &Policy::default(), NOW, &plan).expect_err("a spoilt plan is illegal");
     assert_eq!(found.iter().map(kind).collect::<Vec<_>>(), expected);
 }
 
@@ -82,9 +87,10 @@ fn sums_are_judged() {
 #[test]
 fn the_bound_of_what_goes_ahead_depends_on_the_length_of_tasks() {
     let network = |mean| network(vec![centre("a", 2)], vec![(shape(1), vec![job(1, 20).mean(mean)])]);
-    let plan = cycle(&network(50), &Policy::default(), TimeMs(0), Budget::default(), Seed(0));
+    let plan = cycle(&network(50), &Policy::default(), NOW, Budget::default(), Seed(0));
     assert_eq!(places(&plan), ["1:0-11@a"]);
-    let check = |mean, legal| assert_eq!(check(&network(mean), &Policy::default(), &plan).is_ok(), legal, "{mean}");
+    let check =
+        |mean, legal| assert_eq!(check(&network(mean), &Policy::default(), NOW, &plan).is_ok(), legal, "{mean}");
     check(50, true);
     check(51, false);
     check(0, true);

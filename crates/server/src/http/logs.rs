@@ -9,8 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
-use huisuan_api::{ErrorCode, agent::Stream, routes::LogsQuery};
-use huisuan_model::{AttemptId, CentreId, JobId};
+use huisuan_api::{ErrorCode, routes::LogsQuery};
+use huisuan_model::{AttemptId, CentreId, JobId, Stream};
 
 use super::{
     App, Failure,

@@ -36,7 +36,7 @@ impl Network {
         let seq = self.state.version();
         let entry = Arc::new(Entry { seq, at, version: ENTRY_VERSION, origin, command, events });
         let rows = commit::prepare(&mut self.state, &[entry]);
-        self.store.commit(&rows).expect("committed");
+        self.store.commit([&rows]).expect("committed");
     }
 
     fn open(&mut self) {

@@ -3,8 +3,25 @@
 
 mod error;
 mod openb;
+mod swf;
 mod text;
+
+pub mod azure;
+pub mod energy;
+pub mod gaia;
+pub mod gavel;
+pub mod hostlist;
+pub mod philly;
+pub mod sacct;
+pub mod sinfo;
+pub mod slurm;
+pub mod table;
+pub mod time;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::ReadError;
 pub use openb::{OpenbNodes, read_openb_nodes, read_openb_tasks};
+pub use swf::{SwfJob, SwfLog, read_swf};
 pub use text::{Text, read_text};

@@ -1,0 +1,43 @@
+//! `twin`: the network in simulated time; one file for each command.
+
+pub(crate) mod bench_cycle;
+pub(crate) mod diff;
+pub(crate) mod import;
+pub(crate) mod replay;
+pub(crate) mod run;
+mod spent;
+pub(crate) mod swf;
+
+use clap::Subcommand;
+
+use crate::{failure::Failure, session::Session};
+
+/// The commands of `twin`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TwinCommand {
+    /// Replays the log of a parallel machine under the policies of one queue.
+    Swf(swf::SwfArgs),
+    /// Runs a scenario and reports waits, use, cost and energy.
+    Run(run::RunArgs),
+    /// Turns what happened at a site into a workload and a network.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Measures one scheduling cycle of a large made-up network.
+    BenchCycle(bench_cycle::BenchCycleArgs),
+    /// Compares two scenarios, or two policies on one, seed by seed.
+    Diff(diff::DiffArgs),
+    /// Makes the plans of a journal again, under its own policy or another.
+    Replay(replay::ReplayArgs),
+}
+
+/// Runs the command that was asked for.
+pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failure> {
+    match command {
+        TwinCommand::Swf(args) => swf::swf(session, args),
+        TwinCommand::Run(args) => run::run(session, args),
+        TwinCommand::Import(command) => import::import(session, command),
+        TwinCommand::BenchCycle(args) => bench_cycle::bench_cycle(session, args),
+        TwinCommand::Diff(args) => diff::diff(session, args),
+        TwinCommand::Replay(args) => replay::replay(session, args),
+    }
+}

@@ -1,0 +1,119 @@
+//! Who holds what at the beginning of a cycle: tenants and projects that wait or have something running.
+
+use std::collections::BTreeMap;
+
+use huisuan_model::{ProjectId, TenantId};
+
+use crate::{
+    policy::Policy,
+    share::{self, Holder, Rates, Share},
+    snapshot::{Amounts, Snapshot},
+    translate::Place,
+};
+
+/// Tenants and projects by number. Where the policy knows no fair share, all are one.
+pub(crate) struct Holders {
+    /// In the order of their ids.
+    pub(crate) tenants: Vec<Holder>,
+    /// With the number of the tenant, in the order of both ids.
+    pub(crate) projects: Vec<(usize, Holder)>,
+    /// For each shape of the snapshot its project.
+    pub(crate) project_of: Vec<usize>,
+    /// For each running group of the snapshot where it counts; `None` when its pool is not known.
+    pub(crate) running: Vec<Option<Running>>,
+    /// What is due to each unit of weight: a weighted share above it is more than is due.
+    pub(crate) due: Share,
+    /// Cores and devices in thousandths that each tenant of the snapshot holds.
+    pub(crate) held: Vec<[u64; 2]>,
+}
+
+/// Where a running group counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Running {
+    pub(crate) pool: usize,
+    pub(crate) project: usize,
+    pub(crate) class: usize,
+    /// The rate of one of its tasks, in GFLOP/s, rounded up.
+    pub(crate) rate: u64,
+}
+
+impl Holders {
+    pub(crate) fn new(snapshot: &Snapshot, policy: &Policy, pools: &[Place<'_>], network: &Rates) -> Self {
+        let names = Names::new(snapshot, policy.order.fair_share);
+        let mut tenants: Vec<Holder> = Vec::new();
+        let mut projects: Vec<(usize, Holder)> = Vec::new();
+        let mut weights: u128 = 0;
+        let mut last: Option<&TenantId> = None;
+        for (tenant, project) in names.0.keys().copied() {
+            let known = tenant.and_then(|tenant| index_of(snapshot, tenant)).map(|index| &snapshot.tenants[index]);
+            if last.is_none() || last != tenant {
+                let weight = known.map_or(1, |view| view.weight);
+                weights += u128::from(weight.max(1));
+                tenants.push(Holder::new(network, weight));
+            }
+            last = tenant;
+            let known = known.and_then(|view| view.projects.iter().find(|view| Some(&view.id) == project));
+            projects.push((tenants.len() - 1, Holder::new(network, known.map_or(1, |view| view.weight))));
+        }
+        let shapes = snapshot.shapes.iter();
+        let project_of = shapes.map(|view| names.number(&view.shape.tenant, &view.shape.project)).collect();
+        let mut holders = Holders {
+            tenants,
+            projects,
+            project_of,
+            running: Vec::with_capacity(snapshot.running.len()),
+            due: (1 << 64) / weights.max(1),
+            held: vec![[0; 2]; snapshot.tenants.len()],
+        };
+        for group in &snapshot.running {
+            let Amounts { cores, devices, .. } = group.each;
+            if let Some(index) = index_of(snapshot, &group.tenant) {
+                let [held_cores, held_devices] = &mut holders.held[index];
+                *held_cores = held_cores.saturating_add(cores.0.saturating_mul(group.count));
+                *held_devices = held_devices.saturating_add(devices.0.saturating_mul(group.count));
+            }
+            let first = pools.partition_point(|place| place.centre.id < group.centre);
+            let here = pools[first..].iter().take_while(|place| place.centre.id == group.centre);
+            let found = { here }.position(|place| place.pool.pool.id == group.pool).map(|at| {
+                let pool = &pools[first + at].pool.pool;
+                let rate = pool.share(cores, devices).map_or(0, |share| share.rate_up().0);
+                let project = names.number(&group.tenant, &group.project);
+                Running { pool: first + at, project, class: share::index(pool.class), rate }
+            });
+            if let Some(Running { project, class, rate, .. }) = found {
+                let rate = rate.saturating_mul(group.count);
+                let (tenant, holder) = &mut holders.projects[project];
+                holder.add(class, rate);
+                holders.tenants[*tenant].add(class, rate);
+            }
+            holders.running.push(found);
+        }
+        holders
+    }
+}
+
+fn index_of(snapshot: &Snapshot, tenant: &TenantId) -> Option<usize> {
+    snapshot.tenants.binary_search_by(|view| view.id.cmp(tenant)).ok()
+}
+
+/// The number of each project; all are one of nobody where there is no fair share.
+struct Names<'a>(BTreeMap<(Option<&'a TenantId>, Option<&'a ProjectId>), usize>);
+
+impl<'a> Names<'a> {
+    fn new(snapshot: &'a Snapshot, fair_share: bool) -> Self {
+        let shapes = snapshot.shapes.iter().map(|view| (&view.shape.tenant, &view.shape.project));
+        let running = snapshot.running.iter().map(|group| (&group.tenant, &group.project));
+        let mut names = BTreeMap::new();
+        if fair_share {
+            names.extend(shapes.chain(running).map(|(tenant, project)| ((Some(tenant), Some(project)), 0)));
+        } else {
+            names.insert((None, None), 0);
+        }
+        names.values_mut().enumerate().for_each(|(number, value)| *value = number);
+        Names(names)
+    }
+
+    fn number(&self, tenant: &'a TenantId, project: &'a ProjectId) -> usize {
+        self.0.get(&(Some(tenant), Some(project))).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,344 @@
+//! What changes while a cycle goes on: what is used of the pools, what is placed, how far every shape is.
+
+use huisuan_model::{JobId, Placement, RangeSet, Reservation, TimeMs};
+
+use crate::{
+    load::Load,
+    order::Queue,
+    progress::{Block, Blocked, Next, Progress, ShapeState},
+    reserve::Agenda,
+    score::Score,
+    snapshot::{Amounts, JobView, Quota},
+    translate::{Candidate, Problem, ShapeProblem},
+};
+
+/// What changes while a cycle goes on.
+pub(crate) struct State {
+    /// What is used of each pool.
+    pub(crate) loads: Vec<Load>,
+    /// Pools where a job that could run there found no room: what comes later in the queue may still fill free
+    /// capacity, but nothing ahead of it. Otherwise short tasks, refilled in every cycle, would keep out
+    /// for ever a job of higher priority whose length is not known.
+    kept: Vec<bool>,
+    /// What each tenant may still spend, in millionths.
+    pub(crate) available: Vec<i64>,
+    /// What each tenant holds, in thousandths of cores and devices.
+    pub(crate) held: Vec<[u64; 2]>,
+    /// What is kept of each pool for jobs that found no room.
+    pub(crate) agendas: Vec<Agenda>,
+    pub(crate) reservations: Vec<Reservation>,
+    /// Jobs that found no room, in the order of their turns.
+    pub(crate) blocked: Vec<Blocked>,
+    /// Tasks placed in this cycle.
+    pub(crate) placed: u64,
+    pub(crate) placements: Vec<Placement>,
+    /// The shape, the candidate and the index of the job of each placement.
+    pub(crate) origins: Vec<(usize, usize, usize)>,
+    /// The pool of the last placement.
+    last_pool: usize,
+    /// What the current turn has placed.
+    takes: Vec<Take>,
+    pub(crate) shapes: Vec<ShapeState>,
+}
+
+/// What one turn has placed.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    count: u64,
+    /// Whether it is another's turn.
+    over: bool,
+}
+
+/// Some tasks of a job for one candidate.
+struct Take {
+    candidate: usize,
+    count: u64,
+    score: Score,
+}
+
+impl State {
+    pub(crate) fn new(problem: &Problem<'_>) -> Self {
+        State {
+            last_pool: 0,
+            origins: Vec::new(),
+            takes: Vec::new(),
+            loads: problem.pools.iter().map(|place| Load::of(place.pool)).collect(),
+            kept: vec![false; problem.pools.len()],
+            available: problem.snapshot.tenants.iter().map(|tenant| tenant.available.0).collect(),
+            held: problem.holders.held.clone(),
+            agendas: vec![Agenda::default(); problem.pools.len()],
+            reservations: Vec::new(),
+            blocked: Vec::new(),
+            placed: 0,
+            placements: Vec::new(),
+            shapes: vec![ShapeState::default(); problem.shapes.len()],
+        }
+    }
+
+    /// What the shape's tenant may still spend, in millionths.
+    pub(crate) fn available(&self, problem: &Problem<'_>, shape: usize) -> i64 {
+        problem.shapes[shape].tenant.map_or(0, |tenant| self.available[tenant])
+    }
+
+    /// Whether the next turn of a shape is the first one of its job.
+    pub(crate) fn begins(&self, shape: usize) -> bool {
+        self.shapes[shape].current.is_none()
+    }
+
+    /// Places what it can of a job while its turn lasts.
+    pub(crate) fn turn(
+        &mut self,
+        problem: &Problem<'_>,
+        queue: &mut Queue<'_>,
+        shape: usize,
+        job: &JobView,
+        steps: u64,
+    ) -> Next {
+        let first = || Progress { ahead: self.placed, own: 0, last: None, tasks: job.waiting.len() };
+        let before = *self.shapes[shape].current.get_or_insert_with(first);
+        let tasks = before.tasks - before.own;
+        if tasks == 0 {
+            return self.end(shape, Next::Job);
+        }
+        if steps == 0 {
+            return Next::Cycle;
+        }
+        let gang = problem.snapshot.shapes[shape].shape.gang.is_some();
+        let factor = problem.policy.ahead_factor(job.mean_run_ms, gang);
+        let limit = job.parallel_max.unwrap_or(u32::MAX);
+        let active = job.active.saturating_add(before.own);
+        let want = if job.parallel_max.is_some() { tasks.min(u64::from(limit).saturating_sub(active)) } else { tasks };
+        let unit = if gang { tasks } else { 1 };
+        if want < unit {
+            return self.pass(shape, limit);
+        }
+        let goal = if gang { want } else { want.min(steps) };
+        let placed = self.fill(problem, queue, shape, Request { goal, unit, factor });
+        let last = self.write(problem, shape, (queue.next(shape), job), before.last);
+        let Progress { ahead, own, .. } = Progress { own: before.own + placed.count, last, ..before };
+        self.shapes[shape].current = Some(Progress { own, last, ..before });
+        match () {
+            () if placed.count == tasks => self.end(shape, Next::Job),
+            () if placed.count == want => self.pass(shape, limit),
+            () if placed.over => Next::Turn,
+            () if placed.count == goal => Next::Cycle,
+            () => {
+                self.block(shape, Block::Places { factor, unit, ahead, own });
+                self.keep(problem, shape, unit);
+                self.blocked.push(Blocked { shape, unit, own, last });
+                self.reserve(problem, shape, job.id, &job.waiting.take_after(last, unit));
+                self.end(shape, Next::Shape)
+            }
+        }
+    }
+
+    /// The next turn of the shape is another job's, or there is none.
+    fn end(&mut self, shape: usize, next: Next) -> Next {
+        self.shapes[shape].current = None;
+        next
+    }
+
+    /// Passes over a job that has reached its own limit.
+    fn pass(&mut self, shape: usize, limit: u32) -> Next {
+        self.shapes[shape].passed = true;
+        self.block(shape, Block::ParallelMax(limit));
+        self.end(shape, Next::Job)
+    }
+
+    /// Some or all tasks of a placement wait again.
+    pub(crate) fn taken_back(&mut self, placement: usize) {
+        let shape = &mut self.shapes[self.origins[placement].0];
+        shape.passed = true;
+        shape.block.get_or_insert(Block::Places { factor: 0, unit: 1, ahead: self.placed, own: 0 });
+    }
+
+    /// Keeps the first reason of a shape, but lets what holds for all its jobs win over one job's own limit.
+    fn block(&mut self, shape: usize, block: Block) {
+        let first = &mut self.shapes[shape].block;
+        if matches!(first, None | Some(Block::ParallelMax(_)))
+            && first.is_none_or(|_| matches!(block, Block::Places { .. }))
+        {
+            *first = Some(block);
+        }
+    }
+
+    /// Keeps the pools that a job without room could use and pay from being filled further ahead.
+    ///
+    /// After this no later job of the shape has any chance in this cycle, however short its tasks are: free
+    /// capacity and money only shrink, and there is no filling ahead any more. So the whole shape is out, which
+    /// makes the cost of a cycle that of the shapes and of what is placed, not that of the queue.
+    fn keep(&mut self, problem: &Problem<'_>, shape: usize, unit: u64) {
+        for candidate in &problem.shapes[shape].candidates {
+            if self.allowance(problem, shape, candidate) >= unit {
+                self.kept[candidate.pool] = true;
+            }
+        }
+    }
+
+    /// How many tasks money and quota of the shape's tenant allow at a candidate.
+    pub(crate) fn allowance(&self, problem: &Problem<'_>, shape: usize, candidate: &Candidate) -> u64 {
+        let affordable = candidate.affordable(self.available(problem, shape));
+        match problem.shapes[shape].tenant {
+            Some(tenant) => affordable.min(self.within_quota(problem, tenant, candidate)),
+            None => affordable,
+        }
+    }
+
+    /// How many tasks the quota of a tenant leaves at a candidate.
+    pub(crate) fn within_quota(&self, problem: &Problem<'_>, tenant: usize, candidate: &Candidate) -> u64 {
+        let Quota { cores, devices } = problem.snapshot.tenants[tenant].quota;
+        let [cores_held, devices_held] = self.held[tenant];
+        let left = |limit: Option<u64>, held: u64, need: u64| match (limit, need) {
+            (Some(limit), 1..) => limit.saturating_sub(held) / need,
+            _ => u64::MAX,
+        };
+        left(cores.map(|cores| cores.0), cores_held, candidate.demand.cores.0).min(left(
+            devices.map(|devices| devices.0),
+            devices_held,
+            candidate.demand.devices.0,
+        ))
+    }
+
+    /// Keeps capacity for a job that found no room, where it could start first, unless that pool has promised enough.
+    fn reserve(&mut self, problem: &Problem<'_>, shape: usize, job: JobId, tasks: &RangeSet) {
+        let unit = tasks.len();
+        let span = problem.snapshot.shapes[shape].shape.walltime;
+        let mut best: Option<(TimeMs, usize)> = None;
+        for (number, candidate) in problem.shapes[shape].candidates.iter().enumerate() {
+            let pool = candidate.pool;
+            let promised = self.agendas[pool].held.len() as u64;
+            if promised >= problem.policy.reservations_max || self.allowance(problem, shape, candidate) < unit {
+                continue;
+            }
+            let need = Amounts::default().plus(candidate.each(), unit);
+            let start_at = self.agendas[pool].earliest(need, span, || problem.base(pool));
+            if let Some(start_at) = start_at.filter(|&at| best.is_none_or(|best| at < best.0)) {
+                best = Some((start_at, number));
+            }
+        }
+        let Some((start_at, number)) = best else { return };
+        let candidate = &problem.shapes[shape].candidates[number];
+        let place = problem.pools[candidate.pool];
+        self.agendas[candidate.pool].hold(job, Amounts::default().plus(candidate.each(), unit), start_at, span);
+        let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());
+        self.reservations.push(Reservation { job, tasks: tasks.clone(), centre, pool, start_at });
+    }
+
+    /// Counts in tasks that start now: what they take of the pool, and what their tenant pays and holds.
+    pub(crate) fn take(&mut self, problem: &Problem<'_>, shape: usize, candidate: &Candidate, count: u64, short: bool) {
+        let Candidate { pool, demand, hold, .. } = *candidate;
+        self.loads[pool].add(&demand, count, short);
+        let end = problem.now.after(problem.snapshot.shapes[shape].shape.walltime);
+        self.agendas[pool].place(Amounts::default().plus(candidate.each(), count), problem.now, end);
+        if let Some(tenant) = problem.shapes[shape].tenant {
+            let spent = i64::try_from(i128::from(hold) * i128::from(count));
+            self.available[tenant] -= spent.expect("no more tasks than the tenant can pay");
+            let [cores, devices] = &mut self.held[tenant];
+            *cores = cores.saturating_add(demand.cores.0.saturating_mul(count));
+            *devices = devices.saturating_add(demand.devices.0.saturating_mul(count));
+        }
+        self.placed += count;
+    }
+
+    /// Places up to `goal` tasks at one best candidate after the other, while the turn lasts.
+    fn fill(&mut self, problem: &Problem<'_>, queue: &mut Queue<'_>, shape: usize, request: Request) -> Placed {
+        let candidates = &problem.shapes[shape].candidates;
+        let mut placed = Placed { count: 0, over: false };
+        self.takes.clear();
+        while placed.count < request.goal && !placed.over {
+            let Some(best) = self.best(problem, shape, &request) else {
+                break;
+            };
+            let candidate = &candidates[best.candidate];
+            let Candidate { class, rate, .. } = *candidate;
+            let most = best.count.min(request.goal - placed.count);
+            let count = queue.lasts(class, rate, most).max(request.unit);
+            self.take(problem, shape, candidate, count, request.factor > 0);
+            queue.give(class, rate, count);
+            placed.count += count;
+            placed.over = queue.over();
+            match self.takes.iter_mut().find(|take| take.candidate == best.candidate) {
+                Some(take) => take.count += count,
+                None => self.takes.push(Take { count, ..best }),
+            }
+        }
+        placed
+    }
+
+    /// Writes down what a turn has placed, the next tasks of the job in the order of their numbers.
+    fn write(
+        &mut self,
+        problem: &Problem<'_>,
+        shape: usize,
+        (index, job): (usize, &JobView),
+        mut last: Option<u32>,
+    ) -> Option<u32> {
+        for Take { candidate, count, score } in &self.takes {
+            let Candidate { pool, demand, .. } = problem.shapes[shape].candidates[*candidate];
+            let place = problem.pools[pool];
+            let tasks = job.waiting.take_after(last, *count);
+            last = tasks.last();
+            // Turn after turn of one tenant's array at one pool is one placement.
+            let before = self.placements.last_mut().filter(|before| before.job == job.id && self.last_pool == pool);
+            if let Some(before) = before {
+                before.tasks.insert_all(&tasks);
+                continue;
+            }
+            self.origins.push((shape, *candidate, index));
+            self.placements.push(Placement {
+                job: job.id,
+                tasks,
+                centre: place.centre.id.clone(),
+                pool: place.pool.pool.id.clone(),
+                cores: demand.cores,
+                devices: demand.devices,
+                score: score.terms(),
+            });
+            self.last_pool = pool;
+        }
+        last
+    }
+
+    /// The best candidate with room for a unit and how many tasks its lowest open layer takes. Going layer by layer
+    /// spreads what is placed ahead evenly over the pools.
+    fn best(&self, problem: &Problem<'_>, shape: usize, request: &Request) -> Option<Take> {
+        let ShapeProblem { candidates, hold_min, .. } = &problem.shapes[shape];
+        let end = problem.now.after(problem.snapshot.shapes[shape].shape.walltime);
+        let mut best: Option<Take> = None;
+        for (number, candidate) in candidates.iter().enumerate() {
+            let pool = &problem.pools[candidate.pool].pool.pool;
+            let load = &self.loads[candidate.pool];
+            let layer_max = if self.kept[candidate.pool] { 0 } else { request.factor };
+            let Some(layer) = load.layer(pool, &candidate.demand).filter(|&layer| layer <= layer_max) else {
+                continue;
+            };
+            let mut count = load.room(pool, &candidate.demand, layer);
+            count = count.min(self.agendas[candidate.pool].room(&candidate.demand, end));
+            if count < request.unit {
+                continue;
+            }
+            count = count.min(self.allowance(problem, shape, candidate));
+            if count < request.unit {
+                continue;
+            }
+            let [cores, _, devices] = load.dimensions(pool, &candidate.demand);
+            let resource = if devices.need > 0 { devices } else { cores };
+            let score = Score::of(&problem.policy.weights, layer, candidate.hold, *hold_min, &resource);
+            if best.as_ref().is_none_or(|best| score.total() > best.score.total()) {
+                best = Some(Take { candidate: number, count, score });
+            }
+        }
+        best
+    }
+}
+
+/// What a job asks for.
+#[derive(Clone, Copy)]
+struct Request {
+    /// How many tasks at most.
+    goal: u64,
+    /// How many together at least.
+    unit: u64,
+    /// How many layers may be filled ahead.
+    factor: u64,
+}

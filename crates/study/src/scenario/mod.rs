@@ -1,0 +1,26 @@
+//! Scenario files: a network, its work, its policy and its faults in TOML, checked whole before anything runs.
+//!
+//! - `file`: the format, as it is written;
+//! - `check`: refusals with file, line, field and what was expected;
+//! - `network`, `jobs`, `faults`, `trace`: from the format to what the twin runs;
+//! - `policy`: policies by name;
+//! - `routes`: the way between two places over links.
+//!
+//! Units stand at the end of every field's name. Figures of a report that scenarios alone know (power, places,
+//! latencies) are kept as [`Facts`].
+
+mod check;
+mod faults;
+mod file;
+mod jobs;
+mod network;
+mod policy;
+mod read;
+mod routes;
+mod trace;
+
+pub use jobs::FamilyFacts;
+pub use network::{HOURS, PoolFacts, SiteFacts};
+pub use policy::{POLICIES, policy};
+pub use read::{Facts, Scenario, Title, read_scenario};
+pub use trace::COLUMNS;

@@ -1,0 +1,175 @@
+//! Scenarios of the repository against their golden reports, and what a scenario file is refused for.
+//!
+//! `HUISUAN_BLESS=1 cargo test -p huisuan-study --test scenarios` rewrites the golden files; look at what changed.
+
+use std::{env, fs, path::PathBuf};
+
+use huisuan_study::{
+    plot::charts,
+    read::Text,
+    report::csv,
+    run,
+    scenario::{Scenario, read_scenario},
+};
+use proptest::prelude::*;
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
+}
+
+fn small() -> String {
+    fs::read_to_string(folder().join("small.toml")).expect("a scenario of the repository")
+}
+
+fn parse(text: &str) -> Result<Scenario, String> {
+    Scenario::parse(&Text::new("x.toml", text), &folder()).map_err(|error| error.to_string())
+}
+
+/// The same figures in debug and release builds, on every machine.
+#[test]
+fn reports_are_as_reviewed() {
+    // The city as planned takes half a minute: `cargo xtask bench` runs it.
+    for name in ["small", "trace", "zheng-qing-ha"] {
+        let mut scenario = read_scenario(&folder().join(format!("{name}.toml"))).expect("a scenario of the repository");
+        if name == "zheng-qing-ha" {
+            // Two hours of it are enough here.
+            scenario.setup.end = scenario.setup.start.after(huisuan_model::DurationMs(2 * 3_600_000));
+        }
+        let (report, lines) = run(&scenario, |_| ());
+        let json = serde_json::to_string_pretty(&report).expect("string keys") + "\n";
+        let path = folder().join(format!("golden/{name}.json"));
+        if env::var_os("HUISUAN_BLESS").is_some() {
+            fs::write(&path, &json).expect("the golden file is written");
+        }
+        let golden = fs::read_to_string(&path).expect("the golden file is there");
+        assert!(json == golden, "{name} differs from its golden file; look at it, then bless it:\n{json}");
+        assert_eq!(csv(&lines).lines().count(), lines.len() + 1);
+        assert!(charts(&report, &lines).iter().all(|(_, chart)| chart.svg().contains("MODELLED")));
+    }
+}
+
+#[test]
+fn every_scenario_of_the_repository_is_sound() {
+    let files = fs::read_dir(folder()).expect("a folder").flatten().map(|entry| entry.path());
+    let scenarios: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    assert!(scenarios.len() >= 5, "{scenarios:?}");
+    for path in scenarios {
+        let scenario = read_scenario(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert!(scenario.policies().iter().all(|name| scenario.clone().with_policy(name).is_some()));
+    }
+}
+
+/// Replaces one line of the small scenario and looks at what is said.
+#[track_caller]
+fn refused(line: &str, by: &str, parts: &[&str]) {
+    let text = small();
+    let at = text.lines().position(|found| found == line).unwrap_or_else(|| panic!("no line `{line}`")) + 1;
+    let changed: Vec<&str> = text.lines().enumerate().map(|(n, old)| if n + 1 == at { by } else { old }).collect();
+    let error = parse(&changed.join("\n")).expect_err(by);
+    // What contradicts something else is told at the name of its part.
+    let first = text.lines().take(at).enumerate().filter(|(_, line)| line.starts_with('[')).last();
+    let last = at + by.lines().count() - 1;
+    let placed = (first.map_or(at, |(n, _)| n + 1)..=last).any(|n| error.contains(&format!("file `x.toml` line {n}")));
+    assert!(placed && parts.iter().all(|part| error.contains(part)), "up to line {last}: {error}");
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_its_place() {
+    refused("seed = 1", "seed = -1", &["seed", "-1"]);
+    refused("seed = 1", "sead = 1", &["unknown field `sead`"]);
+    refused("hours = 24", "hours = nan", &["hours", "a number from"]);
+    refused("hours = 24", "hours = \"day\"", &["hours", "expected f64"]);
+    refused("start = 2025-07-01T00:00:00+08:00", "start = 2025-07-01", &["start", "with an offset"]);
+    refused("sample_minutes = 30", "sample_minutes = 0", &["sample_minutes"]);
+    refused("every_ms = 1000", "every_ms = 0", &["every_ms", "a whole number from 1"]);
+    refused("every_ms = 1000", "policy = \"best\"", &["policy", "`best`", "balanced, soonest, cheapest, tightest"]);
+    refused(
+        "weights = { wait = 10, price = 10000, fit = 10 }",
+        "weights = { weight = 1 }",
+        &["unknown field `weight`"],
+    );
+    refused("id = \"plant\"", "id = \"university\"", &["id", "a tenant that is listed once"]);
+    refused("id = \"west-ai\"", "id = \"city-ai\"", &["id", "a centre that is listed once"]);
+    refused("id = \"west-ai\"", "id = \"west ai\"", &["id", "a name of 1 to 64 characters"]);
+    refused("longitude = 107.6", "longitude = 207.6", &["longitude", "-180 to 180"]);
+    refused("price_cny_per_p_h = 4.0", "price_cny_per_p_h = -4.0", &["price_cny_per_p_h", "`-4`"]);
+    refused("pue = 1.15", "pue = 0.9", &["pue", "a number from 1 to 5"]);
+    refused("power_cny_per_kwh = 0.65", "power_cny_per_kwh = [1, 2]", &["24 numbers"]);
+    refused("carbon_g_per_kwh = 320", "carbon_g_per_kwh = -1", &["carbon_g_per_kwh", "numbers from 0"]);
+    refused("nodes = 16", "nodes = 0", &["nodes", "`0`"]);
+    refused("nodes = 16", "nodes = 16\ndeclared_p = 1", &["`nodes` or `declared_p`"]);
+    refused("declared_p = 0.4", "declared_p = 0", &["declared_p"]);
+    refused("node_cores = 128", "node_cores = 0", &["node_cores"]);
+    refused("sustained_percent = 80", "sustained_percent = 101", &["sustained_percent"]);
+    refused("node_watts_busy = 700", "node_watts_busy = 100", &["node_watts_busy", "a number from 220"]);
+    refused("to = \"west-ai\"", "to = \"nowhere\"", &["to", "`nowhere`", "a centre of this file (city-ai, west-ai, "]);
+    refused("to = \"west-ai\"", "to = \"city-ai\"", &["another centre than `from`"]);
+    refused("gbit_per_s = 10", "gbit_per_s = 0", &["gbit_per_s"]);
+    refused("jobs_per_day = 60", "jobs_per_day = -60", &["jobs_per_day", "-60"]);
+    refused("jobs_per_day = 60", "jobs_per_day = 60\nafter = \"vision\"", &["either `jobs_per_day` or `after`"]);
+    refused("after = \"screening\"", "after = \"summary\"", &["after", "in a circle"]);
+    refused("after = \"screening\"", "after = \"nothing\"", &["after", "a family of this file"]);
+    refused("tenants = { plant = 1 }", "tenants = { plants = 1 }", &["tenants", "`plants`"]);
+    refused("tenants = { plant = 1 }", "tenants = { plant = 0 }", &["tenants", "weights from 1"]);
+    refused("devices = 0.25", "devices = 0", &["devices"]);
+    refused("tasks = [1, 2, 4, 8]", "tasks = []", &["tasks", "at least one"]);
+    refused("tasks = [1, 2, 4, 8]", "tasks = [0]", &["tasks", "`0`"]);
+    refused("priority = 10", "priority = 10000", &["priority", "-1000 to 1000"]);
+    refused("walltime_s = 900", "walltime_s = 0", &["walltime_s"]);
+    refused(
+        "run_s = { median = 240, spread = 1.5, max = 800 }",
+        "run_s = { median = 900, max = 800 }",
+        &["run_s", "median"],
+    );
+    refused("run_s = { median = 600 }", "busy_percent = 10", &["either `run_s` or `work_p_h`"]);
+    refused("rate_gflops = 300", "rate_gflops = 300\ncores = 1", &["either `cores` or `rate_gflops`"]);
+    refused("users_at = \"city-ai\"", "retries = 0", &["`users_at` beside `round_trip_ms_max`"]);
+    refused("users_at = \"city-ai\"", "users_at = \"city-ai\"\ncentres = [\"west-ai\"]", &["within reach"]);
+    refused("mean_between_h = 200", "mean_between_h = 0", &["mean_between_h"]);
+    refused("until_h = 11.5", "until_h = 9", &["until_h", "a number from 10"]);
+}
+
+#[test]
+fn a_trace_is_refused_with_its_place() {
+    let trace = fs::read_to_string(folder().join("trace.csv")).expect("a trace of the repository");
+    let check = |from: &str, to: &str, parts: &[&str]| {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let changed = trace.replacen(from, to, 1);
+        assert_ne!(changed, trace, "{from}");
+        fs::write(scratch.path().join("trace.csv"), changed).expect("space on disk");
+        let text = fs::read_to_string(folder().join("trace.toml")).expect("a scenario of the repository");
+        let error = Scenario::parse(&Text::new("x.toml", text), scratch.path()).expect_err(to).to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    };
+    check("submit_ms,", "submit,", &["line 1", "no column `submit_ms`"]);
+    check("60000,120000,", "60000,soon,", &["line 3", "run_ms", "`soon`", "a whole number"]);
+    check(",research,", ",nobody,", &["tenant", "`nobody`", "a tenant of the scenario"]);
+    check(",general,", ",generals,", &["class", "`generals`"]);
+    check("0,90000,", "0,90000,1,", &["line 2"]);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text: String) {
+        let _ = parse(&text);
+    }
+
+    /// Damage of a good file reaches deeper than a random text.
+    #[test]
+    fn no_damage_makes_the_reader_panic(at in 0usize..4_000, cut in 0usize..40, with in "[-0-9a-z\"=\\[\\]{},. \n]{0,12}") {
+        let mut bytes = small().into_bytes();
+        let start = at.min(bytes.len());
+        let end = (start + cut).min(bytes.len());
+        bytes.splice(start..end, with.bytes());
+        let _ = parse(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn no_trace_makes_the_reader_panic(rows in "[-0-9a-z,.\"\n]{0,200}") {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let header = huisuan_study::scenario::COLUMNS.join(",");
+        fs::write(scratch.path().join("trace.csv"), format!("{header}\n{rows}")).expect("space on disk");
+        let text = fs::read_to_string(folder().join("trace.toml")).expect("a scenario of the repository");
+        let _ = Scenario::parse(&Text::new("x.toml", text), scratch.path());
+    }
+}

@@ -1,0 +1,174 @@
+//! Makes every plan of a journal again, from the state at the version from which it was made.
+//!
+//! A journal is read twice: first for the versions at which plans were made ([`Replay::expect`]), then to fold it
+//! ([`Replay::take`]). The state always follows the journal, so that one plan that differs does not make all later
+//! ones differ too: under another policy each difference is what that policy would have done at that moment.
+
+use std::collections::BTreeMap;
+
+use huisuan_control::{State, apply, schedule::cycle, snapshot};
+use huisuan_model::{CentreId, Command, Entry, Money, Placement, Plan, Terms};
+use huisuan_schedule::{Budget, Policy, Seed};
+
+/// A plan that came out otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The entry of the journal that has the plan.
+    pub seq: u64,
+    /// What it placed.
+    pub before: Vec<Placement>,
+    /// What was placed now.
+    pub after: Vec<Placement>,
+}
+
+/// Sums over the placements of one side.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Side {
+    /// Tasks placed, by centre.
+    pub tasks: BTreeMap<CentreId, u64>,
+    /// What would be held for them, in millionths of the currency.
+    pub held: i128,
+}
+
+/// What a replay found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Entries folded.
+    pub entries: u64,
+    /// Plans in the journal.
+    pub plans: u64,
+    /// Plans that came out the same.
+    pub identical: u64,
+    /// Plans of which the journal does not say what they were made with: the moment of their entry and seed 0 stood
+    /// in.
+    pub without_basis: u64,
+    /// The first plans that came out otherwise.
+    pub differences: Vec<Difference>,
+    /// What the journal's plans placed.
+    pub before: Side,
+    /// What the new plans placed.
+    pub after: Side,
+}
+
+/// The most differences that are kept whole.
+const DIFFERENCES_MAX: usize = 100;
+
+/// A replay under way.
+#[derive(Debug, Default)]
+pub struct Replay {
+    state: State,
+    /// Under which policy plans are made; that of the state when `None`.
+    policy: Option<Policy>,
+    /// Plans to make at each version: entry, plan of the journal, moment of the entry.
+    expected: BTreeMap<u64, Vec<Expected>>,
+    /// Plans made, by entry.
+    made: BTreeMap<u64, (Plan, Side, Side)>,
+    found: Replayed,
+}
+
+#[derive(Debug)]
+struct Expected {
+    seq: u64,
+    plan: Plan,
+}
+
+impl Replay {
+    /// Nothing is folded yet; `policy` is that of the journal's state when `None`.
+    pub fn new(policy: Option<Policy>) -> Self {
+        Replay { policy, ..Replay::default() }
+    }
+
+    /// Notes the plan of an entry, if it is one. Called for every entry before the first is folded.
+    pub fn expect(&mut self, entry: &Entry) {
+        let Command::Plan(plan) = &entry.command else { return };
+        let mut plan = (**plan).clone();
+        self.found.plans += 1;
+        if plan.basis.is_none() {
+            self.found.without_basis += 1;
+            plan = plan.made_with(entry.at, 0, &self.state.policy().name);
+        }
+        self.expected.entry(plan.version).or_default().push(Expected { seq: entry.seq, plan });
+        // A plan of the state before the first entry is made at once.
+        if self.state.version() == 0 {
+            self.make(0);
+        }
+    }
+
+    /// Folds an entry, makes the plans of the version that it leads to, and compares its own plan if it is one.
+    ///
+    /// # Panics
+    ///
+    /// When the entry contradicts those before it: the journal is broken.
+    pub fn take(&mut self, entry: &Entry) {
+        if let Some((after, side_before, side_after)) = self.made.remove(&entry.seq) {
+            self.compare(entry, after);
+            add(&mut self.found.before, side_before);
+            add(&mut self.found.after, side_after);
+        }
+        entry.events.iter().for_each(|event| apply(&mut self.state, event));
+        self.state.set_version(entry.seq);
+        drop(self.state.take_touched());
+        self.found.entries += 1;
+        self.make(entry.seq);
+    }
+
+    /// What was found so far.
+    pub fn found(&self) -> &Replayed {
+        &self.found
+    }
+
+    fn make(&mut self, version: u64) {
+        for Expected { seq, plan } in self.expected.remove(&version).unwrap_or_default() {
+            let policy = self.policy.as_ref().unwrap_or(self.state.policy());
+            let basis = plan.basis.as_ref().expect("an expected plan has a basis");
+            let (now, seed) = (basis.now, Seed(basis.seed));
+            let mut made = cycle(&snapshot(&self.state), policy, now, Budget::default(), seed);
+            made.reasons.clear();
+            let sides = (self.side(&plan), self.side(&made));
+            self.made.insert(seq, (made.made_with(now, seed.0, &policy.name), sides.0, sides.1));
+        }
+    }
+
+    /// Sums up what a plan places.
+    fn side(&self, plan: &Plan) -> Side {
+        let mut side = Side::default();
+        for placement in &plan.placements {
+            let tasks = placement.tasks.len();
+            *side.tasks.entry(placement.centre.clone()).or_default() += tasks;
+            side.held += i128::from(self.hold_each(placement).0) * i128::from(tasks);
+        }
+        side
+    }
+
+    fn hold_each(&self, placement: &Placement) -> Money {
+        let centre = self.state.centres().get(&placement.centre);
+        let terms = centre.and_then(|centre| {
+            let share = centre.pools.get(&placement.pool)?.share(placement.cores, placement.devices)?;
+            Some(Terms { share, tariff: centre.tariff.clone() })
+        });
+        let walltime = self.state.job(placement.job).map(|job| job.spec.walltime);
+        terms.zip(walltime).map_or(Money::ZERO, |(terms, walltime)| terms.price(walltime.0))
+    }
+
+    fn compare(&mut self, entry: &Entry, after: Plan) {
+        let Command::Plan(before) = &entry.command else { return };
+        // Old plans do not say what they were made with: only what they decided is compared then.
+        let same = match before.basis {
+            Some(_) if self.policy.is_none() => **before == after,
+            _ => before.placements == after.placements,
+        };
+        if same {
+            self.found.identical += 1;
+        } else if self.found.differences.len() < DIFFERENCES_MAX {
+            let (before, after) = (before.placements.clone(), after.placements);
+            self.found.differences.push(Difference { seq: entry.seq, before, after });
+        }
+    }
+}
+
+fn add(sum: &mut Side, side: Side) {
+    for (centre, tasks) in side.tasks {
+        *sum.tasks.entry(centre).or_default() += tasks;
+    }
+    sum.held += side.held;
+}

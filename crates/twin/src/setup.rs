@@ -1,0 +1,105 @@
+//! What a simulated network is made of.
+
+use huisuan_model::{Centre, CentreId, Money, Pool, PoolId, Tenant, TimeMs};
+use huisuan_schedule::{Budget, Policy, Seed};
+
+/// All that a run needs besides the jobs.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// When it begins.
+    pub start: TimeMs,
+    /// When it ends: what has not ended then is left as it is.
+    pub end: TimeMs,
+    /// Names the random streams.
+    pub seed: u64,
+    /// The tenants, each with the money it may spend.
+    pub tenants: Vec<(Tenant, Money)>,
+    /// The centres.
+    pub sites: Vec<Site>,
+    /// How the planner works.
+    pub planning: Planning,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// How far a rating may lie from the true rate, either way, in millionths of it.
+    pub rating_noise_ppm: u64,
+    /// How often the observer is shown the state, in milliseconds.
+    pub sample_every_ms: u64,
+}
+
+/// How the planner works.
+#[derive(Debug, Clone)]
+pub struct Planning {
+    /// The rules of choice.
+    pub policy: Policy,
+    /// The most that one cycle does.
+    pub budget: Budget,
+    /// Where its random choices begin.
+    pub seed: Seed,
+    /// The shortest time from one cycle to the next, in milliseconds: what arrives meanwhile is planned together.
+    pub every_ms: u64,
+}
+
+/// A centre and its agent.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// What its operator declares. Pools of it are not looked at.
+    pub centre: Centre,
+    /// What it has; the rating is the true rate.
+    pub pools: Vec<Pool>,
+    /// How long an order is under way, in milliseconds.
+    pub order_delay_ms: u64,
+    /// How long its agent gathers reports before it sends them, the way included, in milliseconds.
+    pub report_delay_ms: u64,
+    /// How long the data of each family takes to get here before a task starts, in milliseconds, by family.
+    pub staging_ms: Vec<u64>,
+}
+
+/// Something that goes wrong, or is announced to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Nodes of a pool fail one by one at random. What runs on one is lost; it comes back after its repair.
+    Nodes {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        pool: PoolId,
+        /// How many nodes the pool is made of.
+        nodes: u64,
+        /// The mean time between two failures of one node, in milliseconds.
+        mean_between_ms: u64,
+        /// How long a repair takes, in milliseconds.
+        repair_ms: u64,
+    },
+    /// A whole centre is dark: all that it had is lost, which its agent tells when it is back.
+    Outage {
+        /// Where.
+        centre: CentreId,
+        /// When.
+        span: Span,
+        /// How long until the network's operator pauses it, in milliseconds.
+        noticed_after_ms: u64,
+    },
+    /// A centre takes no new work; what runs goes on.
+    Maintenance {
+        /// Where.
+        centre: CentreId,
+        /// When.
+        span: Span,
+    },
+    /// Orders and reports of a centre do not arrive; both are delivered when the link is back.
+    LinkLoss {
+        /// Where.
+        centre: CentreId,
+        /// When.
+        span: Span,
+    },
+}
+
+/// From one moment to before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first moment.
+    pub from: TimeMs,
+    /// The first moment after it.
+    pub until: TimeMs,
+}
