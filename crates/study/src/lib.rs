@@ -24,5 +24,6 @@ pub mod scenario;
 pub mod statistics;
 pub mod swf;
 
+pub use huisuan_schedule::pack as packing;
 pub use openb_study::{OpenbStudy, Search};
 pub use run::run;
