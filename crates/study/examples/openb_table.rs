@@ -1,4 +1,4 @@
-//! All lists under a policy: `cargo run --release -p huisuan-study --example openb_table DIR POLICY SEEDS FIRST_SEED scan|index [PART_OF_NAME]`.
+//! All lists under a policy: `cargo run --release -p huisuan-study --example openb_table DIR POLICY SEEDS FIRST_SEED scan|index COPIES [PART_OF_NAME]`.
 //!
 //! For each list: mean allocation at 100 % and 130 %, mean CPU time, beside what was published for FGD.
 
@@ -14,18 +14,20 @@ fn main() {
     let seeds: u64 = arguments[2].parse().expect("a number of seeds");
     let first: u64 = arguments[3].parse().expect("a first seed");
     let search = if arguments[4] == "index" { Search::Index } else { Search::Scan };
+    let copies: usize = arguments[5].parse().expect("a number of copies of the nodes");
     let nodes = dir.join("alibaba2023/openb_node_list_gpu_node.csv.gz");
     let published = fs::read_to_string(dir.join("fgd/SUMMARY_alloc_by_policy.csv")).expect("the published table");
     let mut lists: Vec<_> = fs::read_dir(dir.join("alibaba2023"))
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.to_string_lossy().contains("pod_list"))
-        .filter(|path| arguments.get(5).is_none_or(|part| path.to_string_lossy().contains(part.as_str())))
+        .filter(|path| arguments.get(6).is_none_or(|part| path.to_string_lossy().contains(part.as_str())))
         .collect();
     lists.sort();
     let (mut sum, mut count) = (0.0, 0);
     for list in lists {
-        let study = OpenbStudy::read(&nodes, &list).expect("lists");
+        let mut study = OpenbStudy::read(&nodes, &list).expect("lists");
+        study.nodes.rooms = study.nodes.rooms.repeat(copies);
         let name = list.file_name().expect("a name").to_string_lossy().replace(".csv.gz", "");
         let wanted = if packing == Packing::Default { "fgd".into() } else { packing.name().to_lowercase() };
         let line = published.lines().find(|line| {

@@ -26,5 +26,6 @@ pub mod read;
 pub mod statistics;
 pub mod swf;
 
+pub use huisuan_schedule::pack as packing;
 pub use openb_study::{OpenbStudy, Search};
 pub use run::run;

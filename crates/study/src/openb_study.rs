@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use huisuan_schedule::pack::{Ask, Fleet, Mix, Packer, Packing, Rule, Scan};
-use huisuan_twin::packing::{Arrivals, Outcome, run};
+use huisuan_twin::packing::{Arrivals, Outcome, run, upper_bound_thousandths};
 
 use crate::read::{OpenbNodes, ReadError, read_openb_nodes, read_openb_tasks, read_text};
 
 /// Share of the tasks whose shapes a policy is told beforehand, in percent, as in the published runs.
 const COVER_PERCENT: u64 = 95;
+/// Most nodes that are all looked at for every task when nobody says otherwise.
+const SCANNED_MAX: usize = 4096;
 
 /// A fleet and a list of tasks for it.
 #[derive(Debug, Clone)]
@@ -38,13 +40,23 @@ impl OpenbStudy {
 
     /// Lets the arrivals meet an empty fleet under a policy.
     pub fn run(&self, packing: Packing, search: Search, arrivals: &Arrivals, seed: u64) -> Outcome {
-        let fleet = Fleet::new(self.nodes.rooms.iter().copied());
+        let fleet = self.fleet();
         let rule = Rule::new(packing, Mix::typical(&self.tasks, COVER_PERCENT).on(&fleet), seed);
         let capacity = self.nodes.capacity_thousandths();
         match search {
             Search::Scan => run(&mut Scan::new(fleet, rule), &self.tasks, arrivals, capacity),
             Search::Index => run(&mut Packer::new(fleet, rule), &self.tasks, arrivals, capacity),
         }
+    }
+
+    /// What no policy can allocate more of, in percent of the capacity.
+    pub fn upper_bound_percent(&self, arrivals: &Arrivals) -> f64 {
+        let bound = upper_bound_thousandths(&self.fleet(), &self.tasks, arrivals);
+        bound * 100.0 / self.nodes.capacity_thousandths().max(1) as f64
+    }
+
+    fn fleet(&self) -> Fleet {
+        Fleet::new(self.nodes.rooms.iter().copied())
     }
 }
 
@@ -55,4 +67,19 @@ pub enum Search {
     Scan,
     /// The candidates of the index, as the live scheduler does.
     Index,
+}
+
+impl Search {
+    /// All nodes of a small fleet, the index of a large one.
+    pub fn of(nodes: usize) -> Self {
+        if nodes <= SCANNED_MAX { Search::Scan } else { Search::Index }
+    }
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Search::Scan => "scan",
+            Search::Index => "index",
+        }
+    }
 }

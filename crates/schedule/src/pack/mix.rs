@@ -9,6 +9,9 @@ use super::{
 /// Part numbers that an ask can name.
 const PARTS_MAX: usize = 64;
 
+/// Most shapes of a typical mix: the tables grow with their square, and rare shapes say little.
+const SHAPES_MAX: usize = 256;
+
 /// Shapes of work with their frequency, prepared so that the fragmentation of a room is a handful of look-ups.
 ///
 /// The fragmentation of a room is the expected amount of free device thousandths that a task drawn from
@@ -27,15 +30,17 @@ pub struct Mix {
     /// For each 256 thousandths of a core, the level to begin the search at.
     first_level: Vec<u16>,
     /// For each amount of free thousandths, its level among the distinct shares.
-    free_level: Vec<u8>,
+    free_level: Vec<u16>,
     /// How many levels of free thousandths there are.
     free_levels: usize,
     /// Largest number of whole devices that a shape asks for.
     wholes_max: usize,
-    /// `[part][cores level][free level]`: weight of shapes that cannot use a device.
-    useless: Vec<u64>,
-    /// `[part][cores level][whole devices free]`: weight of the shapes for which these are too few.
-    too_few: Vec<u64>,
+    /// For each part, which of the distinct sets of shapes accepts it.
+    class_of: Vec<u8>,
+    /// `[class][cores level][free level]`: weight of shapes that cannot use a device.
+    useless: Vec<u32>,
+    /// `[class][cores level][whole devices free]`: weight of the shapes for which these are too few.
+    too_few: Vec<u32>,
     /// For each part, thousandths of its devices that shapes bound to it would take of a fleet in full use.
     pressure: Vec<u32>,
     /// Cores that the shapes with devices ask for with each device.
@@ -44,7 +49,7 @@ pub struct Mix {
 
 impl Mix {
     /// The most frequent shapes that together make up at least `cover_percent` of the tasks, as the paper
-    /// takes them: 95 for its results. Memory does not tell shapes apart.
+    /// takes them: 95 for its results; never more than 256 of them. Memory does not tell shapes apart.
     pub fn typical<'a>(asks: impl IntoIterator<Item = &'a Ask>, cover_percent: u64) -> Self {
         let mut counts = std::collections::BTreeMap::new();
         for ask in asks {
@@ -59,13 +64,16 @@ impl Mix {
             covered += count;
             wanted
         });
-        let kept = kept.count();
+        let kept = kept.count().min(SHAPES_MAX);
         shapes.truncate(kept);
         Mix::of(shapes)
     }
 
-    /// A mix of shapes with their counts.
-    pub fn of(shapes: Vec<(Ask, u64)>) -> Self {
+    /// A mix of shapes with their counts; larger counts than 32 bits hold are scaled down together.
+    pub fn of(mut shapes: Vec<(Ask, u64)>) -> Self {
+        while shapes.iter().map(|(_, count)| u128::from(*count)).sum::<u128>() > u128::from(u32::MAX) {
+            shapes.iter_mut().for_each(|(_, count)| *count = count.div_ceil(2));
+        }
         let with_devices = || shapes.iter().filter(|(ask, _)| ask.devices != Devices::None);
         let mut cores_milli: Vec<u32> = with_devices().map(|(ask, _)| ask.cores_milli).collect();
         cores_milli.sort_unstable();
@@ -74,7 +82,7 @@ impl Mix {
         shares.push(WHOLE);
         shares.sort_unstable();
         shares.dedup();
-        let level = |free: u16| u8::try_from(shares.partition_point(|&share| share <= free)).unwrap_or(u8::MAX);
+        let level = |free: u16| shares.partition_point(|&share| share <= free) as u16;
         let free_level = (0..=WHOLE).map(level).collect();
         let steps = cores_milli.last().map_or(0, |&most| most / 256 + 1);
         let first_level = (0..=steps).map(|step| cores_milli.partition_point(|&cores| cores <= step * 256) as u16);
@@ -93,13 +101,14 @@ impl Mix {
             free_level,
             free_levels: shares.len() + 1,
             wholes_max,
+            class_of: Vec::new(),
             useless: Vec::new(),
             too_few: Vec::new(),
             pressure: vec![0; PARTS_MAX],
             cores_per_device,
             shapes,
         };
-        mix.fill(&shares);
+        mix.fill();
         mix
     }
 
@@ -139,28 +148,45 @@ impl Mix {
         self.pressure[usize::from(part)]
     }
 
-    fn fill(&mut self, shares: &[u16]) {
-        let levels = self.cores_milli.len() + 1;
-        let mut useless = Vec::with_capacity(PARTS_MAX * levels * self.free_levels);
-        let mut too_few = Vec::with_capacity(PARTS_MAX * levels * (self.wholes_max + 1));
-        for (part, cores) in (0..PARTS_MAX).flat_map(|part| (0..levels).map(move |cores| (part, cores))) {
-            let weight = |counts: &dyn Fn(&Ask, bool) -> bool| -> u64 {
-                let counted = self.shapes.iter().filter(|(ask, _)| counts(ask, self.usable(ask, part, cores)));
-                counted.map(|(_, count)| count).sum()
-            };
-            // On level `free` exactly the first `free` shares fit.
-            let most = [0].iter().chain(shares);
-            useless.extend(most.map(|&most| weight(&|ask, usable| !usable || share(ask) > most)));
-            too_few.extend((0..=self.wholes_max).map(|free| weight(&|ask, usable| usable && wholes(ask) > free)));
+    /// Fills the tables row by row. Parts that the same shapes accept share their rows.
+    fn fill(&mut self) {
+        let accepts = |part: u8| -> Vec<bool> { self.shapes.iter().map(|(ask, _)| ask.parts.contains(part)).collect() };
+        let mut classes: Vec<Vec<bool>> = Vec::new();
+        for part in 0..PARTS_MAX as u8 {
+            let accepted = accepts(part);
+            let class = classes.iter().position(|known| *known == accepted);
+            self.class_of.push(class.unwrap_or(classes.len()) as u8);
+            if class.is_none() {
+                classes.push(accepted);
+            }
         }
-        (self.useless, self.too_few) = (useless, too_few);
+        for accepted in classes {
+            for cores in 0..=self.cores_milli.len() {
+                self.fill_row(&accepted, cores);
+            }
+        }
     }
 
-    fn usable(&self, ask: &Ask, part: usize, cores: usize) -> bool {
-        ask.devices != Devices::None
-            && ask.parts.contains(part as u8)
-            && cores > 0
-            && ask.cores_milli <= self.cores_milli[cores - 1]
+    fn fill_row(&mut self, accepted: &[bool], cores: usize) {
+        let mut by_level = vec![0u32; self.free_levels];
+        let mut by_wholes = vec![0u32; self.wholes_max + 1];
+        let enough = cores.checked_sub(1).map(|last| self.cores_milli[last]);
+        for ((ask, count), _) in self.shapes.iter().zip(accepted).filter(|(_, accepted)| **accepted) {
+            if ask.devices != Devices::None && enough.is_some_and(|enough| ask.cores_milli <= enough) {
+                by_level[usize::from(self.free_level[usize::from(share(ask))])] += *count as u32;
+                by_wholes[wholes(ask)] += *count as u32;
+            }
+        }
+        let mut useless = self.total as u32;
+        self.useless.extend(by_level.iter().map(|count| {
+            useless -= count;
+            useless
+        }));
+        let mut too_few: u32 = by_wholes.iter().sum();
+        self.too_few.extend(by_wholes.iter().map(|count| {
+            too_few -= count;
+            too_few
+        }));
     }
 
     /// The shapes told apart, the most frequent first, with their counts.
@@ -187,7 +213,8 @@ impl Mix {
 
     /// The row of the tables for a part at a level of cores.
     pub fn row(&self, part: u8, cores_milli: u32) -> Row<'_> {
-        let row = usize::from(part) * (self.cores_milli.len() + 1) + self.cores_level(cores_milli);
+        let class = usize::from(self.class_of[usize::from(part)]);
+        let row = class * (self.cores_milli.len() + 1) + self.cores_level(cores_milli);
         let few = self.wholes_max + 1;
         Row {
             useless: &self.useless[row * self.free_levels..][..self.free_levels],
@@ -205,21 +232,21 @@ impl Mix {
 /// The tables of a mix for one part and level of cores.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
-    useless: &'a [u64],
-    too_few: &'a [u64],
-    free_level: &'a [u8],
+    useless: &'a [u32],
+    too_few: &'a [u32],
+    free_level: &'a [u16],
 }
 
 impl Row<'_> {
     /// What a device with so many free thousandths adds, while enough others are whole.
     pub fn device(&self, free: u16) -> u64 {
-        u64::from(free) * self.useless[usize::from(self.free_level[usize::from(free)])]
+        u64::from(free) * u64::from(self.useless[usize::from(self.free_level[usize::from(free)])])
     }
 
     /// What so many whole devices add for the shapes that ask for more of them.
     pub fn wholes(&self, wholes: u8) -> u64 {
         match self.too_few.get(usize::from(wholes)) {
-            Some(weight) => u64::from(wholes) * u64::from(WHOLE) * weight,
+            Some(weight) => u64::from(wholes) * u64::from(WHOLE) * u64::from(*weight),
             None => 0,
         }
     }

@@ -1,7 +1,7 @@
 //! Nodes and devices: which node, and which of its devices, a task gets.
 //!
 //! - `ask`: what a task takes; `room`: what one node has; `fleet`: all nodes;
-//! - `mix`: the work that the fleet is used for, and how much of a room it cannot use;
+//! - `mix`: the work that the fleet is used for, and how much of a room it cannot use; `weighed`: one pass over a room;
 //! - `policy`: how good a room is for an ask, one small file each;
 //! - `scan`: the best of all nodes, looked at one by one;
 //! - `index`: the best of a few dozen candidates, whatever the size of the fleet.
@@ -17,6 +17,7 @@ mod scan;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod weighed;
 
 pub use ask::{Ask, DEVICES_MAX, Devices, Parts, WHOLE};
 pub use fleet::{Fleet, Slot};

@@ -2,7 +2,7 @@
 
 use huisuan_schedule::pack::Ask;
 
-use super::stream::Stream;
+use crate::random::Stream;
 
 /// The tasks of one run, by their place in the list they were drawn from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +21,14 @@ impl Arrivals {
     pub fn new(list: &[Ask], capacity_thousandths: u64, load_permille: u64, seed: u64) -> Self {
         let most = capacity_thousandths * load_permille / 1000;
         let mut order: Vec<u32> = (0u32..).take(list.len()).collect();
-        Stream::new("packing: order of the list", seed).shuffle(&mut order);
+        let mut places = Stream::new(seed, "packing: order of the list");
+        // Fisher and Yates.
+        for last in (1..order.len()).rev() {
+            order.swap(last, places.below(last as u64 + 1) as usize);
+        }
         let of = |place: u32| u64::from(list[place as usize].devices.thousandths());
         let mut demand: u64 = order.iter().map(|&place| of(place)).sum();
-        let mut draws = Stream::new("packing: draws", seed);
+        let mut draws = Stream::new(seed, "packing: draws");
         while demand > most {
             let left_out = order.remove(draws.below(order.len() as u64) as usize);
             demand -= of(left_out);

@@ -2,11 +2,12 @@
 //! once or is lost, and allocation is read off against the demand that has arrived.
 //!
 //! - `arrivals`: who arrives in which order; `run`: the run and its curve;
-//! - `stream`: named random numbers.
+//! - `bound`: what no policy can pass.
 
 mod arrivals;
+mod bound;
 mod run;
-mod stream;
 
 pub use arrivals::{Arrivals, demand_thousandths};
+pub use bound::upper_bound_thousandths;
 pub use run::{Curve, Outcome, Placer, run};

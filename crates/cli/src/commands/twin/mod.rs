@@ -3,6 +3,7 @@
 pub(crate) mod bench_cycle;
 pub(crate) mod diff;
 pub(crate) mod import;
+pub(crate) mod openb;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod spent;
@@ -17,6 +18,8 @@ use crate::{failure::Failure, session::Session};
 pub(crate) enum TwinCommand {
     /// Replays the log of a parallel machine under the policies of one queue.
     Swf(swf::SwfArgs),
+    /// Packs the task lists of Alibaba's GPU trace of 2023 onto its nodes, as published.
+    Openb(openb::OpenbArgs),
     /// Runs a scenario and reports waits, use, cost and energy.
     Run(run::RunArgs),
     /// Turns what happened at a site into a workload and a network.
@@ -34,6 +37,7 @@ pub(crate) enum TwinCommand {
 pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failure> {
     match command {
         TwinCommand::Swf(args) => swf::swf(session, args),
+        TwinCommand::Openb(args) => openb::openb(session, args),
         TwinCommand::Run(args) => run::run(session, args),
         TwinCommand::Import(command) => import::import(session, command),
         TwinCommand::BenchCycle(args) => bench_cycle::bench_cycle(session, args),

@@ -1,15 +1,16 @@
 //! Nodes of one make, in cells.
 
-use crate::pack::{DEVICES_MAX, Fleet, Room, WHOLE};
+use crate::pack::{Ask, Fleet, Room, WHOLE};
 
 use super::cell::Cell;
 
-/// Levels of the fullest free fraction of a device: 20 thousandths each.
+/// Levels of the largest free fraction of a device: 20 thousandths each; they fit one mask of 64 bits.
 pub(super) const FRACTIONS: usize = 50;
-/// Levels of free cores, of the most that a node of the kind has.
+/// Levels of free cores, of the most that a node of the kind has; they fit one mask of 32 bits.
 pub(super) const CORES: usize = 32;
-/// Numbers of whole devices.
-const WHOLES: usize = DEVICES_MAX + 1;
+
+/// Cores that a free device wants. Only which nodes are compared depends on it, not how they are rated.
+const CORES_PER_DEVICE: u32 = 11;
 
 /// What nodes of one kind share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,10 +121,16 @@ impl Kind {
         Bits(u64::from(self.wholes[fraction]) & u64::MAX.checked_shl(least as u32).unwrap_or(0))
     }
 
-    /// The levels of cores, from one on, with nodes at a fraction and number of whole devices.
-    pub(super) fn cores_from(&self, fraction: usize, wholes: usize, level: usize) -> Bits {
+    /// The levels of cores with nodes at a fraction and number of whole devices, from the least that an ask
+    /// fits: those that leave too few cores for the devices that stay free, and those that leave enough.
+    pub(super) fn cores_for(&self, fraction: usize, wholes: usize, ask: &Ask) -> (Bits, Bits) {
         let row = Key { fraction, wholes, cores: 0 }.row();
-        Bits(u64::from(self.cores[row]) & u64::MAX.checked_shl(level as u32).unwrap_or(0))
+        let free = wholes * usize::from(WHOLE) + fraction * usize::from(WHOLE) / FRACTIONS;
+        let left = (free as u32).saturating_sub(ask.devices.thousandths());
+        let level = |cores_milli: u32| u64::MAX << self.cores_level(cores_milli);
+        let fitting = u64::from(self.cores[row]) & level(ask.cores_milli);
+        let balanced = level(ask.cores_milli.saturating_add(left * CORES_PER_DEVICE));
+        (Bits(fitting & !balanced), Bits(fitting & balanced))
     }
 
     /// A cell.
@@ -150,6 +157,3 @@ impl Iterator for Bits {
         (bit < u64::BITS).then_some(bit as usize)
     }
 }
-
-/// Most whole devices that a mask can say; checked when it is compiled.
-const _: () = assert!(WHOLES <= u32::BITS as usize && CORES <= u32::BITS as usize && FRACTIONS <= u64::BITS as usize);

@@ -42,7 +42,8 @@ impl Packer {
         let kinds = makes.iter().map(|(&make, &cores)| Kind::new(make, cores)).collect();
         let place: BTreeMap<Make, u32> = makes.into_keys().zip(0..).collect();
         let kind_of = fleet.rooms().map(|(node, room)| place[&make(&fleet, node, room.part, room.devices)]).collect();
-        let (dead, candidates, width) = (Dead::default(), Vec::new(), Width::of(fleet.len()));
+        let kind_count = place.len();
+        let (dead, candidates, width) = (Dead::default(), Vec::new(), Width::of(fleet.len(), kind_count));
         let mut packer = Packer { fleet, rule, kinds, kind_of, width, dead, draws: 0, candidates };
         // Cells keep nodes in falling order: entered so, each goes to the end.
         for node in (0..u32::try_from(packer.fleet.len()).expect("nodes are numbered in 32 bits")).rev() {

@@ -11,6 +11,8 @@ use crate::pack::{
 
 use super::{dead::Dead, walk::Width};
 
+/// Nodes by level of cores.
+type Cells = BTreeMap<usize, Vec<u32>>;
 /// Part, devices and logarithm of cores: what makes a kind.
 type Make = (u8, u8, u32);
 
@@ -33,27 +35,43 @@ fn naive(fleet: &Fleet, ask: &Ask, width: Width) -> BTreeSet<u32> {
         *most = fleet.cores_most(node).max(*most);
     }
     let pass = |least: [usize; 2]| -> BTreeSet<u32> {
-        let mut kinds: BTreeMap<Make, BTreeMap<usize, BTreeMap<usize, BTreeMap<usize, Vec<u32>>>>> = BTreeMap::new();
-        for (node, room) in fleet.rooms().filter(|(_, room)| room.fits(ask)) {
+        let mut kinds: BTreeMap<Make, BTreeMap<[usize; 2], Cells>> = BTreeMap::new();
+        for (node, _) in fleet.rooms().filter(|(_, room)| room.fits(ask)) {
             let (make, [fraction, wholes, cores]) = place(fleet, node, &cores_most);
-            // Without free fractions a fit on a whole device is on level 0, which a share does not see.
-            if fraction >= least[0] && wholes >= least[1] && room.fits(ask) {
-                let kind = kinds.entry(make).or_default();
-                kind.entry(fraction).or_default().entry(wholes).or_default().entry(cores).or_default().push(node);
+            if fraction >= least[0] && wholes >= least[1] {
+                let cells = kinds.entry(make).or_default().entry([fraction, wholes]).or_default();
+                cells.entry(cores).or_default().push(node);
             }
         }
-        let [fractions, numbers, levels, nodes] = width.counts();
-        let groups = kinds.into_values().flat_map(|kind| kind.into_values().take(fractions));
-        let groups = groups.flat_map(|group| group.into_values().take(numbers));
-        let cells = groups.flat_map(|group| group.into_values().take(levels));
-        cells.flat_map(|cell| cell.into_iter().take(nodes)).collect()
+        let mut found = BTreeSet::new();
+        for (make, rows) in kinds {
+            let step = cores_most[&make] / 32 + 1;
+            let mut fractions: Vec<[usize; 2]> = Vec::new();
+            for ([fraction, wholes], cells) in rows {
+                match fractions.last_mut() {
+                    Some([last, count]) if *last == fraction => *count += 1,
+                    _ => fractions.push([fraction, 1]),
+                }
+                let count = fractions.last().map_or(0, |[_, count]| *count);
+                if fractions.len() > width.fractions || count > width.wholes {
+                    continue;
+                }
+                let left = (wholes as u32 * 1000 + fraction as u32 * 20).saturating_sub(ask.devices.thousandths());
+                let balanced = ((ask.cores_milli + left * 11) / step).min(32) as usize;
+                let (below, enough): (Vec<_>, Vec<_>) = cells.into_iter().partition(|(cores, _)| *cores < balanced);
+                let rest = if enough.is_empty() { width.below.max(1) } else { width.below };
+                let cells = enough.into_iter().take(width.balanced).chain(below.into_iter().take(rest));
+                found.extend(cells.flat_map(|(_, nodes)| nodes.into_iter().take(width.nodes)));
+            }
+        }
+        found
     };
     match ask.devices {
         Devices::None => pass([0, 0]),
         Devices::Whole(count) => pass([0, usize::from(count)]),
         Devices::Share(share) => {
             let mut found = pass([usize::from(share) / 20, 0]);
-            if found.is_empty() || width == Width::WIDE {
+            if found.is_empty() || width.opens {
                 found.extend(pass([0, 1]));
             }
             found
@@ -101,8 +119,8 @@ fn check_story(fleet: Fleet, steps: Vec<Step>, rule: crate::pack::Rule, width: W
 
 proptest! {
     #[test]
-    fn the_index_decides_like_a_search_of_its_candidates((fleet, steps) in story(), rule in rule(), wide: bool) {
-        check_story(fleet, steps, rule, if wide { Width::WIDE } else { Width::NARROW })?;
+    fn the_index_decides_like_a_search_of_its_candidates((fleet, steps) in story(), rule in rule(), width in 0usize..3) {
+        check_story(fleet, steps, rule, [Width::WIDE, Width::MIDDLE, Width::NARROW][width])?;
     }
 
     #[test]

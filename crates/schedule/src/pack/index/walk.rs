@@ -9,37 +9,36 @@ use super::kind::{Bits, Key, Kind, fraction_level};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Width {
     /// Levels of free fractions.
-    fractions: usize,
+    pub(super) fractions: usize,
     /// Numbers of whole devices at each of them.
-    wholes: usize,
-    /// Levels of free cores for each of these.
-    cores: usize,
+    pub(super) wholes: usize,
+    /// Levels of free cores for each of these, from the one on that leaves the node balanced.
+    pub(super) balanced: usize,
+    /// Levels of free cores below it.
+    pub(super) below: usize,
     /// Nodes of each cell.
-    nodes: usize,
+    pub(super) nodes: usize,
     /// Whether a share looks at whole devices even when a fraction fits it.
-    opens: bool,
+    pub(super) opens: bool,
 }
 
 impl Width {
-    /// For fleets of up to [`SMALL`] nodes: few to choose from, and time to look at more of them.
-    pub(super) const WIDE: Width = Width { fractions: 4, wholes: 17, cores: 32, nodes: 4, opens: true };
-    /// For larger ones: what the first candidates lack, others of them have.
-    pub(super) const NARROW: Width = Width { fractions: 2, wholes: 2, cores: 2, nodes: 1, opens: false };
+    /// For small fleets: few nodes to choose from, and time to look at more of them.
+    pub(super) const WIDE: Width = Width { fractions: 4, wholes: 17, balanced: 32, below: 32, nodes: 4, opens: true };
+    /// For large fleets of few kinds.
+    pub(super) const MIDDLE: Width = Width { fractions: 4, wholes: 4, balanced: 2, below: 1, nodes: 2, opens: true };
+    /// For large fleets of many kinds: each of them adds its candidates.
+    pub(super) const NARROW: Width = Width { fractions: 2, wholes: 2, balanced: 2, below: 0, nodes: 1, opens: false };
 
-    /// The width for a fleet.
-    pub(super) fn of(nodes: usize) -> Self {
-        if nodes <= SMALL { Self::WIDE } else { Self::NARROW }
-    }
-
-    /// Its numbers, from the outer direction to the inner one.
-    #[cfg(test)]
-    pub(super) fn counts(self) -> [usize; 4] {
-        [self.fractions, self.wholes, self.cores, self.nodes]
+    /// The width for a fleet of so many nodes and kinds.
+    pub(super) fn of(nodes: usize, kinds: usize) -> Self {
+        match (nodes, kinds) {
+            (..=4096, _) => Self::WIDE,
+            (_, ..=16) => Self::MIDDLE,
+            _ => Self::NARROW,
+        }
     }
 }
-
-/// Most nodes of a small fleet.
-const SMALL: usize = 4096;
 
 /// Adds the candidates of all kinds: the tightest first in every direction, so that each differs from the
 /// others in fraction, whole devices or cores.
@@ -86,25 +85,28 @@ pub(super) fn tightest(kind: &mut Kind, fleet: &Fleet, ask: &Ask) -> Option<u32>
 
 /// Walks fractions, then whole devices, then cores, each from the least that may fit.
 fn walk(kind: &mut Kind, fleet: &Fleet, ask: &Ask, least: (usize, usize), width: Width, into: &mut Vec<u32>) {
-    let level = kind.cores_level(ask.cores_milli);
     up_to(width.fractions, kind.fractions_from(least.0), into, |fraction, into| {
         up_to(width.wholes, kind.wholes_from(fraction, least.1), into, |wholes, into| {
-            up_to(width.cores, kind.cores_from(fraction, wholes, level), into, |cores, into| {
+            let (below, balanced) = kind.cores_for(fraction, wholes, ask);
+            let mut cell = |cores, into: &mut Vec<u32>| {
                 kind.cell(Key { fraction, wholes, cores }).fitting(fleet, ask, width.nodes, into);
-            });
+            };
+            let before = into.len();
+            up_to(width.balanced, balanced, into, &mut cell);
+            let least = usize::from(into.len() == before);
+            up_to(width.below.max(least), below, into, &mut cell);
         });
     });
 }
 
 /// Takes steps until so many of them have found something.
-fn up_to(most: usize, steps: Bits, into: &mut Vec<u32>, mut step: impl FnMut(usize, &mut Vec<u32>)) {
+fn up_to(most: usize, mut steps: Bits, into: &mut Vec<u32>, mut step: impl FnMut(usize, &mut Vec<u32>)) {
     let mut found = 0;
-    for at in steps {
+    while found < most
+        && let Some(at) = steps.next()
+    {
         let before = into.len();
         step(at, into);
         found += usize::from(into.len() > before);
-        if found == most {
-            break;
-        }
     }
 }

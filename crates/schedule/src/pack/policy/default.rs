@@ -12,9 +12,7 @@
 //!   as ties allow; without it, bound tasks find their parts taken by tasks that could have gone anywhere);
 //! - free devices of the node, as a tie-break: nodes in use are used up before others are begun.
 
-use crate::pack::{Ask, Devices, Mix, Rate, Room, WHOLE};
-
-use super::fgd::shares;
+use crate::pack::{Ask, Devices, Mix, Rate, Room, weighed::Weighed};
 
 /// Cost of a thousandth of a device that becomes unusable for a task drawn from the mix.
 const GROWTH: i64 = 100;
@@ -29,24 +27,18 @@ const PRESSURE: i64 = 40;
 
 /// The least cost over the devices that a share may go to, negative; the first of equals.
 pub(super) fn rate(mix: &Mix, ask: &Ask, room: &Room) -> Rate {
-    let before = mix.fragmentation(room);
+    let weighed = Weighed::new(mix, ask, room);
     let total = mix.total().max(1) as i64;
-    let row = mix.row(room.part, room.cores_milli - ask.cores_milli);
-    let common = common(mix, ask, room);
-    let cost = |after: u64, fractions: i64| {
-        let growth_millionths = (after as i64 - before as i64) * 1000 / total;
-        GROWTH * growth_millionths / 1000 + FRACTION * fractions + common
+    let common = common(mix, ask, room, weighed.free);
+    let cost = |after: u64, fractions: u32| {
+        let growth_millionths = (after as i64 - weighed.before as i64) * 1000 / total;
+        GROWTH * growth_millionths / 1000 + FRACTION * i64::from(fractions) + common
     };
-    let fraction = |free: u16| if free < WHOLE { i64::from(free) } else { 0 };
-    let fractions: i64 = room.free().iter().map(|&free| fraction(free)).sum();
     let best = match ask.devices {
-        Devices::None => (cost(row.of(&room.after(ask, 0)), 0), 0),
-        Devices::Whole(_) => (cost(row.of(&room.after(ask, 0)), fractions), 0),
+        Devices::None => (cost(weighed.after(ask), 0), 0),
+        Devices::Whole(_) => (cost(weighed.after(ask), weighed.fractions), 0),
         Devices::Share(share) => {
-            let choices = shares(&row, room, share).map(|(device, after)| {
-                let free = room.free[usize::from(device)];
-                (cost(after, fractions - fraction(free) + i64::from(free - share)), device)
-            });
+            let choices = weighed.shares(share).map(|(device, after, fractions)| (cost(after, fractions), device));
             choices.min().unwrap_or((i64::MAX, 0))
         }
     };
@@ -54,9 +46,9 @@ pub(super) fn rate(mix: &Mix, ask: &Ask, room: &Room) -> Rate {
 }
 
 /// What does not depend on the device.
-fn common(mix: &Mix, ask: &Ask, room: &Room) -> i64 {
+fn common(mix: &Mix, ask: &Ask, room: &Room, free: u32) -> i64 {
     let taken = i64::from(ask.devices.thousandths());
-    let devices = i64::from(room.free_total());
+    let devices = i64::from(free);
     let (cores, left) = (i64::from(room.cores_milli), i64::from(room.cores_milli - ask.cores_milli));
     let wanted = i64::from(mix.cores_per_device());
     let imbalance = |cores: i64, devices: i64| match cores - devices * wanted {

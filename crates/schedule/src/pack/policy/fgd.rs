@@ -4,7 +4,7 @@
 //! The score is coarse on purpose. With exact differences and ties to the first node the allocation falls
 //! by a point, because a tie to the first node is what keeps far nodes whole.
 
-use crate::pack::{Ask, Devices, Mix, Rate, Room, WHOLE, mix::Row};
+use crate::pack::{Ask, Devices, Mix, Rate, Room, weighed::Weighed};
 
 /// Least fall of fragmentation, in millionths of a device, for the scores 1 to 99: `ln(k / (100 - k))`.
 const FALLS: [i128; 99] = [
@@ -22,13 +22,12 @@ const FALLS: [i128; 99] = [
 
 /// The best score over the devices that a share may go to, and the first device with it.
 pub(super) fn rate(mix: &Mix, ask: &Ask, room: &Room) -> Rate {
-    let before = mix.fragmentation(room);
-    let row = mix.row(room.part, room.cores_milli - ask.cores_milli);
-    let score = |after: u64| score(before, after, mix.total());
+    let weighed = Weighed::new(mix, ask, room);
+    let score = |after: u64| score(weighed.before, after, mix.total());
     match ask.devices {
-        Devices::None | Devices::Whole(_) => Rate { score: score(row.of(&room.after(ask, 0))), device: 0 },
+        Devices::None | Devices::Whole(_) => Rate { score: score(weighed.after(ask)), device: 0 },
         Devices::Share(share) => {
-            let choices = shares(&row, room, share).map(|(device, after)| (score(after), device));
+            let choices = weighed.shares(share).map(|(device, after, _)| (score(after), device));
             // The last of equals from the back is the first one.
             let best = choices.rev().max_by_key(|&(score, _)| score).unwrap_or((0, 0));
             Rate { score: best.0, device: best.1 }
@@ -40,23 +39,4 @@ pub(super) fn rate(mix: &Mix, ask: &Ask, room: &Room) -> Rate {
 fn score(before: u64, after: u64, total: u64) -> i64 {
     let fall = (i128::from(before) - i128::from(after)) * 1000;
     FALLS.partition_point(|&least| least * i128::from(total.max(1)) <= fall) as i64
-}
-
-/// For every device that fits a share, but only the first whole one, the fragmentation that is left when it goes there.
-pub(super) fn shares<'a>(
-    row: &'a Row<'a>,
-    room: &'a Room,
-    share: u16,
-) -> impl DoubleEndedIterator<Item = (u8, u64)> + 'a {
-    let devices: u64 = room.free().iter().map(|&free| row.device(free)).sum();
-    let wholes = room.wholes();
-    let first_whole = room.free().iter().position(|&free| free == WHOLE);
-    (0..room.devices).filter_map(move |device| {
-        let free = room.free[usize::from(device)];
-        // All whole devices are alike.
-        let alike = free == WHOLE && first_whole != Some(usize::from(device));
-        let left = wholes - u8::from(free == WHOLE);
-        (free >= share && !alike)
-            .then(|| (device, devices - row.device(free) + row.device(free - share) + row.wholes(left)))
-    })
 }
