@@ -79,7 +79,10 @@ fn end(
     let work = attempt.terms.share.work(billed_ms(state, attempt, usage));
     let cost = attempt.terms.tariff.price(work).min(attempt.hold);
     let job = state.jobs.get(&attempt.id.job);
+    // A gang is tried again whole, once its last attempt has ended.
+    let gang = job.is_some_and(|job| job.spec.gang);
     let retry = !outcome.success()
+        && !gang
         && outcome.cause != EndCause::Cancelled
         && attempt.stop_seq.is_none()
         && job.is_some_and(|job| !job.cancel_requested && attempt.id.attempt <= job.spec.retries);
@@ -106,10 +109,18 @@ fn after_end(state: &State, ended: AttemptId, seq: u64, now: TimeMs) -> Vec<Even
     if job.spec.gang && !job.tasks.failed.is_empty() {
         events.extend(stop_all(state, ended.job, seq));
     }
-    if job.tasks.active.is_empty() && job.tasks.waiting.is_empty() {
+    if job.tasks.active.is_empty() && gang_again(job) {
+        events.push(Event::GangRetried { job: ended.job, attempt: job.attempt_of(ended.task) + 1 });
+    } else if job.tasks.active.is_empty() && job.tasks.waiting.is_empty() {
         events.push(Event::JobEnded { job: ended.job, state: end_of(job), at: now });
     }
     events
+}
+
+/// Whether a gang without active tasks is to be tried again.
+fn gang_again(job: &Job) -> bool {
+    let failed = job.spec.gang && !job.tasks.failed.is_empty() && !job.cancel_requested;
+    failed && job.spec.tasks.first().is_some_and(|first| job.attempt_of(first) <= job.spec.retries)
 }
 
 /// The state that a job without open tasks ends in.

@@ -252,7 +252,7 @@ impl Story {
         let text = "#!/bin/sh\necho \"$1\"\n".to_owned();
         let work = Work::Script { text, arguments: vec!["argument".into()] };
         let gang = JobSpec { work, gang: true, tasks: RangeSet::from_range(0, 3), ..JobSpec::command("gang", &["x"]) };
-        self.submit(JobSpec { class: Some(Class::Hpc), ..gang }, None);
+        self.submit(JobSpec { class: Some(Class::Hpc), retries: 1, ..gang }, None);
         let need = Need::Rate { class: Class::Hpc, rate: GflopPerS(20), device_memory_min: Bytes(0) };
         self.submit(JobSpec { need, ..JobSpec::command("rate", &["/bin/true"]) }, Some("key-3"));
         let any_of = vec![pool("A100-SXM4-80G")];

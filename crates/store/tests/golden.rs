@@ -87,6 +87,7 @@ fn the_journal_corpus_names_every_command_and_event() {
         "attempt-started",
         "attempt-used",
         "attempt-ended",
+        "gang-retried",
         "stop-ordered",
         "job-cancel-requested",
         "job-ended",

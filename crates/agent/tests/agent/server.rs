@@ -12,7 +12,7 @@ use huisuan_api::{
     ErrorCode, Problem,
     agent::{Hello, LogRequest, Orders, PoolRating, Ratings, Reports, SequencedOrder, Taken, Welcome},
 };
-use huisuan_model::Order;
+use huisuan_model::{AttemptId, Order};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -43,6 +43,8 @@ struct State {
     failing_reports: u32,
     lost_answers: u32,
     hello_refusal: Option<ErrorCode>,
+    /// A batch with a report of this attempt is refused for good.
+    foreign: Option<AttemptId>,
 }
 
 /// Ends the listener when the last clone of the server is dropped.
@@ -116,6 +118,10 @@ impl PretendedServer {
 
     pub(crate) fn fail_reports(&self, count: u32) {
         self.change(|state| state.failing_reports = count);
+    }
+
+    pub(crate) fn refuse_reports_of(&self, attempt: AttemptId) {
+        self.change(|state| state.foreign = Some(attempt));
     }
 
     pub(crate) fn lose_answers(&self, count: u32) {
@@ -262,6 +268,9 @@ fn reports(state: &mut State, body: &[u8]) -> Option<(u16, Vec<u8>)> {
     if state.failing_reports > 0 {
         state.failing_reports -= 1;
         return Some(problem(ErrorCode::Unavailable));
+    }
+    if state.foreign.is_some_and(|foreign| batch.reports.iter().any(|report| report.attempt == foreign)) {
+        return Some(problem(ErrorCode::Forbidden));
     }
     if batch.seq > state.reported_seq {
         state.reported_seq = batch.seq;
