@@ -1,8 +1,8 @@
 //! Takes what a centre's agent saw. Reports may come twice, late or out of order; each is harmless then.
 
 use huisuan_model::{
-    Attempt, AttemptId, AttemptReport, AttemptState, CentreId, DurationMs, EndCause, Event, Job, JobId, JobState,
-    Outcome, ReportKind, Usage, quantity::TimeMs,
+    Attempt, AttemptId, AttemptReport, AttemptState, CentreId, DurationMs, EndCause, Event, Gflop, Job, JobId,
+    JobState, Money, Outcome, ReportKind, Usage, quantity::TimeMs,
 };
 
 use crate::{Refusal, State, apply::apply};
@@ -39,6 +39,31 @@ pub(crate) fn execute(
         }
     }
     take(state, Event::ReportTaken { centre: centre.clone(), seq: report_seq, at: now }, &mut events);
+    Ok(events)
+}
+
+/// Ends what ran at a centre that has forgotten all of it. Nobody can tell what was used, so nothing is charged; only
+/// where retries were asked for it is tried again. What was ordered and not said to run is ordered again by the hello.
+pub(crate) fn lose(state: &mut State, centre: &CentreId, seq: u64, now: TimeMs) -> Result<Vec<Event>, Refusal> {
+    if !state.centres.contains_key(centre) {
+        return Err(Refusal::NoCentre(centre.clone()));
+    }
+    let ran = |attempt: &&Attempt| attempt.centre == *centre && attempt.state == AttemptState::Running;
+    let lost: Vec<AttemptId> = state.attempts.values().filter(ran).map(|attempt| attempt.id).collect();
+    let mut events = Vec::new();
+    for id in lost {
+        let Some(attempt) = state.attempts.get(&id) else { continue };
+        let detail = "the centre lost its folder".to_owned();
+        let outcome = Outcome { cause: EndCause::Lost, exit_code: None, signal: None, detail };
+        let mut event = end(state, attempt, None, now, &outcome, Usage::default(), now);
+        if let Event::AttemptEnded { work, cost, .. } = &mut event {
+            (*work, *cost) = (Gflop::ZERO, Money::ZERO);
+        }
+        take(state, event, &mut events);
+        for event in after_end(state, id, seq, now) {
+            take(state, event, &mut events);
+        }
+    }
     Ok(events)
 }
 

@@ -240,6 +240,31 @@ fn reports_may_come_twice_late_or_from_strangers() {
 }
 
 #[test]
+fn what_ran_at_a_centre_that_lost_its_folder_is_lost_and_costs_nothing() {
+    let mut network = Network::new();
+    network.submit(JobSpec { retries: 1, centres: vec![centre("hpc-1")], ..tasks(job("a"), 2) }).expect("accepted");
+    network.plan();
+    network.pass(1000);
+    let used = Usage { wall: DurationMs(900), ..Usage::default() };
+    for task in 0..2 {
+        let id = attempt(1, task, 1);
+        network.report("hpc-1", vec![(id, ReportKind::Started), (id, ReportKind::Used(used))]);
+    }
+    let before = network.state.ledger().available(&origin().tenant, crate::books::home_currency());
+    let lose = || Command::LoseRunning { centre: centre("hpc-1") };
+    let events = network.take(lose());
+    assert_eq!(events.len(), 2, "two ran, one was only ordered: {events:?}");
+    let after = network.state.ledger().available(&origin().tenant, crate::books::home_currency());
+    assert_eq!((after.0 - before.0, network.state.attempts_live()), (1500, 1), "both holds are void");
+    assert_eq!(network.take(lose()), vec![], "nothing runs any more");
+    network.check_rebuilt();
+    network.plan();
+    assert!(network.state.attempt(attempt(1, 0, 2)).is_some(), "retries were asked for");
+    let unknown = network.execute(Command::LoseRunning { centre: centre("nowhere") });
+    assert!(matches!(unknown, Err(Refusal::NoCentre(_))));
+}
+
+#[test]
 fn a_centre_cannot_bill_more_time_than_it_had() {
     let mut network = Network::new();
     network.submit(JobSpec { class: Some(Class::Hpc), ..job("a") }).expect("accepted");

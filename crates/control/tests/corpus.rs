@@ -322,6 +322,12 @@ impl Story {
         self.take("server", "", set("hpc-1", Presence::Absent));
         self.take("server", "", set("hpc-1", Presence::Present));
         self.take("server", "", set("ai-1", Presence::Absent));
+        let started =
+            AttemptReport { attempt: "2.0.2".parse().expect("an id"), at: self.now, what: ReportKind::Started };
+        self.reported += 1;
+        let (centre_id, seq) = (centre("hpc-1"), self.reported);
+        self.take("agent:hpc-1", "", Command::Report { centre: centre_id.clone(), seq, reports: vec![started] });
+        self.take("agent:hpc-1", "", Command::LoseRunning { centre: centre_id });
         let maintain = |pool, from, until, note: &str| Command::AddWindow {
             centre: centre("hpc-1"),
             pool,

@@ -190,7 +190,7 @@ impl Loop {
 
     fn take(&mut self, origin: Origin, command: Command, reply: Reply, batch: &mut Batch) {
         if let Command::Submit { key, .. } = &command
-            && !key.as_ref().is_some_and(|key| self.state.job_of_key(&origin.tenant, key).is_some())
+            && key.as_ref().is_none_or(|key| self.state.job_of_key(&origin.tenant, key).is_none())
             && self.disk.nearly_full()
         {
             // A known key is answered all the same: nothing new is written for it.

@@ -65,6 +65,7 @@ fn the_journal_corpus_names_every_command_and_event() {
         "plan",
         "report",
         "forget-keys",
+        "lose-running",
         "tenant-set",
         "add-tenant",
         "change-tenant",

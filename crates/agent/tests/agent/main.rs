@@ -185,6 +185,23 @@ fn a_report_that_is_refused_for_good_does_not_block_the_others() {
 }
 
 #[test]
+fn only_a_centre_that_knows_nothing_says_that_it_is_new() {
+    let bench = Bench::new();
+    let agent = bench.run();
+    assert_eq!(bench.server.fresh(), [true]);
+    bench.server.order(start(1, "here"));
+    bench.engine.until("a start", |seen| seen.submitted == [id(1)]);
+    bench.server.restart(2);
+    bench.server.until_hellos(2);
+    drop(agent);
+    // Its note is gone, as after a restored backup, and the engine still knows what runs.
+    std::fs::remove_file(bench.folder.path().join("agent.json")).expect("the note");
+    let _agent = bench.run();
+    bench.server.until_hellos(3);
+    assert_eq!(bench.server.fresh(), [true, false, false]);
+}
+
+#[test]
 fn a_restarted_server_is_greeted_and_told_the_same_batch() {
     let bench = Bench::new();
     let _agent = bench.run();

@@ -40,6 +40,7 @@ struct State {
     taken: Vec<Reports>,
     ratings: Vec<PoolRating>,
     hellos: u32,
+    fresh: Vec<bool>,
     failing_reports: u32,
     lost_answers: u32,
     hello_refusal: Option<ErrorCode>,
@@ -130,6 +131,11 @@ impl PretendedServer {
 
     pub(crate) fn refuse_hello(&self, code: ErrorCode) {
         self.change(|state| state.hello_refusal = Some(code));
+    }
+
+    /// What each hello said of its folder.
+    pub(crate) fn fresh(&self) -> Vec<bool> {
+        self.change(|state| state.fresh.clone())
     }
 
     pub(crate) fn hellos(&self) -> u32 {
@@ -246,6 +252,7 @@ fn problem(code: ErrorCode) -> (u16, Vec<u8>) {
 fn hello(state: &mut State, body: &[u8]) -> (u16, Vec<u8>) {
     state.hellos += 1;
     let hello: Hello = serde_json::from_slice(body).expect("a hello");
+    state.fresh.push(hello.fresh);
     let unrated = hello.pools.into_iter().map(|pool| pool.id).collect();
     match state.hello_refusal {
         Some(code) => problem(code),
