@@ -148,6 +148,9 @@ impl Agent {
             pools: self.engine.inventory()?,
             engine: self.engine.kind(),
             memory_mode: self.engine.memory_mode(),
+            // A server's run is noted before anything is done for it, so that this is said once. Both must be new:
+            // after a restored backup an operator takes the note alone away, and what runs goes on.
+            fresh: self.memory.epoch_max() == 0 && self.engine.blank(),
         };
         let welcome = self.client.hello(&hello)?;
         self.note_epoch(welcome.epoch)?;

@@ -43,6 +43,8 @@ enum Sent {
     Stale,
     /// It may work later.
     Later,
+    /// The server will never take it as it is.
+    Refused,
 }
 
 impl Reporter<'_> {
@@ -79,7 +81,7 @@ impl Reporter<'_> {
     /// `None` when the agent is to stop.
     fn deliver(&self, batch: Vec<AttemptReport>, seq_last: u64, backoff: &mut Backoff, stop: &StopFlag) -> Option<u64> {
         let ended = ends(&batch);
-        let mut seq = None;
+        let (mut seq, mut refused) = (None, false);
         let mut batch = Reports { epoch: 0, seq: 0, reports: batch };
         loop {
             let Welcome { epoch, reported_seq, .. } = self.session.wait(stop)?;
@@ -94,6 +96,24 @@ impl Reporter<'_> {
             match self.send(&batch) {
                 Sent::Taken => break,
                 Sent::Stale => self.session.close(epoch),
+                Sent::Refused if !refused => {
+                    // It may be the agent itself that is refused: only a server that greets it again means the batch.
+                    refused = true;
+                    self.session.close(epoch);
+                }
+                Sent::Refused if batch.reports.len() > 1 => {
+                    // One report may spoil the others: each half goes by itself, down to the one that is refused.
+                    let rest = batch.reports.split_off(batch.reports.len() / 2);
+                    let seq = self.deliver(batch.reports, seq_last, backoff, stop)?;
+                    return self.deliver(rest, seq, backoff, stop);
+                }
+                Sent::Refused => {
+                    let report = &batch.reports[0];
+                    tracing::error!(attempt = %report.attempt, "a report is refused for good and given up");
+                    // Its number was not taken.
+                    self.acknowledge(&ended);
+                    return Some(seq_last);
+                }
                 Sent::Later => {
                     if backoff.wait(stop) {
                         return None;
@@ -102,11 +122,15 @@ impl Reporter<'_> {
             }
         }
         failpoint::reach("agent-after-report");
-        if let Err(error) = self.engine.acknowledge(&ended) {
+        self.acknowledge(&ended);
+        Some(batch.seq)
+    }
+
+    fn acknowledge(&self, ended: &[AttemptId]) {
+        if let Err(error) = self.engine.acknowledge(ended) {
             // The engine will give these ends again, and the server will find that it has them.
             tracing::warn!(%error, "engine cannot be told that ends are committed");
         }
-        Some(batch.seq)
     }
 
     fn send(&self, batch: &Reports) -> Sent {
@@ -117,12 +141,22 @@ impl Reporter<'_> {
                 tracing::info!(%error, "reports are not taken yet");
                 Sent::Later
             }
+            Err(ClientError::Problem(problem)) if refused_for_good(problem.code) => {
+                tracing::error!(error = %problem, seq = batch.seq, "reports are refused");
+                Sent::Refused
+            }
             Err(error) => {
-                tracing::error!(%error, seq = batch.seq, "reports are refused, trying again");
+                tracing::error!(%error, seq = batch.seq, "reports cannot be sent, trying again");
                 Sent::Later
             }
         }
     }
+}
+
+/// Whether repeating can never help: the server reads the reports and says no to what is in them. A token that is
+/// not known or a centre that is not there may be mended by an operator.
+fn refused_for_good(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::BadRequest | ErrorCode::UnknownField | ErrorCode::Forbidden | ErrorCode::TooLarge)
 }
 
 /// The attempts whose end is in a batch.

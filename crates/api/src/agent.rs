@@ -25,6 +25,9 @@ pub struct Hello {
     pub engine: EngineKind,
     /// How memory limits are kept, in the engine's words.
     pub memory_mode: String,
+    /// Its folder is new: it knows nothing of what it may have run before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
 }
 
 /// What the server says to that.

@@ -26,6 +26,7 @@ pub fn json() -> String {
 /// The document.
 pub fn document() -> OpenApi {
     let mut document = Document::default();
+    submission_routes(&mut document);
     job_routes(&mut document);
     network_routes(&mut document);
     server_routes(&mut document);
@@ -33,7 +34,7 @@ pub fn document() -> OpenApi {
     document.finish()
 }
 
-fn job_routes(document: &mut Document) {
+fn submission_routes(document: &mut Document) {
     let key = ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
@@ -43,7 +44,6 @@ fn job_routes(document: &mut Document) {
         ))
         .schema(Some(text()))
         .build();
-    let id = |route: Route| route.path_parameter("id", "The job's number.", Type::Integer);
     document.add(
         Route::post(routes::JOBS, "submit", "jobs", "Submits a job. When it answers, the job is on disk.")
             .parameter(key)
@@ -80,6 +80,10 @@ fn job_routes(document: &mut Document) {
             ErrorCode::TooMany,
         ]),
     );
+}
+
+fn job_routes(document: &mut Document) {
+    let id = |route: Route| route.path_parameter("id", "The job's number.", Type::Integer);
     document.add(
         Route::get(routes::JOBS, "jobs", "jobs", "Lists jobs, newest first.")
             .query::<routes::JobsQuery>()

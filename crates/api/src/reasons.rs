@@ -2,7 +2,7 @@
 //!
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
-use huisuan_model::{Bytes, CentreId, EndReason, MilliDevices, Millicores, QuotaResource, Reason, TimeMs, When};
+use huisuan_model::{Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, QuotaResource, Reason, TimeMs, When};
 use serde_json::{Value, json};
 
 use crate::{
@@ -66,21 +66,7 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
                 json!({ "needed": needed, "available": available }),
             )
         }
-        Reason::Quota { resource, needed, held, limit } => {
-            let resource = match resource {
-                QuotaResource::Cores => "cores",
-                QuotaResource::Devices => "devices",
-            };
-            let count = |thousandths: &u64| decimal(Millicores(*thousandths));
-            let (need, holds, most) = (count(needed), count(held), count(limit));
-            (
-                format!("it needs {need} {resource}, its tenant holds {holds} of the {most} that its quota allows"),
-                json!({
-                    "resource": resource, "needed_thousandths": needed,
-                    "held_thousandths": held, "limit_thousandths": limit,
-                }),
-            )
-        }
+        Reason::Quota { resource, needed, held, limit } => quota(*resource, *needed, *held, *limit),
         Reason::Capacity { centre, pool, needed, free, memory_needed, memory_free } => {
             let lack = lack((*needed, *free), (*memory_needed, *memory_free));
             (
@@ -131,21 +117,37 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
                 json!({ "centre": centre, "pool": pool, "job": job, "start_at": start_at }),
             )
         }
-        Reason::Dependency { on, when, jobs } => {
-            let others = match jobs.saturating_sub(1) {
-                0 => String::new(),
-                1 => ", and for one other job".to_owned(),
-                others => format!(", and for {others} other jobs"),
-            };
-            let message = format!("it waits for job {on} to {}{others}", becomes(*when));
-            (message, json!({ "job_id": on, "when": when, "jobs": jobs }))
-        }
+        Reason::Dependency { on, when, jobs } => dependency(*on, *when, *jobs),
         Reason::ParallelMax { limit } => (
             format!("its own limit of {limit} {} at once is reached", if *limit == 1 { "task" } else { "tasks" }),
             json!({ "limit_tasks": limit }),
         ),
         Reason::NotPlanned => ("not looked at yet; the next cycle will".to_owned(), json!({})),
     }
+}
+
+fn quota(resource: QuotaResource, needed: u64, held: u64, limit: u64) -> (String, Value) {
+    let word = match resource {
+        QuotaResource::Cores => "cores",
+        QuotaResource::Devices => "devices",
+    };
+    let [need, holds, most] = [needed, held, limit].map(|thousandths| decimal(Millicores(thousandths)));
+    (
+        format!("it needs {need} {word}, its tenant holds {holds} of the {most} that its quota allows"),
+        json!({
+            "resource": resource, "needed_thousandths": needed, "held_thousandths": held, "limit_thousandths": limit,
+        }),
+    )
+}
+
+fn dependency(on: JobId, when: When, jobs: u32) -> (String, Value) {
+    let others = match jobs.saturating_sub(1) {
+        0 => String::new(),
+        1 => ", and for one other job".to_owned(),
+        others => format!(", and for {others} other jobs"),
+    };
+    let message = format!("it waits for job {on} to {}{others}", becomes(when));
+    (message, json!({ "job_id": on, "when": when, "jobs": jobs }))
 }
 
 /// What a pool has too little of, each as needed and free.
@@ -222,7 +224,7 @@ fn size(bytes: Bytes) -> String {
 
 #[cfg(test)]
 mod tests {
-    use huisuan_model::{JobId, JobState, Money, PoolId};
+    use huisuan_model::{JobState, Money, PoolId};
 
     use super::*;
 

@@ -2,9 +2,16 @@
 //!
 //! As with Slurm, what stands behind the script belongs to the script. Only what stands last and is
 //! unmistakably ours is taken; a `--` behind the script keeps everything for the script.
+//!
+//! `-o` and `--output` in front of the script are ours with the name of a format, and Slurm's output file with
+//! anything else.
 
 use std::ffi::OsString;
 
+use huisuan_api::spec::sbatch::split_command_line;
+
+/// What marks Slurm's output file on its way through our own flags.
+pub(crate) const SLURM_OUTPUT: &str = "--slurm-output=";
 /// Flags with a value that are ours wherever they stand.
 const WITH_VALUE: [&str; 3] = ["--server", "--token", "--idempotency-key"];
 const FORMATS: [&str; 4] = ["table", "json", "ndjson", "csv"];
@@ -22,8 +29,40 @@ pub(crate) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
         let pair = words.split_off(words.len() - 2);
         ours.splice(0..0, pair);
     }
+    rename_outputs(&mut words[at + 1..]);
     words.splice(at + 1..at + 1, ours);
+    // What was renamed as a pair leaves an empty place.
+    words.retain(|word| !word.is_empty());
     words
+}
+
+/// Marks Slurm's output files in front of the script, so that they are not taken for our format.
+fn rename_outputs(words: &mut [OsString]) {
+    let mut at = 0;
+    while at < words.len() {
+        let Some(word) = words[at].to_str().filter(|word| word.len() > 1 && word.starts_with('-')) else { return };
+        let next = words.get(at + 1).and_then(|next| next.to_str()).map(str::to_owned);
+        let joined = word
+            .strip_prefix("--output=")
+            .or_else(|| word.strip_prefix("-o="))
+            .or_else(|| word.strip_prefix("-o").filter(|value| !value.is_empty()));
+        let file = |value: &str| !FORMATS.contains(&value);
+        if let Some(value) = joined.filter(|value| file(value)) {
+            words[at] = format!("{SLURM_OUTPUT}{value}").into();
+        } else if matches!(word, "-o" | "--output") {
+            if let Some(value) = next.filter(|value| file(value)) {
+                words[at] = format!("{SLURM_OUTPUT}{value}").into();
+                words[at + 1] = OsString::new();
+            }
+            at += 1;
+        } else if WITH_VALUE.contains(&word) {
+            at += 1;
+        } else if let Some(next) = next {
+            // How many words Slurm's option takes is for its reader to say.
+            at += split_command_line(&[word.to_owned(), next]).0.len().saturating_sub(1);
+        }
+        at += 1;
+    }
 }
 
 fn ours_at_end(words: &[OsString]) -> bool {
@@ -52,6 +91,11 @@ mod tests {
         check("h sbatch job.sh -o json b", "h sbatch job.sh -o json b");
         check("h sbatch job.sh -- -o json", "h sbatch job.sh -- -o json");
         check("h sbatch -o json job.sh", "h sbatch -o json job.sh");
+        check("h sbatch -o out.txt job.sh", "h sbatch --slurm-output=out.txt job.sh");
+        check("h sbatch --output=o.txt -c 4 job.sh -o json", "h sbatch -o json --slurm-output=o.txt -c 4 job.sh");
+        check("h sbatch -c 4 -o%j.out job.sh -o x", "h sbatch -c 4 --slurm-output=%j.out job.sh -o x");
+        check("h sbatch -o json -o x job.sh", "h sbatch -o json --slurm-output=x job.sh");
+        check("h sbatch --server u -o x job.sh", "h sbatch --server u --slurm-output=x job.sh");
         check("h -q sbatch job.sh -o csv", "h -q sbatch -o csv job.sh");
         check("h run -- sbatch job.sh -o json", "h run -- sbatch job.sh -o json");
         check("h ls -o json", "h ls -o json");

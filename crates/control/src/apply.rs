@@ -61,6 +61,10 @@ pub fn apply(state: &mut State, event: &Event) {
             attempt.work = *work;
         }
         Event::AttemptEnded { .. } => attempt_ended(state, event),
+        Event::GangRetried { job, attempt } => change_job(state, *job, |job| {
+            job.tasks = TaskSets { waiting: job.spec.tasks.clone(), ..TaskSets::default() };
+            job.retried.insert(job.retried_key(0), *attempt);
+        }),
         Event::StopOrdered { attempt, order_seq } => touch_attempt(state, *attempt).stop_seq = Some(*order_seq),
         Event::JobCancelRequested { job } => change_job(state, *job, |job| {
             job.cancel_requested = true;

@@ -16,6 +16,7 @@ pub fn execute(state: &mut State, origin: &Origin, command: &Command, now: TimeM
         Command::Report { centre, seq: report_seq, reports } => {
             report::execute(state, centre, *report_seq, reports, seq, now)?
         }
+        Command::LoseRunning { centre } => report::lose(state, centre, seq, now)?,
         Command::Cancel { job } => {
             let events = cancel(state, *job, seq, now)?;
             apply_all(state, &events);
@@ -92,7 +93,9 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
             Ok(vec![Event::Rated { centre: centre.clone(), pool: pool.clone(), rating }])
         }
         Command::ForgetKeys { before } => Ok(vec![Event::KeysForgotten { before: *before }]),
-        Command::Plan(_) | Command::Report { .. } | Command::Cancel { .. } => Ok(Vec::new()),
+        Command::Plan(_) | Command::Report { .. } | Command::LoseRunning { .. } | Command::Cancel { .. } => {
+            Ok(Vec::new())
+        }
     }
 }
 

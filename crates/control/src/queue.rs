@@ -65,12 +65,14 @@ impl Queues {
 }
 
 /// A job stands in its queue while one more of its tasks might be placed: it waits for no other job, and its own limit
-/// is not reached.
+/// is not reached. A gang is placed whole.
 pub(crate) fn schedulable(job: &Job) -> bool {
+    let whole = !job.spec.gang || job.tasks.active.is_empty();
     let below_limit = job.spec.parallel_max.is_none_or(|limit| job.tasks.active.len() < u64::from(limit));
     !job.state.terminal()
         && !job.cancel_requested
         && job.waits_for.is_empty()
+        && whole
         && !job.tasks.waiting.is_empty()
         && below_limit
 }

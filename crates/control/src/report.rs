@@ -1,8 +1,8 @@
 //! Takes what a centre's agent saw. Reports may come twice, late or out of order; each is harmless then.
 
 use huisuan_model::{
-    Attempt, AttemptId, AttemptReport, AttemptState, CentreId, DurationMs, EndCause, Event, Job, JobId, JobState,
-    Outcome, ReportKind, Usage, quantity::TimeMs,
+    Attempt, AttemptId, AttemptReport, AttemptState, CentreId, DurationMs, EndCause, Event, Gflop, Job, JobId,
+    JobState, Money, Outcome, ReportKind, Usage, quantity::TimeMs,
 };
 
 use crate::{Refusal, State, apply::apply};
@@ -39,6 +39,31 @@ pub(crate) fn execute(
         }
     }
     take(state, Event::ReportTaken { centre: centre.clone(), seq: report_seq, at: now }, &mut events);
+    Ok(events)
+}
+
+/// Ends what ran at a centre that has forgotten all of it. Nobody can tell what was used, so nothing is charged; only
+/// where retries were asked for it is tried again. What was ordered and not said to run is ordered again by the hello.
+pub(crate) fn lose(state: &mut State, centre: &CentreId, seq: u64, now: TimeMs) -> Result<Vec<Event>, Refusal> {
+    if !state.centres.contains_key(centre) {
+        return Err(Refusal::NoCentre(centre.clone()));
+    }
+    let ran = |attempt: &&Attempt| attempt.centre == *centre && attempt.state == AttemptState::Running;
+    let lost: Vec<AttemptId> = state.attempts.values().filter(ran).map(|attempt| attempt.id).collect();
+    let mut events = Vec::new();
+    for id in lost {
+        let Some(attempt) = state.attempts.get(&id) else { continue };
+        let detail = "the centre lost its folder".to_owned();
+        let outcome = Outcome { cause: EndCause::Lost, exit_code: None, signal: None, detail };
+        let mut event = end(state, attempt, None, now, &outcome, Usage::default(), now);
+        if let Event::AttemptEnded { work, cost, .. } = &mut event {
+            (*work, *cost) = (Gflop::ZERO, Money::ZERO);
+        }
+        take(state, event, &mut events);
+        for event in after_end(state, id, seq, now) {
+            take(state, event, &mut events);
+        }
+    }
     Ok(events)
 }
 
@@ -79,7 +104,10 @@ fn end(
     let work = attempt.terms.share.work(billed_ms(state, attempt, usage));
     let cost = attempt.terms.tariff.price(work).min(attempt.hold);
     let job = state.jobs.get(&attempt.id.job);
+    // A gang is tried again whole, once its last attempt has ended.
+    let gang = job.is_some_and(|job| job.spec.gang);
     let retry = !outcome.success()
+        && !gang
         && outcome.cause != EndCause::Cancelled
         && attempt.stop_seq.is_none()
         && job.is_some_and(|job| !job.cancel_requested && attempt.id.attempt <= job.spec.retries);
@@ -106,10 +134,18 @@ fn after_end(state: &State, ended: AttemptId, seq: u64, now: TimeMs) -> Vec<Even
     if job.spec.gang && !job.tasks.failed.is_empty() {
         events.extend(stop_all(state, ended.job, seq));
     }
-    if job.tasks.active.is_empty() && job.tasks.waiting.is_empty() {
+    if job.tasks.active.is_empty() && gang_again(job) {
+        events.push(Event::GangRetried { job: ended.job, attempt: job.attempt_of(ended.task) + 1 });
+    } else if job.tasks.active.is_empty() && job.tasks.waiting.is_empty() {
         events.push(Event::JobEnded { job: ended.job, state: end_of(job), at: now });
     }
     events
+}
+
+/// Whether a gang without active tasks is to be tried again.
+fn gang_again(job: &Job) -> bool {
+    let failed = job.spec.gang && !job.tasks.failed.is_empty() && !job.cancel_requested;
+    failed && job.spec.tasks.first().is_some_and(|first| job.attempt_of(first) <= job.spec.retries)
 }
 
 /// The state that a job without open tasks ends in.

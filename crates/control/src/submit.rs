@@ -88,9 +88,6 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
     if spec.checkpoint.is_some() {
         return refuse("checkpoint", "tasks are not resumed yet");
     }
-    if spec.gang && spec.retries > 0 {
-        return refuse("retries", "a gang is not tried again yet");
-    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 mod centres;
 mod dependencies;
+mod outlook;
 mod tenants;
 
 use crate::{
@@ -145,6 +146,44 @@ fn a_gang_starts_together_and_ends_together() {
 }
 
 #[test]
+fn a_gang_is_tried_again_whole() {
+    let mut network = Network::new();
+    network.submit(tasks(JobSpec { gang: true, retries: 1, ..job("gang") }, 2)).expect("accepted");
+    for number in 1..=2 {
+        assert_eq!(network.plan().len(), 1, "one placement of the whole gang");
+        network.pass(1000);
+        // The first has succeeded already when the second fails; the third is stopped.
+        let well = network.ended(exited(0), 500);
+        network.report("hpc-1", vec![(attempt(1, 0, number), well)]);
+        let badly = network.ended(exited(1), 500);
+        let events = network.report("hpc-1", vec![(attempt(1, 1, number), badly)]);
+        assert!(events.iter().any(|event| matches!(event, Event::StopOrdered { .. })), "{events:?}");
+        assert!(network.plan().is_empty(), "nothing of it starts while one still runs");
+        let stopped = network.ended(cancelled(), 500);
+        let events = network.report("hpc-1", vec![(attempt(1, 2, number), stopped)]);
+        let again = events.iter().any(|event| matches!(event, Event::GangRetried { attempt: 2, .. }));
+        assert_eq!(
+            (again, end_state(&events)),
+            if number == 1 { (true, None) } else { (false, Some(JobState::Failed)) }
+        );
+        network.check_rebuilt();
+    }
+}
+
+#[test]
+fn a_cancelled_gang_is_not_tried_again() {
+    let mut network = Network::new();
+    network.submit(tasks(JobSpec { gang: true, retries: 9, ..job("gang") }, 1)).expect("accepted");
+    network.plan();
+    let badly = network.ended(exited(1), 0);
+    network.report("hpc-1", vec![(attempt(1, 0, 1), badly)]);
+    network.take(Command::Cancel { job: huisuan_model::JobId(1) });
+    let stopped = network.ended(cancelled(), 0);
+    let events = network.report("hpc-1", vec![(attempt(1, 1, 1), stopped)]);
+    assert_eq!(end_state(&events), Some(JobState::Cancelled));
+}
+
+#[test]
 fn cancelling_ends_what_waits_now_and_what_runs_later() {
     let mut network = Network::new();
     network.submit(job("waits")).expect("accepted");
@@ -198,6 +237,31 @@ fn reports_may_come_twice_late_or_from_strangers() {
     let late = network.report("hpc-1", vec![(attempt(1, 0, 1), ReportKind::Started), (attempt(1, 0, 1), end)]);
     assert_eq!(late.len(), 1, "only that the report was taken: {late:?}");
     assert_eq!(network.state.ledger().earned(&centre("hpc-1"), crate::books::home_currency()), cost);
+}
+
+#[test]
+fn what_ran_at_a_centre_that_lost_its_folder_is_lost_and_costs_nothing() {
+    let mut network = Network::new();
+    network.submit(JobSpec { retries: 1, centres: vec![centre("hpc-1")], ..tasks(job("a"), 2) }).expect("accepted");
+    network.plan();
+    network.pass(1000);
+    let used = Usage { wall: DurationMs(900), ..Usage::default() };
+    for task in 0..2 {
+        let id = attempt(1, task, 1);
+        network.report("hpc-1", vec![(id, ReportKind::Started), (id, ReportKind::Used(used))]);
+    }
+    let before = network.state.ledger().available(&origin().tenant, crate::books::home_currency());
+    let lose = || Command::LoseRunning { centre: centre("hpc-1") };
+    let events = network.take(lose());
+    assert_eq!(events.len(), 2, "two ran, one was only ordered: {events:?}");
+    let after = network.state.ledger().available(&origin().tenant, crate::books::home_currency());
+    assert_eq!((after.0 - before.0, network.state.attempts_live()), (1500, 1), "both holds are void");
+    assert_eq!(network.take(lose()), vec![], "nothing runs any more");
+    network.check_rebuilt();
+    network.plan();
+    assert!(network.state.attempt(attempt(1, 0, 2)).is_some(), "retries were asked for");
+    let unknown = network.execute(Command::LoseRunning { centre: centre("nowhere") });
+    assert!(matches!(unknown, Err(Refusal::NoCentre(_))));
 }
 
 #[test]

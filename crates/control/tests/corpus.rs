@@ -252,7 +252,7 @@ impl Story {
         let text = "#!/bin/sh\necho \"$1\"\n".to_owned();
         let work = Work::Script { text, arguments: vec!["argument".into()] };
         let gang = JobSpec { work, gang: true, tasks: RangeSet::from_range(0, 3), ..JobSpec::command("gang", &["x"]) };
-        self.submit(JobSpec { class: Some(Class::Hpc), ..gang }, None);
+        self.submit(JobSpec { class: Some(Class::Hpc), retries: 1, ..gang }, None);
         let need = Need::Rate { class: Class::Hpc, rate: GflopPerS(20), device_memory_min: Bytes(0) };
         self.submit(JobSpec { need, ..JobSpec::command("rate", &["/bin/true"]) }, Some("key-3"));
         let any_of = vec![pool("A100-SXM4-80G")];
@@ -322,6 +322,12 @@ impl Story {
         self.take("server", "", set("hpc-1", Presence::Absent));
         self.take("server", "", set("hpc-1", Presence::Present));
         self.take("server", "", set("ai-1", Presence::Absent));
+        let started =
+            AttemptReport { attempt: "2.0.2".parse().expect("an id"), at: self.now, what: ReportKind::Started };
+        self.reported += 1;
+        let (centre_id, seq) = (centre("hpc-1"), self.reported);
+        self.take("agent:hpc-1", "", Command::Report { centre: centre_id.clone(), seq, reports: vec![started] });
+        self.take("agent:hpc-1", "", Command::LoseRunning { centre: centre_id });
         let maintain = |pool, from, until, note: &str| Command::AddWindow {
             centre: centre("hpc-1"),
             pool,

@@ -22,6 +22,12 @@ pub trait Engine: Send + Sync {
     /// When the engine cannot be asked.
     fn inventory(&self) -> Result<Vec<Pool>, EngineError>;
 
+    /// True when it knows of no attempt, ended ones included: its folder is new, or was lost. An engine that cannot
+    /// tell says false.
+    fn blank(&self) -> bool {
+        false
+    }
+
     /// The logical CPUs of this machine that make up a pool, so that it can be measured from here; empty
     /// when the pool is elsewhere.
     fn measurable_cpus(&self, pool: &PoolId) -> Vec<usize>;

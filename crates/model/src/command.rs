@@ -129,6 +129,11 @@ pub enum Command {
         /// In the order in which it happened.
         reports: Vec<AttemptReport>,
     },
+    /// A centre has lost the folder with all that it knew: what ran there is lost.
+    LoseRunning {
+        /// Where.
+        centre: CentreId,
+    },
     /// Idempotency keys given before this moment are forgotten.
     ForgetKeys {
         /// That moment.
@@ -156,6 +161,7 @@ impl Command {
             Command::Cancel { .. } => "cancel",
             Command::Plan(_) => "plan",
             Command::Report { .. } => "report",
+            Command::LoseRunning { .. } => "lose-running",
             Command::ForgetKeys { .. } => "forget-keys",
         }
     }

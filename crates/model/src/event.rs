@@ -179,6 +179,13 @@ pub enum Event {
         /// True when the task goes back to wait for another attempt.
         retry: bool,
     },
+    /// All tasks of a gang wait for another attempt, after one of them failed and the last of them ended.
+    GangRetried {
+        /// The job.
+        job: JobId,
+        /// The number of the next attempt of every task.
+        attempt: u32,
+    },
     /// The centre of an attempt is told to end it.
     StopOrdered {
         /// Which.

@@ -129,7 +129,8 @@ pub struct Job {
     /// Where its attempts are or were.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub centres: BTreeSet<CentreId>,
-    /// Attempts so far of the tasks that had more than one.
+    /// Attempts so far of the tasks that had more than one; of a gang, whose tasks are tried together, the first task
+    /// alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retried: BTreeMap<u32, u32>,
     /// Work done, by class. Classes are never added.
@@ -187,7 +188,12 @@ impl Job {
 
     /// The number of the attempt that task `task` has or had last, from 1; 1 when it was never retried.
     pub fn attempt_of(&self, task: u32) -> u32 {
-        self.retried.get(&task).copied().unwrap_or(1)
+        self.retried.get(&self.retried_key(task)).copied().unwrap_or(1)
+    }
+
+    /// Whose entry in `retried` a task has: the tasks of a gang are tried together and share that of the first.
+    pub fn retried_key(&self, task: u32) -> u32 {
+        if self.spec.gang { self.spec.tasks.first().unwrap_or(task) } else { task }
     }
 
     /// The mean run time of its ended attempts; `None` before the first.

@@ -345,19 +345,19 @@ impl JobSpec {
             &self.name,
             "1 to 128 characters of A-Z a-z 0-9 . _ : -",
         )?;
-        let (bytes, nul) = match &self.work {
+        let (field, bytes, nul) = match &self.work {
             Work::Command(words) => {
                 check(!words.is_empty() && !words[0].is_empty(), "command", "empty", "a program and its arguments")?;
-                (words.iter().map(String::len).sum::<usize>(), words.iter().any(|w| w.contains('\0')))
+                ("command", words.iter().map(String::len).sum::<usize>(), words.iter().any(|w| w.contains('\0')))
             }
             Work::Script { text, arguments } => {
                 check(text.starts_with("#!"), "script", first_line(text), "a first line such as #!/bin/sh")?;
                 let nul = text.contains('\0') || arguments.iter().any(|w| w.contains('\0'));
-                (text.len() + arguments.iter().map(String::len).sum::<usize>(), nul)
+                ("script", text.len() + arguments.iter().map(String::len).sum::<usize>(), nul)
             }
         };
-        check(bytes <= limits::WORK_BYTES_MAX, "work", format!("{bytes} bytes"), "at most 256 KiB")?;
-        check(!nul, "work", "text with a NUL character", "text without NUL")?;
+        check(bytes <= limits::WORK_BYTES_MAX, field, format!("{bytes} bytes"), "at most 256 KiB")?;
+        check(!nul, field, "text with a NUL character", "text without NUL")?;
         let variables = &self.environment;
         let bytes: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
         check(
@@ -483,8 +483,11 @@ mod tests {
         bad("name", |s| s.name.clear());
         bad("command", |s| s.work = Work::Command(vec![]));
         bad("script", |s| s.work = Work::Script { text: "echo".into(), arguments: vec![] });
-        bad("work", |s| s.work = Work::Command(vec!["x".repeat(300_000)]));
-        bad("work", |s| s.work = Work::Command(vec!["a\0".into()]));
+        bad("command", |s| s.work = Work::Command(vec!["x".repeat(300_000)]));
+        bad("command", |s| s.work = Work::Command(vec!["a\0".into()]));
+        let script = |text: &str| Work::Script { text: format!("#!/bin/sh\n{text}"), arguments: vec![] };
+        let with = |text: &str| JobSpec { work: script(text), ..good.clone() }.validate().map_err(|error| error.field);
+        assert_eq!((with("echo"), with("\0"), with(&"x".repeat(300_000))), (Ok(()), Err("script"), Err("script")));
         bad("environment", |s| drop(s.environment.insert("A-B".into(), String::new())));
         bad("tasks", |s| s.tasks = RangeSet::new());
         bad("tasks", |s| s.tasks = RangeSet::from_range(0, u32::MAX));

@@ -169,8 +169,7 @@ impl Server {
             request_last: AtomicU64::new(0),
             stop: stopped.clone(),
         });
-        let (address, http_thread) =
-            listen(runtime, config.listen, shared.clone(), stopped, planner_wake.clone())?;
+        let (address, http_thread) = listen(runtime, config.listen, shared.clone(), stopped, planner_wake.clone())?;
         let threads = vec![http_thread, planner_thread, writer_thread];
         let server = Server { address, shared, planner: planner_wake, stop, threads, discovery: config.discovery };
         server.announce(&config.data)?;

@@ -191,7 +191,11 @@ impl Loop {
     }
 
     fn take(&mut self, origin: Origin, command: Command, reply: Reply, batch: &mut Batch) {
-        if matches!(command, Command::Submit { .. }) && self.disk.nearly_full() {
+        if let Command::Submit { key, .. } = &command
+            && key.as_ref().is_none_or(|key| self.state.job_of_key(&origin.tenant, key).is_none())
+            && self.disk.nearly_full()
+        {
+            // A known key is answered all the same: nothing new is written for it.
             batch.replies.push((reply, Err(WriterError::DiskFull)));
             return;
         }

@@ -15,14 +15,14 @@ pub mod bench_cycle;
 pub mod diff;
 pub mod import;
 mod openb_study;
+mod openb_study;
 pub mod plot;
+pub mod read;
 pub mod read;
 pub mod replay;
 pub mod report;
 mod run;
 pub mod scenario;
-mod openb_study;
-pub mod read;
 pub mod statistics;
 pub mod swf;
 

@@ -85,6 +85,10 @@ impl PretendedEngine {
 pub(crate) struct Handle(pub(crate) Arc<PretendedEngine>);
 
 impl Engine for Handle {
+    fn blank(&self) -> bool {
+        self.0.submitted().is_empty()
+    }
+
     fn kind(&self) -> EngineKind {
         EngineKind::Local
     }

@@ -166,6 +166,41 @@ fn a_batch_whose_answer_was_lost_is_not_sent_again_after_a_hello() {
 }
 
 #[test]
+fn a_report_that_is_refused_for_good_does_not_block_the_others() {
+    let bench = Bench::new();
+    bench.server.refuse_reports_of(id(3));
+    let _agent = bench.run();
+    bench.engine.happen((1..=5).map(|job| ended(id(job), EndCause::Exited)));
+    bench.engine.until("all acknowledgements", |seen| seen.acknowledged.len() == 5);
+    let mut taken: Vec<_> =
+        bench.server.taken().iter().flat_map(|batch| batch.reports.iter().map(|report| report.attempt)).collect();
+    taken.sort();
+    assert_eq!(taken, [1, 2, 4, 5].map(id), "each once");
+    let numbers: Vec<u64> = bench.server.taken().iter().map(|batch| batch.seq).collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    assert!(bench.server.hellos() >= 2, "it made sure that the server means the batch, not the agent");
+    bench.engine.happen([ended(id(6), EndCause::Exited)]);
+    bench.engine.until("a later one", |seen| seen.acknowledged.contains(&id(6)));
+}
+
+#[test]
+fn only_a_centre_that_knows_nothing_says_that_it_is_new() {
+    let bench = Bench::new();
+    let agent = bench.run();
+    assert_eq!(bench.server.fresh(), [true]);
+    bench.server.order(start(1, "here"));
+    bench.engine.until("a start", |seen| seen.submitted == [id(1)]);
+    bench.server.restart(2);
+    bench.server.until_hellos(2);
+    drop(agent);
+    // Its note is gone, as after a restored backup, and the engine still knows what runs.
+    std::fs::remove_file(bench.folder.path().join("agent.json")).expect("the note");
+    let _agent = bench.run();
+    bench.server.until_hellos(3);
+    assert_eq!(bench.server.fresh(), [true, false, false]);
+}
+
+#[test]
 fn a_restarted_server_is_greeted_and_told_the_same_batch() {
     let bench = Bench::new();
     let _agent = bench.run();

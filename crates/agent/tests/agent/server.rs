@@ -12,7 +12,7 @@ use huisuan_api::{
     ErrorCode, Problem,
     agent::{Hello, LogRequest, Orders, PoolRating, Ratings, Reports, SequencedOrder, Taken, Welcome},
 };
-use huisuan_model::Order;
+use huisuan_model::{AttemptId, Order};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -40,9 +40,12 @@ struct State {
     taken: Vec<Reports>,
     ratings: Vec<PoolRating>,
     hellos: u32,
+    fresh: Vec<bool>,
     failing_reports: u32,
     lost_answers: u32,
     hello_refusal: Option<ErrorCode>,
+    /// A batch with a report of this attempt is refused for good.
+    foreign: Option<AttemptId>,
 }
 
 /// Ends the listener when the last clone of the server is dropped.
@@ -118,12 +121,21 @@ impl PretendedServer {
         self.change(|state| state.failing_reports = count);
     }
 
+    pub(crate) fn refuse_reports_of(&self, attempt: AttemptId) {
+        self.change(|state| state.foreign = Some(attempt));
+    }
+
     pub(crate) fn lose_answers(&self, count: u32) {
         self.change(|state| state.lost_answers = count);
     }
 
     pub(crate) fn refuse_hello(&self, code: ErrorCode) {
         self.change(|state| state.hello_refusal = Some(code));
+    }
+
+    /// What each hello said of its folder.
+    pub(crate) fn fresh(&self) -> Vec<bool> {
+        self.change(|state| state.fresh.clone())
     }
 
     pub(crate) fn hellos(&self) -> u32 {
@@ -240,6 +252,7 @@ fn problem(code: ErrorCode) -> (u16, Vec<u8>) {
 fn hello(state: &mut State, body: &[u8]) -> (u16, Vec<u8>) {
     state.hellos += 1;
     let hello: Hello = serde_json::from_slice(body).expect("a hello");
+    state.fresh.push(hello.fresh);
     let unrated = hello.pools.into_iter().map(|pool| pool.id).collect();
     match state.hello_refusal {
         Some(code) => problem(code),
@@ -262,6 +275,9 @@ fn reports(state: &mut State, body: &[u8]) -> Option<(u16, Vec<u8>)> {
     if state.failing_reports > 0 {
         state.failing_reports -= 1;
         return Some(problem(ErrorCode::Unavailable));
+    }
+    if state.foreign.is_some_and(|foreign| batch.reports.iter().any(|report| report.attempt == foreign)) {
+        return Some(problem(ErrorCode::Forbidden));
     }
     if batch.seq > state.reported_seq {
         state.reported_seq = batch.seq;

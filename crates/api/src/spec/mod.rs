@@ -3,6 +3,7 @@
 //! Every error names the field, its value and what would be accepted; unknown fields are refused with
 //! the nearest known one. The same job has the same spec hash through every door.
 
+mod distinct;
 mod fields;
 pub mod job_file;
 mod problem;

@@ -8,7 +8,7 @@ use huisuan_model::{
 };
 use serde_json::Value;
 
-use super::{fields::Fields, problem::SpecProblem, quantity};
+use super::{distinct::Distinct, fields::Fields, problem::SpecProblem, quantity};
 use crate::{problem::ErrorCode, wire::Timestamp};
 
 /// The fields of a job file, in the order in which people write them.
@@ -52,9 +52,11 @@ const COMMAND: &str = "a list: a program and its arguments";
 /// Reads JSON where the text begins with a brace and is JSON, otherwise YAML, of which JSON is a part.
 pub(super) fn read(text: &str) -> Result<JobSpec, SpecProblem> {
     let trimmed = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
-    let json = trimmed.starts_with('{').then(|| serde_json::from_str::<Value>(trimmed));
+    let json = trimmed.starts_with('{').then(|| serde_json::from_str::<Distinct>(trimmed));
     let value = match json {
-        Some(Ok(value)) => value,
+        Some(Ok(Distinct(value))) => value,
+        // What is JSON but for a key that is there twice is not read as YAML, which would say the same less clearly.
+        Some(Err(error)) if error.is_data() => return Err(malformed(format!("the JSON text is malformed: {error}"))),
         Some(Err(error)) => yaml(text).map_err(|_| malformed(format!("the JSON text is malformed: {error}")))?,
         None => yaml(text).map_err(|error| malformed(format!("the YAML text is malformed: {error}")))?,
     };

@@ -8,7 +8,7 @@ use huisuan_api::{
 use huisuan_model::{RangeSet, TimeMs};
 
 use crate::{
-    args::{JobArgs, JobsArgs, LsArgs},
+    args::{Format, JobArgs, JobsArgs, LsArgs},
     failure::{Exit, Failure},
     output::{Output, fields},
     session::Session,
@@ -284,8 +284,8 @@ pub(crate) fn cancel(session: &Session, args: &JobsArgs) -> Result<(), Failure> 
         listing
     };
     match &answers[..] {
-        // One job: the API's object as it is.
-        [answer] => session.output.one(answer, listing, |output| {
+        // For people one job is a sentence; for programs the answer is a list, however many there are.
+        [answer] if session.output.format == Format::Table => session.output.one(answer, listing, |output| {
             let note = match (answer.cancel_requested, &*answer.state) {
                 (false, _) => ", had ended before",
                 (true, "cancelled") => "",

@@ -13,6 +13,7 @@ use crate::{
     session::Session,
     table::{Cell, Listing},
     text,
+    trailing::SLURM_OUTPUT,
 };
 
 /// The answer of `sbatch --check -o json`.
@@ -73,10 +74,15 @@ fn split(words: &[String]) -> Result<Line<'_>, Failure> {
         check: has("--check"),
         strict: has("--strict"),
         wait: has("--wait") || has("-W"),
-        options: options.iter().filter(|option| !ours.contains(&&***option)).cloned().collect(),
+        options: options.iter().filter(|option| !ours.contains(&&***option)).map(|option| slurms(option)).collect(),
         script,
         arguments,
     })
+}
+
+/// An option as Slurm writes it.
+fn slurms(option: &str) -> String {
+    option.strip_prefix(SLURM_OUTPUT).map_or_else(|| option.to_owned(), |file| format!("--output={file}"))
 }
 
 fn context(script: &str, here: &Path, centres: Vec<CentreId>) -> Result<Context, Failure> {

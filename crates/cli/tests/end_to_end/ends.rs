@@ -44,7 +44,8 @@ fn cancelling_ends_what_runs_and_what_waits() {
     site.running(runs);
     let waits = site.submit(&["run", "--", "true"]);
     let cancelled = site.json(&["cancel", &waits.to_string()]);
-    assert_eq!((&cancelled["state"], &cancelled["cancel_requested"]), (&json!("cancelled"), &json!(true)));
+    let one = &cancelled[0];
+    assert_eq!((&one["state"], &one["cancel_requested"]), (&json!("cancelled"), &json!(true)), "a list, always");
     assert_eq!(site.job(waits).attempts.len(), 0, "it never ran");
     assert_eq!(site.cli(&["cancel", &runs.to_string()]).exit, 0);
     assert_eq!(end(&site, runs), ("cancelled".into(), Some("cancelled".into()), None));

@@ -192,6 +192,20 @@ fn flags_reach_the_task() {
     assert!(attempts.iter().all(|attempt| attempt["cores"] == json!(2.0)), "{attempts:?}");
 }
 
+/// Slurm's `-o` in front of the script is its output file, unless it names a format of ours.
+#[test]
+fn an_output_file_on_the_command_line_is_slurms() {
+    let site = Site::open();
+    let folder = checkout(&site);
+    fs::write(folder.join("say.sbatch"), "#!/bin/sh\necho said\n").expect("a script");
+    let mut command = site.home.command();
+    command.current_dir(&folder).args(["sbatch", "-o", "out-%j.txt", "--wait", "say.sbatch", "-o", "json"]);
+    let ran = crate::support::ran(command.output());
+    assert_eq!((ran.exit, &ran.json()["state"]), (0, &json!("succeeded")), "{ran:?}");
+    let file = folder.join(format!("out-{}.txt", ran.json()["job_id"]));
+    assert_eq!(fs::read_to_string(file).expect("its output"), "said\n");
+}
+
 /// Jobs that wait for jobs, as people write them: with Slurm's directive and with our flag.
 #[test]
 fn a_job_starts_after_those_that_it_names() {

@@ -131,6 +131,7 @@ fn a_full_disk_refuses_work_and_loses_none() {
     disk.remount("size=8m");
     until("no room", || submit(&client, "fifth").is_err().then_some(()));
     refuses(&server);
+    assert_eq!(submit(&client, "second").ok(), jobs.get(1).copied(), "a known key is answered all the same");
 
     // Not a page is left: the commit fails, and the server ends rather than promise what it cannot keep.
     disk.fill();

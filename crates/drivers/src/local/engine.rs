@@ -1,7 +1,7 @@
 //! [`LocalEngine`]: the agent's side of a local centre.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     process::Child,
@@ -143,6 +143,11 @@ impl Engine for LocalEngine {
 
     fn memory_mode(&self) -> String {
         self.memory_mode.clone()
+    }
+
+    fn blank(&self) -> bool {
+        // Folders of attempts are never removed, so none is there only before the first.
+        fs::read_dir(self.paths.attempts()).is_ok_and(|mut attempts| attempts.next().is_none())
     }
 
     fn inventory(&self) -> Result<Vec<Pool>, EngineError> {

@@ -47,6 +47,10 @@ pub(crate) async fn hello(
     }
     let inventory = Command::Inventory { centre: centre.clone(), pools: hello.pools };
     shared.writer.execute(identity::agent(&centre), inventory).await?;
+    if hello.fresh {
+        let lose = Command::LoseRunning { centre: centre.clone() };
+        shared.writer.execute(identity::agent(&centre), lose).await?;
+    }
     let (hub, now, name) = (shared.hub.clone(), shared.clock.now(), centre.clone());
     let (reported_seq, unrated) = shared
         .writer

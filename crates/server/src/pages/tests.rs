@@ -86,7 +86,8 @@ impl Network {
             rating: None,
         };
         let engine = EngineKind::Local;
-        let hello = Hello { protocol: PROTOCOL, pools: vec![pool], engine, memory_mode: "watched".to_owned() };
+        let hello =
+            Hello { protocol: PROTOCOL, pools: vec![pool], engine, memory_mode: "watched".to_owned(), fresh: false };
         let welcome = agent.hello(&hello).expect("a welcome");
         let rating = Rating {
             version: 0,

@@ -2,7 +2,7 @@
 
 use huisuan_api::{
     ErrorCode,
-    agent::{PROTOCOL, Reports},
+    agent::{Hello, PROTOCOL, Reports},
 };
 use huisuan_model::{AttemptId, Class, JobId};
 use serde_json::json;
@@ -118,4 +118,25 @@ fn malformed_news_is_refused() {
     }
     let large = Request::post("/v1/agent/hpc-1/reports").json(vec![b' '; 10 << 20]).bearer(&token);
     network.refused(&large, ErrorCode::TooLarge);
+}
+
+#[test]
+fn a_centre_that_lost_its_folder_ends_what_ran_there() {
+    let network = Network::paused();
+    network.client().resume("hpc-1").expect("open");
+    let mut agent = network.agent("hpc-1");
+    agent.join(Class::Hpc, 32);
+    let (runs, ordered) = (network.submit(&small_job()), network.submit(&small_job()));
+    let starts = agent.starts(2);
+    let start = starts.iter().find(|start| start.attempt.job.0 == runs).expect("a start").attempt;
+    agent.report(vec![started(start)]);
+    let same = network.agent("hpc-1");
+    same.client.hello(&hello(Class::Hpc, 32)).expect("welcome");
+    assert_eq!(network.client().job(runs).expect("a job").summary.state, "running", "a plain hello changes nothing");
+    let fresh = Hello { fresh: true, ..hello(Class::Hpc, 32) };
+    network.agent("hpc-1").client.hello(&fresh).expect("welcome");
+    let job = network.client().job(runs).expect("a job");
+    assert_eq!((&*job.summary.state, job.summary.cost.amount), ("failed", 0));
+    assert_eq!(job.attempts[0].cause.as_deref(), Some("lost"));
+    assert_eq!(network.client().job(ordered).expect("a job").summary.state, "running", "it is ordered again");
 }

@@ -163,7 +163,7 @@ pub(crate) fn pool(class: Class, cores: u64) -> Pool {
 
 pub(crate) fn hello(class: Class, cores: u64) -> Hello {
     let pools = vec![pool(class, cores)];
-    Hello { protocol: PROTOCOL, pools, engine: EngineKind::Local, memory_mode: "watched".into() }
+    Hello { protocol: PROTOCOL, pools, engine: EngineKind::Local, memory_mode: "watched".into(), fresh: false }
 }
 
 impl Agent {

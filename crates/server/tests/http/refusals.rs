@@ -109,6 +109,8 @@ fn bodies_that_cannot_be_read() {
         deep.into_bytes(),
         format!("{job}{job}").into_bytes(),
         b"a: &a [*a, *a]".to_vec(),
+        b"{\"command\": [\"/bin/true\"], \"command\": [\"/bin/false\"]}".to_vec(),
+        b"{\"command\": [\"/bin/true\"], \"environment\": {\"A\": \"1\", \"A\": \"2\"}}".to_vec(),
     ] {
         let answer = network.send(&submission(body.clone()));
         let problem = problem(&answer);
@@ -160,7 +162,6 @@ fn what_cannot_run_yet_is_refused_by_name() {
         (json!({"latency": {"round_trip": "10ms", "to": "hpc-1"}}), "latency"),
         (json!({"budget": 12.5}), "budget"),
         (json!({"checkpoint": {"signal": "TERM", "grace": "1m"}}), "checkpoint"),
-        (json!({"gang": true, "tasks": 2, "retries": 1}), "retries"),
     ] {
         let problem = network.refused(&job_with(&fields), ErrorCode::NotSupported);
         assert!(problem.detail.contains(&format!("`{name}`")), "{fields}: {problem}");
