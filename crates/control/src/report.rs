@@ -49,7 +49,7 @@ pub(crate) fn lose(state: &mut State, centre: &CentreId, seq: u64, now: TimeMs) 
         return Err(Refusal::NoCentre(centre.clone()));
     }
     let ran = |attempt: &&Attempt| attempt.centre == *centre && attempt.state == AttemptState::Running;
-    let lost: Vec<AttemptId> = state.attempts.values().filter(ran).map(|attempt| attempt.id).collect();
+    let lost: Vec<AttemptId> = state.attempts().filter(ran).map(|attempt| attempt.id).collect();
     let mut events = Vec::new();
     for id in lost {
         let Some(attempt) = state.attempts.get(&id) else { continue };

@@ -37,7 +37,7 @@ fn nodes_have(pool: &PoolView, rooms: &mut BTreeMap<u32, Room>, placement: &Plac
             if node as usize >= fleet.len() {
                 return false;
             }
-            let room = rooms.entry(node).or_insert_with(|| fleet.room(node));
+            let room = rooms.entry(node).or_insert_with(|| *fleet.room(node));
             let bits: Vec<usize> = (0..16).filter(|bit| devices >> bit & 1 == 1).collect();
             // A part of one device, or whole ones; rounded up to whole ones above one.
             let given = bits.len() as u64 * u64::from(each);

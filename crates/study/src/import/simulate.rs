@@ -1,10 +1,10 @@
 //! A workload run by the real control and scheduler on virtual centres of its own network.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use huisuan_model::{
-    Bytes, Centre, CentreId, CentreState, Class, Command, DurationMs, EngineKind, Event, GflopPerS, JobId, JobSpec,
-    Mark, MilliDevices, Millicores, Money, Pool, PoolId, ProjectId, Rating, Tariff, Tenant, TenantId, TimeMs,
+    Bytes, Centre, CentreId, Class, Command, DurationMs, EngineKind, Event, GflopPerS, JobId, JobSpec, Mark,
+    MilliDevices, Millicores, Money, Pool, PoolId, ProjectId, Rating, Tariff, Tenant, TenantId, TimeMs,
     centre::CURRENCY,
     command::Origin,
     spec::{DeviceNeed, Need, limits},
@@ -91,7 +91,7 @@ pub fn simulate(
         start: TimeMs(first_ms),
         end: TimeMs(end_ms),
         seed: 0,
-        tenants: tenants.into_iter().map(|id| (Tenant { id, jobs_max: u64::MAX }, Money(0))).collect(),
+        tenants: tenants.into_iter().map(|id| (Tenant::new(id, u64::MAX), Money(0))).collect(),
         sites: network.centres.iter().map(|centre| site(centre, first_ms)).collect(),
         planning: Planning {
             policy: options.policy.clone(),
@@ -157,19 +157,13 @@ pub(super) const DEVICE_GFLOP_PER_S: u64 = 100_000;
 fn site(centre: &ImportedCentre, now_ms: i64) -> Site {
     let class = if centre.pools.iter().any(|pool| pool.devices > 0) { Class::Ai } else { Class::Hpc };
     Site {
-        centre: Centre {
-            id: CentreId::new(&centre.name).expect(NAMES),
+        centre: Centre::new(
+            CentreId::new(&centre.name).expect(NAMES),
             class,
-            engine: EngineKind::Slurm,
-            zone: "UTC".to_owned(),
-            place: None,
-            tariff: Tariff { currency: CURRENCY.to_owned(), price_per_p_h: Money(0) },
-            overlapping: false,
-            state: CentreState::Active,
-            pools: BTreeMap::new(),
-            reported_seq: 0,
-            reported_at: None,
-        },
+            EngineKind::Slurm,
+            "UTC",
+            Tariff { currency: CURRENCY.to_owned(), price_per_p_h: Money(0) },
+        ),
         pools: centre.pools.iter().map(|pool| twin_pool(pool, class, now_ms)).collect(),
         order_delay_ms: 0,
         report_delay_ms: 0,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    Bytes, Centre, CentreState, GflopPerS, Mark, MilliDevices, Millicores, Money, Place, Pool, PoolId, Rating, Tariff,
-    TimeMs, centre::CURRENCY,
+    Bytes, Centre, GflopPerS, Mark, MilliDevices, Millicores, Money, Place, Pool, PoolId, Rating, Tariff, TimeMs,
+    centre::CURRENCY,
 };
 use huisuan_twin::setup::Site;
 
@@ -58,19 +58,9 @@ pub(super) fn site(check: Check<'_>, file: &CentreFile) -> Result<(Site, SiteFac
     let place = coordinate("latitude", file.latitude.as_ref(), 90.0)?
         .zip(coordinate("longitude", file.longitude.as_ref(), 180.0)?)
         .map(|(latitude_microdegrees, longitude_microdegrees)| Place { latitude_microdegrees, longitude_microdegrees });
-    let centre = Centre {
-        id: check.name("id", &file.id)?,
-        class: file.class,
-        engine: file.engine,
-        zone: file.zone.clone(),
-        place,
-        tariff: Tariff { currency: CURRENCY.to_owned(), price_per_p_h: Money(in_units(price, 1e6) as i64) },
-        overlapping: false,
-        state: CentreState::Active,
-        pools: BTreeMap::new(),
-        reported_seq: 0,
-        reported_at: None,
-    };
+    let tariff = Tariff { currency: CURRENCY.to_owned(), price_per_p_h: Money(in_units(price, 1e6) as i64) };
+    let centre =
+        Centre { place, ..Centre::new(check.name("id", &file.id)?, file.class, file.engine, &file.zone, tariff) };
     let mut pools: Vec<Pool> = Vec::new();
     let mut facts = BTreeMap::new();
     for found in &file.pool {

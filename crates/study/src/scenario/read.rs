@@ -188,7 +188,7 @@ fn tenants(check: Check<'_>, file: &File) -> Result<Vec<(Tenant, Money)>, ReadEr
         let twice = tenants.iter().any(|(tenant, _)| tenant.id == id);
         check.holds(!twice, "id", &found.id, &id, "a tenant that is listed once")?;
         let funds = check.number("funds_cny", &found.funds_cny, 0.0..=5e11)?;
-        tenants.push((Tenant { id, jobs_max: found.jobs_max.unwrap_or(JOBS_MAX) }, Money(in_units(funds, 1e6) as i64)));
+        tenants.push((Tenant::new(id, found.jobs_max.unwrap_or(JOBS_MAX)), Money(in_units(funds, 1e6) as i64)));
     }
     // The books hold all money of a currency together in 64 bits.
     let all: i128 = tenants.iter().map(|(_, funds)| i128::from(funds.0)).sum();

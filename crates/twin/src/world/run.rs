@@ -256,7 +256,7 @@ impl<O: Observer> World<O> {
             cause: String::new(),
         };
         self.counts.jobs += 1;
-        let command = Command::Submit { spec: arrival.spec.clone(), key: None };
+        let command = Command::Submit { spec: arrival.spec.clone(), key: None, ended: Vec::new() };
         let refusal = self.execute(&origin, &command, now).err();
         self.observer.arrived(now, &arrival, refusal.as_ref());
         match refusal {

@@ -79,7 +79,7 @@ pub(crate) fn setup(sites: Vec<Site>, faults: Vec<Fault>, seed: u64) -> Setup {
         start: START,
         end: minute(240),
         seed,
-        tenants: vec![(Tenant { id: tenant(), jobs_max: 100_000 }, Money(1_000_000_000_000))],
+        tenants: vec![(Tenant::new(tenant(), 100_000), Money(1_000_000_000_000))],
         sites,
         planning: Planning { policy: Policy::default(), budget: Budget::default(), seed: Seed(seed), every_ms: 1_000 },
         faults,

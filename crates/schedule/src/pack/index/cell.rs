@@ -45,9 +45,25 @@ impl Cell {
         let before = into.len();
         into.extend(self.nodes.iter().rev().copied().filter(fits).take(most));
         if into.len() == before {
-            let rooms = || self.nodes.iter().map(|&node| fleet.room(node));
-            self.cores_max = rooms().map(|room| room.cores_milli).max().unwrap_or(0);
-            self.memory_max = rooms().map(|room| room.memory_mib).max().unwrap_or(0);
+            self.tighten(fleet);
         }
+    }
+
+    /// The first node that fits; the same with the bounds.
+    pub(super) fn first(&mut self, fleet: &Fleet, ask: &Ask) -> Option<u32> {
+        if self.cores_max < ask.cores_milli || self.memory_max < ask.memory_mib {
+            return None;
+        }
+        let found = self.nodes.iter().rev().copied().find(|&node| fleet.room(node).fits(ask));
+        if found.is_none() {
+            self.tighten(fleet);
+        }
+        found
+    }
+
+    fn tighten(&mut self, fleet: &Fleet) {
+        let rooms = || self.nodes.iter().map(|&node| fleet.room(node));
+        self.cores_max = rooms().map(|room| room.cores_milli).max().unwrap_or(0);
+        self.memory_max = rooms().map(|room| room.memory_mib).max().unwrap_or(0);
     }
 }

@@ -133,6 +133,11 @@ impl Kind {
         (Bits(fitting & !balanced), Bits(fitting & balanced))
     }
 
+    /// The levels of cores, from one on, with nodes at a fraction and number of whole devices.
+    pub(super) fn cores_from(&self, fraction: usize, wholes: usize, level: usize) -> Bits {
+        Bits(u64::from(self.cores[Key { fraction, wholes, cores: 0 }.row()]) & (u64::MAX << level))
+    }
+
     /// A cell.
     pub(super) fn cell(&mut self, key: Key) -> &mut Cell {
         &mut self.cells[key.cell()]
