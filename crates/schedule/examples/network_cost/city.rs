@@ -95,6 +95,23 @@ pub(crate) fn shaken(model: &NetworkModel, permille: u64, seed: u64) -> NetworkM
     model
 }
 
+/// The same network a while later: capacities and queues changed by up to so many thousandths, one class in fifty
+/// gone, and the tasks of the others changed as much.
+pub(crate) fn later(model: &NetworkModel, permille: u64, seed: u64) -> NetworkModel {
+    let mut model = shaken(model, permille, seed);
+    let mut random = Random(!seed);
+    for pool in model.centres.iter_mut().flat_map(|centre| &mut centre.pools) {
+        let factor = random.between(1_000 - permille, 1_000 + permille);
+        pool.start =
+            StartDelay { p50_ms: pool.start.p50_ms * factor / 1_000, p90_ms: pool.start.p90_ms * factor / 1_000 };
+    }
+    model.classes.retain(|_| !random.chance(2));
+    for class in &mut model.classes {
+        class.tasks = class.tasks * random.between(1_000 - permille, 1_000 + permille) / 1_000;
+    }
+    model
+}
+
 fn centre(random: &mut Random, size: Size, number: u64) -> CentreSupply {
     let base = random.between(250_000, 700_000) as i64;
     let price = std::array::from_fn(|hour| Money(if (8..22).contains(&hour) { base * 3 / 2 } else { base / 2 }));
