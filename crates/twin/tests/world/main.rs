@@ -52,7 +52,7 @@ fn restored(state: &State) -> State {
         job_last: state.jobs_total(),
         tenants: state.tenants().values().cloned().collect(),
         centres: state.centres().values().cloned().collect(),
-        jobs: state.jobs().cloned().collect(),
+        jobs: vec![state.jobs().cloned().collect()],
         attempts: state.attempts().cloned().collect(),
         keys: Vec::new(),
         balances: state.ledger().balances().map(|(account, asset, sum)| ((account.clone(), asset), sum)).collect(),

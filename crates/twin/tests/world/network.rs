@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use huisuan_model::{
-    Bytes, Centre, CentreId, CentreState, Class, DurationMs, EngineKind, GflopPerS, JobSpec, Mark, MilliDevices,
+    Bytes, Centre, CentreId, Class, DurationMs, EngineKind, GflopPerS, JobSpec, Mark, MilliDevices,
     Millicores, Money, Pool, PoolId, ProjectId, RangeSet, Rating, Tariff, Tenant, TenantId, TimeMs, spec::Need,
 };
 use huisuan_schedule::{Budget, Policy, Seed};
@@ -57,19 +57,8 @@ pub(crate) fn site(name: &str, cores: u64, price: i64) -> Site {
         device_memory: Bytes::ZERO,
         rating: Some(rating),
     };
-    let centre = Centre {
-        id: centre(name),
-        class: Class::General,
-        engine: EngineKind::Local,
-        zone: "Asia/Shanghai".into(),
-        place: None,
-        tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(price) },
-        overlapping: false,
-        state: CentreState::Active,
-        pools: [].into(),
-        reported_seq: 0,
-        reported_at: None,
-    };
+    let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(price) };
+    let centre = Centre::new(centre(name), Class::General, EngineKind::Local, "Asia/Shanghai", tariff);
     Site { centre, pools: vec![pool], order_delay_ms: 10, report_delay_ms: 500, staging_ms: Vec::new() }
 }
 
