@@ -22,7 +22,7 @@ fn expect(ran: &Ran, arguments: &[&str], exit: i32, error: &str, hint: &str) {
 
 #[test]
 fn command_lines_that_are_wrong() {
-    check(&["explan"], 2, "unrecognized subcommand 'explan'", "a similar subcommand exists: 'explain'");
+    check(&["explan"], 2, "unrecognized subcommand 'explan'", "some similar subcommands exist: 'plan', 'explain'");
     check(&["--srever", "x"], 2, "unexpected argument '--srever' found", "a similar argument exists: '--server'");
     check(&["show"], 2, "the following required arguments were not provided: <JOB>", "usage: huisuan show <JOB>");
     check(
