@@ -56,7 +56,8 @@ async fn body(
     let now = shared.clock.now();
     let main = html! {
         div.title {
-            h1 { (centre.centre) }
+            h1 { (page.title_of(&centre.centre).unwrap_or(&centre.centre)) }
+            @if page.title_of(&centre.centre).is_some() { span.quiet { (centre.centre) } }
             (bars::class(page, &centre.class))
             (bars::state(page, &centre.state))
             (bars::connection(page, centre.connected))
@@ -130,9 +131,14 @@ pub(super) fn card(page: &Page, centre: &CentreView, now: TimeMs) -> Markup {
     html! {
         article class={ "card centre edge-" (centre.class) } {
             div.card-head {
-                h3 { a href=(page.link(&format!("/centres/{}", centre.centre))) { (centre.centre) } }
+                h3 {
+                    a href=(page.link(&format!("/centres/{}", centre.centre))) {
+                        (page.title_of(&centre.centre).unwrap_or(&centre.centre))
+                    }
+                }
                 (bars::class(page, &centre.class))
             }
+            @if page.title_of(&centre.centre).is_some() { p.part { (centre.centre) } }
             p.states {
                 (bars::connection(page, centre.connected))
                 (bars::state(page, &centre.state))

@@ -109,7 +109,7 @@ fn one_class(page: &Page, class: Class, centres: &[CentreView], usage: &UsageVie
                 p.small.quiet { (page.say(words::NOTHING_USED)) }
             } @else {
                 p.figure { (numbers::gflop(used)) " " span.quiet.small { (page.say(words::USED_SHORT)) } }
-                p.small { (numbers::p_h(used)) " " (bars::mark(page, "measured")) }
+                p.small { (numbers::p_h(used)) " " (bars::mark(page, page.metered())) }
             }
             p.small.quiet.names {
                 @for (at, centre) in names.enumerate() {

@@ -83,6 +83,8 @@ pub(super) const ATTEMPTS: Word = word("Attempts", "尝试");
 pub(super) const ATTEMPTS_CUT: Word = word("The first {} of {} attempts.", "前 {} 次尝试，共 {} 次。");
 pub(super) const ATTEMPTS_NEVER: Word = word("It ended before anything was placed.", "结束前从未放置。");
 pub(super) const ATTEMPTS_NONE: Word = word("Nothing has been placed yet.", "尚未放置。");
+pub(super) const ALL_MODELLED: Word =
+    word("nothing runs: times, work and cost are modelled", "并无真实作业运行：时间、工作量与费用均为模型推算");
 pub(super) const BALANCED: Word = word("ledger balanced", "账目平衡");
 pub(super) const CANCEL_REQUESTED: Word = word("cancellation requested", "已请求取消");
 pub(super) const CENTRES: Word = word("Centres", "算力中心");
@@ -153,6 +155,9 @@ pub(super) const OTHER_LANGUAGE: Word = word("中文", "English");
 pub(super) const OUTPUT_LOG: Word = word("output", "标准输出");
 pub(super) const OVERLAPPING: Word =
     word("Cores shared with other centres: never sum.", "与其他中心共用同一批核，切勿相加。");
+pub(super) const PACE: Word = word("one second stands for {} seconds", "一秒代表 {} 秒");
+pub(super) const PACE_MINUTE: Word = word("one minute stands for one hour", "一分钟代表一小时");
+pub(super) const PACE_SECOND: Word = word("one second stands for one hour", "一秒代表一小时");
 pub(super) const PER_P_H: Word = word("per P·h", "/ P·h");
 pub(super) const PEAK: Word = word("{} peak", "峰值 {}");
 pub(super) const PLACED: Word = word("Placed", "放置");
@@ -165,6 +170,7 @@ pub(super) const RATING_VERSION: Word = word("version {}", "第 {} 版");
 pub(super) const RECENT: Word = word("Recent jobs", "最近作业");
 pub(super) const RUNNING_FOR: Word = word("running for {}", "已运行 {}");
 pub(super) const SIGNAL: Word = word("signal {}", "信号 {}");
+pub(super) const SIMULATED: Word = word("SIMULATED", "模拟");
 pub(super) const SINCE: Word = word("since", "始于");
 pub(super) const SKIP: Word = word("Skip to content", "跳到正文");
 pub(super) const SPEC: Word = word("Spec", "作业规格");
