@@ -25,11 +25,15 @@ use crate::{
 /// How long the server may hold a question for orders.
 const POLL_WAIT: Duration = Duration::from_secs(25);
 
+/// The most that a tenant is given: a hundred thousand million yuan, well below what the books can count.
+const FUNDS_MAX: Money = Money(100_000_000_000_000_000);
+
 /// Starts the server with the scenario's centres declared.
 pub(super) fn start(folder: &Folder, args: &DemoArgs, scenario: &Scenario) -> Result<Network, Failure> {
     let setup = &scenario.setup;
     // One tenant stands for all of the scenario's, so it has what they have together.
-    let funds = Money(setup.tenants.iter().map(|(_, funds)| funds.0).sum());
+    let funds: i64 = setup.tenants.iter().map(|(_, funds)| funds.0).sum();
+    let funds = Money(funds.clamp(1, FUNDS_MAX.0));
     let declared = setup.sites.iter().map(|site| Centre { engine: EngineKind::Simulated, ..site.centre.clone() });
     let network = Network::of(&folder.path, args, funds, declared)?;
     network.server().set_simulation(simulation(scenario, args.city.speed));
