@@ -1,8 +1,13 @@
 //! What a server knows of a network that is played: its scenario, its pace and its centres' names.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use huisuan_model::{CentreId, EngineKind};
+use huisuan_api::{jobs::AttemptView, views::mark_word};
+use huisuan_control::State;
+use huisuan_model::{CentreId, EngineKind, Mark};
 
 use crate::server::Shared;
 
@@ -29,11 +34,24 @@ pub struct Simulation {
 impl Shared {
     /// What is known of the simulation when the engine of any centre is simulated; `None` for a real network.
     pub(crate) async fn simulation(&self) -> Option<Arc<Simulation>> {
-        let played = self
-            .writer
-            .look(|network| network.centres().values().any(|centre| centre.engine == EngineKind::Simulated))
-            .await;
-        // A server that cannot be asked is about to end, and says so in the page itself.
-        played.unwrap_or(false).then(|| self.played.get().cloned().unwrap_or_default())
+        let played = !self.simulated_centres().await.is_empty();
+        played.then(|| self.played.get().cloned().unwrap_or_default())
+    }
+
+    /// Marks what simulated centres report as modelled.
+    pub(crate) async fn mark_simulated(&self, attempts: &mut [AttemptView]) {
+        let simulated = self.simulated_centres().await;
+        for attempt in attempts.iter_mut().filter(|attempt| simulated.contains(&attempt.centre)) {
+            mark_word(Mark::Modelled).clone_into(&mut attempt.mark);
+        }
+    }
+
+    /// The names of all simulated centres. A server that cannot be asked is about to end, and says so elsewhere.
+    async fn simulated_centres(&self) -> BTreeSet<String> {
+        let look = |network: &State| {
+            let simulated = network.centres().values().filter(|centre| centre.engine == EngineKind::Simulated);
+            simulated.map(|centre| centre.id.to_string()).collect()
+        };
+        self.writer.look(look).await.unwrap_or_default()
     }
 }

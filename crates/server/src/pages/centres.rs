@@ -183,12 +183,20 @@ fn rate(page: &Page, pool: &PoolView, rating: &RatingView) -> Markup {
         }
         p.quiet.small { (precision(page, &pool.class)) " · " code { (rating.method) } }
         p.quiet.small {
-            (page.fill(words::NAMEPLATE, &[&numbers::rate(nameplate)]))
+            (page.fill(words::NAMEPLATE, &[&numbers::rate(nameplate)])) " " (bars::mark(page, "declared"))
             @if let Some(percent) = sustained.saturating_mul(100).checked_div(nameplate) {
                 " · " (page.fill(words::OF_NAMEPLATE, &[&percent.to_string()]))
             }
         }
+        p.small { (page.fill(words::USED_NOW, &[&numbers::rate(used_now(pool, sustained))])) }
     }
+}
+
+/// The sustained rate of what is given away: of the devices where there are any, of the cores otherwise.
+fn used_now(pool: &PoolView, sustained: u64) -> u64 {
+    let by_device = pool.devices > 0.0;
+    let (used, all) = if by_device { (pool.devices_used, pool.devices) } else { (pool.cores_used, pool.cores) };
+    if all > 0.0 { ((used / all).min(1.0) * sustained as f64).round() as u64 } else { 0 }
 }
 
 /// The precision that rates of a class are in.

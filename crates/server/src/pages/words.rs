@@ -83,6 +83,7 @@ pub(super) const ATTEMPTS: Word = word("Attempts", "尝试");
 pub(super) const ATTEMPTS_CUT: Word = word("The first {} of {} attempts.", "前 {} 次尝试，共 {} 次。");
 pub(super) const ATTEMPTS_NEVER: Word = word("It ended before anything was placed.", "结束前从未放置。");
 pub(super) const ATTEMPTS_NONE: Word = word("Nothing has been placed yet.", "尚未放置。");
+pub(super) const ALL_WAITING: Word = word("All that wait", "全部等待作业");
 pub(super) const ALL_MODELLED: Word =
     word("nothing runs: times, work and cost are modelled", "并无真实作业运行：时间、工作量与费用均为模型推算");
 pub(super) const BALANCED: Word = word("ledger balanced", "账目平衡");
@@ -203,7 +204,9 @@ pub(super) const UNBALANCED: Word = word("ledger does NOT balance", "账目不�
 pub(super) const UNRATED: Word = word("not rated yet", "尚未标定");
 pub(super) const USED: Word = word("Used", "用量");
 pub(super) const USED_SHORT: Word = word("used", "已用");
+pub(super) const USED_NOW: Word = word("{} used now", "现用 {}");
 pub(super) const WAITED: Word = word("waited {}", "等待 {}");
+pub(super) const WAITING_HEAD: Word = word("Waiting, and why", "等待中的作业与原因");
 pub(super) const WORK: Word = word("Work", "工作量");
 pub(super) const WHERE: Word = word("Where", "所在中心");
 pub(super) const WHY_HERE: Word = word("Why there", "放置理由");

@@ -1,6 +1,11 @@
 //! The sites of a scenario as virtual centres, each with a real agent.
 
-use std::{collections::BTreeMap, path::PathBuf, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use huisuan_agent::{Agent, AgentConfig, StopFlag};
 use huisuan_api::{
@@ -8,7 +13,7 @@ use huisuan_api::{
     agent::{PoolRating, Ratings},
 };
 use huisuan_drivers::{Fate, Oracle, SimulatedConfig, SimulatedEngine};
-use huisuan_model::{Centre, EngineKind, Money, Pool, Rating, StartOrder};
+use huisuan_model::{Centre, EngineKind, Money, Pool, Rating, StartOrder, TimeMs};
 use huisuan_server::{Server, Simulation, Title};
 use huisuan_study::{
     lapse::{self, Course},
@@ -99,8 +104,10 @@ fn agent(
 fn rate(url: &str, user_token: &str, agent_token: &str, site: &Site) -> Result<(), Failure> {
     let known = Client::new(url, Some(user_token))?.centre(site.centre.id.as_str())?;
     let unrated = |pool: &&Pool| known.pools.iter().any(|view| view.pool == pool.id.as_str() && view.rating.is_none());
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     let rating = |pool: &Pool| {
-        let rating = Rating { version: 1, ..pool.rating.clone()? };
+        let rating = Rating { version: 1, rated_at: now, ..pool.rating.clone()? };
         Some(PoolRating { pool: pool.id.clone(), rating })
     };
     let ratings: Vec<PoolRating> = site.pools.iter().filter(unrated).filter_map(rating).collect();
