@@ -19,7 +19,7 @@ pub struct CentreView {
     pub centre: String,
     /// `ai`, `hpc` or `general`.
     pub class: String,
-    /// `local`, `slurm` or `kubernetes`.
+    /// `local`, `slurm`, `kubernetes` or `simulated`.
     pub engine: String,
     /// IANA time zone.
     pub zone: String,

@@ -165,6 +165,7 @@ pub fn engine_word(engine: EngineKind) -> &'static str {
         EngineKind::Local => "local",
         EngineKind::Slurm => "slurm",
         EngineKind::Kubernetes => "kubernetes",
+        EngineKind::Simulated => "simulated",
     }
 }
 

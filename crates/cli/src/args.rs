@@ -133,6 +133,8 @@ pub(crate) struct DemoArgs {
     /// Seed of everything random.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) city: crate::demo::city::CityArgs,
 }
 
 #[derive(Debug, Args)]

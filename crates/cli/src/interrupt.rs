@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
+    time::Duration,
 };
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,6 +52,13 @@ impl Interrupt {
             let _ = ring.send(());
         });
         Interrupt { asked, bell, _kept: kept }
+    }
+
+    /// Waits for it, but not longer than `time`; true once it was asked for.
+    pub(crate) fn asked_within(&self, time: Duration) -> bool {
+        // A timeout is no answer; the flag is.
+        let _ = self.bell.recv_timeout(time);
+        self.asked()
     }
 
     /// True once it was asked for.

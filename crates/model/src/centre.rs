@@ -74,6 +74,8 @@ pub enum EngineKind {
     Slurm,
     /// A Kubernetes cluster.
     Kubernetes,
+    /// Nothing: a virtual centre, whose figures are modelled.
+    Simulated,
 }
 
 /// Where a figure comes from.

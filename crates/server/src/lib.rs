@@ -24,6 +24,7 @@ mod readers;
 mod reasons;
 mod secrets;
 mod server;
+mod simulation;
 mod start_error;
 mod tenant_tokens;
 mod verify;
@@ -33,5 +34,6 @@ mod writer;
 
 pub use journal::read_journal;
 pub use server::{LOCAL_FUNDS, ServeConfig, Server};
+pub use simulation::{Simulation, Title};
 pub use start_error::hint_of;
 pub use verify::{Verified, verify};

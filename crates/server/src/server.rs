@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc, PoisonError,
+        Arc, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -37,6 +37,7 @@ use crate::{
     readers::Readers,
     reasons::Reasons,
     secrets::Secret,
+    simulation::Simulation,
     tenant_tokens::TenantTokens,
     wake::Wake,
     writer::Writer,
@@ -76,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) epoch: u64,
     pub(crate) loopback: bool,
     pub(crate) started_at: TimeMs,
+    pub(crate) played: OnceLock<Arc<Simulation>>,
     request_last: AtomicU64,
     stop: watch::Receiver<bool>,
 }
@@ -166,6 +168,7 @@ impl Server {
             epoch,
             loopback: config.listen.ip().is_loopback(),
             started_at,
+            played: OnceLock::new(),
             request_last: AtomicU64::new(0),
             stop: stopped.clone(),
         });
@@ -196,6 +199,11 @@ impl Server {
         let command = Command::SetCentre(Box::new(centre));
         self.shared.writer.execute_blocking(identity::server(), command)?;
         Ok(())
+    }
+
+    /// Tells what is simulated here, for the pages. The first call counts.
+    pub fn set_simulation(&self, simulation: Simulation) {
+        self.shared.played.get_or_init(|| Arc::new(simulation));
     }
 
     /// Waits for the signal by which a service is told to end: SIGTERM or SIGINT.

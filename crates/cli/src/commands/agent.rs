@@ -102,7 +102,7 @@ pub(crate) fn start(
 }
 
 /// Refusals of the server keep their exit codes; the other errors carry their hint in their text.
-fn refused(error: AgentError, centre: &CentreId) -> Failure {
+pub(crate) fn refused(error: AgentError, centre: &CentreId) -> Failure {
     let failure = match error {
         AgentError::Server { source } => Failure::from(source),
         other => {

@@ -1,6 +1,7 @@
 //! The demo: one server, three centres on this machine, the examples as jobs, and a live display that is
-//! an ordinary client of the API.
+//! an ordinary client of the API. With `--city`, a whole simulated network instead: see `city`.
 
+pub(crate) mod city;
 mod display;
 mod examples;
 mod follow;
@@ -40,6 +41,9 @@ const ENDED_WITHIN: Duration = Duration::from_secs(600);
 
 /// Runs it.
 pub(crate) fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
+    if args.city.city.is_some() {
+        return city::run(session, args);
+    }
     let began = Instant::now();
     let interrupt = Interrupt::listen();
     let folder = Folder::open(args.data.clone())?;

@@ -5,7 +5,7 @@ use std::{path::Path, thread::JoinHandle, time::Duration};
 use huisuan_agent::StopFlag;
 use huisuan_api::discovery;
 use huisuan_drivers::LocalLimits;
-use huisuan_model::Centre;
+use huisuan_model::{Centre, Money};
 use huisuan_server::{LOCAL_FUNDS, ServeConfig, Server};
 
 use super::layout::{CentrePlan, Layout};
@@ -33,17 +33,27 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Starts the server and declares the centres.
+    /// Starts the server and declares the centres of a divided machine.
     pub(crate) fn start(folder: &Path, args: &DemoArgs, layout: &Layout) -> Result<Network, Failure> {
+        Network::of(folder, args, LOCAL_FUNDS, layout.centres.iter().map(|plan| declared(plan, layout.overlapping)))
+    }
+
+    /// Starts the server and declares the centres; `funds` is what the local tenant may spend.
+    pub(crate) fn of(
+        folder: &Path,
+        args: &DemoArgs,
+        funds: Money,
+        centres: impl Iterator<Item = Centre>,
+    ) -> Result<Network, Failure> {
         let server = Server::start(ServeConfig {
             data: folder.join("server"),
             listen: args.listen,
             seed: args.seed,
-            funds: LOCAL_FUNDS,
+            funds,
             discovery: announced(),
         })?;
-        for plan in &layout.centres {
-            server.set_centre(declared(plan, layout.overlapping))?;
+        for centre in centres {
+            server.set_centre(centre)?;
         }
         let (url, token) = (server.url(), server.token().to_owned());
         Ok(Network { server: Some(server), url, token, stop: StopFlag::default(), agents: Vec::new() })
@@ -64,6 +74,22 @@ impl Network {
         };
         let token = server.agent_token(&plan.centre);
         self.agents.push(agent::start(local, &self.url, &token, self.stop.clone())?);
+        Ok(())
+    }
+
+    /// Lends the server.
+    pub(crate) fn server(&self) -> &Server {
+        self.server.as_ref().expect("it is there until it is dropped")
+    }
+
+    /// Joins a centre by a thread of its own that runs until the flag is set.
+    pub(crate) fn join_with(
+        &mut self,
+        start: impl FnOnce(&Server, StopFlag) -> Result<JoinHandle<()>, Failure>,
+    ) -> Result<(), Failure> {
+        if let Some(server) = &self.server {
+            self.agents.push(start(server, self.stop.clone())?);
+        }
         Ok(())
     }
 

@@ -76,3 +76,43 @@ fn a_demo_that_stays_is_found_and_used() {
     assert_eq!(known.json()["state"], json!("succeeded"), "{known:?}");
     assert!(again.wait(PATIENCE).success(), "{}", again.stderr());
 }
+
+/// An hour of a whole city in a few seconds: real server, planner, agents and books; virtual centres and jobs.
+#[test]
+fn a_simulated_city_is_busy_and_balanced() {
+    let home = Home::new();
+    let arguments = ["demo", "--city", "zhengzhou-2025", "--once", "--hours", "1", "--speed", "3600", "--seed", "7"];
+    let ran = home.run(&[&arguments[..], &["-o", "json"]].concat());
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert!(ran.stderr.contains("SIMULATED") && ran.stderr.contains("seed 7"), "{}", ran.stderr);
+    let report = ran.json();
+    let fixed = ["centres", "ledger_balanced", "city", "speed", "seed", "simulated_hours", "mark", "refused"];
+    let fixed = fixed.map(|name| report[name].clone());
+    let expected = [
+        json!(10),
+        json!(true),
+        json!("zhengzhou-2025"),
+        json!(3600),
+        json!(7),
+        json!(1.0),
+        json!("modelled"),
+        json!(0),
+    ];
+    assert_eq!(fixed, expected, "{report}");
+    let figure = |name: &str| report[name].as_u64().unwrap_or_else(|| panic!("no {name}: {report}"));
+    let by_state = ["succeeded", "failed", "cancelled", "running", "waiting"].map(figure);
+    assert_eq!(figure("jobs"), by_state.iter().sum::<u64>());
+    assert!(figure("jobs") > 3_000 && figure("succeeded") > 1_000 && figure("elapsed_ms") > 0, "{report}");
+    let usage = report["usage"].as_object().expect("usage by class");
+    assert_eq!(usage.keys().map(String::as_str).collect::<Vec<_>>(), ["ai", "general", "hpc"], "{report}");
+    assert!(report["cost"]["amount"].as_u64().is_some_and(|amount| amount > 0), "{report}");
+}
+
+#[test]
+fn a_city_that_is_not_carried_is_named() {
+    let home = Home::new();
+    let ran = home.run(&["demo", "--city", "atlantis"]);
+    assert_eq!(ran.exit, 2, "{ran:?}");
+    assert!(ran.stderr.contains("atlantis") && ran.stderr.contains("zhengzhou-2025"), "{}", ran.stderr);
+    assert_eq!(home.run(&["demo", "--speed", "60"]).exit, 2, "a speed without a city means nothing");
+}

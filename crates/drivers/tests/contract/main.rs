@@ -3,6 +3,7 @@
 mod bench;
 mod crash;
 mod local;
+mod simulated;
 mod suite;
 
 use std::path::PathBuf;

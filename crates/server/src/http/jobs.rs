@@ -167,7 +167,9 @@ pub(crate) async fn view(shared: &Shared, id: JobId, scope: &Scope) -> Result<Jo
         .await?;
     let seen = found.filter(|(job, ..)| scope.has(&job.tenant));
     let (job, attempts, total) = seen.ok_or_else(|| no_job(id))?;
-    Ok(views::job(&job, &attempts, total, &shared.last_reasons()))
+    let mut view = views::job(&job, &attempts, total, &shared.last_reasons());
+    shared.mark_simulated(&mut view.attempts).await;
+    Ok(view)
 }
 
 pub(crate) async fn explain(
@@ -205,7 +207,9 @@ pub(crate) async fn attempts(
     let more = rows.len() > size;
     rows.truncate(size);
     let next_page_token = rows.last().filter(|_| more).map(|last| format!("{}.{}", last.id.task, last.id.attempt));
-    Ok(axum::Json(AttemptList { attempts: rows.iter().map(AttemptView::new).collect(), next_page_token }))
+    let mut attempts: Vec<AttemptView> = rows.iter().map(AttemptView::new).collect();
+    shared.mark_simulated(&mut attempts).await;
+    Ok(axum::Json(AttemptList { attempts, next_page_token }))
 }
 
 /// Cancelling a job that has ended changes nothing and says how it ended.

@@ -57,7 +57,8 @@ async fn body(
     let now = shared.clock.now();
     let main = html! {
         div.title {
-            h1 { (centre.centre) }
+            h1 { (page.title_of(&centre.centre).unwrap_or(&centre.centre)) }
+            @if page.title_of(&centre.centre).is_some() { span.quiet { (centre.centre) } }
             (bars::class(page, &centre.class))
             (bars::state(page, &centre.state))
             (bars::connection(page, centre.connected))
@@ -131,9 +132,14 @@ pub(super) fn card(page: &Page, centre: &CentreView, now: TimeMs) -> Markup {
     html! {
         article class={ "card centre edge-" (centre.class) } {
             div.card-head {
-                h3 { a href=(page.link(&format!("/centres/{}", centre.centre))) { (centre.centre) } }
+                h3 {
+                    a href=(page.link(&format!("/centres/{}", centre.centre))) {
+                        (page.title_of(&centre.centre).unwrap_or(&centre.centre))
+                    }
+                }
                 (bars::class(page, &centre.class))
             }
+            @if page.title_of(&centre.centre).is_some() { p.part { (centre.centre) } }
             p.states {
                 (bars::connection(page, centre.connected))
                 (bars::state(page, &centre.state))
@@ -178,12 +184,20 @@ fn rate(page: &Page, pool: &PoolView, rating: &RatingView) -> Markup {
         }
         p.quiet.small { (precision(page, &pool.class)) " · " code { (rating.method) } }
         p.quiet.small {
-            (page.fill(words::NAMEPLATE, &[&numbers::rate(nameplate)]))
+            (page.fill(words::NAMEPLATE, &[&numbers::rate(nameplate)])) " " (bars::mark(page, "declared"))
             @if let Some(percent) = sustained.saturating_mul(100).checked_div(nameplate) {
                 " · " (page.fill(words::OF_NAMEPLATE, &[&percent.to_string()]))
             }
         }
+        p.small { (page.fill(words::USED_NOW, &[&numbers::rate(used_now(pool, sustained))])) }
     }
+}
+
+/// The sustained rate of what is given away: of the devices where there are any, of the cores otherwise.
+fn used_now(pool: &PoolView, sustained: u64) -> u64 {
+    let by_device = pool.devices > 0.0;
+    let (used, all) = if by_device { (pool.devices_used, pool.devices) } else { (pool.cores_used, pool.cores) };
+    if all > 0.0 { ((used / all).min(1.0) * sustained as f64).round() as u64 } else { 0 }
 }
 
 /// The precision that rates of a class are in.

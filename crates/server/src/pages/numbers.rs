@@ -65,10 +65,15 @@ pub(super) fn memory(bytes: u64) -> String {
     format!("{} {}", short(scaled), units[unit])
 }
 
-/// Cores or devices, to the thousandth: `2`, `0.25`.
+/// Cores or devices, to the thousandth: `2`, `0.25`, `12,504`.
 pub(super) fn count(number: f64) -> String {
     let text = format!("{number:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+    match part.trim_end_matches('0') {
+        "" => whole,
+        part => format!("{whole}.{part}"),
+    }
 }
 
 /// `1 core`, `0.25 cores`.
@@ -86,6 +91,15 @@ pub(super) fn devices(number: f64, language: Language) -> String {
 /// Work as it is counted: `80 GFLOP`.
 pub(super) fn gflop(gflop: u64) -> String {
     format!("{} GFLOP", grouped(gflop))
+}
+
+/// The least work whose figure is in P·h first: a hundredth of one.
+const P_H_FIRST: u64 = GFLOP_PER_P_H / 100;
+
+/// Work in the unit that suits its size, and in the other one.
+pub(super) fn work(work_gflop: u64) -> (String, String) {
+    let (counted, shown) = (gflop(work_gflop), p_h(work_gflop));
+    if work_gflop < P_H_FIRST { (counted, shown) } else { (shown, counted) }
 }
 
 /// Work in P·h, with three digits that mean something: `12.3 P·h`, `0.0213 P·h`, `4.51×10⁻⁶ P·h`.
@@ -176,6 +190,7 @@ mod tests {
         check(memory(u64::MAX), "16 EiB");
         check(count(0.25), "0.25");
         check(count(64.0), "64");
+        check(count(5_028.25), "5,028.25");
     }
 
     #[test]
@@ -189,6 +204,8 @@ mod tests {
         check(p_h(u64::MAX), "5,124,095,576 P·h");
         check(gflop(12_345), "12,345 GFLOP");
         check(rate(1_300), "1.3 TFLOP/s");
+        check(work(36_000_000).0, "0.0100 P·h");
+        check(work(35_999_999).0, "35,999,999 GFLOP");
     }
 
     #[test]

@@ -6,9 +6,10 @@ use axum::{extract::State, response::Response};
 use huisuan_api::{
     books::{LedgerView, UsageView},
     centres::CentreView,
+    jobs::JobSummary,
     routes::JobsQuery,
 };
-use huisuan_model::{Class, TimeMs};
+use huisuan_model::{Class, JobState, Reason, TimeMs};
 use maud::{Markup, html};
 
 use super::{
@@ -24,6 +25,10 @@ use crate::{
 
 /// Jobs shown on the first page.
 const JOBS_SHOWN: u32 = 12;
+/// Waiting jobs shown on the first page.
+const WAITING_SHOWN: usize = 5;
+/// Waiting jobs looked through for them.
+const WAITING_LOOKED_AT: u32 = 50;
 
 pub(super) async fn overview(State(shared): App, page: Page, query: Result<Params<PlainQuery>, Failure>) -> Response {
     page.answer(Place::Network, body(&shared, &page, query).await)
@@ -41,6 +46,7 @@ async fn body(
     let live = shared.writer.look(|network| network.jobs_live()).await?;
     let newest = JobsQuery { page_size: Some(JOBS_SHOWN), ..JobsQuery::default() };
     let jobs = http::jobs::page(shared, newest, &Scope::All).await?.jobs;
+    let waiting = waiting(shared).await?;
     let now = shared.clock.now();
     let connected = centres.iter().filter(|centre| centre.connected).count();
     let tagline = page.fill(words::TAGLINE, &[&centres.len().to_string(), &connected.to_string()]);
@@ -59,6 +65,15 @@ async fn body(
             @if centres.is_empty() { p.card.empty { (page.say(words::CENTRES_NONE)) } }
             div.cards { @for centre in &centres { (centres::card(page, centre, now)) } }
         }
+        @if !waiting.is_empty() {
+            section {
+                div.section-head {
+                    h2 { (page.say(words::WAITING_HEAD)) }
+                    a href=(page.link("/jobs?state=waiting")) { (page.say(words::ALL_WAITING)) }
+                }
+                (jobs::table(page, &waiting, now))
+            }
+        }
         section {
             div.section-head {
                 h2 { (page.say(words::RECENT)) }
@@ -68,6 +83,19 @@ async fn body(
         }
     };
     Ok((page.say(words::NETWORK).to_owned(), now, main))
+}
+
+/// The newest jobs that a cycle has looked at and that wait, with why.
+async fn waiting(shared: &Arc<Shared>) -> Result<Vec<JobSummary>, Failure> {
+    let newest = JobsQuery {
+        state: Some(JobState::Waiting.as_str().to_owned()),
+        page_size: Some(WAITING_LOOKED_AT),
+        ..JobsQuery::default()
+    };
+    let mut jobs = http::jobs::list(State(shared.clone()), Params(newest)).await?.0.jobs;
+    jobs.retain(|job| job.reason.as_ref().is_some_and(|reason| reason.code != Reason::NotPlanned.code()));
+    jobs.truncate(WAITING_SHOWN);
+    Ok(jobs)
 }
 
 /// What was used of each class, side by side and never added, and the money beside them.
@@ -109,8 +137,9 @@ fn one_class(page: &Page, class: Class, centres: &[CentreView], usage: &UsageVie
                 p.figure.none { "0 GFLOP" }
                 p.small.quiet { (page.say(words::NOTHING_USED)) }
             } @else {
-                p.figure { (numbers::gflop(used)) " " span.quiet.small { (page.say(words::USED_SHORT)) } }
-                p.small { (numbers::p_h(used)) " " (bars::mark(page, "measured")) }
+                @let (figure, other) = numbers::work(used);
+                p.figure { (figure) " " span.quiet.small { (page.say(words::USED_SHORT)) } }
+                p.small { (other) " " (bars::mark(page, page.metered())) }
             }
             p.small.quiet.names {
                 @for (at, centre) in names.enumerate() {

@@ -1,6 +1,6 @@
 //! What all pages have in common: language, frame, links, and the shape of an error.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -8,7 +8,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use huisuan_api::ErrorCode;
-use huisuan_model::TimeMs;
+use huisuan_model::{CentreId, TimeMs};
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ use super::{
     assets,
     words::{self, Language, Word},
 };
-use crate::http::Failure;
+use crate::{http::Failure, server::Shared, simulation::Simulation};
 
 /// The query of a page that has no other.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +35,8 @@ pub(super) struct Page {
     kept: bool,
     /// Path and query of this page without the language.
     address: String,
+    /// What is simulated, if anything.
+    simulation: Option<Arc<Simulation>>,
 }
 
 /// Which part of the navigation a page belongs to.
@@ -46,10 +48,10 @@ pub(super) enum Place {
     Jobs,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Page {
+impl FromRequestParts<Arc<Shared>> for Page {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Infallible> {
         let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|query| query.0).unwrap_or_default();
         let wished = pairs.iter().find(|(name, _)| name == "lang").and_then(|(_, value)| language_of(value));
         let others = parts.uri.query().unwrap_or("").split('&').filter(|pair| !pair.starts_with("lang="));
@@ -58,6 +60,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
             language: wished.unwrap_or_else(|| preferred(&parts.headers)),
             kept: wished.is_some(),
             address: with_query(parts.uri.path(), &others.join("&")),
+            simulation: shared.simulation().await,
         })
     }
 }
@@ -105,6 +108,21 @@ impl Page {
         word.map_or(otherwise, |word| self.say(word))
     }
 
+    /// What people call a centre; `None` when it has no name but its own.
+    pub(super) fn title_of(&self, centre: &str) -> Option<&str> {
+        let id = CentreId::new(centre).ok()?;
+        let title = self.simulation.as_ref()?.titles.get(&id)?;
+        Some(match self.language {
+            Language::En => &title.en,
+            Language::Zh => &title.zh,
+        })
+    }
+
+    /// Where figures that an engine reports come from.
+    pub(super) fn metered(&self) -> &'static str {
+        if self.simulation.is_some() { "modelled" } else { "measured" }
+    }
+
     /// A link to another page that keeps a wished language.
     pub(super) fn link(&self, path: &str) -> String {
         if self.kept { in_language(path, self.language) } else { path.to_owned() }
@@ -133,6 +151,26 @@ impl Page {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::VARY, HeaderValue::from_static("accept-language"));
         response
+    }
+
+    /// Says on every page that nothing of this is real.
+    fn banner(&self, simulation: &Simulation) -> Markup {
+        let pace = match simulation.speed {
+            0 => None,
+            60 => Some(self.say(words::PACE_MINUTE).to_owned()),
+            3600 => Some(self.say(words::PACE_SECOND).to_owned()),
+            speed => Some(self.fill(words::PACE, &[&speed.to_string()])),
+        };
+        html! {
+            aside.banner role="note" {
+                strong { (words::SIMULATED.text(Language::En)) " · " span lang="zh-Hans" { (words::SIMULATED.text(Language::Zh)) } }
+                span {
+                    @if !simulation.scenario.is_empty() { b { (simulation.scenario) } " · " }
+                    @if let Some(pace) = &pace { (pace) " · " }
+                    (self.say(words::ALL_MODELLED))
+                }
+            }
+        }
     }
 
     fn tab(&self, path: &str, word: Word, current: bool) -> Markup {
@@ -175,6 +213,7 @@ impl Page {
                             (self.say(words::OTHER_LANGUAGE))
                         }
                     }
+                    @if let Some(simulation) = &self.simulation { (self.banner(simulation)) }
                     main #main { (main) }
                     footer.bottom { p { (self.say(words::FOOTER)) } }
                 }
@@ -230,7 +269,7 @@ mod tests {
 
     #[test]
     fn links_keep_a_wished_language_only() {
-        let mut page = Page { language: Language::Zh, kept: true, address: "/".to_owned() };
+        let mut page = Page { language: Language::Zh, kept: true, address: "/".to_owned(), simulation: None };
         assert_eq!(page.link("/jobs?state=failed"), "/jobs?state=failed&lang=zh");
         page.kept = false;
         assert_eq!(page.link("/jobs"), "/jobs");

@@ -24,3 +24,5 @@ pub use network::{HOURS, PoolFacts, SiteFacts};
 pub use policy::{POLICIES, policy};
 pub use read::{Facts, Scenario, Title, read_scenario};
 pub use trace::COLUMNS;
+
+pub use huisuan_twin::setup::Site;
