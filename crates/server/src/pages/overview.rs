@@ -92,7 +92,7 @@ async fn waiting(shared: &Arc<Shared>) -> Result<Vec<JobSummary>, Failure> {
         page_size: Some(WAITING_LOOKED_AT),
         ..JobsQuery::default()
     };
-    let mut jobs = http::jobs::list(State(shared.clone()), Params(newest)).await?.0.jobs;
+    let mut jobs = http::jobs::page(shared, newest, &Scope::All).await?.jobs;
     jobs.retain(|job| job.reason.as_ref().is_some_and(|reason| reason.code != Reason::NotPlanned.code()));
     jobs.truncate(WAITING_SHOWN);
     Ok(jobs)

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use huisuan_model::{
-    Bytes, Centre, CentreId, Class, DurationMs, EngineKind, GflopPerS, JobSpec, Mark, MilliDevices,
-    Millicores, Money, Pool, PoolId, ProjectId, RangeSet, Rating, Tariff, Tenant, TenantId, TimeMs, spec::Need,
+    Bytes, Centre, CentreId, Class, DurationMs, EngineKind, GflopPerS, JobSpec, Mark, MilliDevices, Millicores, Money,
+    Pool, PoolId, ProjectId, RangeSet, Rating, Tariff, Tenant, TenantId, TimeMs, spec::Need,
 };
 use huisuan_schedule::{Budget, Policy, Seed};
 use huisuan_twin::{
