@@ -1,19 +1,24 @@
 //! What a user asks for, in canonical form. Doors (YAML, `#SBATCH`, REST) translate into it and reach
 //! the same hash for the same job.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+mod hash;
+pub mod limits;
+#[cfg(test)]
+mod tests;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
     centre::Class,
     dependency::Dependency,
-    hex,
     ids::{CentreId, JobId, PoolId},
     quantity::{Bytes, DurationMs, GflopPerS, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
 };
+pub use hash::SpecHash;
 
 /// The job spec of this version of the stored format. New fields are optional and left out of the
 /// canonical form while they hold their default, so that hashes of old specs stay.
@@ -216,63 +221,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// SHA-256 of a spec's canonical form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SpecHash(pub [u8; 32]);
-
-impl fmt::Display for SpecHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
-    }
-}
-
-impl FromStr for SpecHash {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        hex::decode(text).map(SpecHash).ok_or_else(|| "a spec hash is 64 hexadecimal characters".to_owned())
-    }
-}
-
-impl Serialize for SpecHash {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for SpecHash {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// Limits of a spec, so that no tenant can fill the network's memory with one request.
-pub mod limits {
-    /// Longest job name.
-    pub const NAME_LENGTH_MAX: usize = 128;
-    /// Longest script or sum of a command's arguments, in bytes.
-    pub const WORK_BYTES_MAX: usize = 256 * 1024;
-    /// Most variables in the environment.
-    pub const ENVIRONMENT_MAX: usize = 256;
-    /// Most bytes of all variables and their names.
-    pub const ENVIRONMENT_BYTES_MAX: usize = 64 * 1024;
-    /// Most tasks of a job.
-    pub const TASKS_MAX: u64 = 10_000_000;
-    /// Most tasks of a gang.
-    pub const GANG_MAX: u64 = 100_000;
-    /// Longest walltime: 366 days.
-    pub const WALLTIME_MS_MAX: u64 = 366 * 24 * 3600 * 1000;
-    /// Most cores of one task.
-    pub const CORES_MAX: u64 = 1_000_000;
-    /// Most memory of one task: 1 PiB.
-    pub const MEMORY_MAX: u64 = 1 << 50;
-    /// Most attempts beyond the first.
-    pub const RETRIES_MAX: u32 = 100;
-    /// Priorities go from minus this to this.
-    pub const PRIORITY_MAX: i32 = 1000;
-    /// Most jobs that one job waits for.
-    pub const AFTER_MAX: usize = 1000;
-}
-
 /// What is wrong with a spec: the field, its value, what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("job spec: `{field}` is {value}: {expected}")]
@@ -449,62 +397,4 @@ fn check(good: bool, field: &'static str, value: impl fmt::Display, expected: &s
     }
     let value: String = value.to_string().chars().take(80).collect();
     Err(SpecError { field, value: format!("`{value}`"), expected: expected.to_owned() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn canonical_form_and_hash_are_pinned() {
-        let spec = JobSpec::command("hello", &["/bin/true"]);
-        assert_eq!(
-            String::from_utf8_lossy(&spec.canonical()),
-            concat!(
-                r#"{"name":"hello","work":{"command":["/bin/true"]},"tasks":"0","#,
-                r#""need":{"hardware":{"cores":1000}},"memory":268435456,"walltime":3600000}"#
-            )
-        );
-        let read: JobSpec = serde_json::from_slice(&spec.canonical()).expect("canonical form is read back");
-        assert_eq!(read, spec);
-        assert_eq!(spec.hash().to_string().parse(), Ok(spec.hash()));
-    }
-
-    #[test]
-    fn limits_name_the_field() {
-        let good = JobSpec::command("x", &["true"]);
-        assert_eq!(good.validate(), Ok(()));
-        let bad = |field: &str, change: fn(&mut JobSpec)| {
-            let mut spec = good.clone();
-            change(&mut spec);
-            assert_eq!(spec.validate().map_err(|error| error.field.to_owned()), Err(field.to_owned()));
-        };
-        bad("name", |s| s.name = "a b".into());
-        bad("name", |s| s.name.clear());
-        bad("command", |s| s.work = Work::Command(vec![]));
-        bad("script", |s| s.work = Work::Script { text: "echo".into(), arguments: vec![] });
-        bad("command", |s| s.work = Work::Command(vec!["x".repeat(300_000)]));
-        bad("command", |s| s.work = Work::Command(vec!["a\0".into()]));
-        let script = |text: &str| Work::Script { text: format!("#!/bin/sh\n{text}"), arguments: vec![] };
-        let with = |text: &str| JobSpec { work: script(text), ..good.clone() }.validate().map_err(|error| error.field);
-        assert_eq!((with("echo"), with("\0"), with(&"x".repeat(300_000))), (Ok(()), Err("script"), Err("script")));
-        bad("environment", |s| drop(s.environment.insert("A-B".into(), String::new())));
-        bad("tasks", |s| s.tasks = RangeSet::new());
-        bad("tasks", |s| s.tasks = RangeSet::from_range(0, u32::MAX));
-        bad("parallel_max", |s| s.parallel_max = Some(0));
-        bad("walltime", |s| s.walltime = DurationMs(0));
-        bad("walltime", |s| s.walltime = DurationMs(u64::MAX));
-        bad("memory", |s| s.memory = Bytes(0));
-        bad("cores", |s| s.need = Need::Hardware { cores: Millicores(0), devices: None });
-        bad("priority", |s| s.priority = 1001);
-        bad("budget", |s| s.budget = Some(Money(-1)));
-        bad("preemptible", |s| (s.preemptible, s.gang) = (true, true));
-        bad("preemptible", |s| (s.preemptible, s.priority) = (true, 1000));
-        let after = |job| Dependency { job: JobId(job), when: crate::dependency::When::Ok };
-        assert_eq!(JobSpec { after: vec![after(1), after(3)], ..good.clone() }.validate(), Ok(()));
-        for jobs in [vec![3, 1], vec![2, 2], (1..=1001).collect()] {
-            let spec = JobSpec { after: jobs.into_iter().map(after).collect(), ..good.clone() };
-            assert_eq!(spec.validate().map_err(|error| error.field), Err("after"));
-        }
-    }
 }
