@@ -15,8 +15,8 @@ pub(crate) mod plan;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
 pub(crate) mod submit;
-pub(crate) mod twin;
 pub(crate) mod tenants;
+pub(crate) mod twin;
 pub(crate) mod wait;
 
 use crate::{
