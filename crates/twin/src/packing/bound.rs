@@ -7,7 +7,7 @@ use huisuan_schedule::pack::{Ask, Devices, Fleet};
 use super::Arrivals;
 
 /// Rounds of price finding; every round gives a valid bound, more of them a closer one.
-const ROUNDS: u32 = 400;
+const ROUNDS: u32 = 2000;
 
 /// Nodes of one kind: what they have together.
 #[derive(Debug, Default)]
@@ -89,14 +89,15 @@ fn cheapest(kinds: &[Kind], tasks: &[Task]) -> f64 {
             }
         }
         least = least.min(value);
-        // Against relative slack, so that cores and megabytes count alike; steps fall like one over the root.
-        let step = 0.2 / f64::from(round + 1).sqrt();
-        for ((kind, prices), slack) in kinds.iter().zip(&mut prices).zip(slack) {
-            for resource in 0..3 {
-                let worth = kind.room[0] / kind.room[resource].max(1.0);
-                let change = step * worth * (slack[resource] / kind.room[resource].max(1.0)).clamp(-1.0, 1.0);
-                prices[resource] = (prices[resource] - change).max(0.0);
-            }
+        // Relative to what there is, so that cores and megabytes count alike; steps fall like one over the root.
+        let relative = |kind: usize, resource: usize| slack[kind][resource] / kinds[kind].room[resource].max(1.0);
+        let places = || (0..kinds.len()).flat_map(|kind| (0..3).map(move |resource| (kind, resource)));
+        let largest = places().map(|(kind, resource)| relative(kind, resource).abs()).fold(1e-9, f64::max);
+        let step = 0.5 / (largest * f64::from(round + 1).sqrt());
+        for (kind, resource) in places() {
+            let worth = kinds[kind].room[0] / kinds[kind].room[resource].max(1.0);
+            let price = prices[kind][resource] - step * worth * relative(kind, resource);
+            prices[kind][resource] = price.max(0.0);
         }
     }
     let wanted: f64 = tasks.iter().filter(|task| !task.kinds.is_empty()).map(|task| task.count * task.takes[0]).sum();

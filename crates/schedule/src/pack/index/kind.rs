@@ -9,9 +9,6 @@ pub(super) const FRACTIONS: usize = 50;
 /// Levels of free cores, of the most that a node of the kind has; they fit one mask of 32 bits.
 pub(super) const CORES: usize = 32;
 
-/// Cores that a free device wants. Only which nodes are compared depends on it, not how they are rated.
-const CORES_PER_DEVICE: u32 = 11;
-
 /// What nodes of one kind share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Make {
@@ -123,13 +120,14 @@ impl Kind {
 
     /// The levels of cores with nodes at a fraction and number of whole devices, from the least that an ask
     /// fits: those that leave too few cores for the devices that stay free, and those that leave enough.
-    pub(super) fn cores_for(&self, fraction: usize, wholes: usize, ask: &Ask) -> (Bits, Bits) {
+    /// A free device wants `cores_each`; only which nodes are compared depends on it, not how they are rated.
+    pub(super) fn cores_for(&self, (fraction, wholes): (usize, usize), ask: &Ask, cores_each: u32) -> (Bits, Bits) {
         let row = Key { fraction, wholes, cores: 0 }.row();
         let free = wholes * usize::from(WHOLE) + fraction * usize::from(WHOLE) / FRACTIONS;
         let left = (free as u32).saturating_sub(ask.devices.thousandths());
         let level = |cores_milli: u32| u64::MAX << self.cores_level(cores_milli);
         let fitting = u64::from(self.cores[row]) & level(ask.cores_milli);
-        let balanced = level(ask.cores_milli.saturating_add(left * CORES_PER_DEVICE));
+        let balanced = level(ask.cores_milli.saturating_add(left.saturating_mul(cores_each)));
         (Bits(fitting & !balanced), Bits(fitting & balanced))
     }
 

@@ -44,6 +44,7 @@ impl Packer {
         let kind_of = fleet.rooms().map(|(node, room)| place[&make(&fleet, node, room.part, room.devices)]).collect();
         let kind_count = place.len();
         let (dead, candidates, width) = (Dead::default(), Vec::new(), Width::of(fleet.len(), kind_count));
+        let width = Width { cores_each: rule.cores_per_device(), ..width };
         let mut packer = Packer { fleet, rule, kinds, kind_of, width, dead, draws: 0, candidates };
         // Cells keep nodes in falling order: entered so, each goes to the end.
         for node in (0..u32::try_from(packer.fleet.len()).expect("nodes are numbered in 32 bits")).rev() {
@@ -55,7 +56,7 @@ impl Packer {
     /// The same with another width than its size asks for.
     #[cfg(test)]
     pub(super) fn with_width(mut self, width: Width) -> Self {
-        self.width = width;
+        self.width = Width { cores_each: self.width.cores_each, ..width };
         self
     }
 

@@ -27,7 +27,7 @@ fn place(fleet: &Fleet, node: u32, cores_most: &BTreeMap<Make, u32>) -> (Make, [
 
 /// The candidates by definition: of the fitting nodes of each kind, in the first few groups of each
 /// direction that have any, the first few.
-fn naive(fleet: &Fleet, ask: &Ask, width: Width) -> BTreeSet<u32> {
+fn naive(fleet: &Fleet, ask: &Ask, width: Width, cores_each: u32) -> BTreeSet<u32> {
     let mut cores_most: BTreeMap<Make, u32> = BTreeMap::new();
     for (node, room) in fleet.rooms() {
         let make = (room.part, room.devices, fleet.cores_most(node).checked_ilog2().unwrap_or(0));
@@ -57,7 +57,7 @@ fn naive(fleet: &Fleet, ask: &Ask, width: Width) -> BTreeSet<u32> {
                     continue;
                 }
                 let left = (wholes as u32 * 1000 + fraction as u32 * 20).saturating_sub(ask.devices.thousandths());
-                let balanced = ((ask.cores_milli + left * 11) / step).min(32) as usize;
+                let balanced = ((ask.cores_milli + left * cores_each) / step).min(32) as usize;
                 let (below, enough): (Vec<_>, Vec<_>) = cells.into_iter().partition(|(cores, _)| *cores < balanced);
                 let rest = if enough.is_empty() { width.below.max(1) } else { width.below };
                 let cells = enough.into_iter().take(width.balanced).chain(below.into_iter().take(rest));
@@ -91,7 +91,7 @@ fn check_story(fleet: Fleet, steps: Vec<Step>, rule: crate::pack::Rule, width: W
                 let slot = packer.place(&ask);
                 let fits = packer.fleet().rooms().any(|(_, room)| room.fits(&ask));
                 prop_assert_eq!(slot.is_some(), fits);
-                let candidates = naive(packer.fleet(), &ask, width);
+                let candidates = naive(packer.fleet(), &ask, width, rule.cores_per_device());
                 prop_assert_eq!(&packer.candidates().iter().copied().collect::<BTreeSet<_>>(), &candidates);
                 let rated = candidates.iter().map(|&node| {
                     (rule.rate(&ask, packer.fleet().room(node), draw, node).score, std::cmp::Reverse(node))

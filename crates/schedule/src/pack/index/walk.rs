@@ -20,15 +20,20 @@ pub(super) struct Width {
     pub(super) nodes: usize,
     /// Whether a share looks at whole devices even when a fraction fits it.
     pub(super) opens: bool,
+    /// Cores that a free device wants, in thousandths of a core: what balance means.
+    pub(super) cores_each: u32,
 }
 
 impl Width {
     /// For small fleets: few nodes to choose from, and time to look at more of them.
-    pub(super) const WIDE: Width = Width { fractions: 4, wholes: 17, balanced: 32, below: 32, nodes: 4, opens: true };
+    pub(super) const WIDE: Width =
+        Width { fractions: 4, wholes: 17, balanced: 32, below: 32, nodes: 4, opens: true, cores_each: 0 };
     /// For large fleets of few kinds.
-    pub(super) const MIDDLE: Width = Width { fractions: 4, wholes: 4, balanced: 2, below: 1, nodes: 2, opens: true };
+    pub(super) const MIDDLE: Width =
+        Width { fractions: 4, wholes: 4, balanced: 2, below: 1, nodes: 2, opens: true, cores_each: 0 };
     /// For large fleets of many kinds: each of them adds its candidates.
-    pub(super) const NARROW: Width = Width { fractions: 2, wholes: 2, balanced: 2, below: 0, nodes: 1, opens: false };
+    pub(super) const NARROW: Width =
+        Width { fractions: 2, wholes: 2, balanced: 1, below: 0, nodes: 1, opens: false, cores_each: 0 };
 
     /// The width for a fleet of so many nodes and kinds.
     pub(super) fn of(nodes: usize, kinds: usize) -> Self {
@@ -87,7 +92,7 @@ pub(super) fn tightest(kind: &mut Kind, fleet: &Fleet, ask: &Ask) -> Option<u32>
 fn walk(kind: &mut Kind, fleet: &Fleet, ask: &Ask, least: (usize, usize), width: Width, into: &mut Vec<u32>) {
     up_to(width.fractions, kind.fractions_from(least.0), into, |fraction, into| {
         up_to(width.wholes, kind.wholes_from(fraction, least.1), into, |wholes, into| {
-            let (below, balanced) = kind.cores_for(fraction, wholes, ask);
+            let (below, balanced) = kind.cores_for((fraction, wholes), ask, width.cores_each);
             let mut cell = |cores, into: &mut Vec<u32>| {
                 kind.cell(Key { fraction, wholes, cores }).fitting(fleet, ask, width.nodes, into);
             };

@@ -87,6 +87,11 @@ impl Rule {
         self.packing
     }
 
+    /// Cores that its mix wants with each device, in thousandths of a core.
+    pub fn cores_per_device(&self) -> u32 {
+        self.mix.cores_per_device()
+    }
+
     /// Whether its rates depend on nothing but the ask and the room, so that they can be kept.
     pub fn repeatable(&self) -> bool {
         self.packing != Packing::Random
