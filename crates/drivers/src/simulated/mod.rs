@@ -7,6 +7,8 @@
 mod engine;
 mod journal;
 mod task;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 pub use engine::{SimulatedConfig, SimulatedEngine};

@@ -19,7 +19,7 @@ use huisuan_model::{
 use tempfile::TempDir;
 
 use super::numbers;
-use crate::{ServeConfig, Server};
+use crate::{ServeConfig, Server, Simulation, Title};
 
 /// A server with one centre.
 struct Network {
@@ -52,10 +52,14 @@ impl Network {
     }
 
     fn add_centre(&self) {
+        self.add_centre_of(EngineKind::Local);
+    }
+
+    fn add_centre_of(&self, engine: EngineKind) {
         let centre = Centre {
             id: centre_id(),
             class: Class::Hpc,
-            engine: EngineKind::Local,
+            engine,
             zone: "Asia/Shanghai".to_owned(),
             place: None,
             tariff: Tariff { currency: "CNY".to_owned(), price_per_p_h: Money(2_400_000_000) },
@@ -265,5 +269,26 @@ fn what_pages_are_made_of_is_served() {
         assert!(body.len() > 100, "{name}");
     }
     assert_eq!(network.get("/assets/other.js", "en").0, 404);
+    network.server.stop();
+}
+
+#[test]
+fn a_simulated_network_says_so_on_every_page() {
+    let network = Network::start();
+    assert!(!network.page("/", 200).contains("SIMULATED"));
+    network.add_centre_of(EngineKind::Simulated);
+    // Without a word of whoever plays it, the engine alone is enough.
+    has(&network.page("/", 200), &["SIMULATED", "nothing runs"]);
+    let title = Title { en: "Supercomputer of the West".to_owned(), zh: "西部超算".to_owned() };
+    let titles = [(centre_id(), title)].into();
+    network.server.set_simulation(Simulation { scenario: "west-2030".to_owned(), speed: 60, titles });
+    for path in ["/", "/jobs", "/centres/hpc-1", "/jobs/99"] {
+        let status = if path == "/jobs/99" { 404 } else { 200 };
+        has(&network.page(path, status), &["SIMULATED", "模拟", "west-2030", "one minute stands for one hour"]);
+    }
+    has(&network.page("/", 200), &["Supercomputer of the West", "hpc-1"]);
+    has(&network.page("/centres/hpc-1?lang=zh", 200), &["西部超算", "一分钟代表一小时", "模型推算"]);
+    network.add_centre();
+    assert!(!network.page("/", 200).contains("SIMULATED"), "a real network is not called simulated");
     network.server.stop();
 }
