@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     sync::Arc,
 };
 
@@ -178,6 +178,17 @@ impl Workload {
             Workload { families, heads: BinaryHeap::new(), trace: trace.into_iter().peekable(), followers, start, end };
         (0..workload.families.len()).for_each(|index| workload.advance(index, 0));
         workload
+    }
+
+    /// The projects of each tenant that jobs come for.
+    pub fn projects(&self) -> BTreeMap<TenantId, BTreeSet<ProjectId>> {
+        let mut projects: BTreeMap<TenantId, BTreeSet<ProjectId>> = BTreeMap::new();
+        let owners = self.families.iter().flat_map(|source| &source.family.owners).map(|(owner, _)| owner.clone());
+        let of_trace = self.trace.clone().map(|job| (job.tenant, job.project));
+        for (tenant, project) in owners.chain(of_trace) {
+            projects.entry(tenant).or_default().insert(project);
+        }
+        projects
     }
 
     /// The next job; `None` after the last.

@@ -130,7 +130,11 @@ impl<O: Observer> World<O> {
     /// Opens tenants and centres and puts the first events in line.
     fn found(&mut self) {
         let now = self.setup.start;
-        for (tenant, funds) in self.setup.tenants.clone() {
+        let projects = self.workload.projects();
+        for (mut tenant, funds) in self.setup.tenants.clone() {
+            for project in projects.get(&tenant.id).into_iter().flatten() {
+                tenant.projects.entry(project.clone()).or_insert(1);
+            }
             let origin = Origin { tenant: tenant.id.clone(), ..self.origins.operator.clone() };
             self.insist(&origin, &Command::SetTenant(tenant), now);
             if !funds.is_zero() {
