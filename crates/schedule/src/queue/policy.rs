@@ -18,7 +18,8 @@ use super::{
 /// A queue with the processors it serves: a state machine that is told what happens and says what starts.
 ///
 /// `now` never falls from one call to the next. Events of one moment are told one after the other:
-/// submissions and ends each with their decision, then [`starts`](Queue::starts) once.
+/// ends of jobs that reach their limit first, then submissions and ends each with their decision, then
+/// [`starts`](Queue::starts) once.
 /// Nothing is trusted further than it was told: a job holds its processors until its end is told, and one
 /// that outlives its expected end is expected to go on.
 pub trait Queue {
