@@ -51,7 +51,7 @@ fn what_cannot_be_run_is_a_mistake_of_use() {
 
 #[test]
 fn two_policies_are_compared_seed_by_seed() {
-    let answer = json_of(&["twin", "diff", &scenario("trace"), "--policies", "soonest,cheapest", "--seeds", "2"]);
+    let answer = json_of(&["twin", "diff", &scenario("trace"), "--policies", "dearest,cheapest", "--seeds", "2"]);
     assert_eq!((&answer["seeds"], &answer["mark"]), (&json!([1, 2]), &json!("modelled")));
     let cost = &answer["figures"]["cost_cny"];
     assert!(cost["after"].as_f64() < cost["before"].as_f64(), "{cost}");

@@ -107,7 +107,7 @@ fn write(folder: &Path, report: &Report, lines: &[Line]) -> Result<(), Failure> 
 }
 
 fn seconds(value: f64) -> String {
-    format!("{value:.0} s")
+    format!("{value:.1} s")
 }
 
 fn people(output: &Output, answer: &Answer<'_>) -> String {
@@ -123,7 +123,32 @@ fn people(output: &Output, answer: &Answer<'_>) -> String {
         ("decisions", report.decision_hash.clone()),
         ("took", format!("{} ms of processor time, {} MB", answer.spent.cpu_ms, answer.spent.peak_rss_mb)),
     ]);
-    format!("{head}\n\n{}", output.table(&listing(report)))
+    let figures = output.table(&listing(report));
+    if report.transfers.is_empty() {
+        return format!("{head}\n\n{figures}");
+    }
+    format!("{head}\n\n{figures}\n\nAway from data and users:\n{}", output.table(&away(report)))
+}
+
+/// What ran away from home: what moved, what that saved, what it added.
+fn away(report: &Report) -> Listing {
+    let columns = ["family", "to", "tasks", "moved_gib", "delay_s", "round_trip_ms", "saved_cny", "power_saved_cny"];
+    let mut listing = Listing::new(&[&columns[..], &["carbon_saved_kg"]].concat());
+    for transfer in &report.transfers {
+        let figure = |value: f64| Cell::figure(format!("{value:.1}"), value);
+        listing.row(vec![
+            Cell::text(&transfer.family),
+            Cell::text(&transfer.to),
+            Cell::figure(transfer.tasks, transfer.tasks),
+            figure(transfer.gib),
+            figure(transfer.staging_s),
+            transfer.round_trip_ms.map_or_else(Cell::none, figure),
+            figure(transfer.saved.amount as f64 / 1e6),
+            figure(transfer.energy_saved.amount as f64 / 1e6),
+            figure(transfer.carbon_saved_kg),
+        ]);
+    }
+    listing
 }
 
 fn listing(report: &Report) -> Listing {
