@@ -43,7 +43,7 @@ pub(crate) struct CityArgs {
     #[arg(long, value_name = "N", default_value_t = 60, requires = "city", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) speed: u64,
     /// With --once: ends after so many simulated hours.
-    #[arg(long, value_name = "H", default_value_t = 2, requires = "city", value_parser = clap::value_parser!(u64).range(1..=8_784))]
+    #[arg(long, value_name = "H", default_value_t = 2, requires_all = ["city", "once"], value_parser = clap::value_parser!(u64).range(1..=8_784))]
     pub(crate) hours: u64,
 }
 
