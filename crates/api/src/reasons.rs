@@ -2,7 +2,9 @@
 //!
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
-use huisuan_model::{Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, QuotaResource, Reason, TimeMs, When};
+use huisuan_model::{
+    Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, PoolId, QuotaResource, Reason, TimeMs, When,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -79,19 +81,7 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             )
         }
         Reason::NodeCapacity { centre, pool, needed, node_free, free } => {
-            let count = |devices: &MilliDevices| decimal(Millicores(devices.0));
-            (
-                format!(
-                    "in {pool} of the nearest, {centre}, {} devices are free, but at most {} on one node; a task needs {}",
-                    count(free),
-                    count(node_free),
-                    count(needed)
-                ),
-                json!({
-                    "centre": centre, "pool": pool, "needed_thousandths": needed,
-                    "node_free_thousandths": node_free, "free_thousandths": free,
-                }),
-            )
+            node_capacity(centre, pool, [*needed, *node_free, *free])
         }
         Reason::GangCapacity { centre, pool, needed, fits } => (
             format!("its {needed} tasks must start together; at the nearest, {centre}, {fits} fit now in {pool}"),
@@ -101,15 +91,7 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             format!("tasks of higher priority or age went first, {ahead} of them; it would fit at {centre}"),
             json!({ "ahead_tasks": ahead, "centre": centre }),
         ),
-        Reason::FairShare { centre, ahead, held_ppm } => (
-            format!(
-                "tenants that hold less of their share went first, {ahead} tasks of them; its own holds {}.{} % of what \
-                 it is due; it would fit at {centre}",
-                held_ppm / 10_000,
-                held_ppm / 1_000 % 10
-            ),
-            json!({ "centre": centre, "ahead_tasks": ahead, "held_ppm": held_ppm }),
-        ),
+        Reason::FairShare { centre, ahead, held_ppm } => fair_share(centre, *ahead, *held_ppm),
         Reason::Reserved { centre, pool, job, start_at } => {
             let start_at = Timestamp(*start_at);
             (
@@ -124,6 +106,29 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
         ),
         Reason::NotPlanned => ("not looked at yet; the next cycle will".to_owned(), json!({})),
     }
+}
+
+fn node_capacity(centre: &CentreId, pool: &PoolId, amounts: [MilliDevices; 3]) -> (String, Value) {
+    let [needed, node_free, free] = amounts.map(|devices| decimal(Millicores(devices.0)));
+    let message = format!(
+        "in {pool} of the nearest, {centre}, {free} devices are free, but at most {node_free} on one node; a task needs \
+         {needed}"
+    );
+    let [needed, node_free, free] = amounts;
+    let details = json!({
+        "centre": centre, "pool": pool, "needed_thousandths": needed,
+        "node_free_thousandths": node_free, "free_thousandths": free,
+    });
+    (message, details)
+}
+
+fn fair_share(centre: &CentreId, ahead: u64, held_ppm: u64) -> (String, Value) {
+    let held = format!("{}.{}", held_ppm / 10_000, held_ppm / 1_000 % 10);
+    let message = format!(
+        "tenants that hold less of their share went first, {ahead} tasks of them; its own holds {held} % of what it is \
+         due; it would fit at {centre}"
+    );
+    (message, json!({ "centre": centre, "ahead_tasks": ahead, "held_ppm": held_ppm }))
 }
 
 fn quota(resource: QuotaResource, needed: u64, held: u64, limit: u64) -> (String, Value) {
@@ -244,6 +249,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a list of cases")]
     fn sentences_carry_the_numbers() {
         let centre = || CentreId::new("hpc-1").expect("a name");
         let pool = || PoolId::new("cpu:x").expect("a name");
