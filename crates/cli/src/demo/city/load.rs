@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_api::{Client, jobs::JobRequest};
+use huisuan_api::{Client, ClientError, jobs::JobRequest};
 use huisuan_model::JobSpec;
 use huisuan_study::{lapse::Lapse, scenario::Scenario};
 
@@ -24,6 +24,8 @@ const WAITING_MAX: usize = 64;
 const NOTE_EVERY: Duration = Duration::from_millis(100);
 /// How long a client waits after the server was too busy.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
+/// How often it tries again: for five seconds.
+const RETRIES_MAX: u32 = 25;
 
 /// The jobs of a scenario on their way into the network.
 pub(super) struct Load {
@@ -42,8 +44,13 @@ struct Shared {
 }
 
 impl Load {
-    /// Submits from now on.
-    pub(super) fn start(client: &Client, scenario: &Scenario, speed: u64) -> Result<Load, Failure> {
+    /// Submits from now on, all that comes before `until`.
+    pub(super) fn start(
+        client: &Client,
+        scenario: &Scenario,
+        speed: u64,
+        until: Option<Duration>,
+    ) -> Result<Load, Failure> {
         let shared = Arc::new(Shared::default());
         let (stop, stopped) = channel();
         let (send, receive) = sync_channel(WAITING_MAX);
@@ -54,7 +61,8 @@ impl Load {
             threads.push(spawn("client", move || submit_all(&client, &receive, &shared))?);
         }
         let (began, lapse, noted) = (Instant::now(), Lapse::new(scenario, speed), Arc::clone(&shared));
-        threads.push(spawn("load", move || bring(lapse, began, &send, &stopped, &noted))?);
+        let bringer = Bringer { began, stopped, shared: noted };
+        threads.push(spawn("load", move || bringer.bring(lapse, until, &send))?);
         Ok(Load { began, shared, stop: Some(stop), threads })
     }
 
@@ -93,23 +101,40 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     Ok(std::thread::Builder::new().name(name.to_owned()).spawn(work)?)
 }
 
-/// Hands out every job when its time has come, until it is stopped.
-fn bring(lapse: Lapse, began: Instant, send: &SyncSender<JobSpec>, stopped: &Receiver<()>, shared: &Shared) {
-    for coming in lapse {
-        let due = Duration::from_millis(coming.after_ms);
-        loop {
-            let left = due.saturating_sub(began.elapsed());
-            let reached = due.min(began.elapsed()).as_millis();
-            shared.reached_ms.store(u64::try_from(reached).unwrap_or(u64::MAX), Ordering::Relaxed);
-            if stopped.recv_timeout(left.min(NOTE_EVERY)) == Err(RecvTimeoutError::Disconnected) {
-                return;
-            }
-            if left.is_zero() {
+/// Hands out every job when its time has come.
+struct Bringer {
+    began: Instant,
+    /// Breaks when nothing more is wanted.
+    stopped: Receiver<()>,
+    shared: Arc<Shared>,
+}
+
+impl Bringer {
+    fn bring(&self, lapse: Lapse, until: Option<Duration>, send: &SyncSender<JobSpec>) {
+        for coming in lapse {
+            let due = Duration::from_millis(coming.after_ms);
+            if until.is_some_and(|until| due >= until) {
                 break;
             }
+            if !self.wait(due) || send.send(coming.spec).is_err() {
+                return;
+            }
         }
-        if send.send(coming.spec).is_err() {
-            return;
+        self.wait(until.unwrap_or_default());
+    }
+
+    /// Waits until it is `due` after the beginning, and notes how far it is; false when nothing more is wanted.
+    fn wait(&self, due: Duration) -> bool {
+        loop {
+            let left = due.saturating_sub(self.began.elapsed());
+            if self.stopped.recv_timeout(left.min(NOTE_EVERY)) == Err(RecvTimeoutError::Disconnected) {
+                return false;
+            }
+            let reached = u64::try_from(due.min(self.began.elapsed()).as_millis()).unwrap_or(u64::MAX);
+            self.shared.reached_ms.fetch_max(reached, Ordering::Relaxed);
+            if left.is_zero() {
+                return true;
+            }
         }
     }
 }
@@ -119,20 +144,24 @@ fn submit_all(client: &Client, receive: &Mutex<Receiver<JobSpec>>, shared: &Shar
     loop {
         let next = receive.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(spec) = next else { return };
-        let request = JobRequest(spec);
-        match client.submit(&request, None) {
-            Ok(_) => {}
-            Err(error) if error.retryable() => {
-                tracing::info!(%error, "job is not taken, once more");
-                std::thread::sleep(RETRY_AFTER);
-                if client.submit(&request, None).is_err() {
-                    shared.refused.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, name = request.0.name, "job is refused");
-                shared.refused.fetch_add(1, Ordering::Relaxed);
-            }
+        if let Err(error) = submit(client, &JobRequest(spec)) {
+            tracing::warn!(%error, "job is refused");
+            shared.refused.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Submits one job, again while the server is too busy.
+#[expect(clippy::disallowed_methods, reason = "a pause between retries; nothing tells when the server has room again")]
+fn submit(client: &Client, job: &JobRequest) -> Result<(), ClientError> {
+    for _ in 0..RETRIES_MAX {
+        match client.submit(job, None) {
+            Err(error) if error.retryable() => {
+                tracing::info!(%error, "job is not taken yet");
+                std::thread::sleep(RETRY_AFTER);
+            }
+            other => return other.map(drop),
+        }
+    }
+    client.submit(job, None).map(drop)
 }

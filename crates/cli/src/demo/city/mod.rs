@@ -62,11 +62,11 @@ pub(super) fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     centres::join(&mut network, &folder, &scenario, args.seed)?;
 
     let client = Client::new(network.url(), Some(network.token()))?;
-    let mut load = Load::start(&client, &scenario, speed)?;
+    let until = args.once.then(|| Duration::from_millis(args.city.hours * 3_600_000 / speed));
+    let mut load = Load::start(&client, &scenario, speed, until)?;
     if !args.once {
         display.say(&format!("The network stays up at {}; Ctrl-C ends it.", network.url()));
     }
-    let until = args.once.then(|| Duration::from_millis(args.city.hours * 3_600_000 / speed));
     let ended = follow(&client, &interrupt, &load, &mut display, until);
     display.finish();
     load.stop();
