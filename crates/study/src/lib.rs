@@ -8,7 +8,7 @@
 //! - `openb_study`: task lists of GPU clusters under the packing policies;
 //! - [`bench_cycle`]: one cycle of a large made-up network;
 //! - [`report`]: figures and time series of a run; [`plot`]: charts of it; [`diff`]: two ways compared;
-//! - [`replay`]: the plans of a journal made again;
+//! - [`replay`]: the plans of a journal made again; [`lapse`]: a scenario as a live load in fast motion;
 //! - [`import`]: a site's past as a workload and a network, run again and compared.
 
 pub mod bench_cycle;

@@ -182,13 +182,13 @@ fn rate(page: &Page, pool: &PoolView, rating: &RatingView) -> Markup {
             strong { (numbers::rate(sustained)) }
             " " (page.say(words::SUSTAINED_SHORT)) " " (bars::mark(page, &rating.mark))
         }
-        p.quiet.small { (precision(page, &pool.class)) " · " code { (rating.method) } }
         p.quiet.small {
-            (page.fill(words::NAMEPLATE, &[&numbers::rate(nameplate)])) " " (bars::mark(page, "declared"))
+            (precision(page, &pool.class)) " · " code { (rating.method) }
             @if let Some(percent) = sustained.saturating_mul(100).checked_div(nameplate) {
                 " · " (page.fill(words::OF_NAMEPLATE, &[&percent.to_string()]))
             }
         }
+        p.quiet.small { (page.fill(words::NAMEPLATE, &[&numbers::rate(nameplate)])) " " (bars::mark(page, "declared")) }
         p.small { (page.fill(words::USED_NOW, &[&numbers::rate(used_now(pool, sustained))])) }
     }
 }

@@ -93,8 +93,8 @@ pub(super) fn gflop(gflop: u64) -> String {
     format!("{} GFLOP", grouped(gflop))
 }
 
-/// The least work whose figure is in P·h first: a hundredth of one.
-const P_H_FIRST: u64 = GFLOP_PER_P_H / 100;
+/// The least work whose figure is in P·h first: a thousandth of one.
+const P_H_FIRST: u64 = GFLOP_PER_P_H / 1000;
 
 /// Work in the unit that suits its size, and in the other one.
 pub(super) fn work(work_gflop: u64) -> (String, String) {
@@ -204,8 +204,8 @@ mod tests {
         check(p_h(u64::MAX), "5,124,095,576 P·h");
         check(gflop(12_345), "12,345 GFLOP");
         check(rate(1_300), "1.3 TFLOP/s");
-        check(work(36_000_000).0, "0.0100 P·h");
-        check(work(35_999_999).0, "35,999,999 GFLOP");
+        check(work(3_600_000).0, "0.0010 P·h");
+        check(work(3_599_999).0, "3,599,999 GFLOP");
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn an_ended_job_shows_where_it_ran_and_what_it_cost() {
     has(&overview, &facts);
     has(
         &overview,
-        &["connected", "0 / 2 cores", "42 GFLOP/s", "nameplate 84 GFLOP/s", "50 % of it reached", "test-method/1"],
+        &["connected", "0 / 2 cores", "42 GFLOP/s", "nameplate 84 GFLOP/s", "50 % of nameplate", "test-method/1"],
     );
     has(&overview, &["CNY 2,400.00 per P·h", "never sum", "never added together"]);
     has(&network.page("/centres/hpc-1?lang=zh", 200), &["超算", "实测", "切勿相加", "night-run", "watched", "第 1 版"]);
