@@ -139,7 +139,8 @@ pub struct AttemptView {
     pub pool: String,
     /// `placed`, `running`, `succeeded`, `failed` or `cancelled`.
     pub state: String,
-    /// Why it ended: `exited`, `walltime`, `memory`, `cancelled`, `start-failed` or `lost`.
+    /// Why it ended: `exited`, `walltime`, `memory`, `cancelled`, `preempted`, `start-failed`
+    /// or `lost`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The exit code; `null` when it did not exit by itself, or not yet.

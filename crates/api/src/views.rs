@@ -218,6 +218,7 @@ mod tests {
             started_at: None,
             ended_at: None,
             stop_seq: None,
+            preempted_by: None,
             outcome: None,
             terms: Terms {
                 share: RatedShare { class: Class::Hpc, version: 2, sustained: GflopPerS(4), part: 1500, whole: 2000 },

@@ -65,7 +65,7 @@ pub fn apply(state: &mut State, event: &Event) {
             job.tasks = TaskSets { waiting: job.spec.tasks.clone(), ..TaskSets::default() };
             job.retried.insert(job.retried_key(0), *attempt);
         }),
-        Event::StopOrdered { attempt, order_seq } => touch_attempt(state, *attempt).stop_seq = Some(*order_seq),
+        Event::StopOrdered { .. } => stop_ordered(state, event),
         Event::JobCancelRequested { job } => change_job(state, *job, |job| {
             job.cancel_requested = true;
             let waiting = std::mem::take(&mut job.tasks.waiting);
@@ -130,6 +130,7 @@ fn job_submitted(state: &mut State, event: &Event) {
         tasks: TaskSets { waiting: spec.tasks.clone(), ..TaskSets::default() },
         centres: BTreeSet::new(),
         retried: BTreeMap::new(),
+        preempted: BTreeMap::new(),
         usage: BTreeMap::new(),
         cost: Money::ZERO,
         ran_ms: 0,
@@ -190,6 +191,18 @@ fn attempt_started(state: &mut State, id: AttemptId, at: TimeMs) {
     }
 }
 
+/// An attempt that is about to end is counted as such.
+fn stop_ordered(state: &mut State, event: &Event) {
+    let Event::StopOrdered { attempt: id, order_seq, preempted_by } = event else { return };
+    let job = &state.jobs[&id.job];
+    let attempt = state.attempts.get_mut(id).expect("an event names a live attempt");
+    let short = used::short(job, &state.policy);
+    state.used.remove(attempt, job, short);
+    (attempt.stop_seq, attempt.preempted_by) = (Some(*order_seq), *preempted_by);
+    state.used.add(attempt, job, short);
+    state.touched.attempts.insert(*id);
+}
+
 fn attempt_ended(state: &mut State, event: &Event) {
     let Event::AttemptEnded { attempt: id, started_at, at, outcome, usage, work, cost, retry } = event else { return };
     let mut attempt = state.attempts.remove(id).expect("an attempt ends once");
@@ -207,7 +220,12 @@ fn attempt_ended(state: &mut State, event: &Event) {
         }
         *job.usage.entry(class).or_default() = job.usage.get(&class).copied().unwrap_or_default().saturating_add(*work);
         job.cost = job.cost.saturating_add(*cost);
-        job.ran_ms = job.ran_ms.saturating_add(usage.wall.0);
+        if outcome.cause == EndCause::Preempted {
+            // It says nothing about how long the task takes, and is no try that failed.
+            *job.preempted.entry(id.task).or_default() += 1;
+        } else {
+            job.ran_ms = job.ran_ms.saturating_add(usage.wall.0);
+        }
         if *retry && !job.cancel_requested {
             job.tasks.waiting.insert(id.task);
             job.retried.insert(id.task, id.attempt + 1);
@@ -235,7 +253,7 @@ fn close(
     cost: Money,
 ) {
     attempt.state = match outcome.cause {
-        EndCause::Cancelled => AttemptState::Cancelled,
+        EndCause::Cancelled | EndCause::Preempted => AttemptState::Cancelled,
         _ if outcome.success() => AttemptState::Succeeded,
         _ => AttemptState::Failed,
     };

@@ -142,7 +142,11 @@ fn cancel(state: &State, id: JobId, seq: u64, now: TimeMs) -> Result<Vec<Event>,
     }
     let mut events = vec![Event::JobCancelRequested { job: id }];
     let running = state.attempts_of(id).filter(|attempt| attempt.stop_seq.is_none());
-    events.extend(running.map(|attempt| Event::StopOrdered { attempt: attempt.id, order_seq: seq }));
+    events.extend(running.map(|attempt| Event::StopOrdered {
+        attempt: attempt.id,
+        order_seq: seq,
+        preempted_by: None,
+    }));
     if job.tasks.active.is_empty() {
         // Its waiting tasks are cancelled by the first event, so nothing of it is left.
         events.push(Event::JobEnded { job: id, state: JobState::Cancelled, at: now });

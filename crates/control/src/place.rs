@@ -1,8 +1,9 @@
-//! Takes a plan: every placement is checked again against the books of now and dropped when it no longer holds.
+//! Takes a plan: every placement and preemption is checked again against the books of now and dropped when it no
+//! longer holds.
 
 use huisuan_model::{
-    Attempt, AttemptId, AttemptState, CentreState, Event, Gflop, Money, Placement, Plan, Presence, Shape, Terms, Usage,
-    quantity::TimeMs,
+    Attempt, AttemptId, AttemptState, CentreState, Event, Gflop, Job, Money, Placement, Plan, Preemption, Presence,
+    Shape, Terms, Usage, quantity::TimeMs,
 };
 use huisuan_schedule::{PoolView, room};
 
@@ -16,7 +17,32 @@ pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> 
             events.push(event);
         }
     }
+    for preemption in &plan.preemptions {
+        for event in preempt(state, preemption, seq) {
+            apply(state, &event);
+            events.push(event);
+        }
+    }
     events
+}
+
+/// The stops that a preemption comes to: of those of its attempts that still run there and were not told to end, and
+/// none when the job that they end for no longer waits.
+fn preempt(state: &State, preemption: &Preemption, seq: u64) -> Vec<Event> {
+    let waits = |job: &Job| preemption.by_tasks.iter().any(|task| job.tasks.waiting.contains(task));
+    let may_end = |job: &&Job| job.spec.preemptible && !job.cancel_requested;
+    let Some(job) = state.job(preemption.job).filter(may_end) else { return Vec::new() };
+    if !state.job(preemption.by).is_some_and(waits) {
+        return Vec::new();
+    }
+    let attempts = preemption.tasks.iter().filter_map(|task| {
+        let id = AttemptId { job: job.id, task, attempt: job.attempt_of(task) };
+        let attempt = state.attempt(id).filter(|_| job.tasks.active.contains(task))?;
+        let there = attempt.centre == preemption.centre && attempt.pool == preemption.pool;
+        (there && attempt.stop_seq.is_none()).then_some(id)
+    });
+    let stop = |attempt| Event::StopOrdered { attempt, order_seq: seq, preempted_by: Some(preemption.by) };
+    attempts.map(stop).collect()
 }
 
 /// The event of one placement, or `None` when the world has moved on since the plan was made.
@@ -40,7 +66,8 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     let shape = Shape::of(&job.tenant, &job.project, spec);
     let demand = huisuan_schedule::demand(pool, &shape)?;
     let right_size = (placement.cores, placement.devices) == (demand.cores, demand.devices);
-    if !(allowed && still_waiting && right_size) {
+    // No centre shows its nodes to the books: a plan that names some was made for another network.
+    if !(allowed && still_waiting && right_size && placement.nodes.is_empty()) {
         return None;
     }
     let used = state.used(&centre.id, &pool.id);
@@ -89,6 +116,7 @@ pub(crate) fn attempt_of(event: &Event, task: u32, attempt: u32) -> Option<Attem
         started_at: None,
         ended_at: None,
         stop_seq: None,
+        preempted_by: None,
         outcome: None,
         terms: terms.clone(),
         usage: Usage::default(),

@@ -7,6 +7,9 @@ use huisuan_model::{
 
 use crate::{Refusal, State, apply::apply};
 
+/// What people are told of an attempt that was preempted. The other's name and job are not theirs to know.
+const PREEMPTED: &str = "a tenant that held less than it is due got its place; the task waits for another attempt";
+
 pub(crate) fn execute(
     state: &mut State,
     centre: &CentreId,
@@ -103,15 +106,23 @@ fn end(
     let usage = plausible(attempt, attempt.usage.merge(usage), now);
     let work = attempt.terms.share.work(billed_ms(state, attempt, usage));
     let cost = attempt.terms.tariff.price(work).min(attempt.hold);
-    let job = state.jobs.get(&attempt.id.job);
+    let job = state.job(attempt.id.job).filter(|job| !job.cancel_requested);
+    let outcome = match outcome.cause {
+        // An engine knows that it was told to end it, not what for. What ended by itself before has so ended.
+        EndCause::Cancelled if attempt.preempted_by.is_some() && job.is_some() => {
+            Outcome { cause: EndCause::Preempted, detail: PREEMPTED.to_owned(), ..outcome.clone() }
+        }
+        // Nobody here wanted it.
+        EndCause::Preempted => Outcome { cause: EndCause::Cancelled, ..outcome.clone() },
+        _ => outcome.clone(),
+    };
     // A gang is tried again whole, once its last attempt has ended.
-    let gang = job.is_some_and(|job| job.spec.gang);
-    let retry = !outcome.success()
-        && !gang
-        && outcome.cause != EndCause::Cancelled
-        && attempt.stop_seq.is_none()
-        && job.is_some_and(|job| !job.cancel_requested && attempt.id.attempt <= job.spec.retries);
-    let outcome = outcome.clone();
+    let failed = |job: &&Job| {
+        let asked = attempt.stop_seq.is_some() && attempt.preempted_by.is_none();
+        let ended = outcome.success() || outcome.cause == EndCause::Cancelled;
+        !ended && !asked && !job.spec.gang && job.may_retry(attempt.id)
+    };
+    let retry = outcome.cause == EndCause::Preempted || job.filter(failed).is_some();
     Event::AttemptEnded { attempt: attempt.id, started_at, at, outcome, usage, work, cost, retry }
 }
 
@@ -162,8 +173,9 @@ pub(crate) fn end_of(job: &Job) -> JobState {
 }
 
 fn stop_all(state: &State, job: JobId, seq: u64) -> impl Iterator<Item = Event> + '_ {
-    state
-        .attempts_of(job)
-        .filter(|attempt| attempt.stop_seq.is_none())
-        .map(move |attempt| Event::StopOrdered { attempt: attempt.id, order_seq: seq })
+    state.attempts_of(job).filter(|attempt| attempt.stop_seq.is_none()).map(move |attempt| Event::StopOrdered {
+        attempt: attempt.id,
+        order_seq: seq,
+        preempted_by: None,
+    })
 }

@@ -73,8 +73,7 @@ fn job_view(job: &Job) -> JobView {
         parallel_max: job.spec.parallel_max,
         mean_run_ms: job.mean_run_ms(),
         deadline_at: job.spec.deadline_at,
-        // Nobody carries preemptions out yet.
-        preemptible: false,
+        preemptible: job.spec.preemptible,
     }
 }
 

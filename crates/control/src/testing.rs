@@ -101,8 +101,13 @@ impl Network {
 
     /// Executes a command and checks every invariant.
     pub(crate) fn execute(&mut self, command: Command) -> Result<Vec<Event>, Refusal> {
+        self.execute_from(&origin(), command)
+    }
+
+    /// The same for whoever asks.
+    pub(crate) fn execute_from(&mut self, origin: &Origin, command: Command) -> Result<Vec<Event>, Refusal> {
         let before = self.state.clone();
-        let result = execute(&mut self.state, &origin(), &command, self.now);
+        let result = execute(&mut self.state, origin, &command, self.now);
         match &result {
             Ok(events) => self.events.extend(events.iter().cloned()),
             Err(refusal) => assert!(self.state == before, "a refusal changed the state: {refusal}"),
@@ -113,6 +118,10 @@ impl Network {
 
     pub(crate) fn take(&mut self, command: Command) -> Vec<Event> {
         self.execute(command).expect("a command that is taken")
+    }
+
+    pub(crate) fn take_from(&mut self, origin: &Origin, command: Command) -> Vec<Event> {
+        self.execute_from(origin, command).expect("a command that is taken")
     }
 
     pub(crate) fn submit(&mut self, spec: JobSpec) -> Result<JobId, Refusal> {
@@ -130,6 +139,8 @@ impl Network {
     pub(crate) fn plan(&mut self) -> Vec<Event> {
         let snapshot = snapshot(&self.state);
         let plan = huisuan_schedule::cycle(&snapshot, &self.state.policy, self.now, Budget::default(), Seed(1));
+        let judged = huisuan_schedule::check(&snapshot, &self.state.policy, self.now, &plan);
+        assert!(judged.is_ok(), "a plan breaks a rule: {judged:?}");
         self.take(Command::Plan(Box::new(plan)))
     }
 

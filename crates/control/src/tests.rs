@@ -12,6 +12,7 @@ mod centres;
 mod dependencies;
 mod gangs;
 mod outlook;
+mod preemption;
 mod tenants;
 
 use crate::{
@@ -258,11 +259,31 @@ fn ratings_count_up_and_survive_the_same_inventory() {
 /// One step of a random story.
 #[derive(Debug, Clone)]
 enum Step {
-    Submit { tasks: u32, gang: bool, retries: u32, priority: i32, key: Option<u8> },
-    SubmitAfter { back: u64, when: When },
+    Submit {
+        tasks: u32,
+        gang: bool,
+        retries: u32,
+        priority: i32,
+        key: Option<u8>,
+    },
+    /// A preemptible job, or one of another tenant that may preempt it.
+    Contend {
+        tasks: u32,
+        retries: u32,
+        priority: i32,
+        lab: bool,
+    },
+    SubmitAfter {
+        back: u64,
+        when: When,
+    },
     Cancel(u64),
     Plan,
-    Report { pick: usize, kind: u8, wall_ms: u64 },
+    Report {
+        pick: usize,
+        kind: u8,
+        wall_ms: u64,
+    },
     Repeat,
     Pause(bool),
     Quota(u64),
@@ -275,6 +296,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0u32..6, any::<bool>(), 0u32..3, -2i32..3, prop::option::of(0u8..4)).prop_map(
             |(tasks, gang, retries, priority, key)| Step::Submit { tasks, gang, retries, priority, key }
+        ),
+        3 => (0u32..6, 0u32..2, -2i32..3, any::<bool>()).prop_map(
+            |(tasks, retries, priority, lab)| Step::Contend { tasks, retries, priority, lab }
         ),
         2 => (0u64..4, prop::sample::select(When::ALL.to_vec())).prop_map(|(back, when)| Step::SubmitAfter { back, when }),
         1 => (1u64..30).prop_map(Step::Cancel),
@@ -296,6 +320,12 @@ fn play(network: &mut Network, step: &Step, last: &mut Option<Command>) {
             let key = key.map(|key| format!("key-{key}"));
             // Refusals are part of the story; the harness checks that they change nothing.
             _ = network.submit_with_key(tasks(spec, *last_task), key.as_deref());
+        }
+        Step::Contend { tasks: last_task, retries, priority, lab } => {
+            let spec = JobSpec { retries: *retries, priority: *priority, preemptible: !lab, ..job("contends") };
+            let spec = std::sync::Arc::new(tasks(spec, *last_task));
+            let origin = if *lab { preemption::lab() } else { origin() };
+            _ = network.execute_from(&origin, Command::Submit { spec, key: None, ended: Vec::new() });
         }
         Step::SubmitAfter { back, when } => {
             // The last job, or one before it; one that is not live any more is refused.
@@ -351,6 +381,8 @@ proptest! {
     #[test]
     fn any_story_keeps_the_invariants(steps in prop::collection::vec(step(), 1..80)) {
         let mut network = Network::new();
+        network.take(Command::AddTenant { tenant: preemption::lab().tenant, change: TenantChange::default() });
+        network.take_from(&preemption::lab(), Command::Fund { amount: Money(10_000_000) });
         let mut last = None;
         for step in &steps {
             play(&mut network, step, &mut last);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Attempt, CentreId, Job, PoolId, ProjectId, TenantId, TimeMs};
-use huisuan_schedule::{Amounts, Policy, RunningView};
+use huisuan_model::{Attempt, CentreId, DurationMs, Job, JobId, PoolId, ProjectId, RangeSet, TenantId, TimeMs};
+use huisuan_schedule::{Amounts, Policy, Preemptible, RunningView};
 
 /// What placed and running attempts take of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,7 +20,7 @@ pub struct PoolUse {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Used {
     pools: BTreeMap<(CentreId, PoolId), PoolUse>,
-    groups: BTreeMap<Group, u64>,
+    groups: BTreeMap<Group, Members>,
     /// What each tenant's attempts hold, and how many they are.
     tenants: BTreeMap<TenantId, (Amounts, u64)>,
 }
@@ -34,6 +34,23 @@ struct Group {
     project: ProjectId,
     each: Amounts,
     ends_at: TimeMs,
+    stopping: bool,
+    victim: Option<Victim>,
+}
+
+/// The job of attempts that may be preempted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Victim {
+    job: JobId,
+    priority: i32,
+    walltime: DurationMs,
+}
+
+/// How many attempts a group has; which tasks they are of, where they may be preempted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Members {
+    count: u64,
+    tasks: RangeSet,
 }
 
 /// Latest ends are rounded up to so many milliseconds: a snapshot has a few groups for each minute, not one for each
@@ -43,16 +60,25 @@ const END_STEP_MS: i64 = 60_000;
 impl Group {
     fn of(attempt: &Attempt, job: &Job) -> Self {
         let begin = attempt.started_at.unwrap_or(attempt.placed_at);
-        let end = begin.after(job.spec.walltime).0;
+        let stopping = attempt.stop_seq.is_some();
+        let victim = Victim { job: job.id, priority: job.spec.priority, walltime: job.spec.walltime };
+        let end = begin.after(job.spec.walltime);
         Group {
             centre: attempt.centre.clone(),
             pool: attempt.pool.clone(),
             tenant: job.tenant.clone(),
             project: job.project.clone(),
             each: amounts(attempt, job),
-            ends_at: TimeMs(end.saturating_add(END_STEP_MS - 1).div_euclid(END_STEP_MS).saturating_mul(END_STEP_MS)),
+            // What was told to end should have ended: its room is expected in a moment.
+            ends_at: if stopping { TimeMs(0) } else { step_up(end) },
+            stopping,
+            victim: Some(victim).filter(|_| job.spec.preemptible && !stopping),
         }
     }
+}
+
+fn step_up(TimeMs(end): TimeMs) -> TimeMs {
+    TimeMs(end.saturating_add(END_STEP_MS - 1).div_euclid(END_STEP_MS).saturating_mul(END_STEP_MS))
 }
 
 /// Whether the job's tasks are known to end within the look-ahead.
@@ -71,15 +97,24 @@ impl Used {
 
     /// What runs, in groups.
     pub(crate) fn running(&self) -> impl Iterator<Item = RunningView> {
-        self.groups.iter().map(|(group, &count)| RunningView {
+        self.groups.iter().map(|(group, members)| RunningView {
             tenant: group.tenant.clone(),
             project: group.project.clone(),
             centre: group.centre.clone(),
             pool: group.pool.clone(),
             each: group.each,
-            count,
+            count: members.count,
             ends_at: group.ends_at,
-            preemptible: None,
+            preemptible: group.victim.as_ref().map(|victim| Preemptible {
+                job: victim.job,
+                tasks: members.tasks.clone(),
+                // The group began within a step; rounded as its end is.
+                started_at: TimeMs(group.ends_at.0.saturating_sub_unsigned(victim.walltime.0)),
+                priority: victim.priority,
+                // A gang cannot be preemptible: all of it would be lost with one task.
+                gang: false,
+            }),
+            stopping: group.stopping,
         })
     }
 
@@ -89,7 +124,13 @@ impl Used {
 
     /// Counts an attempt in; `short` as of its job now.
     pub(crate) fn add(&mut self, attempt: &Attempt, job: &Job, short: bool) {
-        *self.groups.entry(Group::of(attempt, job)).or_default() += 1;
+        let group = Group::of(attempt, job);
+        let named = group.victim.is_some();
+        let members = self.groups.entry(group).or_default();
+        members.count += 1;
+        if named {
+            members.tasks.insert(attempt.id.task);
+        }
         let used = self.pools.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
         let taken = amounts(attempt, job);
         used.attempts += 1;
@@ -106,9 +147,10 @@ impl Used {
     pub(crate) fn remove(&mut self, attempt: &Attempt, job: &Job, short: bool) {
         let key = (attempt.centre.clone(), attempt.pool.clone());
         let group = Group::of(attempt, job);
-        let count = self.groups.get_mut(&group).expect("a live attempt is in its group");
-        *count -= 1;
-        if *count == 0 {
+        let members = self.groups.get_mut(&group).expect("a live attempt is in its group");
+        members.count -= 1;
+        members.tasks.remove(attempt.id.task);
+        if members.count == 0 {
             self.groups.remove(&group);
         }
         let used = self.pools.get_mut(&key).expect("a live attempt takes of its pool");

@@ -103,6 +103,7 @@ fn write() {
     story.later();
     story.dependencies();
     story.centres();
+    story.preempts();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -137,10 +138,14 @@ fn outcome(cause: EndCause, exit_code: Option<i32>, signal: Option<i32>, detail:
 
 impl Story {
     fn take(&mut self, actor: &str, cause: &str, command: Command) -> Vec<Event> {
+        self.take_of(tenant(), actor, cause, command)
+    }
+
+    fn take_of(&mut self, tenant: TenantId, actor: &str, cause: &str, command: Command) -> Vec<Event> {
         self.now.0 += 7;
         let actor = ActorId::new(actor).expect("a name");
         let project = ProjectId::new("default").expect("a name");
-        let origin = Origin { actor, tenant: tenant(), project, cause: cause.to_owned() };
+        let origin = Origin { actor, tenant, project, cause: cause.to_owned() };
         let events = execute(&mut self.state, &origin, &command, self.now).expect("a command that is taken");
         assert!(!events.is_empty(), "{command:?} changes nothing");
         let (seq, at, version) = (self.state.version(), self.now, ENTRY_VERSION);
@@ -350,5 +355,38 @@ impl Story {
         let change = TenantChange { quota_devices: Some(Limit::None), ..TenantChange::default() };
         self.take("user", "1-17", Command::ChangeTenant { tenant: lab.clone(), change });
         self.take("user", "1-18", Command::SetTenantToken { tenant: lab, token: TokenHash([7; 32]) });
+    }
+    /// A job that may be preempted fills a centre of its own, and another tenant's takes some of it: one attempt has
+    /// ended, and one of another job is told to.
+    fn preempts(&mut self) {
+        let name = centre("hpc-2");
+        let mut open = self.state.centres()[&centre("hpc-1")].clone();
+        (open.id, open.state, open.reported_seq) = (name.clone(), CentreState::Active, 0);
+        (open.windows, open.absent_since, open.reported_at, open.window_last) = (Vec::new(), None, None, 0);
+        let mut found = open.pools.pop_first().expect("a pool").1;
+        let rating = found.rating.take().expect("a rating");
+        (found.cores, found.id) = (Millicores(4_000), pool("cpu:small"));
+        self.take("user", "1-19", Command::SetCentre(Box::new(Centre { pools: BTreeMap::new(), ..open })));
+        self.take("agent:hpc-2", "", Command::Inventory { centre: name.clone(), pools: vec![found] });
+        let pool = pool("cpu:small");
+        self.take("agent:hpc-2", "", Command::Rate { centre: name.clone(), pool, rating });
+        let here = JobSpec { centres: vec![name.clone()], ..JobSpec::command("elastic", &["/bin/true"]) };
+        let here = JobSpec { tasks: RangeSet::from_range(0, 3), ..here };
+        self.submit(JobSpec { preemptible: true, ..here.clone() }, None);
+        let elastic = self.state.jobs_total();
+        self.plan();
+        self.now = TimeMs(self.now.0 + 1_000);
+        let lab = || TenantId::new("lab").expect("a name");
+        self.take_of(lab(), "user", "1-20", Command::Fund { amount: Money(100_000_000) });
+        let spec = Arc::new(JobSpec { name: "urgent".into(), ..here });
+        self.take_of(lab(), "user", "1-21", Command::Submit { spec, key: None, ended: Vec::new() });
+        self.plan();
+        let stops = self.state.attempts().filter(|one| one.preempted_by.is_some());
+        let stops: Vec<AttemptId> = stops.map(|attempt| attempt.id).collect();
+        let stop = *stops.iter().find(|id| id.job == JobId(elastic)).expect("one of them");
+        assert!(stops.len() > 1, "{stops:?}");
+        let what = self.ended(500, outcome(EndCause::Cancelled, None, Some(15), ""));
+        let report = AttemptReport { attempt: stop, at: self.now, what };
+        self.take("agent:hpc-2", "", Command::Report { centre: name, seq: 1, reports: vec![report] });
     }
 }

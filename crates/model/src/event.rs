@@ -192,6 +192,9 @@ pub enum Event {
         attempt: AttemptId,
         /// The entry that ordered it.
         order_seq: u64,
+        /// The job that is to start in its place, when it is preempted: its task waits again then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preempted_by: Option<JobId>,
     },
     /// Somebody asked to cancel a job: its waiting tasks are cancelled now.
     JobCancelRequested {

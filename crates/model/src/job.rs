@@ -68,7 +68,7 @@ pub enum AttemptState {
     Succeeded,
     /// Ended otherwise.
     Failed,
-    /// Ended because somebody asked for it.
+    /// Ended because it was asked for, by a user or to make room for others.
     Cancelled,
 }
 
@@ -133,13 +133,16 @@ pub struct Job {
     /// alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retried: BTreeMap<u32, u32>,
+    /// How many attempts of a task were preempted: they do not count against its retries.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub preempted: BTreeMap<u32, u32>,
     /// Work done, by class. Classes are never added.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub usage: BTreeMap<Class, Gflop>,
     /// Posted cost.
     #[serde(default, skip_serializing_if = "Money::is_zero")]
     pub cost: Money,
-    /// Sum of the run times of ended attempts, for the mean.
+    /// Sum of the run times of ended attempts, for the mean; of those that ran as long as they wanted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ran_ms: u64,
 }
@@ -191,6 +194,12 @@ impl Job {
         self.retried.get(&self.retried_key(task)).copied().unwrap_or(1)
     }
 
+    /// Whether the task of an attempt that failed may have another one: those that were preempted do not count.
+    pub fn may_retry(&self, attempt: AttemptId) -> bool {
+        let preempted = self.preempted.get(&attempt.task).copied().unwrap_or(0);
+        attempt.attempt.saturating_sub(preempted) <= self.spec.retries
+    }
+
     /// Whose entry in `retried` a task has: the tasks of a gang are tried together and share that of the first.
     pub fn retried_key(&self, task: u32) -> u32 {
         if self.spec.gang { self.spec.tasks.first().unwrap_or(task) } else { task }
@@ -232,6 +241,9 @@ pub struct Attempt {
     /// The journal entry that told the centre to end it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_seq: Option<u64>,
+    /// The job that is to start in its place, when it was told to end for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preempted_by: Option<JobId>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,

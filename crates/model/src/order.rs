@@ -149,6 +149,8 @@ pub enum EndCause {
     Memory,
     /// Somebody asked for it.
     Cancelled,
+    /// Its room was given to a tenant that held less than it is due; its task waits for another attempt.
+    Preempted,
     /// It could not be started: no such program, no permission.
     StartFailed,
     /// The centre lost sight of it and cannot know how it ended.
@@ -163,6 +165,7 @@ impl EndCause {
             EndCause::Walltime => "walltime",
             EndCause::Memory => "memory",
             EndCause::Cancelled => "cancelled",
+            EndCause::Preempted => "preempted",
             EndCause::StartFailed => "start-failed",
             EndCause::Lost => "lost",
         }

@@ -48,6 +48,11 @@ pub struct Basis {
 }
 
 impl Plan {
+    /// Whether there is nothing in it to carry out.
+    pub fn changes_nothing(&self) -> bool {
+        self.placements.is_empty() && self.preemptions.is_empty()
+    }
+
     /// The same, with what it was made with.
     #[must_use]
     pub fn made_with(self, now: TimeMs, seed: u64, policy: &str) -> Plan {

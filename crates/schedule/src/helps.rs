@@ -20,7 +20,7 @@ pub struct Help {
     pub starts: u64,
 }
 
-/// A change of the first waiting job of a shape.
+/// A change of one waiting job of a shape.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// Another priority.
@@ -52,7 +52,12 @@ const TRIES_MAX: usize = 8;
 /// tasks of it that it does not start now. Nothing for a shape that does not wait, or whose first job starts anyway.
 /// It costs a few dozen cycles: it is for one job that somebody asks about.
 pub fn helps(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -> Vec<Help> {
-    let Some(job) = first_waiting(snapshot, shape) else { return Vec::new() };
+    first_waiting(snapshot, shape).map_or_else(Vec::new, |job| helps_of(snapshot, policy, now, shape, job))
+}
+
+/// The same for any waiting job of a shape; nothing for one that the snapshot does not show.
+pub fn helps_of(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape, job: JobId) -> Vec<Help> {
+    let Some(job) = view_of(snapshot, shape, job) else { return Vec::new() };
     if starts(snapshot, policy, now, job.id) > 0 {
         return Vec::new();
     }
@@ -60,7 +65,7 @@ pub fn helps(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -
     for tries in candidates(snapshot, policy, now, shape, job) {
         // Of one kind the first that works is the smallest change.
         let tried = tries.into_iter().take(TRIES_MAX).find_map(|change| {
-            let starts = starts(&change.apply(snapshot, shape)?, policy, now, job.id);
+            let starts = starts(&change.apply_to(snapshot, shape, job.id)?, policy, now, job.id);
             (starts > 0).then_some(Help { change, starts })
         });
         helps.extend(tried);
@@ -68,9 +73,14 @@ pub fn helps(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -
     helps
 }
 
-fn first_waiting<'a>(snapshot: &'a Snapshot, shape: &Shape) -> Option<&'a JobView> {
+fn first_waiting(snapshot: &Snapshot, shape: &Shape) -> Option<JobId> {
     let view = snapshot.shapes.iter().find(|view| view.shape == *shape)?;
-    view.jobs.iter().find(|job| !job.waiting.is_empty())
+    view.jobs.iter().find(|job| !job.waiting.is_empty()).map(|job| job.id)
+}
+
+fn view_of<'a>(snapshot: &'a Snapshot, shape: &Shape, job: JobId) -> Option<&'a JobView> {
+    let view = snapshot.shapes.iter().find(|view| view.shape == *shape)?;
+    view.jobs.iter().find(|view| view.id == job && !view.waiting.is_empty())
 }
 
 /// How many tasks of a job a cycle starts.
@@ -84,9 +94,14 @@ impl Change {
     /// The snapshot with this change of the first waiting job of a shape; `None` when it has none, or when the change
     /// is none. The other jobs of the shape stay as they are.
     pub fn apply(&self, snapshot: &Snapshot, shape: &Shape) -> Option<Snapshot> {
+        self.apply_to(snapshot, shape, first_waiting(snapshot, shape)?)
+    }
+
+    /// The same for any waiting job of the shape.
+    pub fn apply_to(&self, snapshot: &Snapshot, shape: &Shape, job: JobId) -> Option<Snapshot> {
         let mut next = snapshot.clone();
         let view = next.shapes.iter_mut().find(|view| view.shape == *shape)?;
-        let at = view.jobs.iter().position(|job| !job.waiting.is_empty())?;
+        let at = view.jobs.iter().position(|view| view.id == job && !view.waiting.is_empty())?;
         let mut job = view.jobs.remove(at);
         let (mut changed, before) = (shape.clone(), job.clone());
         self.change(&mut changed, &mut job);

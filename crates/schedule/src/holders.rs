@@ -80,7 +80,8 @@ impl Holders {
                 let project = names.number(&group.tenant, &group.project);
                 Running { pool: first + at, project, class: share::index(pool.class), rate }
             });
-            if let Some(Running { project, class, rate, .. }) = found {
+            // What is about to end is no longer held.
+            if let Some(Running { project, class, rate, .. }) = found.filter(|_| !group.stopping) {
                 let rate = rate.saturating_mul(group.count);
                 let (tenant, holder) = &mut holders.projects[project];
                 holder.add(class, rate);

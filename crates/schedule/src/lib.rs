@@ -52,7 +52,7 @@ pub use check::check;
 pub use cycle::cycle;
 pub use door::{NeverFits, never_fits};
 pub use fit::{Demand, demand, hold_each};
-pub use helps::{Change, Help, helps};
+pub use helps::{Change, Help, helps, helps_of};
 pub use load::room;
 pub use policy::{Budget, Order, Policy, Seed, Weights};
 pub use snapshot::{

@@ -60,8 +60,18 @@ struct Round<'a> {
     /// What ends, with the number of the start that it is for.
     ended: Vec<(Part, usize)>,
     starts: Vec<Reservation>,
+    /// For each tenant what the round has done to it: nobody both gains and loses, not even by its own jobs. With one
+    /// class that follows from what is due; where another class decides a tenant's share, it does not.
+    sides: Vec<Option<Side>>,
     /// Steps left for searches.
     steps: u64,
+}
+
+/// What others have ended for, or who has ended for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Gains,
+    Loses,
 }
 
 /// The most steps that searches for sets of tasks take in one round.
@@ -73,15 +83,34 @@ impl<'a> Round<'a> {
         let going = groups.iter().map(|group| group.view.count).collect();
         let cursors = state.blocked.iter().map(|&blocked| Cursor { blocked, job: queue.next(blocked.shape) }).collect();
         let (tenants, of_pool) = (queue.tenants(), vec![Vec::new(); problem.pools.len()]);
-        let (ended, starts) = (Vec::new(), Vec::new());
+        let (ended, starts, sides) = (Vec::new(), Vec::new(), vec![None; tenants.len()]);
         let mut round =
-            Round { problem, state, tenants, groups, of_pool, cursors, going, ended, starts, steps: STEPS_MAX };
+            Round { problem, state, tenants, groups, of_pool, cursors, going, ended, starts, sides, steps: STEPS_MAX };
         let mut numbers: Vec<usize> = (0..round.groups.len()).collect();
-        numbers.sort_by_key(|&group| (round.groups[group].tasks.priority, round.lost(Part { group, count: 1 }), group));
+        numbers.sort_by_key(|&number| {
+            let Group { tasks, placement, .. } = &round.groups[number];
+            // What was placed in this cycle is taken back before anything that runs ends.
+            (placement.is_none(), tasks.priority, round.lost(Part { group: number, count: 1 }), number)
+        });
         for number in numbers {
             round.of_pool[round.groups[number].found.pool].push(number);
         }
+        round.let_stopping_go();
         round
+    }
+
+    /// What was told to end is taken to have ended: those that it ends for find their room, and need no more to end.
+    fn let_stopping_go(&mut self) {
+        let Problem { snapshot, holders, now, .. } = self.problem;
+        let running = snapshot.running.iter().zip(&holders.running);
+        for (group, found) in running.filter(|(group, _)| group.stopping) {
+            if let Some(found) = found {
+                let given = Amounts::default().plus(group.each, group.count);
+                let end = group.ends_at.max(TimeMs(now.0.saturating_add(1)));
+                self.state.loads[found.pool].remove(given);
+                self.state.agendas[found.pool].release(given, *now, end);
+            }
+        }
     }
 
     /// Starts jobs of those that hold the least of what they are due, one unit after the other, while it is allowed.
@@ -124,7 +153,8 @@ impl<'a> Round<'a> {
             let Some(parts) = self.victims(shape, job, candidate, unit) else { continue };
             // What others have left free is for everybody.
             let share = self.tenants[tenant].share_with(candidate.class, candidate.rate.saturating_mul(unit));
-            if share > self.problem.holders.due && !parts.is_empty() {
+            let may_gain = share <= self.problem.holders.due && self.sides[tenant] != Some(Side::Loses);
+            if !may_gain && !parts.is_empty() {
                 continue;
             }
             let count = parts.iter().map(|part| part.count).sum();
@@ -156,10 +186,14 @@ impl<'a> Round<'a> {
             self.ended.push((part, self.starts.len()));
             let found = self.groups[part.group].found;
             let loser = problem.holders.projects[found.project].0;
+            self.sides[loser] = Some(Side::Loses);
             self.tenants[loser].take(found.class, found.rate.saturating_mul(part.count));
         }
         self.state.take(problem, shape, candidate, unit, false);
         let tenant = self.tenant(shape);
+        if !parts.is_empty() {
+            self.sides[tenant] = Some(Side::Gains);
+        }
         self.tenants[tenant].add(candidate.class, candidate.rate.saturating_mul(unit));
         let place = problem.pools[candidate.pool];
         let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());

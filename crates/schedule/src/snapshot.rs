@@ -40,6 +40,9 @@ pub struct RunningView {
     pub ends_at: TimeMs,
     /// Set for tasks that may be ended to make room for others.
     pub preemptible: Option<Preemptible>,
+    /// Their centre was told to end them: they take room until they have, and nobody counts on them. A round goes on
+    /// from the moment in which they are gone, so that nothing else ends for what they end for.
+    pub stopping: bool,
 }
 
 /// Tasks of one job that may be ended before they are done.

@@ -57,7 +57,7 @@ impl Planner {
             );
         self.metrics.cycle(started.elapsed(), plan.placements.len());
         self.publish(std::mem::take(&mut plan.reasons), now);
-        if plan.placements.is_empty() {
+        if plan.changes_nothing() {
             return Some(());
         }
         failpoint!("planner-before-plan");

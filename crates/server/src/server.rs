@@ -19,7 +19,7 @@ use tokio::{
     net::TcpListener,
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{Semaphore, watch},
 };
 
 use crate::{
@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) epoch: u64,
     pub(crate) loopback: bool,
     pub(crate) started_at: TimeMs,
+    /// Whose turn it is to have helps computed.
+    pub(crate) helps: Semaphore,
     pub(crate) played: OnceLock<Arc<Simulation>>,
     request_last: AtomicU64,
     stop: watch::Receiver<bool>,
@@ -168,6 +170,7 @@ impl Server {
             epoch,
             loopback: config.listen.ip().is_loopback(),
             started_at,
+            helps: Semaphore::new(1),
             played: OnceLock::new(),
             request_last: AtomicU64::new(0),
             stop: stopped.clone(),

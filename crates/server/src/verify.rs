@@ -138,7 +138,9 @@ impl Fold<'_> {
 fn is_job(reader: &Reader, job: &Job) -> anyhow::Result<()> {
     let row = reader.checked_job(job.id)?;
     ensure!(row.as_ref() == Some(job), "job {}: journal and table `job` differ", job.id);
-    let tries = job.retried.values().max().copied().unwrap_or(1);
+    // Those that made room for others were no tries.
+    let preempted = |task| job.preempted.get(task).copied().unwrap_or(0);
+    let tries = job.retried.iter().map(|(task, attempts)| attempts.saturating_sub(preempted(task))).max().unwrap_or(1);
     ensure!(tries <= job.spec.retries + 1, "job {}: a task was tried {tries} times", job.id);
     Ok(())
 }

@@ -104,7 +104,7 @@ fn the_journal_corpus_names_every_command_and_event() {
 fn the_corpus_has_every_word_of_every_list() {
     let texts = ["journal.jsonl", "job.jsonl", "attempt.jsonl", "centre.jsonl", "tenant.jsonl"].map(all).concat();
     for (field, words) in [
-        ("cause", ["exited", "walltime", "memory", "cancelled", "start-failed", "lost"].as_slice()),
+        ("cause", ["exited", "walltime", "memory", "cancelled", "preempted", "start-failed", "lost"].as_slice()),
         ("state", &["waiting", "running", "succeeded", "failed", "cancelled", "placed", "active", "paused"]),
         ("class", &["ai", "hpc"]),
         ("engine", &["local", "kubernetes"]),
@@ -123,6 +123,8 @@ fn the_corpus_has_every_word_of_every_list() {
         "key",
         "retried",
         "stop_seq",
+        "preempted_by",
+        "preempted",
         "parallel_max",
         "environment",
         "devices",

@@ -144,6 +144,7 @@ fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> V
                     count,
                     ends_at: TimeMs(NOW.0 + 60_000 * (1 + random.below(24 * 60)) as i64),
                     preemptible: None,
+                    stopping: false,
                 });
             }
         }

@@ -260,8 +260,12 @@ fn explain_text(output: &Output, explain: &Explain) -> String {
         lines.push(String::new());
         lines.push(output.table(&rejected));
     }
-    for help in &explain.helps {
-        lines.push(format!("would help: {} ({})", help.change, help.effect));
+    if !explain.helps.is_empty() {
+        let mut helps = Listing::new(&["what_would_help", "effect"]);
+        for help in &explain.helps {
+            helps.row(vec![Cell::text(&help.change), Cell::text(&help.effect)]);
+        }
+        lines.extend([String::new(), output.table(&helps)]);
     }
     lines.join("\n")
 }

@@ -248,3 +248,25 @@ fn a_plan_names_candidates_and_submits_nothing() {
     assert_eq!(never.json()["candidates"][0]["feasible"], json!(false));
     assert_eq!(site.json(&["ls"])["jobs"], json!([]));
 }
+
+#[test]
+fn what_would_help_a_waiting_job_helps() {
+    let site = Site::open();
+    let cores: f64 = site.client().centre("hpc-1").expect("a centre").pools.iter().map(|pool| pool.cores).sum();
+    let (script, release) = site.blocker("half.sh");
+    let running = site.submit(&["run", "--cores", &format!("{:.3}", cores / 2.0), "--", "sh", &script]);
+    site.running(running);
+    let all = format!("{cores:.3}");
+    let waits = site.submit(&["run", "--cores", &all, "--", "true"]).to_string();
+    let explained = site.json(&["explain", &waits]);
+    let helps = explained["helps"].as_array().expect("a list").iter();
+    let change = helps.filter_map(|help| help["change"].as_str()).find_map(|text| text.strip_suffix(" cores a task"));
+    let fewer = change.unwrap_or_else(|| panic!("fewer cores would help: {explained}"));
+    assert!(site.cli(&["explain", &waits]).stdout.contains("would start now"));
+    site.cli(&["cancel", &waits]);
+    let ran = site.json(&["run", "--wait", "--cores", fewer, "--", "true"]);
+    assert_eq!(ran["state"], json!("succeeded"), "beside what still runs");
+    assert_eq!(site.job(running).summary.state, "running");
+    fs::write(release, "").expect("a file");
+    site.ended(running);
+}

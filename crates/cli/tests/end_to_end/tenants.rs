@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::{site::Site, support::Ran};
+use crate::{
+    site::{Site, until},
+    support::Ran,
+};
 
 /// Runs the binary with a tenant's token.
 fn with_token(site: &Site, token: &str, arguments: &[&str]) -> Ran {
@@ -63,4 +66,37 @@ fn maintenance_is_declared_listed_and_taken_back() {
     assert_eq!(one["reason"]["code"], json!("centre-closed"), "{one}");
     assert!(one["start_p50_ms"].as_u64().is_some_and(|ms| ms > 10_000_000 && ms <= 10_800_000), "{one}");
     assert_eq!(site.json(&["centre", "cancel-window", &name, "1"])["windows"], json!([]));
+}
+
+#[test]
+fn a_second_tenant_gets_what_it_is_due_from_what_may_be_preempted() {
+    let site = Site::open();
+    let cores: f64 = site.client().centre("hpc-1").expect("a centre").pools.iter().map(|pool| pool.cores).sum();
+    let quarter = format!("{:.3}", (cores * 250.0).floor() / 1000.0);
+    let each = ["--memory", "64MiB", "--cores", &quarter];
+    let (script, release) = site.blocker("elastic.sh");
+    let elastic = ["run", "--preemptible", "--tasks", "4"];
+    let elastic = site.submit(&[&elastic[..], &each, &["--", "sh", &script]].concat());
+    let state = |attempt: &huisuan_api::jobs::AttemptView, state: &str| attempt.state == state;
+    let of = |id: u64, wanted: &str| site.job(id).attempts.iter().filter(|one| state(one, wanted)).count();
+    until("a full centre", || (of(elastic, "running") == 4).then_some(()));
+    site.json(&["tenant", "add", "lab", "--fund", "1000"]);
+    let token = site.json(&["tenant", "token", "lab"])["token"].as_str().expect("a token").to_owned();
+    let urgent = [&["run", "--wait", "--tasks", "2"][..], &each, &["--", "true"]].concat();
+    let ran = with_token(&site, &token, &urgent);
+    assert_eq!((ran.exit, &ran.json()["state"]), (0, &json!("succeeded")), "{ran:?}");
+    until("what was preempted runs again", || (of(elastic, "running") == 4).then_some(()));
+    std::fs::write(release, "").expect("a file");
+    let ended = site.ended(elastic);
+    assert_eq!((&*ended.summary.state, ended.summary.tasks.succeeded), ("succeeded", 4));
+    let preempted: Vec<_> = ended.attempts.iter().filter(|one| one.cause.as_deref() == Some("preempted")).collect();
+    // Half of it at most; rates are rounded up task by task, so that two tasks may be more than is due.
+    assert!((1..=2).contains(&preempted.len()), "{:?}", ended.attempts);
+    assert_eq!(ended.attempts.len(), 4 + preempted.len(), "each of them had one more");
+    for attempt in preempted {
+        assert!(state(attempt, "cancelled") && attempt.attempt.ends_with(".1"), "{attempt:?}");
+        assert!(attempt.wall_ms > 0 && attempt.detail.is_some(), "what ran is metered: {attempt:?}");
+    }
+    assert!(site.cli(&["show", &elastic.to_string()]).stdout.contains("preempted"));
+    site.json(&["doctor"]);
 }

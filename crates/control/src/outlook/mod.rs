@@ -69,7 +69,7 @@ impl Outlook {
             parallel_max: spec.parallel_max,
             mean_run_ms: None,
             deadline_at: spec.deadline_at,
-            preemptible: false,
+            preemptible: spec.preemptible,
         };
         Ok(Outlook {
             snapshot: snapshot(state),

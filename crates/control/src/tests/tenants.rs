@@ -1,7 +1,7 @@
 //! Several tenants: what an operator sets, and what their quotas keep out.
 
 use huisuan_model::{
-    Command, Event, JobSpec, ProjectId, Reason, TenantId,
+    Command, Event, JobSpec, NodeShare, ProjectId, Reason, TenantId,
     command::Origin,
     tenant::{Limit, TenantChange, TokenHash},
 };
@@ -74,6 +74,15 @@ fn a_plan_made_before_a_quota_was_lowered_is_dropped() {
     network.submit(job("a")).expect("accepted");
     let plan = cycle(&snapshot(&network.state), network.state.policy(), network.now, Budget::default(), Seed(1));
     network.take(Command::ChangeTenant { tenant: origin().tenant, change: cores(0) });
+    assert_eq!(network.take(Command::Plan(Box::new(plan))), vec![]);
+}
+
+#[test]
+fn a_plan_that_names_nodes_that_nobody_knows_is_dropped() {
+    let mut network = Network::new();
+    network.submit(job("a")).expect("accepted");
+    let mut plan = cycle(&snapshot(&network.state), network.state.policy(), network.now, Budget::default(), Seed(1));
+    plan.placements[0].nodes = vec![NodeShare { node: 3, devices: 0, each: 0 }];
     assert_eq!(network.take(Command::Plan(Box::new(plan))), vec![]);
 }
 

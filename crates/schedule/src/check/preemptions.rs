@@ -77,7 +77,7 @@ fn group_of<'a>(snapshot: &'a Snapshot, preemption: &Preemption) -> Option<&'a R
         let there = (&group.centre, &group.pool) == (&preemption.centre, &preemption.pool);
         let tasks = group.preemptible.as_ref().filter(|preemptible| preemptible.job == preemption.job);
         let runs = |task| tasks.is_some_and(|preemptible| preemptible.tasks.contains(task));
-        there && !preemption.tasks.is_empty() && preemption.tasks.iter().all(runs)
+        there && !group.stopping && !preemption.tasks.is_empty() && preemption.tasks.iter().all(runs)
     })
 }
 
@@ -109,7 +109,7 @@ impl<'a> Books<'a> {
             let centre = snapshot.centres.iter().find(|view| view.id == *centre)?;
             centre.pools.iter().find(|view| view.pool.id == *pool)
         };
-        for group in &snapshot.running {
+        for group in snapshot.running.iter().filter(|group| !group.stopping) {
             if let Some(view) = find(&group.centre, &group.pool) {
                 let ended = plan.preemptions.iter().filter(|one| group_of(snapshot, one) == Some(group));
                 let ended: i128 = ended.map(|one| i128::from(one.tasks.len())).sum();

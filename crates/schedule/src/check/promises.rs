@@ -61,6 +61,9 @@ fn pool_kept(
         let each = [group.each.cores.0, group.each.memory.0, group.each.devices.0].map(i128::from);
         let all = each.map(|one| one * i128::from(group.count));
         rest = sum(rest, all, -1);
+        if group.stopping {
+            continue;
+        }
         let ended = plan.preemptions.iter().filter(|ended| {
             let job = group.preemptible.as_ref().filter(|preemptible| preemptible.job == ended.job);
             job.is_some_and(|preemptible| ended.tasks.iter().all(|task| preemptible.tasks.contains(task)))

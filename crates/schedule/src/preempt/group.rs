@@ -30,7 +30,7 @@ pub(super) struct Group {
 pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
     let mut groups = Vec::new();
     for (view, found) in problem.snapshot.running.iter().zip(&problem.holders.running) {
-        if let (Some(tasks), Some(found)) = (&view.preemptible, *found) {
+        if let (Some(tasks), Some(found), false) = (&view.preemptible, *found, view.stopping) {
             groups.push(Group { view: view.clone(), tasks: tasks.clone(), found, placement: None });
         }
     }
@@ -56,6 +56,7 @@ pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
             count: placement.tasks.len(),
             ends_at: problem.now.after(view.shape.walltime),
             preemptible: None,
+            stopping: false,
         };
         let found = Running { pool, project: *project, class, rate };
         groups.push(Group { view: running, tasks, found, placement: Some(number) });

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use huisuan_model::{JobId, TimeMs};
 
 use super::{
-    Round,
+    Round, Side,
     group::{Group, Part},
 };
 use crate::{share::Holder, snapshot::Amounts, translate::Candidate};
@@ -37,13 +37,17 @@ impl Round<'_> {
         let end = self.problem.now.after(self.problem.snapshot.shapes[shape].shape.walltime);
         let mut lacks = vec![(self.problem.now, need.less(has.less(used)))];
         lacks.extend(self.state.agendas[candidate.pool].lacking(job, need, end));
-        let groups = std::mem::take(&mut self.of_pool[candidate.pool]);
+        let all = std::mem::take(&mut self.of_pool[candidate.pool]);
+        let winner = self.tenant(shape);
+        let loser = |&group: &usize| self.problem.holders.projects[self.groups[group].found.project].0;
+        let others = |group: &usize| loser(group) != winner && self.sides[loser(group)] != Some(Side::Gains);
+        let groups: Vec<usize> = all.iter().copied().filter(others).collect();
         let mut parts = self.greedy(&lacks, &groups);
         if parts.is_none() && groups.len() <= SEARCHED_GROUPS_MAX {
             let mut found = Vec::new();
             parts = self.search(&lacks, &groups, &mut found, &mut Changed::new()).then_some(found);
         }
-        self.of_pool[candidate.pool] = groups;
+        self.of_pool[candidate.pool] = all;
         parts.map(|parts| self.fewest(&lacks, parts))
     }
 
@@ -146,7 +150,7 @@ impl Round<'_> {
 
     /// Spares every part without which the others are still enough, the most lost work first.
     fn fewest(&self, lacks: &[(TimeMs, Amounts)], mut parts: Vec<Part>) -> Vec<Part> {
-        parts.sort_by_key(|&part| (Reverse(self.lost(part)), part.group));
+        parts.sort_by_key(|&part| (self.groups[part.group].placement.is_some(), Reverse(self.lost(part)), part.group));
         let mut at = 0;
         while at < parts.len() {
             let part = parts.remove(at);

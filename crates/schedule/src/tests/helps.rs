@@ -1,9 +1,9 @@
 //! Counterfactuals: each does what it says.
 
-use huisuan_model::{Class, DurationMs, MilliDevices, Millicores, PoolId, Shape, TimeMs};
+use huisuan_model::{Class, DurationMs, JobId, MilliDevices, Millicores, PoolId, Shape, TimeMs};
 use proptest::prelude::*;
 
-use crate::{Budget, Change, JobView, Policy, Seed, Snapshot, Window, cycle, helps, testing::*};
+use crate::{Budget, Change, JobView, Policy, Seed, Snapshot, Window, cycle, helps, helps_of, testing::*};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -36,6 +36,16 @@ fn smaller_requests_would_start() {
 fn going_first_would_start() {
     let jobs = vec![(shape(4), vec![job(1, 1).priority(3)]), (shape(3), vec![job(2, 1)])];
     check(&network(vec![centre("a", 4)], jobs), &shape(3), &["priority 4: 1"]);
+}
+
+#[test]
+fn a_job_behind_another_of_its_shape_has_helps_of_its_own() {
+    let jobs = vec![(shape(4), vec![job(1, 1), job(2, 1)])];
+    let snapshot = network(vec![centre("a", 6)], jobs);
+    let found = |id: u64| helps_of(&snapshot, &Policy::default(), NOW, &shape(4), JobId(id));
+    assert_eq!((found(1), found(3)), (vec![], vec![]), "one starts now, the other is not known");
+    let texts: Vec<String> = found(2).iter().map(|help| format!("{}: {}", help.change, help.starts)).collect();
+    assert!(texts.contains(&"priority 1: 1".to_owned()), "{texts:?}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn running(tenant: &str, project: &str, cores: u64) -> RunningView {
         count: cores,
         ends_at: TimeMs(HOUR_MS),
         preemptible: None,
+        stopping: false,
     }
 }
 

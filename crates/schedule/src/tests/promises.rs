@@ -27,6 +27,7 @@ fn runs(mut snapshot: Snapshot, centre: usize, groups: &[(u64, i64)]) -> Snapsho
             count: cores,
             ends_at: TimeMs(NOW.0 + hours * HOUR_MS),
             preemptible: None,
+            stopping: false,
         });
     }
     snapshot

@@ -25,6 +25,7 @@ use super::{
     access::RequestId,
     dependencies,
     extract::{Bounded, JobPath, Params, is_json},
+    helps,
 };
 use crate::{
     identity::{Identity, Scope},
@@ -177,7 +178,11 @@ pub(crate) async fn explain(
     Extension(identity): Extension<Identity>,
     JobPath(id): JobPath,
 ) -> Result<axum::Json<Explain>, Failure> {
-    Ok(axum::Json(why(&shared, id, &identity.scope()).await?))
+    let mut explain = why(&shared, id, &identity.scope()).await?;
+    if explain.reason.is_some() {
+        explain.helps = helps::of(&shared, id).await?;
+    }
+    Ok(axum::Json(explain))
 }
 
 /// Why a job waits, for the API and for pages.

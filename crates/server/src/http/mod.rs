@@ -8,6 +8,7 @@ mod dependencies;
 mod events;
 pub(crate) mod extract;
 mod failure;
+mod helps;
 pub(crate) mod jobs;
 mod logs;
 mod plan;

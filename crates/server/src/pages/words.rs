@@ -213,6 +213,7 @@ pub(super) const WHY_HERE: Word = word("Why there", "放置理由");
 pub(super) const WHY_WAITING: Word = word("Why it waits", "等待原因");
 pub(super) const ZONE: Word = word("Time zone", "时区");
 
+pub(super) const CAUSE_PREEMPTED: Word = word("made room for another", "被抢占");
 pub(super) const CAUSE_CANCELLED: Word = word("cancelled", "被取消");
 pub(super) const CAUSE_EXITED: Word = word("exited", "自行退出");
 pub(super) const CAUSE_LOST: Word = word("lost from sight", "失去踪迹");
@@ -284,6 +285,7 @@ pub(super) fn cause(cause: &str) -> Option<Word> {
         "walltime" => CAUSE_WALLTIME,
         "memory" => CAUSE_MEMORY,
         "cancelled" => CAUSE_CANCELLED,
+        "preempted" => CAUSE_PREEMPTED,
         "start-failed" => CAUSE_START_FAILED,
         "lost" => CAUSE_LOST,
         _ => return None,

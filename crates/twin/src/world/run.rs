@@ -287,10 +287,11 @@ impl<O: Observer> World<O> {
         }
         let mut plan = plan.made_with(now, planning.seed.0, &policy.name);
         plan.reasons.clear();
-        if plan.placements.is_empty() {
+        if plan.changes_nothing() {
             return;
         }
-        let asked = plan.placements.len();
+        let stops: u64 = plan.preemptions.iter().map(|preemption| preemption.tasks.len()).sum();
+        let asked = plan.placements.len() + usize::try_from(stops).unwrap_or(usize::MAX);
         let taken = self.insist(&self.origins.planner.clone(), &Command::Plan(plan.into()), now);
         if taken < asked {
             // The world moved on under the plan: what was dropped is planned again.
