@@ -124,7 +124,7 @@ impl Packer {
                     Devices::Share(share) => room.tightest(share).unwrap_or(0),
                     Devices::None | Devices::Whole(_) => 0,
                 };
-                return Some(Slot::of(node, &room, ask, device));
+                return Some(Slot::of(node, room, ask, device));
             }
         }
         self.dead.add(ask);
