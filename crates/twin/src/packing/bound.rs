@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn the_bound_is_close_where_the_limit_is_plain() {
         check(&vec![ask(1, Devices::Whole(1), Parts::ANY); 20], 8000.0);
-        check(&vec![ask(1, Devices::Whole(1), Parts::ANY); 3], 3000.0);
+        check(&[ask(1, Devices::Whole(1), Parts::ANY); 3], 3000.0);
         check(&vec![ask(1, Devices::Whole(1), Parts::one(1)); 20], 4000.0);
         check(&vec![ask(8_000, Devices::Whole(1), Parts::ANY); 20], 4000.0);
         check(&vec![ask(1, Devices::Whole(5), Parts::ANY); 20], 0.0);
