@@ -93,7 +93,7 @@ fn missing(centre: &CentreView, shape: &Shape) -> Option<String> {
 
 /// The scarcest resource: what one task needs, in millionths of the whole pool.
 fn share_ppm(pool: &PoolView, demand: &Demand) -> u64 {
-    let dimensions = Load::of(pool).dimensions(&pool.pool, demand);
+    let dimensions = Load::of(pool).dimensions(demand);
     let share = |need, has: u64| huisuan_model::quantity::mul_div(need, 1_000_000, has.max(1));
     dimensions.iter().map(|one| share(one.need, one.has)).max().unwrap_or(0)
 }

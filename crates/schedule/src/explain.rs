@@ -140,7 +140,7 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
 /// Why none of `candidates` takes what is left; `None` when one of them would, and when there is none.
 fn busy(case: &Case<'_>, candidates: &[Candidate]) -> Option<Reason> {
     let Some(Block::Places { factor, unit, ahead, own }) = case.block else {
-        let full = |candidate: &Candidate| free(case, candidate, 0) == 0;
+        let full = |candidate: &Candidate| !takes(case, candidate, 0, 1);
         return if candidates.iter().all(full) { nearest(case, candidates) } else { None };
     };
     let payable: Vec<Candidate> =
@@ -157,11 +157,11 @@ fn busy(case: &Case<'_>, candidates: &[Candidate]) -> Option<Reason> {
         return Some(quota(case, payable.first()?, unit));
     }
     // Either room is left that is kept for those ahead, or there was room before they took it.
-    if let Some(candidate) = allowed.iter().find(|candidate| free(case, candidate, 0) >= unit) {
+    if let Some(candidate) = allowed.iter().find(|candidate| takes(case, candidate, 0, unit)) {
         return Some(open(case, candidate, unit, ahead));
     }
-    let kept = allowed.iter().find(|candidate| free(case, candidate, factor) >= unit);
-    let taken = || allowed.iter().find(|candidate| own == 0 && free_at_first(case, candidate, factor) >= unit);
+    let kept = allowed.iter().find(|candidate| takes(case, candidate, factor, unit));
+    let taken = || allowed.iter().find(|candidate| own == 0 && took_at_first(case, candidate, factor, unit));
     if let Some(candidate) = kept.or_else(taken) {
         return Some(behind(case, candidate, ahead));
     }
@@ -222,14 +222,17 @@ fn behind(case: &Case<'_>, candidate: &Candidate, ahead: u64) -> Reason {
 
 /// How many tasks fit at the end of the cycle.
 fn free(case: &Case<'_>, candidate: &Candidate, factor: u64) -> u64 {
-    let pool = &case.problem.pools[candidate.pool].pool.pool;
-    case.state.loads[candidate.pool].room(pool, &candidate.demand, factor)
+    case.state.loads[candidate.pool].room(&candidate.demand, factor)
 }
 
-/// How many tasks fitted at its beginning.
-fn free_at_first(case: &Case<'_>, candidate: &Candidate, factor: u64) -> u64 {
-    let view = case.problem.pools[candidate.pool].pool;
-    Load::of(view).room(&view.pool, &candidate.demand, factor)
+/// Whether that many tasks fit at the end of the cycle.
+fn takes(case: &Case<'_>, candidate: &Candidate, factor: u64, tasks: u64) -> bool {
+    case.state.loads[candidate.pool].takes(&candidate.demand, factor, tasks)
+}
+
+/// Whether they fitted at its beginning.
+fn took_at_first(case: &Case<'_>, candidate: &Candidate, factor: u64, tasks: u64) -> bool {
+    Load::of(case.problem.pools[candidate.pool].pool).takes(&candidate.demand, factor, tasks)
 }
 
 /// The nearest miss: for a gang the pool where most of it fits, otherwise the pool that lacks the smallest share of
@@ -245,10 +248,7 @@ fn nearest(case: &Case<'_>, candidates: &[Candidate]) -> Option<Reason> {
             fits: u32::try_from(free(case, best, 0)).unwrap_or(u32::MAX),
         });
     }
-    let dimensions = |candidate: &Candidate| {
-        let pool = &case.problem.pools[candidate.pool].pool.pool;
-        case.state.loads[candidate.pool].dimensions(pool, &candidate.demand)
-    };
+    let dimensions = |candidate: &Candidate| case.state.loads[candidate.pool].dimensions(&candidate.demand);
     let missing = |candidate: &&Candidate| dimensions(candidate).iter().map(|one| one.missing_ppm()).max();
     let best = candidates.iter().min_by_key(missing)?;
     let place = case.problem.pools[best.pool];

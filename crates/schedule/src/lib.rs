@@ -8,17 +8,16 @@
 //! - `snapshot`, `policy`: the input; `translate`: the same with numbered pools;
 //! - `fit`: which pools can run a shape, and what a task of it takes there;
 //! - `load`: how many tasks fit now, with the look-ahead for short ones;
-//! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is;
+//! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is,
+//!   found through a `tournament`;
 //! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
 //! - `score`: which place is best;
 //! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
 //! - `explain`: why the rest waits; [`helps`]: what would help; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
-//! - [`pack`]: nodes and devices, where a centre shows them;
+//! - [`pack`]: nodes and devices, where a centre shows them; `nodes`: those of the cycle's pools;
 //! - `check`: an independent judge of plans, which shares no code with the rest;
 //! - [`network`]: the level above: which centre and pool for each class of work.
-//! - [`pack`]: nodes and devices, where a centre shows them; `nodes`: those of the cycle's pools;
-//! - `check`: an independent judge of plans, which shares no code with the rest.
 
 mod check;
 mod cycle;
@@ -45,6 +44,7 @@ mod state;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tournament;
 mod translate;
 mod violation;
 

@@ -1,7 +1,7 @@
 //! How many tasks fit into a pool now. Capacity comes in layers: the first is what the pool has, each
 //! further one is as much again and may be filled ahead with tasks that are short enough for it.
 
-use huisuan_model::{Bytes, MilliDevices, Millicores, Pool};
+use huisuan_model::{Bytes, MilliDevices, Millicores};
 
 use crate::{
     fit::Demand,
@@ -9,9 +9,10 @@ use crate::{
     snapshot::{Amounts, PoolView},
 };
 
-/// What is used of a pool while a cycle goes on.
+/// What a pool has and what is used of it while a cycle goes on: all that is asked for at every turn, in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Load {
+    has: Amounts,
     used: Amounts,
     long: Amounts,
 }
@@ -27,17 +28,18 @@ pub fn room(
     gang: bool,
     policy: &Policy,
 ) -> u64 {
-    Load::of(pool).room(&pool.pool, &Demand { cores, devices, memory }, policy.ahead_factor(mean_run_ms, gang))
+    Load::of(pool).room(&Demand { cores, devices, memory }, policy.ahead_factor(mean_run_ms, gang))
 }
 
 impl Load {
     pub(crate) fn of(pool: &PoolView) -> Self {
-        Load { used: pool.used, long: pool.long }
+        let has = Amounts { cores: pool.pool.cores, memory: pool.pool.memory, devices: pool.pool.devices };
+        Load { has, used: pool.used, long: pool.long }
     }
 
     /// How many tasks fit when layers up to `layer` may be filled, the first being 0.
-    pub(crate) fn room(&self, pool: &Pool, demand: &Demand, layer: u64) -> u64 {
-        self.dimensions(pool, demand)
+    pub(crate) fn room(&self, demand: &Demand, layer: u64) -> u64 {
+        self.dimensions(demand)
             .into_iter()
             .filter(|dimension| dimension.need > 0)
             .map(|dimension| dimension.free(layer) / dimension.need)
@@ -46,17 +48,22 @@ impl Load {
     }
 
     /// Whether a task fits into what is free.
-    pub(crate) fn fits(&self, pool: &Pool, demand: &Demand) -> bool {
+    pub(crate) fn fits(&self, demand: &Demand) -> bool {
         let fits = |need: u64, used: u64, has: u64| need == 0 || used.saturating_add(need) <= has;
-        fits(demand.devices.0, self.used.devices.0, pool.devices.0)
-            && fits(demand.cores.0, self.used.cores.0, pool.cores.0)
-            && fits(demand.memory.0, self.used.memory.0, pool.memory.0)
+        fits(demand.devices.0, self.used.devices.0, self.has.devices.0)
+            && fits(demand.cores.0, self.used.cores.0, self.has.cores.0)
+            && fits(demand.memory.0, self.used.memory.0, self.has.memory.0)
+    }
+
+    /// Whether that many tasks fit when layers up to `layer` may be filled.
+    pub(crate) fn takes(&self, demand: &Demand, layer: u64, tasks: u64) -> bool {
+        if (layer, tasks) == (0, 1) { self.fits(demand) } else { self.room(demand, layer) >= tasks }
     }
 
     /// The lowest layer with room for a task; `None` when the pool lacks a needed resource altogether.
-    pub(crate) fn layer(&self, pool: &Pool, demand: &Demand) -> Option<u64> {
+    pub(crate) fn layer(&self, demand: &Demand) -> Option<u64> {
         let mut highest = 0;
-        for dimension in self.dimensions(pool, demand) {
+        for dimension in self.dimensions(demand) {
             highest = highest.max(dimension.layer()?);
         }
         Some(highest)
@@ -83,12 +90,12 @@ impl Load {
     }
 
     /// Cores, memory and devices, in this order.
-    pub(crate) fn dimensions(&self, pool: &Pool, demand: &Demand) -> [Dimension; 3] {
-        let (used, long) = (&self.used, &self.long);
+    pub(crate) fn dimensions(&self, demand: &Demand) -> [Dimension; 3] {
+        let Load { has, used, long } = self;
         [
-            Dimension { has: pool.cores.0, used: used.cores.0, long: long.cores.0, need: demand.cores.0 },
-            Dimension { has: pool.memory.0, used: used.memory.0, long: long.memory.0, need: demand.memory.0 },
-            Dimension { has: pool.devices.0, used: used.devices.0, long: long.devices.0, need: demand.devices.0 },
+            Dimension { has: has.cores.0, used: used.cores.0, long: long.cores.0, need: demand.cores.0 },
+            Dimension { has: has.memory.0, used: used.memory.0, long: long.memory.0, need: demand.memory.0 },
+            Dimension { has: has.devices.0, used: used.devices.0, long: long.devices.0, need: demand.devices.0 },
         ]
     }
 }

@@ -9,18 +9,22 @@ use crate::{
     policy::Order,
     share::{Holder, Share},
     snapshot::{JobView, ShapeView},
-    translate::Problem,
+    tournament::Tournament,
+    translate::{Problem, ShapeProblem},
 };
 
 /// Where a job stands in its project; smaller goes first. Priority falling, then the slack of those whose deadline
 /// is near, then the area of what starts together (0 once the job has waited long enough), then age, then id.
 type Turn = (Reverse<i32>, i64, u128, TimeMs, JobId);
 
-/// What a turn needs of a job, read all at once when it becomes the first of its shape: a million jobs lie far apart in
-/// memory, and each of them is waited for once only.
+/// What a job's place and its turn need of it, read all at once: a million jobs lie far apart in memory, and each of
+/// them is waited for once only.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
     pub(crate) id: JobId,
+    priority: i32,
+    submitted_at: TimeMs,
+    deadline_at: Option<TimeMs>,
     /// How many of its tasks wait at the beginning of the cycle, and the first of them.
     pub(crate) tasks: u64,
     pub(crate) first: u32,
@@ -31,13 +35,12 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Of a shape without jobs.
-    const NONE: Head =
-        Head { id: JobId(0), tasks: 0, first: 0, active: 0, parallel_max: None, mean_run_ms: None, preemptible: false };
-
     fn of(job: &JobView) -> Self {
         Head {
             id: job.id,
+            priority: job.priority,
+            submitted_at: job.submitted_at,
+            deadline_at: job.deadline_at,
             tasks: job.waiting.len(),
             first: job.waiting.first().unwrap_or(0),
             active: job.active,
@@ -45,6 +48,25 @@ impl Head {
             mean_run_ms: job.mean_run_ms,
             preemptible: job.preemptible,
         }
+    }
+}
+
+/// One shape with how far it is.
+struct Lane<'a> {
+    jobs: &'a [JobView],
+    /// The index of its first job that still takes part.
+    next: usize,
+    /// That job, while it waits for its turn.
+    head: Option<Head>,
+    project: usize,
+    /// What starts together takes so much.
+    area: u128,
+    walltime_ms: i64,
+}
+
+impl Lane<'_> {
+    fn job(&self, index: usize) -> Option<Head> {
+        self.jobs.get(index).map(Head::of)
     }
 }
 
@@ -61,22 +83,26 @@ struct Tenant {
     projects: BinaryHeap<Reverse<(Share, usize)>>,
 }
 
+impl Tenant {
+    fn next_project(&self) -> Option<(Share, usize)> {
+        self.projects.peek().map(|&Reverse(next)| next)
+    }
+}
+
 /// Jobs of all shapes in the order of turns. Only the first job of each shape takes part, so that a shape without
 /// hope costs nothing more, and a turn costs the logarithms of tenants, projects and shapes.
 pub(crate) struct Queue<'a> {
-    shapes: &'a [ShapeView],
     order: &'a Order,
     now: TimeMs,
     tenants: Vec<Tenant>,
     projects: Vec<Project>,
-    heads: BinaryHeap<Reverse<(Share, usize)>>,
-    /// For each shape its project, the area of what starts together, and the index of its first job.
-    project_of: Vec<usize>,
-    areas: Vec<u128>,
-    next: Vec<usize>,
-    heads_of: Vec<Head>,
+    heads: Tournament,
+    /// In the order of the snapshot's shapes.
+    lanes: Vec<Lane<'a>>,
     /// The shape whose turn it is; it and its tenant and project are out of the heaps.
     current: Option<usize>,
+    /// The job after the one whose turn it is: read when the turn begins, so that memory answers while it goes on.
+    following: Option<Head>,
 }
 
 impl<'a> Queue<'a> {
@@ -84,7 +110,6 @@ impl<'a> Queue<'a> {
     pub(crate) fn new(problem: &Problem<'a>) -> Self {
         let snapshot = problem.snapshot;
         let mut queue = Queue {
-            shapes: &snapshot.shapes,
             order: &problem.policy.order,
             now: problem.now,
             tenants: problem
@@ -94,19 +119,17 @@ impl<'a> Queue<'a> {
                 .map(|&holder| Tenant { holder, projects: BinaryHeap::new() })
                 .collect(),
             projects: Vec::with_capacity(problem.holders.projects.len()),
-            heads: BinaryHeap::new(),
-            project_of: problem.shapes.iter().map(|shape| shape.project).collect(),
-            areas: problem.shapes.iter().map(|shape| shape.places.area).collect(),
-            next: vec![0; snapshot.shapes.len()],
-            heads_of: vec![Head::NONE; snapshot.shapes.len()],
+            heads: Tournament::new(problem.holders.tenants.len()),
+            lanes: snapshot.shapes.iter().zip(&problem.shapes).map(|(view, shape)| lane(view, shape)).collect(),
             current: None,
+            following: None,
         };
         for &(tenant, holder) in &problem.holders.projects {
             queue.projects.push(Project { tenant, holder, shapes: BinaryHeap::new() });
         }
         for (number, shape) in problem.shapes.iter().enumerate() {
             if !shape.places.candidates.is_empty() {
-                queue.join(number);
+                queue.join(number, queue.lanes[number].job(0));
             }
         }
         for (number, project) in queue.projects.iter().enumerate() {
@@ -116,7 +139,7 @@ impl<'a> Queue<'a> {
         }
         for (number, tenant) in queue.tenants.iter().enumerate() {
             if !tenant.projects.is_empty() {
-                queue.heads.push(Reverse((tenant.holder.share(), number)));
+                queue.heads.set(number, Some(tenant.holder.share()));
             }
         }
         queue
@@ -125,25 +148,28 @@ impl<'a> Queue<'a> {
     /// The index of the shape whose turn it is and its job. It must be [put back](Queue::put_back) before the next.
     pub(crate) fn pop(&mut self) -> Option<(usize, Head)> {
         assert!(self.current.is_none(), "one turn at a time");
-        let Reverse((_, tenant)) = self.heads.pop()?;
+        let (_, tenant) = self.heads.first()?;
+        self.heads.set(tenant, None);
         let Reverse((_, project)) = self.tenants[tenant].projects.pop().expect("a tenant in the heap has a project");
         let Reverse((_, shape)) = self.projects[project].shapes.pop().expect("a project in the heap has a shape");
         self.current = Some(shape);
-        Some((shape, self.heads_of[shape]))
+        let lane = &self.lanes[shape];
+        self.following = lane.job(lane.next + 1);
+        Some((shape, lane.head.expect("a shape in the heap has a job")))
     }
 
     /// How many of `most` tasks of this rate the turn lasts: as many as make it another's turn, or all.
     pub(crate) fn lasts(&self, class: usize, rate: u64, most: u64) -> u64 {
         let (tenant, project) = self.holders();
         let others = [
-            (tenant, &self.tenants[tenant].holder, self.heads.peek()),
-            (project, &self.projects[project].holder, self.tenants[tenant].projects.peek()),
+            (tenant, &self.tenants[tenant].holder, self.heads.first()),
+            (project, &self.projects[project].holder, self.tenants[tenant].next_project()),
         ];
         let over = |tasks: u64| {
             let more = rate.saturating_mul(tasks);
-            others.iter().any(|(number, holder, next)| {
-                next.is_some_and(|Reverse(next)| (holder.share_with(class, more), *number) > *next)
-            })
+            others
+                .iter()
+                .any(|(number, holder, next)| next.is_some_and(|next| (holder.share_with(class, more), *number) > next))
         };
         if most <= 1 || over(1) {
             return most.min(1);
@@ -167,11 +193,10 @@ impl<'a> Queue<'a> {
     /// Whether it is another's turn now.
     pub(crate) fn over(&self) -> bool {
         let (tenant, project) = self.holders();
-        let passed = |share: Share, number: usize, next: Option<&Reverse<(Share, usize)>>| {
-            next.is_some_and(|Reverse(next)| (share, number) > *next)
-        };
-        passed(self.tenants[tenant].holder.share(), tenant, self.heads.peek())
-            || passed(self.projects[project].holder.share(), project, self.tenants[tenant].projects.peek())
+        let passed =
+            |share: Share, number: usize, next: Option<(Share, usize)>| next.is_some_and(|next| (share, number) > next);
+        passed(self.tenants[tenant].holder.share(), tenant, self.heads.first())
+            || passed(self.projects[project].holder.share(), project, self.tenants[tenant].next_project())
     }
 
     /// Ends the turn. The shape takes part again with the same job, with its next one, or no more.
@@ -179,10 +204,10 @@ impl<'a> Queue<'a> {
         let (tenant, project) = self.holders();
         let shape = self.current.take().expect("a turn goes on");
         match again {
-            Again::SameJob => self.join(shape),
+            Again::SameJob => self.join(shape, self.lanes[shape].head),
             Again::NextJob => {
-                self.next[shape] += 1;
-                self.join(shape);
+                self.lanes[shape].next += 1;
+                self.join(shape, self.following);
             }
             Again::Never => {}
         }
@@ -191,23 +216,23 @@ impl<'a> Queue<'a> {
             self.tenants[tenant].projects.push(Reverse((share, project)));
         }
         if !self.tenants[tenant].projects.is_empty() {
-            self.heads.push(Reverse((self.tenants[tenant].holder.share(), tenant)));
+            self.heads.set(tenant, Some(self.tenants[tenant].holder.share()));
         }
     }
 
     /// The job of the shape whose turn it is or would be.
     pub(crate) fn job(&self, shape: usize) -> &'a JobView {
-        &self.shapes[shape].jobs[self.next[shape]]
+        &self.lanes[shape].jobs[self.lanes[shape].next]
     }
 
     /// The index of the shape's first job that still takes part.
     pub(crate) fn next(&self, shape: usize) -> usize {
-        self.next[shape]
+        self.lanes[shape].next
     }
 
     /// The tenant of a shape, with what it holds now.
     pub(crate) fn holder(&self, shape: usize) -> &Holder {
-        &self.tenants[self.projects[self.project_of[shape]].tenant].holder
+        &self.tenants[self.projects[self.lanes[shape].project].tenant].holder
     }
 
     /// What every tenant holds now.
@@ -217,29 +242,39 @@ impl<'a> Queue<'a> {
 
     /// The tenant and the project whose turn it is.
     fn holders(&self) -> (usize, usize) {
-        let project = self.project_of[self.current.expect("a turn goes on")];
+        let project = self.lanes[self.current.expect("a turn goes on")].project;
         (self.projects[project].tenant, project)
     }
 
-    /// Lets the shape's first job take part; nothing when it has no more.
-    fn join(&mut self, shape: usize) {
-        let view = &self.shapes[shape];
-        if let Some(job) = view.jobs.get(self.next[shape]) {
-            let turn = self.turn(job, view, self.areas[shape]);
-            self.heads_of[shape] = Head::of(job);
-            self.projects[self.project_of[shape]].shapes.push(Reverse((turn, shape)));
+    /// Lets a job of the shape take part; nothing when it has no more.
+    fn join(&mut self, shape: usize, job: Option<Head>) {
+        let lane = &mut self.lanes[shape];
+        lane.head = job;
+        if let Some(job) = job {
+            let turn = turn(self.order, self.now, &job, lane);
+            self.projects[lane.project].shapes.push(Reverse((turn, shape)));
         }
     }
+}
 
-    fn turn(&self, job: &JobView, view: &ShapeView, area: u128) -> Turn {
-        let Order { urgent_ms, area_first, guard_ms, .. } = *self.order;
-        let walltime = i64::try_from(view.shape.walltime.0).unwrap_or(i64::MAX);
-        let slack = job.deadline_at.map(|at| at.0.saturating_sub(self.now.0).saturating_sub(walltime));
-        let slack = slack.filter(|&slack| slack < i64::try_from(urgent_ms).unwrap_or(i64::MAX)).unwrap_or(i64::MAX);
-        let waited = u64::try_from(self.now.0.saturating_sub(job.submitted_at.0)).unwrap_or(0);
-        let area = if area_first && waited < guard_ms { area } else { 0 };
-        (Reverse(job.priority), slack, area, job.submitted_at, job.id)
+fn lane<'a>(view: &'a ShapeView, shape: &ShapeProblem) -> Lane<'a> {
+    Lane {
+        jobs: &view.jobs,
+        next: 0,
+        head: None,
+        project: shape.project,
+        area: shape.places.area,
+        walltime_ms: i64::try_from(view.shape.walltime.0).unwrap_or(i64::MAX),
     }
+}
+
+fn turn(order: &Order, now: TimeMs, job: &Head, lane: &Lane<'_>) -> Turn {
+    let Order { urgent_ms, area_first, guard_ms, .. } = *order;
+    let slack = job.deadline_at.map(|at| at.0.saturating_sub(now.0).saturating_sub(lane.walltime_ms));
+    let slack = slack.filter(|&slack| slack < i64::try_from(urgent_ms).unwrap_or(i64::MAX)).unwrap_or(i64::MAX);
+    let waited = u64::try_from(now.0.saturating_sub(job.submitted_at.0)).unwrap_or(0);
+    let area = if area_first && waited < guard_ms { lane.area } else { 0 };
+    (Reverse(job.priority), slack, area, job.submitted_at, job.id)
 }
 
 /// How a shape goes on after a turn.

@@ -209,9 +209,8 @@ impl<'a> Round<'a> {
             if ended == 0 {
                 continue;
             }
-            let pool = &self.problem.pools[found.pool].pool.pool;
             let demand = crate::Demand { cores: view.each.cores, devices: view.each.devices, memory: view.each.memory };
-            let room = self.state.loads[found.pool].room(pool, &demand, 0);
+            let room = self.state.loads[found.pool].room(&demand, 0);
             let room = room.min(self.state.agendas[found.pool].room(&demand, end));
             let count = if tasks.gang && room < ended { 0 } else { room.min(ended) };
             if count > 0 {

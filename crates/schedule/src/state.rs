@@ -13,7 +13,7 @@ use crate::{
     reserve::Agenda,
     score::Score,
     snapshot::{Amounts, Quota},
-    translate::{Candidate, Places, Problem},
+    translate::{Candidate, Priced, Problem},
 };
 
 /// What changes while a cycle goes on.
@@ -40,6 +40,9 @@ pub(crate) struct State {
     pub(crate) placements: Vec<Placement>,
     /// Placements of jobs that may be preempted.
     pub(crate) preemptible: Vec<Preemptible>,
+    /// For each kind of places the candidates that may have room yet, from the cheapest to the dearest. Room only
+    /// shrinks, so what is full is not looked at again until the end of the cycle.
+    open: Vec<Vec<Priced>>,
     /// The pool of the last placement.
     last_pool: usize,
     /// What the current turn has placed.
@@ -49,7 +52,8 @@ pub(crate) struct State {
 
 /// Some tasks of a job for one candidate.
 struct Take {
-    candidate: usize,
+    number: usize,
+    candidate: Candidate,
     count: u64,
     score: Score,
     /// The nodes of its tasks, where the pool shows them.
@@ -59,6 +63,7 @@ struct Take {
 impl State {
     pub(crate) fn new(problem: &Problem<'_>) -> Self {
         State {
+            open: problem.kinds.iter().map(|places| places.by_price.clone()).collect(),
             last_pool: 0,
             preemptible: Vec::new(),
             takes: Vec::new(),
@@ -104,7 +109,7 @@ impl State {
         if steps == 0 {
             return Next::Cycle;
         }
-        let gang = problem.snapshot.shapes[shape].shape.gang.is_some();
+        let gang = problem.shapes[shape].gang;
         let factor = problem.policy.ahead_factor(job.mean_run_ms, gang);
         let limit = job.parallel_max.unwrap_or(u32::MAX);
         let active = job.active.saturating_add(before.own);
@@ -230,7 +235,7 @@ impl State {
     pub(crate) fn take(&mut self, problem: &Problem<'_>, shape: usize, candidate: &Candidate, count: u64, short: bool) {
         let Candidate { pool, demand, hold, .. } = *candidate;
         self.loads[pool].add(&demand, count, short);
-        let end = problem.now.after(problem.snapshot.shapes[shape].shape.walltime);
+        let end = problem.shapes[shape].end;
         self.agendas[pool].place(Amounts::default().plus(candidate.each(), count), problem.now, end);
         if let Some(tenant) = problem.shapes[shape].tenant {
             let spent = i64::try_from(i128::from(hold) * i128::from(count));
@@ -244,32 +249,32 @@ impl State {
 
     /// Places up to `goal` tasks at one best candidate after the other, while the turn lasts.
     fn fill(&mut self, problem: &Problem<'_>, queue: &mut Queue<'_>, shape: usize, request: Request) -> Placed {
-        let candidates = &problem.shapes[shape].places.candidates;
         let mut placed = Placed { count: 0, over: false };
         self.takes.clear();
         while placed.count < request.goal && !placed.over {
             let Some(best) = self.best(problem, shape, &request) else {
                 break;
             };
-            let candidate = &candidates[best.candidate];
-            let Candidate { class, rate, pool, ref demand, .. } = *candidate;
+            let candidate = best.candidate;
+            let Candidate { class, rate, pool, demand, .. } = candidate;
             let most = best.count.min(request.goal - placed.count);
             let wanted = queue.lasts(class, rate, most).max(request.unit);
-            let at = self.takes.iter().position(|take| take.candidate == best.candidate);
+            let at = self.takes.iter().position(|take| take.number == best.number);
+            let number = best.number;
             let at = at.unwrap_or_else(|| {
                 self.takes.push(Take { count: 0, ..best });
                 self.takes.len() - 1
             });
             let count = match &mut self.nodes[pool] {
-                Some(packer) => nodes::settle(packer, demand, wanted, request.unit, &mut self.takes[at].nodes),
+                Some(packer) => nodes::settle(packer, &demand, wanted, request.unit, &mut self.takes[at].nodes),
                 None => wanted,
             };
             if count < wanted {
                 // Room only shrinks: what found no node finds none until the end of the cycle.
-                self.shapes[shape].without_node.push(best.candidate);
+                self.shapes[shape].without_node.push(number);
             }
             if count > 0 {
-                self.take(problem, shape, candidate, count, request.factor > 0);
+                self.take(problem, shape, &candidate, count, request.factor > 0);
                 queue.give(class, rate, count);
                 self.takes[at].count += count;
                 placed.count += count;
@@ -288,8 +293,8 @@ impl State {
         head: &Head,
         mut last: Option<u32>,
     ) -> Option<u32> {
-        for Take { candidate, count, score, nodes } in self.takes.drain(..).filter(|take| take.count > 0) {
-            let Candidate { pool, demand, .. } = problem.shapes[shape].places.candidates[candidate];
+        for Take { number, candidate, count, score, nodes } in self.takes.drain(..).filter(|take| take.count > 0) {
+            let Candidate { pool, demand, .. } = candidate;
             let place = problem.pools[pool];
             let tasks = match head.tasks {
                 1 => RangeSet::from_range(head.first, head.first),
@@ -305,7 +310,7 @@ impl State {
             }
             if head.preemptible {
                 let placement = self.placements.len();
-                self.preemptible.push(Preemptible { placement, shape, candidate, job: queue.next(shape) });
+                self.preemptible.push(Preemptible { placement, shape, candidate: number, job: queue.next(shape) });
             }
             self.placements.push(Placement {
                 job: head.id,
@@ -324,60 +329,64 @@ impl State {
 
     /// The best candidate with room for a unit and how many tasks its lowest open layer takes. Going layer by layer
     /// spreads what is placed ahead evenly over the pools.
-    fn best(&self, problem: &Problem<'_>, shape: usize, request: &Request) -> Option<Take> {
-        let Places { candidates, by_price, .. } = &*problem.shapes[shape].places;
+    fn best(&mut self, problem: &Problem<'_>, shape: usize, request: &Request) -> Option<Take> {
+        let kind = problem.shapes[shape].kind;
         let weights = &problem.policy.weights;
-        let end = problem.now.after(problem.snapshot.shapes[shape].shape.walltime);
         let mut best: Option<(i128, usize, Take)> = None;
         // The dearer a place, the less it can score: the rest need not be looked at once the best of it would lose.
         let most_beside_price = i128::from(weights.wait) + i128::from(weights.fit);
         let bounded = weights.wait >= 0 && weights.fit >= 0;
-        for &(number, price) in by_price {
-            let candidate = &candidates[number];
+        let mut next = 0;
+        while let Some(&Priced { number, price, ref candidate }) = self.open[kind].get(next) {
             if best.as_ref().is_some_and(|best| bounded && most_beside_price + i128::from(price) < best.0) {
                 break;
             }
-            let Some((layer, count)) = self.room(problem, shape, number, request, end) else { continue };
-            let pool = &problem.pools[candidate.pool].pool.pool;
-            let [cores, _, devices] = self.loads[candidate.pool].dimensions(pool, &candidate.demand);
+            // Nobody fills nodes ahead: there is no node for it yet.
+            let ahead = !self.kept[candidate.pool] && self.nodes[candidate.pool].is_none();
+            let fits = self.loads[candidate.pool].fits(&candidate.demand);
+            if !fits && !ahead {
+                self.open[kind].remove(next);
+                continue;
+            }
+            next += 1;
+            let layer_max = if ahead { request.factor } else { 0 };
+            let Some(layer) = self.layer(candidate, fits, layer_max) else { continue };
+            let Some(count) = self.count(problem, shape, (number, candidate), layer, request) else { continue };
+            let [cores, _, devices] = self.loads[candidate.pool].dimensions(&candidate.demand);
             let resource = if devices.need > 0 { devices } else { cores };
             let score = Score::of(weights, layer, price, &resource);
             let total = score.total();
             if best.as_ref().is_none_or(|best| (total, Reverse(number)) > (best.0, Reverse(best.1))) {
-                best = Some((total, number, Take { candidate: number, count, score, nodes: Vec::new() }));
+                best = Some((total, number, Take { number, candidate: *candidate, count, score, nodes: Vec::new() }));
             }
         }
         best.map(|(.., take)| take)
     }
 
-    /// The layer that the next task of a shape goes into at a candidate, and how many tasks have room in it; `None`
-    /// when there is none for a unit.
-    fn room(
+    /// The layer that the next task goes into at a candidate, `fits` saying whether there is room in the first one.
+    fn layer(&self, candidate: &Candidate, fits: bool, layer_max: u64) -> Option<u64> {
+        match (fits, layer_max) {
+            (true, _) => Some(0),
+            (false, 0) => None,
+            (false, _) => self.loads[candidate.pool].layer(&candidate.demand).filter(|&layer| layer <= layer_max),
+        }
+    }
+
+    /// How many tasks of a shape have room in a layer at a candidate; `None` when there is none for a unit.
+    fn count(
         &self,
         problem: &Problem<'_>,
         shape: usize,
-        number: usize,
+        (number, candidate): (usize, &Candidate),
+        layer: u64,
         request: &Request,
-        end: TimeMs,
-    ) -> Option<(u64, u64)> {
-        let candidate = &problem.shapes[shape].places.candidates[number];
-        let pool = &problem.pools[candidate.pool].pool.pool;
-        let load = &self.loads[candidate.pool];
-        // Nobody fills nodes ahead: there is no node for it yet.
-        let ahead = !self.kept[candidate.pool] && self.nodes[candidate.pool].is_none();
-        let layer_max = if ahead { request.factor } else { 0 };
-        let layer = match load.fits(pool, &candidate.demand) {
-            true => 0,
-            false if layer_max == 0 => return None,
-            false => load.layer(pool, &candidate.demand).filter(|&layer| layer <= layer_max)?,
-        };
+    ) -> Option<u64> {
         if self.shapes[shape].without_node.contains(&number) {
             return None;
         }
-        let agenda = &self.agendas[candidate.pool];
-        let mut count = if request.goal == 1 { 1 } else { load.room(pool, &candidate.demand, layer) };
-        count = count.min(agenda.room(&candidate.demand, end));
+        let mut count = if request.goal == 1 { 1 } else { self.loads[candidate.pool].room(&candidate.demand, layer) };
+        count = count.min(self.agendas[candidate.pool].room(&candidate.demand, problem.shapes[shape].end));
         count = count.min(self.allowance(problem, shape, candidate));
-        (count >= request.unit).then_some((layer, count))
+        (count >= request.unit).then_some(count)
     }
 }

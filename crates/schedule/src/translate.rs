@@ -26,6 +26,8 @@ pub(crate) struct Problem<'a> {
     pub(crate) pools_of: Vec<Range<usize>>,
     /// In the order of the snapshot's shapes.
     pub(crate) shapes: Vec<ShapeProblem>,
+    /// The different places of shapes.
+    pub(crate) kinds: Vec<Rc<Places>>,
     /// Who holds what, and who waits.
     pub(crate) holders: Holders,
 }
@@ -50,21 +52,36 @@ impl<'a> Place<'a> {
 pub(crate) struct ShapeProblem {
     /// Where it can run; shared with the shapes of others that ask for the same.
     pub(crate) places: Rc<Places>,
+    /// Their number.
+    pub(crate) kind: usize,
     /// The index of its tenant; `None` when the snapshot lacks it, and then nothing is affordable but what is free.
     pub(crate) tenant: Option<usize>,
     /// The number of its project.
     pub(crate) project: usize,
+    /// When its tasks end at the latest if they start now.
+    pub(crate) end: TimeMs,
+    /// Whether its tasks start together.
+    pub(crate) gang: bool,
 }
 
 /// Where tasks can run that ask for the same.
 pub(crate) struct Places {
     /// Pools that can run them at centres that take work, in the order of pools.
     pub(crate) candidates: Vec<Candidate>,
-    /// The candidates from the cheapest to the dearest, with what their prices score.
-    pub(crate) by_price: Vec<(usize, i64)>,
+    /// The candidates from the cheapest to the dearest.
+    pub(crate) by_price: Vec<Priced>,
     /// The smallest share of the network's rate that tasks that start together take anywhere, times the walltime:
     /// milliseconds in 2^-32.
     pub(crate) area: u128,
+}
+
+/// A candidate with its number and what its price scores. It repeats the candidate: a turn looks at the first few of
+/// these, and memory that is read in its order answers sooner than what it points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Priced {
+    pub(crate) number: usize,
+    pub(crate) price: i64,
+    pub(crate) candidate: Candidate,
 }
 
 /// A pool that can run tasks of a shape.
@@ -115,14 +132,21 @@ impl<'a> Problem<'a> {
             .collect();
         let network = network_rates(&pools);
         let holders = Holders::new(snapshot, policy, &pools, &network);
-        let mut known: BTreeMap<Asked<'a>, Rc<Places>> = BTreeMap::new();
+        let mut known: BTreeMap<Asked<'a>, usize> = BTreeMap::new();
+        let mut kinds: Vec<Rc<Places>> = Vec::new();
         let mut shapes = Vec::with_capacity(snapshot.shapes.len());
         for (view, &project) in snapshot.shapes.iter().zip(&holders.project_of) {
-            let new = || Rc::new(places((&pools, &network), policy, now, view));
+            let kind = *known.entry(asked(&view.shape)).or_insert_with(|| {
+                kinds.push(Rc::new(places((&pools, &network), policy, now, view)));
+                kinds.len() - 1
+            });
             shapes.push(ShapeProblem {
-                places: known.entry(asked(&view.shape)).or_insert_with(new).clone(),
+                places: kinds[kind].clone(),
+                kind,
                 tenant: snapshot.tenants.binary_search_by(|tenant| tenant.id.cmp(&view.shape.tenant)).ok(),
                 project,
+                end: now.after(view.shape.walltime),
+                gang: view.shape.gang.is_some(),
             });
         }
         let mut first = 0;
@@ -132,7 +156,7 @@ impl<'a> Problem<'a> {
             range
         });
         let pools_of = pools_of.collect();
-        Problem { snapshot, policy, now, pools, pools_of, shapes, holders }
+        Problem { snapshot, policy, now, pools, pools_of, shapes, kinds, holders }
     }
 
     /// What a pool's room over time is made of.
@@ -182,9 +206,12 @@ fn places((pools, network): (&[Place<'_>], &Rates), policy: &Policy, now: TimeMs
     let together = u128::from(view.shape.gang.unwrap_or(1)) * u128::from(view.shape.walltime.0);
     let part = |one: &Candidate| (u128::from(one.rate) << 32) / u128::from(network[one.class]).max(1);
     let cheapest = candidates.iter().map(|candidate| candidate.hold).min().unwrap_or(0);
-    let prices = candidates.iter().map(|candidate| score::price(&policy.weights, candidate.hold, cheapest));
-    let mut by_price: Vec<(usize, i64)> = prices.enumerate().collect();
-    by_price.sort_by_key(|&(number, price)| (Reverse(price), number));
+    let priced = |(number, &candidate): (usize, &Candidate)| {
+        let price = score::price(&policy.weights, candidate.hold, cheapest);
+        Priced { number, price, candidate }
+    };
+    let mut by_price: Vec<Priced> = candidates.iter().enumerate().map(priced).collect();
+    by_price.sort_by_key(|priced| (Reverse(priced.price), priced.number));
     Places { by_price, area: candidates.iter().map(part).min().unwrap_or(0).saturating_mul(together), candidates }
 }
 

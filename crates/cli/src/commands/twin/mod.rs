@@ -26,6 +26,9 @@ pub(crate) enum TwinCommand {
     #[command(subcommand)]
     Import(import::ImportCommand),
     /// Measures one scheduling cycle of a large made-up network.
+    ///
+    /// `cycle_cpu_ms` is everything from the snapshot to the plan on one thread: the index of nodes, the order of
+    /// turns, placements with their nodes, promises and the reasons of all that waits. Making the network is not in it.
     BenchCycle(bench_cycle::BenchCycleArgs),
     /// Compares two scenarios, or two policies on one, seed by seed.
     Diff(diff::DiffArgs),
