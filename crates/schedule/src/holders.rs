@@ -7,7 +7,7 @@ use huisuan_model::{ProjectId, TenantId};
 use crate::{
     policy::Policy,
     share::{self, Holder, Rates, Share},
-    snapshot::{Amounts, Snapshot},
+    snapshot::{Amounts, RunningView, Snapshot},
     translate::Place,
 };
 
@@ -65,20 +65,30 @@ impl Holders {
             due: (1 << 64) / weights.max(1),
             held: vec![[0; 2]; snapshot.tenants.len()],
         };
+        // Groups of one owner or pool come one after the other: a name is looked up once for all of them.
+        let mut last: Option<Last<'_>> = None;
         for group in &snapshot.running {
             let Amounts { cores, devices, .. } = group.each;
-            if let Some(index) = index_of(snapshot, &group.tenant) {
+            let (tenant, project) = match &last {
+                Some(last) if last.group.tenant == group.tenant && last.group.project == group.project => {
+                    (last.tenant, last.project)
+                }
+                _ => (index_of(snapshot, &group.tenant), names.number(&group.tenant, &group.project)),
+            };
+            let place = match &last {
+                Some(last) if last.group.centre == group.centre && last.group.pool == group.pool => last.place,
+                _ => place_of(pools, group),
+            };
+            last = Some(Last { group, tenant, project, place });
+            if let Some(index) = tenant {
                 let [held_cores, held_devices] = &mut holders.held[index];
                 *held_cores = held_cores.saturating_add(cores.0.saturating_mul(group.count));
                 *held_devices = held_devices.saturating_add(devices.0.saturating_mul(group.count));
             }
-            let first = pools.partition_point(|place| place.centre.id < group.centre);
-            let here = pools[first..].iter().take_while(|place| place.centre.id == group.centre);
-            let found = { here }.position(|place| place.pool.pool.id == group.pool).map(|at| {
-                let pool = &pools[first + at].pool.pool;
+            let found = place.map(|at| {
+                let pool = &pools[at].pool.pool;
                 let rate = pool.share(cores, devices).map_or(0, |share| share.rate_up().0);
-                let project = names.number(&group.tenant, &group.project);
-                Running { pool: first + at, project, class: share::index(pool.class), rate }
+                Running { pool: at, project, class: share::index(pool.class), rate }
             });
             // What is about to end is no longer held.
             if let Some(Running { project, class, rate, .. }) = found.filter(|_| !group.stopping) {
@@ -91,6 +101,21 @@ impl Holders {
         }
         holders
     }
+}
+
+/// What was found for the group before.
+struct Last<'a> {
+    group: &'a RunningView,
+    tenant: Option<usize>,
+    project: usize,
+    place: Option<usize>,
+}
+
+/// The number of the pool that a group runs on; `None` when it is not known.
+fn place_of(pools: &[Place<'_>], group: &RunningView) -> Option<usize> {
+    let first = pools.partition_point(|place| place.centre.id < group.centre);
+    let mut here = pools[first..].iter().take_while(|place| place.centre.id == group.centre);
+    here.position(|place| place.pool.pool.id == group.pool).map(|at| first + at)
 }
 
 fn index_of(snapshot: &Snapshot, tenant: &TenantId) -> Option<usize> {
@@ -106,7 +131,13 @@ impl<'a> Names<'a> {
         let running = snapshot.running.iter().map(|group| (&group.tenant, &group.project));
         let mut names = BTreeMap::new();
         if fair_share {
-            names.extend(shapes.chain(running).map(|(tenant, project)| ((Some(tenant), Some(project)), 0)));
+            let mut last = None;
+            for owner in shapes.chain(running) {
+                if last != Some(owner) {
+                    names.insert((Some(owner.0), Some(owner.1)), 0);
+                }
+                last = Some(owner);
+            }
         } else {
             names.insert((None, None), 0);
         }
