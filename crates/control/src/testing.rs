@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_model::{
-    ActorId, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command, DurationMs, EndCause,
-    EngineKind, Event, GflopPerS, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId,
-    ProjectId, Rating, ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, command::Origin,
+    ActorId, AttemptId, AttemptReport, Bytes, Centre, CentreId, Class, Command, DurationMs, EndCause, EngineKind,
+    Event, GflopPerS, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, ProjectId, Rating,
+    ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, command::Origin,
 };
 use huisuan_schedule::{Budget, Seed};
 
@@ -62,22 +62,13 @@ impl Network {
     }
 
     fn open(&mut self, name: &str, class: Class, cores: u64) {
-        self.take(Command::SetCentre(Box::new(Centre {
-            id: centre(name),
+        self.take(Command::SetCentre(Box::new(Centre::new(
+            centre(name),
             class,
-            engine: EngineKind::Local,
-            zone: "Asia/Shanghai".into(),
-            place: None,
-            tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(3_000_000_000) },
-            overlapping: false,
-            state: CentreState::Active,
-            pools: BTreeMap::new(),
-            reported_seq: 0,
-            reported_at: None,
-            absent_since: None,
-            windows: Vec::new(),
-            window_last: 0,
-        })));
+            EngineKind::Local,
+            "Asia/Shanghai",
+            Tariff { currency: "CNY".into(), price_per_p_h: Money(3_000_000_000) },
+        ))));
         let found = Pool {
             id: pool(),
             class,

@@ -193,20 +193,15 @@ impl Story {
             [("ai-1", Class::Ai, EngineKind::Kubernetes, None), ("hpc-1", Class::Hpc, EngineKind::Local, Some(place))];
         for (name, class, engine, place) in declared {
             let centre = Centre {
-                id: centre(name),
-                class,
-                engine,
-                zone: "Asia/Shanghai".into(),
                 place,
-                tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(2_400_000_000) },
                 overlapping: class == Class::Hpc,
-                state: CentreState::Active,
-                pools: BTreeMap::new(),
-                reported_seq: 0,
-                reported_at: None,
-                absent_since: None,
-                windows: Vec::new(),
-                window_last: 0,
+                ..Centre::new(
+                    centre(name),
+                    class,
+                    engine,
+                    "Asia/Shanghai",
+                    Tariff { currency: "CNY".into(), price_per_p_h: Money(2_400_000_000) },
+                )
             };
             self.take("server", "", Command::SetCentre(Box::new(centre)));
         }

@@ -1,7 +1,7 @@
 //! `serve`: runs the server of a network until it is told to end.
 
 use huisuan_api::discovery;
-use huisuan_model::{Centre, CentreState, EngineKind, Tariff};
+use huisuan_model::{Centre, EngineKind, Tariff};
 use huisuan_server::{LOCAL_FUNDS, ServeConfig, Server};
 
 use crate::{
@@ -42,20 +42,6 @@ pub(crate) fn serve(session: &Session, args: &ServeArgs) -> Result<(), Failure> 
 
 /// A centre as the operator declares it; what its agent finds is added when it joins.
 pub(crate) fn centre(declared: &Declared) -> Centre {
-    Centre {
-        id: declared.centre.clone(),
-        class: declared.class,
-        engine: EngineKind::Local,
-        zone: declared.zone.clone(),
-        place: None,
-        tariff: Tariff { currency: "CNY".to_owned(), price_per_p_h: declared.price_per_p_h },
-        overlapping: false,
-        state: CentreState::Active,
-        pools: Default::default(),
-        reported_seq: 0,
-        reported_at: None,
-        absent_since: None,
-        windows: Vec::new(),
-        window_last: 0,
-    }
+    let tariff = Tariff { currency: "CNY".to_owned(), price_per_p_h: declared.price_per_p_h };
+    Centre::new(declared.centre.clone(), declared.class, EngineKind::Local, &declared.zone, tariff)
 }

@@ -12,9 +12,8 @@ use huisuan_api::{
     jobs::JobRequest,
 };
 use huisuan_model::{
-    AttemptReport, Bytes, Centre, CentreId, CentreState, Class, DurationMs, EndCause, EngineKind, GflopPerS, JobSpec,
-    Mark, MilliDevices, Millicores, Money, Order, Outcome, Pool, PoolId, RangeSet, Rating, ReportKind, Tariff, TimeMs,
-    Usage,
+    AttemptReport, Bytes, Centre, CentreId, Class, DurationMs, EndCause, EngineKind, GflopPerS, JobSpec, Mark,
+    MilliDevices, Millicores, Money, Order, Outcome, Pool, PoolId, RangeSet, Rating, ReportKind, Tariff, TimeMs, Usage,
 };
 use tempfile::TempDir;
 
@@ -57,20 +56,14 @@ impl Network {
 
     fn add_centre_of(&self, engine: EngineKind) {
         let centre = Centre {
-            id: centre_id(),
-            class: Class::Hpc,
-            engine,
-            zone: "Asia/Shanghai".to_owned(),
-            place: None,
-            tariff: Tariff { currency: "CNY".to_owned(), price_per_p_h: Money(2_400_000_000) },
             overlapping: true,
-            state: CentreState::Active,
-            pools: [].into(),
-            reported_seq: 0,
-            reported_at: None,
-            absent_since: None,
-            windows: Vec::new(),
-            window_last: 0,
+            ..Centre::new(
+                centre_id(),
+                Class::Hpc,
+                engine,
+                "Asia/Shanghai",
+                Tariff { currency: "CNY".to_owned(), price_per_p_h: Money(2_400_000_000) },
+            )
         };
         self.server.set_centre(centre).expect("a centre");
     }

@@ -9,9 +9,9 @@ use std::{
 
 use huisuan_control::{execute, schedule, snapshot};
 use huisuan_model::{
-    AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command, DurationMs, EndCause, EngineKind, Event,
-    GflopPerS, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, Rating, ReportKind,
-    Tariff, Tenant, Usage, command::ENTRY_VERSION,
+    AttemptReport, Bytes, Centre, CentreId, Class, Command, DurationMs, EndCause, EngineKind, Event, GflopPerS, JobId,
+    JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, Rating, ReportKind, Tariff, Tenant, Usage,
+    command::ENTRY_VERSION,
 };
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -43,22 +43,13 @@ impl Network {
         let id = CentreId::new("hpc-1").expect("a name");
         self.take(Command::SetTenant(Tenant::new(identity::tenant(), 10)));
         self.take(Command::Fund { amount: Money(10_000_000) });
-        self.take(Command::SetCentre(Box::new(Centre {
-            id: id.clone(),
-            class: Class::Hpc,
-            engine: EngineKind::Local,
-            zone: "UTC".into(),
-            place: None,
-            tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(2_000_000_000) },
-            overlapping: false,
-            state: CentreState::Active,
-            pools: Default::default(),
-            reported_seq: 0,
-            reported_at: None,
-            absent_since: None,
-            windows: Vec::new(),
-            window_last: 0,
-        })));
+        self.take(Command::SetCentre(Box::new(Centre::new(
+            id.clone(),
+            Class::Hpc,
+            EngineKind::Local,
+            "UTC",
+            Tariff { currency: "CNY".into(), price_per_p_h: Money(2_000_000_000) },
+        ))));
         let pool = PoolId::new("cpu:test").expect("a name");
         self.take(Command::Inventory {
             centre: id.clone(),

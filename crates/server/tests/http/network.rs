@@ -1,6 +1,6 @@
 //! A server on a scratch folder, and an agent that says what a test wants it to say.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use huisuan_api::{
     AgentClient, Client, ErrorCode, Problem,
@@ -8,9 +8,9 @@ use huisuan_api::{
     problem::PROBLEM_MEDIA_TYPE,
 };
 use huisuan_model::{
-    AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, EndCause, EngineKind, Entry, GflopPerS,
-    Mark, MilliDevices, Millicores, Money, Order, Outcome, Pool, PoolId, Rating, ReportKind, StartOrder, Tariff,
-    TimeMs, Usage,
+    AttemptId, AttemptReport, Bytes, Centre, CentreId, Class, EndCause, EngineKind, Entry, GflopPerS, Mark,
+    MilliDevices, Millicores, Money, Order, Outcome, Pool, PoolId, Rating, ReportKind, StartOrder, Tariff, TimeMs,
+    Usage,
 };
 use huisuan_server::{LOCAL_FUNDS, ServeConfig, Server};
 use huisuan_store::Reader;
@@ -67,22 +67,13 @@ impl Network {
     }
 
     pub(crate) fn declare(&self, name: &str, class: Class) {
-        let centre = Centre {
-            id: centre_id(name),
+        let centre = Centre::new(
+            centre_id(name),
             class,
-            engine: EngineKind::Local,
-            zone: "Asia/Shanghai".into(),
-            place: None,
-            tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(2_400_000_000) },
-            overlapping: false,
-            state: CentreState::Active,
-            pools: BTreeMap::new(),
-            reported_seq: 0,
-            reported_at: None,
-            absent_since: None,
-            windows: Vec::new(),
-            window_last: 0,
-        };
+            EngineKind::Local,
+            "Asia/Shanghai",
+            Tariff { currency: "CNY".into(), price_per_p_h: Money(2_400_000_000) },
+        );
         self.server.set_centre(centre).expect("a centre");
     }
 

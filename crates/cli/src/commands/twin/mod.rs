@@ -4,6 +4,7 @@ pub(crate) mod bench_cycle;
 pub(crate) mod diff;
 pub(crate) mod import;
 pub(crate) mod openb;
+mod policies;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod spent;

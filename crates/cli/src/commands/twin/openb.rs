@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum, ValueHint, value_parser};
 use huisuan_study::{OpenbStudy, Search, packing::Packing};
 use serde::Serialize;
 
+use super::policies::{Policies, one_or_all};
 use crate::{
     failure::{Exit, Failure},
     output::fields,
@@ -27,7 +28,7 @@ pub(crate) struct OpenbArgs {
     pods: PathBuf,
     /// random, dotprod, bestfit, fgd or default; `all` compares them.
     #[arg(long, value_name = "POLICY", default_value = DEFAULT, value_parser = policies)]
-    policy: Policies,
+    policy: Policies<Packing>,
     /// Devices asked for in all, as a multiple of what the nodes have.
     #[arg(long, value_name = "FACTOR", default_value = "1.3", value_parser = load_permille)]
     load: u64,
@@ -49,18 +50,6 @@ enum SearchArg {
     Index,
 }
 
-/// One policy or all of them.
-#[derive(Debug, Clone)]
-struct Policies(Vec<Packing>);
-
-fn policies(name: &str) -> Result<Policies, String> {
-    if name == "all" {
-        return Ok(Policies(Packing::ALL.to_vec()));
-    }
-    let names = || Packing::ALL.map(Packing::name).join(", ");
-    name.parse().map(|policy| Policies(vec![policy])).map_err(|_| format!("known are {} and all", names()))
-}
-
 fn load_permille(text: &str) -> Result<u64, String> {
     let load: f64 = text.parse().map_err(|_| "a number such as 1.3 is expected".to_owned())?;
     if (0.001..=100.0).contains(&load) {
@@ -68,6 +57,10 @@ fn load_permille(text: &str) -> Result<u64, String> {
     } else {
         Err("from 0.001 to 100 times the capacity is possible".to_owned())
     }
+}
+
+fn policies(text: &str) -> Result<Policies<Packing>, String> {
+    one_or_all(text, &Packing::ALL, Packing::name)
 }
 
 /// The answer of `twin openb -o json` for one policy; for all of them, each is an element of `policies`.

@@ -10,6 +10,7 @@ use huisuan_study::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::policies::{Policies, one_or_all};
 use crate::{
     failure::{Exit, Failure},
     output::{Output, fields},
@@ -25,7 +26,7 @@ pub(crate) struct SwfArgs {
     log: PathBuf,
     /// fifo, easy, easy-sjbf, conservative or saf-guard; `all` compares them.
     #[arg(long, value_name = "POLICY", default_value = "all", value_parser = policies)]
-    policy: Policies,
+    policy: Policies<QueuePolicy>,
     /// Processors of the machine; as many as the log's header says when absent.
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=1_000_000_000))]
     procs: Option<u64>,
@@ -43,16 +44,8 @@ enum FilterArg {
     None,
 }
 
-/// One policy or all of them.
-#[derive(Debug, Clone)]
-struct Policies(Vec<QueuePolicy>);
-
-fn policies(name: &str) -> Result<Policies, String> {
-    if name == "all" {
-        return Ok(Policies(QueuePolicy::ALL.to_vec()));
-    }
-    let names = || QueuePolicy::ALL.map(QueuePolicy::name).join(", ");
-    name.parse().map(|policy| Policies(vec![policy])).map_err(|_| format!("known are {} and all", names()))
+fn policies(text: &str) -> Result<Policies<QueuePolicy>, String> {
+    one_or_all(text, &QueuePolicy::ALL, QueuePolicy::name)
 }
 
 /// The answer of `twin swf -o json` for one policy; for all of them, each is an element of `policies`.
