@@ -18,7 +18,11 @@ enum Task {
     /// Install what tests and checks need: system packages, and tools into `.tools/`.
     Setup,
     /// Run all tests, after installing the system packages they need.
-    Test,
+    Test {
+        /// What random cases are drawn from.
+        #[arg(long, default_value_t = test::SEED)]
+        seed: u64,
+    },
     /// Everything a change must pass: format, lints, tests, documentation, licences, spelling, links.
     Check,
     /// Rewrite the committed dependency lists in `xtask/walls`; read the difference before committing.
@@ -57,7 +61,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
     let repository = Repository::locate()?;
     match task {
         Task::Setup => setup::run(&repository).map(|()| true),
-        Task::Test => test::run(&repository),
+        Task::Test { seed } => test::run(&repository, seed),
         Task::Check => check::run(&repository),
         Task::BlessWalls => walls::bless(&repository).map(|()| true),
         Task::Scenario { name } => scenario::run(&repository, name).map(|()| true),
