@@ -85,9 +85,6 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
     if spec.objective != Objective::Balanced {
         return refuse("objective", "the scheduler weighs waiting, price and fit alike for all jobs yet");
     }
-    if spec.checkpoint.is_some() {
-        return refuse("checkpoint", "tasks are not resumed yet");
-    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What a user asks for, in canonical form. Doors (YAML, `#SBATCH`, REST) translate into it and reach
 //! the same hash for the same job.
 
+pub mod checkpoint;
 mod hash;
 pub mod limits;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use crate::{
     quantity::{Bytes, DurationMs, GflopPerS, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
 };
+pub use checkpoint::Checkpoint;
 pub use hash::SpecHash;
 
 /// The job spec of this version of the stored format. New fields are optional and left out of the
@@ -207,16 +209,6 @@ pub enum Objective {
     Greenest,
 }
 
-/// How a task saves its state before it is ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Checkpoint {
-    /// The signal it gets.
-    pub signal: String,
-    /// How long it then has.
-    pub grace: DurationMs,
-}
-
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -351,6 +343,7 @@ impl JobSpec {
             format!("{} bytes", self.memory.0),
             "1 byte to 1 PiB",
         )?;
+        self.checkpoint.iter().try_for_each(|checkpoint| checkpoint.validate(self.walltime))?;
         match &self.need {
             Need::Hardware { cores, devices } => {
                 let range = 1..=limits::CORES_MAX * 1000;

@@ -23,7 +23,7 @@ use super::{
 use crate::wire::Timestamp;
 
 /// A job file. All fields but `command` or `script` may be left out; unknown fields are refused.
-/// `kind` other than `batch`, `image`, `inputs`, `outputs`, `latency` and `checkpoint` are read and
+/// `kind` other than `batch`, `image`, `inputs`, `outputs`, and `latency` are read and
 /// refused as not supported yet.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = JobRequest)]

@@ -1,6 +1,7 @@
 //! What every engine promises, run on each engine there is, and what the local engine promises beyond it.
 
 mod bench;
+mod checkpoint;
 mod crash;
 mod local;
 mod simulated;

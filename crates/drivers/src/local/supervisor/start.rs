@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::{
-        fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+        fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
@@ -18,6 +18,9 @@ use crate::local::paths::AttemptPaths;
 
 /// The variable that names the attempt's folder; also how processes of an attempt are found again.
 pub(crate) const DIR_VARIABLE: &str = "HUISUAN_ATTEMPT_DIR";
+
+/// The variable that names the folder from which a task goes on where its last attempt was ended.
+const CHECKPOINT_VARIABLE: &str = "HUISUAN_CHECKPOINT_DIR";
 
 /// Variables of the supervisor that every attempt gets.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "USER", "TMPDIR"];
@@ -98,6 +101,12 @@ pub(crate) fn start(
     // `arg0` is what the user wrote: some programs do different things under different names.
     command.arg0(&program).args(&arguments).current_dir(directory).process_group(0);
     set_environment(&mut command, order, paths, inherited);
+    if order.spec.checkpoint.is_some() {
+        let folder = &paths.checkpoint;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| format!("checkpoint folder `{}` cannot be made: {error}", folder.display()))?;
+        command.env(CHECKPOINT_VARIABLE, folder);
+    }
     let (stdout, stderr) = open_outputs(paths, outputs)?;
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     command.spawn().map_err(|error| explain(&error, &program, directory))
