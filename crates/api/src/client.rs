@@ -21,14 +21,14 @@ pub use self::{agent::AgentClient, error::ClientError};
 
 use self::address::{base_url, pairs, path};
 use crate::{
-    books::{LedgerView, UsageView},
+    books::{AuditView, DayHeads, LedgerView, UsageView},
     centres::{CentreList, CentreView, WindowRequest},
     events::EventView,
     health::Health,
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
     plan::PlanView,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
-    routes::{self, JobsQuery, LogsQuery, PageQuery, SubmitQuery},
+    routes::{self, ExportQuery, JobsQuery, LogsQuery, PageQuery, SubmitQuery},
     sse::Messages,
     tenants::{FundRequest, NewTenantRequest, TenantList, TenantRequest, TenantToken, TenantView},
 };
@@ -192,6 +192,21 @@ impl Client {
     /// The ledger's balances.
     pub fn ledger(&self) -> Result<LedgerView, ClientError> {
         self.get(routes::LEDGER, &())
+    }
+
+    /// An audit of the stored books; it reads all of them.
+    pub fn audit(&self) -> Result<AuditView, ClientError> {
+        self.read(self.send_get(routes::LEDGER_AUDIT, &(), &[], Wait::Stream)?)
+    }
+
+    /// Where the chain of transfers was at the end of each day.
+    pub fn ledger_days(&self) -> Result<DayHeads, ClientError> {
+        self.get(routes::LEDGER_DAYS, &())
+    }
+
+    /// The text of an export, as it comes.
+    pub fn export(&self, query: &ExportQuery) -> Result<impl Read + Send + use<>, ClientError> {
+        Ok(self.send_get(routes::LEDGER_EXPORT, query, &[], Wait::Stream)?.into_body().into_reader())
     }
 
     /// Whether the server accepts commands.

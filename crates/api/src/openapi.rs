@@ -119,6 +119,25 @@ fn job_routes(document: &mut Document) {
     );
 }
 
+fn ledger_routes(document: &mut Document) {
+    document.add(
+        Route::get(routes::LEDGER_AUDIT, "ledger-audit", "books", "Derives every balance again and checks the chain.")
+            .answer::<books::AuditView>(200, "What was found.")
+            .refused(&[ErrorCode::Forbidden]),
+    );
+    document.add(
+        Route::get(routes::LEDGER_DAYS, "ledger-days", "books", "Lists the head of the chain at the end of each day.")
+            .answer::<books::DayHeads>(200, "The heads.")
+            .refused(&[ErrorCode::Forbidden]),
+    );
+    document.add(
+        Route::get(routes::LEDGER_EXPORT, "ledger-export", "books", "Exports transfers for other programs.")
+            .query::<routes::ExportQuery>()
+            .raw_answer(TEXT, "The export; `text/csv` and `application/json` for those formats.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::Forbidden]),
+    );
+}
+
 fn network_routes(document: &mut Document) {
     let id = |route: Route| route.path_parameter("id", "The centre's name.", Type::String);
     document.add(
@@ -168,6 +187,7 @@ fn network_routes(document: &mut Document) {
             .answer::<books::LedgerView>(200, "The balances.")
             .refused(&[ErrorCode::Forbidden]),
     );
+    ledger_routes(document);
     document.register::<events::EventView>();
     let last = ParameterBuilder::new()
         .name("Last-Event-ID")

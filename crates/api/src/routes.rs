@@ -44,6 +44,12 @@ pub const TENANT_TOKEN: &str = "/v1/tenants/{id}/token";
 pub const USAGE: &str = "/v1/usage";
 /// `GET` tells the ledger's balances.
 pub const LEDGER: &str = "/v1/ledger";
+/// `GET` audits the stored books.
+pub const LEDGER_AUDIT: &str = "/v1/ledger/audit";
+/// `GET` lists where the chain of transfers was at the end of each day.
+pub const LEDGER_DAYS: &str = "/v1/ledger/days";
+/// `GET` exports transfers.
+pub const LEDGER_EXPORT: &str = "/v1/ledger/export";
 /// `GET` streams events.
 pub const EVENTS: &str = "/v1/events";
 /// `GET` gives the OpenAPI document.
@@ -143,6 +149,22 @@ pub struct LogsQuery {
     /// The first byte wanted, from 0.
     #[serde(default)]
     pub offset: u64,
+}
+
+/// The query of an export of the books.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExportQuery {
+    /// `beancount`, `csv` or `json`.
+    #[param(pattern = "^(beancount|csv|json)$")]
+    pub format: String,
+    /// Only what was booked at this moment or later: a day such as 2026-11-22, or a time in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Only what was booked before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 /// The query of the event stream.

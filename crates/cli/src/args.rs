@@ -8,7 +8,9 @@ use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, 
 
 mod operate;
 
-pub(crate) use operate::{CentreCommand, DoctorArgs, LedgerCommand, TenantCommand, TenantSettings};
+pub(crate) use operate::{
+    AuditArgs, CentreCommand, DoctorArgs, ExportArgs, LedgerCommand, TenantCommand, TenantSettings,
+};
 
 use crate::{commands::twin::TwinCommand, parse, select::Selector};
 

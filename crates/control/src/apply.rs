@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use huisuan_ledger::Transfer;
 use huisuan_model::{
     Attempt, AttemptId, AttemptState, CentreId, EndCause, EndReason, Event, Gflop, Job, JobId, JobState, Money,
     Outcome, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
@@ -20,7 +21,7 @@ pub fn apply(state: &mut State, event: &Event) {
         Event::Funded { tenant, amount } => {
             let transfers =
                 state.ledger.fund(tenant, books::home_currency(), *amount).expect("a decided funding fits the ledger");
-            state.touched.transfers.extend(transfers);
+            booked(state, transfers);
         }
         Event::CentreSet(centre) => {
             state.touched.centres.insert(centre.id.clone());
@@ -82,6 +83,12 @@ pub fn apply(state: &mut State, event: &Event) {
             state.touched.keys_forgotten_before = Some(*before);
         }
     }
+}
+
+/// Notes transfers for the store, with the number of the entry that is being applied: the one after the last.
+fn booked(state: &mut State, transfers: Vec<Transfer>) {
+    let seq = state.version + 1;
+    state.touched.transfers.extend(transfers.into_iter().map(|transfer| (seq, transfer)));
 }
 
 fn touch_centre<'a>(state: &'a mut State, id: &CentreId) -> &'a mut huisuan_model::Centre {
@@ -165,7 +172,7 @@ fn tasks_placed(state: &mut State, event: &Event) {
     });
     let names = attempts.iter().map(|attempt| attempt.id);
     let transfers = state.ledger.hold(&tenant, books::currency(&terms.tariff), names, *hold_each);
-    state.touched.transfers.extend(transfers.expect("a decided hold is covered"));
+    booked(state, transfers.expect("a decided hold is covered"));
     let job = &state.jobs[id];
     let short = used::short(job, &state.policy);
     for attempt in attempts {
@@ -212,7 +219,7 @@ fn attempt_ended(state: &mut State, event: &Event) {
     close(&mut attempt, *started_at, *at, outcome, *usage, *work, *cost);
     let class = attempt.terms.share.class;
     let transfers = state.ledger.settle(*id, &attempt.centre, *cost, class, *work);
-    state.touched.transfers.extend(transfers.expect("a live attempt has a hold that covers its cost"));
+    booked(state, transfers.expect("a live attempt has a hold that covers its cost"));
     change_job(state, id.job, |job| {
         job.tasks.active.remove(id.task);
         if let Some(start) = started_at {

@@ -1,6 +1,6 @@
 //! The live state from stored rows: the database is the snapshot.
 
-use huisuan_ledger::{Hold, Ledger};
+use huisuan_ledger::{Hold, Ledger, Rows};
 use huisuan_model::{Attempt, Centre, Job, Tenant};
 
 use crate::{State, books, keys::KeyRecord, used};
@@ -47,7 +47,7 @@ impl State {
             holds.push((attempt.id, Hold { tenant, currency, amount: attempt.hold }));
             state.attempts.insert(attempt.id, Box::new(attempt));
         }
-        state.ledger = Ledger::restore(stored.balances, holds)?;
+        state.ledger = Ledger::restore(Rows { balances: stored.balances, holds, ..Rows::default() })?;
         Ok(state)
     }
 

@@ -22,8 +22,8 @@ pub struct Touched {
     pub centres: BTreeSet<CentreId>,
     /// Tenants that changed.
     pub tenants: BTreeSet<TenantId>,
-    /// Transfers of the ledger, in order.
-    pub transfers: Vec<Transfer>,
+    /// Transfers of the ledger, in order, each with the number of the entry that made it.
+    pub transfers: Vec<(u64, Transfer)>,
     /// Idempotency keys given.
     pub keys: Vec<KeyRecord>,
     /// Keys given before this moment are gone.

@@ -6,13 +6,28 @@
 //! Start reading at [`Ledger`], then [`Transfer`]; [`audit`] says what always holds.
 
 pub mod account;
+pub mod asset;
+pub mod attempts;
 pub mod audit;
+pub mod auditor;
+pub mod chain;
 pub mod error;
 pub mod ledger;
+pub mod linked;
+pub mod reservation;
+pub mod share;
+pub mod text;
 pub mod transfer;
 
-pub use account::{Account, Asset, Currency, TextError};
+pub use account::{Account, Side};
+pub use asset::{Asset, Contract, Currency, Hour, Zone};
 pub use audit::AuditError;
+pub use auditor::Auditor;
+pub use chain::{Chain, Digest, Line};
 pub use error::LedgerError;
-pub use ledger::{Hold, Ledger};
+pub use ledger::{Hold, Ledger, Rows};
+pub use linked::Step;
+pub use reservation::Reservation;
+pub use share::shares;
+pub use text::TextError;
 pub use transfer::{Posting, Transfer, TransferKind};

@@ -5,6 +5,7 @@
 //! "accepted" comes after the commit. Start reading at [`Server`], then `writer.rs`, then `http`.
 
 mod answers;
+mod books;
 mod clock;
 mod commit;
 mod committer;
@@ -32,6 +33,7 @@ mod views;
 mod wake;
 mod writer;
 
+pub use books::{Audit, Checked, Export, Format, Span, audit_data, export, export_data};
 pub use journal::read_journal;
 pub use server::{LOCAL_FUNDS, ServeConfig, Server};
 pub use simulation::{Simulation, Title};

@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod jobs;
+pub(crate) mod ledger;
 pub(crate) mod logs;
 pub(crate) mod measure;
 pub(crate) mod plan;

@@ -1,0 +1,20 @@
+//! The stored books as outsiders see them: the chain over transfers, an audit, and exports.
+//!
+//! - `chain.rs`: the chain goes on where the stored one ends, after that was checked.
+//! - `audit.rs`: every balance derived again from the journal, and every rule that can be checked from rows.
+//! - `export.rs`: transfers of a span of time as beancount, CSV or JSON.
+//!
+//! Nothing here changes anything.
+
+mod audit;
+mod beancount;
+mod chain;
+mod export;
+
+pub(crate) use audit::audit;
+pub use audit::{Audit, Checked, audit_data};
+pub(crate) use chain::{ChainCheck, day_of, heads, line_of, resume};
+pub use export::{Export, Format, Span, export, export_data};
+
+#[cfg(test)]
+mod tests;
