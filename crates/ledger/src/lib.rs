@@ -4,11 +4,16 @@
 //! This crate must never create or lose an amount, read a clock, round, or add two classes or two
 //! currencies. An operation that is refused changes nothing.
 //! Start reading at [`Ledger`], then [`Transfer`]; [`audit`] says what always holds.
+//!
+//! What is posted comes from [`meter`] (hours of use, rounded once for each line of a bill) and [`tariff`] (which price
+//! an hour has).
 
 pub mod account;
 pub mod audit;
 pub mod error;
 pub mod ledger;
+pub mod meter;
+pub mod tariff;
 pub mod transfer;
 
 pub use account::{Account, Asset, Currency, TextError};

@@ -21,12 +21,23 @@ pub enum TransferKind {
     Void,
     /// Work that was done: delivered to used.
     Work,
+    /// What was paid for an attempt that has ended and was priced anew since: tenant to centre, or back.
+    Correct,
+    /// Money goes out of the network: tenant to funding.
+    Withdraw,
 }
 
 impl TransferKind {
     /// All kinds in their fixed order.
-    pub const ALL: [TransferKind; 5] =
-        [TransferKind::Fund, TransferKind::Hold, TransferKind::Post, TransferKind::Void, TransferKind::Work];
+    pub const ALL: [TransferKind; 7] = [
+        TransferKind::Fund,
+        TransferKind::Hold,
+        TransferKind::Post,
+        TransferKind::Void,
+        TransferKind::Work,
+        TransferKind::Correct,
+        TransferKind::Withdraw,
+    ];
 
     /// The word used in code, rows and exports.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +47,8 @@ impl TransferKind {
             TransferKind::Post => "post",
             TransferKind::Void => "void",
             TransferKind::Work => "work",
+            TransferKind::Correct => "correct",
+            TransferKind::Withdraw => "withdraw",
         }
     }
 }
@@ -51,7 +64,7 @@ impl FromStr for TransferKind {
 
     fn from_str(text: &str) -> Result<Self, TextError> {
         let known = TransferKind::ALL.into_iter().find(|kind| kind.as_str() == text);
-        known.ok_or_else(|| TextError::new("transfer kind", text, "fund, hold, post, void or work"))
+        known.ok_or_else(|| TextError::new("transfer kind", text, "fund, hold, post, void, work, correct or withdraw"))
     }
 }
 
