@@ -2,7 +2,7 @@
 
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
-use crate::{Refusal, State, apply::apply, books, dependencies, place, report, submit, tenants, windows};
+use crate::{Refusal, State, apply::apply, books, dependencies, place, report, submit, tariffs, tenants, windows};
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
 /// there were any; an empty list means that nothing had to change. On `Err` the state is untouched.
@@ -11,6 +11,7 @@ use crate::{Refusal, State, apply::apply, books, dependencies, place, report, su
 /// parts before it left; such parts are dropped when they no longer hold, never refused half-way.
 pub fn execute(state: &mut State, origin: &Origin, command: &Command, now: TimeMs) -> Result<Vec<Event>, Refusal> {
     let seq = state.version + 1;
+    state.seen_at = now;
     let mut events = match command {
         Command::Plan(plan) => place::execute(state, plan, seq, now),
         Command::Report { centre, seq: report_seq, reports } => {
@@ -46,6 +47,9 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
     match command {
         Command::Submit { spec, key, ended } => submit::decide(state, origin, spec, key.as_ref(), ended, now),
         Command::SetTenant(tenant) => Ok(vec![Event::TenantSet(tenant.clone())]),
+        Command::SetTariffRule { rule, rerate } => tariffs::set(state, rule, *rerate, now),
+        Command::EndTariffRule { rule, until } => tariffs::end(state, *rule, *until, now),
+        Command::Rerate { rule, readings } => tariffs::rerate(state, *rule, readings, now),
         Command::AddTenant { tenant, change } => tenants::add(state, tenant, change),
         Command::ChangeTenant { tenant, change } => tenants::change(state, tenant, change),
         Command::SetTenantToken { tenant, token } => tenants::set_token(state, tenant, *token),

@@ -9,9 +9,13 @@
 
 mod apply;
 mod books;
+mod budget;
+mod calendar;
 mod dependencies;
 mod execute;
 mod keys;
+mod meter;
+mod oddities;
 mod orders;
 mod outlook;
 mod place;
@@ -22,6 +26,7 @@ mod restore;
 mod snapshot;
 mod state;
 mod submit;
+mod tariffs;
 mod tenants;
 mod touched;
 mod used;

@@ -7,7 +7,7 @@ use huisuan_model::{
 };
 use huisuan_schedule::{PoolView, room};
 
-use crate::{State, apply::apply, books, tenants};
+use crate::{State, apply::apply, books, budget, tariffs, tenants};
 
 pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> Vec<Event> {
     let mut events = Vec::new();
@@ -75,9 +75,9 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     let mean = job.mean_run_ms();
     let room = room(&view, placement.cores, placement.devices, spec.memory, mean, spec.gang, &state.policy);
     let terms = Terms { share: pool.share(placement.cores, placement.devices)?, tariff: centre.tariff.clone() };
-    let hold_each = terms.price(spec.walltime.0);
+    let hold_each = tariffs::hold_each(state, job, &pool.id, &terms, now, centre);
     let hold = i128::from(hold_each.0) * i128::from(tasks);
-    if !tenants::within_quota(state, &job.tenant, placement) {
+    if !tenants::within_quota(state, &job.tenant, placement) || !budget::within(state, job, hold_each, tasks, now) {
         return None;
     }
     if room < tasks || i128::from(state.ledger.available(&job.tenant, books::currency(&terms.tariff)).0) < hold {
@@ -123,6 +123,8 @@ pub(crate) fn attempt_of(event: &Event, task: u32, attempt: u32) -> Option<Attem
         work: Gflop::ZERO,
         hold: *hold_each,
         cost: Money::ZERO,
+        metered: None,
+        oddities: Vec::new(),
         score: score.clone(),
     })
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, TenantId};
+use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, Tariff, TenantId};
 use huisuan_schedule::{CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window};
 
-use crate::{State, books, queue::Queue};
+use crate::{State, books, budget, queue::Queue};
 
 /// The most jobs that one snapshot carries over all shapes, whatever is free.
 pub const WINDOW_JOBS_MAX: usize = 8192;
@@ -48,7 +48,10 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         active: centre.state == CentreState::Active,
         absent: centre.presence() == Presence::Absent,
         closed: centre.windows.iter().map(window_view).collect(),
-        tariff: centre.tariff.clone(),
+        tariff: Tariff {
+            price_per_p_h: state.tariffs.ceiling(&centre.id, centre.tariff.price_per_p_h, state.seen_at),
+            ..centre.tariff.clone()
+        },
         pools: pools.collect(),
     }
 }
@@ -60,7 +63,13 @@ fn window_view(window: &huisuan_model::Window) -> Window {
 fn shape_view(state: &State, shape: &Arc<Shape>, queue: &Queue, window: usize) -> ShapeView {
     let jobs: Vec<JobView> = queue.head(window).filter_map(|id| state.job(id)).map(job_view).collect();
     let more = queue.len().saturating_sub(jobs.len()) as u64;
-    ShapeView { shape: (**shape).clone(), jobs, more }
+    ShapeView { more, available: available(state, shape), ..ShapeView::new((**shape).clone(), jobs) }
+}
+
+/// What may be held for a shape beside its tenant's money.
+pub(crate) fn available(state: &State, shape: &Shape) -> Option<Money> {
+    let tenant = state.tenants.get(&shape.tenant).filter(|tenant| !tenant.budget.is_unlimited())?;
+    budget::left_of_shape(state, tenant, &shape.project, shape.walltime.0, state.seen_at)
 }
 
 fn job_view(job: &Job) -> JobView {
@@ -80,6 +89,7 @@ fn job_view(job: &Job) -> JobView {
 fn tenant_view(state: &State, tenant: &TenantId) -> TenantView {
     let available: Money = state.ledger.available(tenant, books::home_currency());
     let known = &state.tenants[tenant];
+    let available = budget::left_of_tenant(state, known, state.seen_at).map_or(available, |left| left.min(available));
     let projects = known.projects.iter().filter(|(_, weight)| **weight != 1);
     TenantView {
         weight: known.weight,

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 mod centres;
 mod dependencies;
 mod gangs;
+mod meter;
 mod outlook;
 mod preemption;
 mod tenants;

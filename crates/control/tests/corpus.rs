@@ -345,6 +345,7 @@ impl Story {
             quota_cores: Some(Limit::Most(8_000)),
             quota_devices: Some(Limit::Most(500)),
             projects: BTreeMap::from([(ProjectId::new("alpha").expect("a name"), 2)]),
+            ..TenantChange::default()
         };
         self.take("user", "1-16", Command::AddTenant { tenant: lab.clone(), change });
         let change = TenantChange { quota_devices: Some(Limit::None), ..TenantChange::default() };

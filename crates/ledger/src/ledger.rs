@@ -14,6 +14,8 @@ use crate::{
     transfer::Transfer,
 };
 
+mod correct;
+
 /// Money set aside for one attempt until it ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,6 +4,9 @@
 //! This crate must never create or lose an amount, read a clock, round, or add two classes or two
 //! currencies. An operation that is refused changes nothing.
 //! Start reading at [`Ledger`], then [`Transfer`]; [`audit`] says what always holds.
+//!
+//! What is posted comes from [`meter`] (hours of use, rounded once for each line of a bill) and [`tariff`] (which price
+//! an hour has).
 
 pub mod account;
 pub mod asset;
@@ -14,8 +17,10 @@ pub mod chain;
 pub mod error;
 pub mod ledger;
 pub mod linked;
+pub mod meter;
 pub mod reservation;
 pub mod share;
+pub mod tariff;
 pub mod text;
 pub mod transfer;
 

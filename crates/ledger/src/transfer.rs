@@ -41,11 +41,15 @@ pub enum TransferKind {
     Unavailable,
     /// It was owed and not delivered.
     Shortfall,
+    /// What was paid for an attempt that has ended and was priced anew since: tenant to centre, or back.
+    Correct,
+    /// Money goes out of the network: tenant to funding.
+    Withdraw,
 }
 
 impl TransferKind {
     /// All kinds in their fixed order.
-    pub const ALL: [TransferKind; 15] = [
+    pub const ALL: [TransferKind; 17] = [
         TransferKind::Fund,
         TransferKind::Hold,
         TransferKind::Post,
@@ -61,6 +65,8 @@ impl TransferKind {
         TransferKind::Idle,
         TransferKind::Unavailable,
         TransferKind::Shortfall,
+        TransferKind::Correct,
+        TransferKind::Withdraw,
     ];
 
     /// The word used in code, rows and exports.
@@ -81,6 +87,8 @@ impl TransferKind {
             TransferKind::Idle => "idle",
             TransferKind::Unavailable => "unavailable",
             TransferKind::Shortfall => "shortfall",
+            TransferKind::Correct => "correct",
+            TransferKind::Withdraw => "withdraw",
         }
     }
 }

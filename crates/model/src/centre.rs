@@ -13,6 +13,9 @@ use crate::{
 /// The currency of this version's books; tariffs name it, so that more can come.
 pub const CURRENCY: &str = "CNY";
 
+/// The zone whose calendar months are those of bills and budgets.
+pub const BILLING_ZONE: &str = "Asia/Shanghai";
+
 /// The three classes of compute. They are never added together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -113,6 +116,13 @@ impl Tariff {
     pub fn price(&self, work: Gflop) -> Money {
         let price = u64::try_from(self.price_per_p_h.0).unwrap_or(0);
         let amount = mul_div(work.0, price, crate::quantity::GFLOP_PER_P_H);
+        Money(i64::try_from(amount).unwrap_or(i64::MAX))
+    }
+
+    /// The same rounded up: what is held, so that it covers what is charged.
+    pub fn price_up(&self, work: Gflop) -> Money {
+        let price = u128::try_from(self.price_per_p_h.0).unwrap_or(0);
+        let amount = (u128::from(work.0) * price).div_ceil(u128::from(crate::quantity::GFLOP_PER_P_H));
         Money(i64::try_from(amount).unwrap_or(i64::MAX))
     }
 }
@@ -222,9 +232,9 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The price of running for `ms` milliseconds.
-    pub fn price(&self, ms: u64) -> Money {
-        self.tariff.price(self.share.work(ms))
+    /// The price of running for `ms` milliseconds, rounded up: what is held for it.
+    pub fn hold(&self, ms: u64) -> Money {
+        self.tariff.price_up(self.share.work(ms))
     }
 }
 
@@ -360,5 +370,6 @@ mod tests {
         assert_eq!(tariff.price(Gflop(3_600_000_000)), Money(3_000_000_000));
         assert_eq!(tariff.price(Gflop(600)), Money(500));
         assert_eq!(tariff.price(Gflop(1)), Money(0));
+        assert_eq!((tariff.price_up(Gflop(1)), tariff.price_up(Gflop(600))), (Money(1), Money(500)));
     }
 }

@@ -9,10 +9,12 @@ use crate::{
     dependency::EndedJob,
     event::Event,
     ids::{ActorId, CentreId, JobId, PoolId, ProjectId, TenantId},
+    meter::Metering,
     order::AttemptReport,
     plan::Plan,
     quantity::{Money, TimeMs},
     spec::JobSpec,
+    tariff::TariffRule,
     tenant::{Tenant, TenantChange, TokenHash},
 };
 
@@ -47,6 +49,28 @@ pub enum Command {
     Fund {
         /// How much; positive.
         amount: Money,
+    },
+    /// Adds a rule to a centre's tariff.
+    SetTariffRule {
+        /// The rule; its number is given by the network.
+        rule: TariffRule,
+        /// The order to price anew what was used since the rule's first moment, where that is past.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rerate: bool,
+    },
+    /// Ends a rule of a tariff at a moment to come.
+    EndTariffRule {
+        /// Which.
+        rule: u32,
+        /// The first moment after it: a full hour.
+        until: TimeMs,
+    },
+    /// Prices readings of attempts that have ended by a rule that was set with the order to do so.
+    Rerate {
+        /// The rule.
+        rule: u32,
+        /// The readings as they are stored, by attempt and number.
+        readings: Vec<Metering>,
     },
     /// Makes a centre known or changes what its operator declares. Pools and report state are kept.
     SetCentre(Box<Centre>),
@@ -150,6 +174,9 @@ impl Command {
             Command::ChangeTenant { .. } => "change-tenant",
             Command::SetTenantToken { .. } => "set-tenant-token",
             Command::Fund { .. } => "fund",
+            Command::SetTariffRule { .. } => "set-tariff-rule",
+            Command::EndTariffRule { .. } => "end-tariff-rule",
+            Command::Rerate { .. } => "rerate",
             Command::SetCentre(_) => "set-centre",
             Command::SetCentreState { .. } => "set-centre-state",
             Command::SetPresence { .. } => "set-presence",

@@ -84,7 +84,7 @@ fn shape(number: u64, tenant: &TenantId) -> ShapeView {
         walltime: DurationMs(3_600_000),
         gang: None,
     };
-    ShapeView { shape, jobs: Vec::new(), more: 0 }
+    ShapeView::new(shape, Vec::new())
 }
 
 fn centre(name: &str, cores_used: u64) -> CentreView {

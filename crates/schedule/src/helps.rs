@@ -111,7 +111,7 @@ impl Change {
         next.shapes.retain(|view| !view.jobs.is_empty() || view.more > 0);
         match next.shapes.binary_search_by(|view| view.shape.cmp(&changed)) {
             Ok(found) => next.shapes[found].jobs.push(job),
-            Err(place) => next.shapes.insert(place, ShapeView { shape: changed.clone(), jobs: vec![job], more: 0 }),
+            Err(place) => next.shapes.insert(place, ShapeView::new(changed.clone(), vec![job])),
         }
         let found = next.shapes.binary_search_by(|view| view.shape.cmp(&changed)).ok()?;
         next.shapes[found].jobs.sort_by_key(|job| {

@@ -170,6 +170,15 @@ pub struct ShapeView {
     pub jobs: Vec<JobView>,
     /// Jobs of the shape that were left out of `jobs`, all later in the queue.
     pub more: u64,
+    /// What may be held for it beside its tenant's money, such as of a project's budget; no such limit when absent.
+    pub available: Option<Money>,
+}
+
+impl ShapeView {
+    /// Jobs of a shape: all that there are, limited by nothing but their tenant's money.
+    pub fn new(shape: Shape, jobs: Vec<JobView>) -> Self {
+        ShapeView { shape, jobs, more: 0, available: None }
+    }
 }
 
 /// One waiting job.

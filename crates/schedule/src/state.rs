@@ -26,6 +26,8 @@ pub(crate) struct State {
     kept: Vec<bool>,
     /// What each tenant may still spend, in millionths.
     pub(crate) available: Vec<i64>,
+    /// What may be spent on each shape beside that.
+    own: Vec<i64>,
     /// What each tenant holds, in thousandths of cores and devices.
     pub(crate) held: Vec<[u64; 2]>,
     /// What is kept of each pool for jobs that found no room.
@@ -69,6 +71,7 @@ impl State {
             takes: Vec::new(),
             loads: problem.pools.iter().map(|place| Load::of(place.pool)).collect(),
             kept: vec![false; problem.pools.len()],
+            own: problem.snapshot.shapes.iter().map(|view| view.available.map_or(i64::MAX, |own| own.0)).collect(),
             available: problem.snapshot.tenants.iter().map(|tenant| tenant.available.0).collect(),
             held: problem.holders.held.clone(),
             agendas: vec![Agenda::default(); problem.pools.len()],
@@ -81,9 +84,9 @@ impl State {
         }
     }
 
-    /// What the shape's tenant may still spend, in millionths.
+    /// What may still be spent on the shape, in millionths: of its tenant's money, and of what limits it alone.
     pub(crate) fn available(&self, problem: &Problem<'_>, shape: usize) -> i64 {
-        problem.shapes[shape].tenant.map_or(0, |tenant| self.available[tenant])
+        problem.shapes[shape].tenant.map_or(0, |tenant| self.available[tenant]).min(self.own[shape])
     }
 
     /// Whether the next turn of a shape is the first one of its job.
@@ -239,7 +242,9 @@ impl State {
         self.agendas[pool].place(Amounts::default().plus(candidate.each(), count), problem.now, end);
         if let Some(tenant) = problem.shapes[shape].tenant {
             let spent = i64::try_from(i128::from(hold) * i128::from(count));
-            self.available[tenant] -= spent.expect("no more tasks than the tenant can pay");
+            let spent = spent.expect("no more tasks than the tenant can pay");
+            self.available[tenant] -= spent;
+            self.own[shape] = self.own[shape].saturating_sub(spent);
             let [cores, devices] = &mut self.held[tenant];
             *cores = cores.saturating_add(demand.cores.0.saturating_mul(count));
             *devices = devices.saturating_add(demand.devices.0.saturating_mul(count));

@@ -149,7 +149,7 @@ impl JobView {
 
 /// A network where `lab` can pay for a thousand million core hours.
 pub(crate) fn network(centres: Vec<CentreView>, jobs: Vec<(Shape, Vec<JobView>)>) -> Snapshot {
-    let mut shapes: Vec<ShapeView> = jobs.into_iter().map(|(shape, jobs)| ShapeView { shape, jobs, more: 0 }).collect();
+    let mut shapes: Vec<ShapeView> = jobs.into_iter().map(|(shape, jobs)| ShapeView::new(shape, jobs)).collect();
     shapes.sort_by(|a, b| a.shape.cmp(&b.shape));
     let id = TenantId::new("lab").expect("a valid name");
     let tenants = vec![TenantView::new(id, Money(1_000_000_000_000_000))];

@@ -189,7 +189,7 @@ fn shapes(load: &Load, tenants: &[TenantView]) -> Vec<ShapeView> {
     for (shape, _, mut jobs) in views {
         match shapes.last_mut() {
             Some(last) if last.shape == shape => last.jobs.append(&mut jobs),
-            _ => shapes.push(ShapeView { shape, jobs, more: 0 }),
+            _ => shapes.push(ShapeView::new(shape, jobs)),
         }
     }
     shapes.retain(|view| !view.jobs.is_empty());

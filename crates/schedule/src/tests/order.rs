@@ -204,7 +204,7 @@ proptest! {
             }).collect();
             jobs.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.id));
             if views.iter().all(|view| view.shape != shape) {
-                views.push(ShapeView { shape, jobs, more: 0 });
+                views.push(ShapeView::new(shape, jobs));
             }
         }
         views.sort_by(|a, b| a.shape.cmp(&b.shape));

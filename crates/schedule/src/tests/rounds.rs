@@ -370,7 +370,7 @@ proptest! {
 #[test]
 fn a_view_without_tasks_is_no_group() {
     let mut snapshot = filled(&[(0, 1, 12, 0, 1, false)]);
-    snapshot.shapes.push(ShapeView { shape: of(2, shape(1)), jobs: Vec::new(), more: 0 });
+    snapshot.shapes.push(ShapeView::new(of(2, shape(1)), Vec::new()));
     // Who waits for nothing is due something all the same while its queue exists.
     check_round(&snapshot, &["101:8-11@a for 1"]);
 }
