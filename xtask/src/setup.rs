@@ -42,8 +42,8 @@ pub const PACKAGES: [Package; 2] = [
     Package {
         name: "python3-venv",
         probe: &["python3", "-c", "import ensurepip, venv"],
-        needed_for: Use::Tools,
-        reason: "installs typos from its published wheel, which saves compiling it",
+        needed_for: Use::Tests,
+        reason: "tests compare with programs from the Python package index; typos comes from there as a wheel",
     },
 ];
 
