@@ -19,7 +19,7 @@
 //!
 //! Start reading at [`measure`] in `run.rs`, then `crew.rs` (threads and times) and `kernel.rs`; `host.rs` and
 //! `cpus.rs` read what the machine says about itself, `peak.rs` computes the nameplate, `clock.rs` times the
-//! clock, `part.rs` makes the pool's part number. This crate may read a clock.
+//! clock, `part.rs` makes the pool's part number; `parts/` is the registry of declared parts. This crate may read a clock.
 
 mod clock;
 mod cpus;
@@ -27,6 +27,7 @@ mod crew;
 mod host;
 mod kernel;
 mod part;
+mod parts;
 mod peak;
 mod rating;
 mod run;
@@ -36,6 +37,7 @@ mod stream;
 pub use host::{ClockSource, Host};
 pub use kernel::Path;
 pub use part::cpu_part;
+pub use parts::{Confidence, Figure, Part, PartsError, Registry};
 pub use rating::{Bandwidth, Basis, METHOD, METHOD_VERSION, Measurement, PrecisionRate, gemm_flop};
 pub use run::measure;
 pub use spec::{MeasureError, MeasureSpec};

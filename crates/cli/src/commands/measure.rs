@@ -56,6 +56,11 @@ pub(crate) fn measure(session: &Session, args: &MeasureArgs) -> Result<(), Failu
     let measurement = huisuan_measure::measure(&spec).map_err(|error| {
         Failure::new(Exit::Error, error).hint("name processors that this process may use, such as `--cores 0`")
     })?;
+    if let Some(memory) = &measurement.bandwidth {
+        let caches = if memory.beyond_caches { "" } else { "; caches may have helped, the arrays are small" };
+        let speed = text::grouped(memory.mb_per_s);
+        session.output.remark(&format!("memory: {speed} MB/s measured (STREAM triad{caches})"));
+    }
     let ratings = Ratings::from(measurement);
     session.output.list(&ratings, &ratings.ratings, "nothing measured", || listing(&ratings.ratings))
 }
