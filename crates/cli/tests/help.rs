@@ -6,7 +6,7 @@ use std::fs;
 
 use support::huisuan;
 
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 34] = [
     "",
     "demo",
     "serve",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 33] = [
     "ledger",
     "ledger balance",
     "measure",
+    "measure parts",
     "bench",
     "bench submit",
     "twin",

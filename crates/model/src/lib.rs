@@ -18,6 +18,7 @@ pub mod meter;
 pub mod oddity;
 pub mod order;
 pub mod plan;
+pub mod precision;
 pub mod quantity;
 pub mod ranges;
 pub mod reason;
@@ -39,6 +40,7 @@ pub use meter::{Correction, Energy, LineKey, MeterRecord, Metered, Metering, Rea
 pub use oddity::{Oddity, OddityKind};
 pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, StartOrder, Stream, Usage};
 pub use plan::{NodeShare, Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason};
+pub use precision::Precision;
 pub use quantity::{Bytes, DurationMs, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs};
 pub use ranges::RangeSet;
 pub use reason::{QuotaResource, Reason};

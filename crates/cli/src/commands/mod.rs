@@ -12,6 +12,7 @@ pub(crate) mod jobs;
 pub(crate) mod ledger;
 pub(crate) mod logs;
 pub(crate) mod measure;
+pub(crate) mod parts;
 pub(crate) mod plan;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
@@ -21,7 +22,7 @@ pub(crate) mod twin;
 pub(crate) mod wait;
 
 use crate::{
-    args::{BenchCommand, Cli, Command},
+    args::{BenchCommand, Cli, Command, MeasureCommand},
     failure::Failure,
     session::Session,
 };
@@ -47,7 +48,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tenant(command) => tenants::tenant(&session, command),
         Command::Usage => books::usage(&session),
         Command::Ledger(command) => books::ledger(&session, command),
-        Command::Measure(args) => measure::measure(&session, args),
+        Command::Measure(args) => match &args.what {
+            None => measure::measure(&session, args),
+            Some(MeasureCommand::Parts(args)) => parts::parts(&session, args),
+        },
         Command::Bench(BenchCommand::Submit(args)) => bench::submit(&session, args),
         Command::Twin(command) => twin::twin(&session, command),
         Command::Doctor(args) => doctor::doctor(&session, args),
