@@ -1,6 +1,9 @@
 //! The one reducer: what each event does to the state. It decides nothing and cannot refuse.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use huisuan_model::{
     Attempt, AttemptId, AttemptState, CentreId, EndCause, EndReason, Event, Gflop, Job, JobId, JobState, Money,
@@ -25,6 +28,10 @@ pub fn apply(state: &mut State, event: &Event) {
         Event::CentreSet(centre) => {
             state.touched.centres.insert(centre.id.clone());
             state.centres.insert(centre.id.clone(), (**centre).clone());
+        }
+        Event::FactsSet { centre, place, facts } => {
+            let centre = touch_centre(state, centre);
+            (centre.place, centre.facts) = (*place, (!facts.is_empty()).then(|| Arc::new(facts.clone())));
         }
         Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
         Event::PresenceSet { centre, presence, at } => {
