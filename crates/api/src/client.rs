@@ -24,6 +24,7 @@ use crate::{
     books::{AuditView, DayHeads, LedgerView, UsageView},
     centres::{CentreList, CentreView, WindowRequest},
     events::EventView,
+    facts::FactsFields,
     health::Health,
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
     plan::PlanView,
@@ -147,6 +148,11 @@ impl Client {
     /// Gives work to a centre again.
     pub fn resume(&self, centre: &str) -> Result<CentreView, ClientError> {
         self.post(&path(routes::CENTRE_RESUME, &[("id", centre)]))
+    }
+
+    /// Declares place, links and power of a centre; what was declared before is replaced.
+    pub fn set_facts(&self, centre: &str, facts: &FactsFields) -> Result<CentreView, ClientError> {
+        self.post_json(&path(routes::CENTRE_FACTS, &[("id", centre)]), facts)
     }
 
     /// Declares maintenance.

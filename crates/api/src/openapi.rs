@@ -9,7 +9,8 @@ use utoipa::openapi::{
 };
 
 use crate::{
-    agent, books, centres, events, health, jobs, plan, problem::ErrorCode, routes, spec::job_file::JobFile, tenants,
+    agent, books, centres, events, facts::FactsFields, health, jobs, plan, problem::ErrorCode, routes,
+    spec::job_file::JobFile, tenants,
 };
 use build::{Document, Route, text};
 
@@ -158,6 +159,18 @@ fn network_routes(document: &mut Document) {
         id(Route::post(routes::CENTRE_RESUME, "resume", "network", "Gives a centre work again."))
             .answer::<centres::CentreView>(200, "The centre as it is now.")
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    );
+    document.add(
+        id(Route::post(routes::CENTRE_FACTS, "set-facts", "network", "Declares place, links and power of a centre."))
+            .body::<FactsFields>("All that is declared; it replaces what was.")
+            .answer::<centres::CentreView>(200, "The centre as it is now.")
+            .refused(&[
+                ErrorCode::BadRequest,
+                ErrorCode::UnknownField,
+                ErrorCode::InvalidSpec,
+                ErrorCode::Forbidden,
+                ErrorCode::NotFound,
+            ]),
     );
     document.add(
         id(Route::post(routes::CENTRE_WINDOWS, "maintain", "network", "Declares maintenance of a centre or a pool."))

@@ -28,6 +28,8 @@ pub const CENTRE: &str = "/v1/centres/{id}";
 pub const CENTRE_PAUSE: &str = "/v1/centres/{id}/pause";
 /// `POST` gives it work again.
 pub const CENTRE_RESUME: &str = "/v1/centres/{id}/resume";
+/// `POST` declares its place, links and power.
+pub const CENTRE_FACTS: &str = "/v1/centres/{id}/facts";
 /// `POST` declares maintenance.
 pub const CENTRE_WINDOWS: &str = "/v1/centres/{id}/windows";
 /// `POST` takes a window back.

@@ -7,6 +7,7 @@ use huisuan_model::{
 
 use crate::{
     centres::{CentreView, PoolView, RatingView, TariffView, WindowView},
+    facts::FactsFields,
     jobs::{AttemptView, JobSummary, ReasonView, ScoreView, TaskCounts},
     wire::Amount,
 };
@@ -100,6 +101,7 @@ impl CentreView {
             last_seen_at: centre.reported_at.map(Into::into),
             memory_mode: None,
             windows: centre.windows.iter().map(Into::into).collect(),
+            facts: FactsFields::of(centre),
             pools,
             active,
         }

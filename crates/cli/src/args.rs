@@ -9,7 +9,7 @@ use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, 
 mod operate;
 
 pub(crate) use operate::{
-    AuditArgs, CentreCommand, DoctorArgs, ExportArgs, LedgerCommand, TenantCommand, TenantSettings,
+    ApiArgs, AuditArgs, CentreCommand, DoctorArgs, ExportArgs, LedgerCommand, NetworkCommand, TenantCommand, TenantSettings,
 };
 
 use crate::{commands::twin::TwinCommand, parse, select::Selector};
@@ -99,6 +99,9 @@ pub(crate) enum Command {
     /// Centres of the network.
     #[command(subcommand, visible_alias = "center")]
     Centre(CentreCommand),
+    /// What lies between centres: places, links, power.
+    #[command(subcommand)]
+    Network(NetworkCommand),
     /// Tenants of the network: who pays, how much they are due, how much they may hold.
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -411,14 +414,4 @@ pub(crate) struct CompletionsArgs {
     /// Which shell.
     #[arg(value_enum, value_name = "SHELL")]
     pub(crate) shell: clap_complete::Shell,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ApiArgs {
-    /// The method; GET alone, because it changes nothing.
-    #[arg(value_name = "METHOD", ignore_case = true, value_parser = ["GET"])]
-    pub(crate) method: String,
-    /// The path, such as /v1/jobs?state=running.
-    #[arg(value_name = "PATH", value_parser = parse::path)]
-    pub(crate) path: String,
 }

@@ -1,6 +1,9 @@
 //! The one reducer: what each event does to the state. It decides nothing and cannot refuse.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use huisuan_ledger::Transfer;
 use huisuan_model::{
@@ -44,6 +47,10 @@ pub fn apply(state: &mut State, event: &Event) {
             state.touched.centres.insert(centre.id.clone());
             state.calendar.set(centre);
             state.centres.insert(centre.id.clone(), (**centre).clone());
+        }
+        Event::FactsSet { centre, place, facts } => {
+            let centre = touch_centre(state, centre);
+            (centre.place, centre.facts) = (*place, (!facts.is_empty()).then(|| Arc::new(facts.clone())));
         }
         Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
         Event::PresenceSet { centre, presence, at } => {

@@ -1,6 +1,8 @@
 //! The one door: decide a command, apply what was decided, return the events.
 
-use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
+use huisuan_model::{
+    CentreId, Command, Event, Facts, JobId, JobState, Money, Place, Pool, command::Origin, quantity::TimeMs,
+};
 
 use crate::{Refusal, State, apply::apply, books, dependencies, place, report, submit, tariffs, tenants, windows};
 
@@ -65,9 +67,13 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
                 centre.absent_since = known.absent_since;
                 centre.windows = known.windows.clone();
                 centre.window_last = known.window_last;
+                // A door that does not tell place and facts leaves them as they were declared.
+                centre.place = centre.place.or(known.place);
+                centre.facts = centre.facts.or_else(|| known.facts.clone());
             }
             Ok(vec![Event::CentreSet(centre)])
         }
+        Command::SetFacts { centre, place, facts } => set_facts(state, centre, *place, facts),
         Command::SetCentreState { centre, state: wanted } => {
             let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
             if known.state == *wanted {
@@ -101,6 +107,20 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
             Ok(Vec::new())
         }
     }
+}
+
+/// A link may name a centre that is not known yet: networks grow. It leads nowhere until then.
+fn set_facts(state: &State, centre: &CentreId, place: Option<Place>, facts: &Facts) -> Result<Vec<Event>, Refusal> {
+    let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+    let off = place.filter(|place| !place.valid()).map(|_| "its place is not on the globe".to_owned());
+    if let Some(why) = off.or_else(|| facts.fault(centre)) {
+        return Err(Refusal::Facts { centre: centre.clone(), why });
+    }
+    let same = known.facts.as_deref().map_or_else(|| facts.is_empty(), |known| known == facts);
+    if same && known.place == place {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::FactsSet { centre: centre.clone(), place, facts: facts.clone() }])
 }
 
 fn fund(state: &State, origin: &Origin, amount: Money) -> Result<Vec<Event>, Refusal> {

@@ -96,6 +96,14 @@ pub enum Refusal {
         /// What is wrong with it.
         why: String,
     },
+    /// What was declared of a centre makes no sense.
+    #[error("facts of centre `{centre}`: {why}")]
+    Facts {
+        /// Which.
+        centre: CentreId,
+        /// What is wrong.
+        why: String,
+    },
     /// The window is not known.
     #[error("centre `{centre}` has no window {id}")]
     NoWindow {
@@ -167,7 +175,7 @@ impl Refusal {
             Refusal::TooManyJobs { .. } => "wait for jobs to end, or submit an array instead of many jobs".into(),
             Refusal::NoJob(_) => "`huisuan ls` lists jobs".into(),
             Refusal::NoCentre(_) | Refusal::NoPool { .. } => "`huisuan centre ls` lists centres and pools".into(),
-            Refusal::Window { .. } => "correct it and ask again".into(),
+            Refusal::Window { .. } | Refusal::Facts { .. } => "correct it and ask again".into(),
             Refusal::NoWindow { .. } => "`huisuan centre windows CENTRE` lists its windows".into(),
             Refusal::Tariff { .. } => "correct the tariff and set the centre again".into(),
             Refusal::TariffRule(error) => hint_of(error),

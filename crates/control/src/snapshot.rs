@@ -20,7 +20,7 @@ pub fn snapshot(state: &State) -> Snapshot {
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
     let running = state.used.running().collect();
-    Snapshot { version: state.version, centres: centre_views(state), shapes, tenants, running }
+    Snapshot { version: state.version, centres: centre_views(state), shapes, tenants, running, targets: None }
 }
 
 /// How many jobs a cycle may find a place for: it places at most what is free, so the heads of the queues are
@@ -52,6 +52,8 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
             price_per_p_h: state.tariffs.ceiling(&centre.id, centre.tariff.price_per_p_h, state.seen_at),
             ..centre.tariff.clone()
         },
+        place: centre.place,
+        facts: centre.facts.clone(),
         pools: pools.collect(),
     }
 }

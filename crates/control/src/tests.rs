@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 mod centres;
 mod dependencies;
+mod facts;
 mod gangs;
 mod meter;
 mod outlook;

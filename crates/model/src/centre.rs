@@ -1,11 +1,13 @@
 //! Centres, their pools, ratings and tariffs.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    facts::Facts,
     ids::{CentreId, PoolId},
+    place::Place,
     quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs, mul_div},
     window::Window,
 };
@@ -91,15 +93,6 @@ pub enum Mark {
     Modelled,
     /// Said by somebody: nameplate.
     Declared,
-}
-
-/// A place on the globe in millionths of a degree, for latency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// Latitude, north positive.
-    pub latitude_microdegrees: i32,
-    /// Longitude, east positive.
-    pub longitude_microdegrees: i32,
 }
 
 /// The price of a centre's compute.
@@ -292,6 +285,9 @@ pub struct Centre {
     /// The number of the last window that it was given.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub window_last: u32,
+    /// Its links and its power, where they are declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Arc<Facts>>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -316,6 +312,7 @@ impl Centre {
             absent_since: None,
             windows: Vec::new(),
             window_last: 0,
+            facts: None,
         }
     }
 

@@ -8,9 +8,11 @@ use crate::{
     centre::{Centre, CentreState, Pool, Presence, Rating},
     dependency::EndedJob,
     event::Event,
+    facts::Facts,
     ids::{ActorId, CentreId, JobId, PoolId, ProjectId, TenantId},
     meter::Metering,
     order::AttemptReport,
+    place::Place,
     plan::Plan,
     quantity::{Money, TimeMs},
     spec::JobSpec,
@@ -74,6 +76,16 @@ pub enum Command {
     },
     /// Makes a centre known or changes what its operator declares. Pools and report state are kept.
     SetCentre(Box<Centre>),
+    /// Declares where a centre stands, its links and its power; replaces what was declared before.
+    SetFacts {
+        /// Which.
+        centre: CentreId,
+        /// Where it stands; not told when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
+        /// The rest.
+        facts: Facts,
+    },
     /// Pauses or opens a centre.
     SetCentreState {
         /// Which.
@@ -178,6 +190,7 @@ impl Command {
             Command::EndTariffRule { .. } => "end-tariff-rule",
             Command::Rerate { .. } => "rerate",
             Command::SetCentre(_) => "set-centre",
+            Command::SetFacts { .. } => "set-facts",
             Command::SetCentreState { .. } => "set-centre-state",
             Command::SetPresence { .. } => "set-presence",
             Command::AddWindow { .. } => "add-window",

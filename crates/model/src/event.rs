@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     centre::{Centre, CentreState, Pool, Presence, Rating, Terms},
     dependency::Dependency,
+    facts::Facts,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
     job::JobState,
     meter::{Correction, Reading},
     oddity::Oddity,
     order::{Outcome, Usage},
+    place::Place,
     plan::ScoreTerm,
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
@@ -66,6 +68,16 @@ pub enum Event {
     },
     /// A centre became known or its declaration changed.
     CentreSet(Box<Centre>),
+    /// What was declared of a centre's place, links and power.
+    FactsSet {
+        /// Which.
+        centre: CentreId,
+        /// Where it stands.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
+        /// The rest.
+        facts: Facts,
+    },
     /// A centre was paused or opened.
     CentreStateSet {
         /// Which.

@@ -13,7 +13,7 @@ use crate::{
     reserve::Agenda,
     score::Score,
     snapshot::{Amounts, Quota},
-    translate::{Candidate, Priced, Problem},
+    translate::{Candidate, Problem, Standing},
 };
 
 /// What changes while a cycle goes on.
@@ -42,9 +42,9 @@ pub(crate) struct State {
     pub(crate) placements: Vec<Placement>,
     /// Placements of jobs that may be preempted.
     pub(crate) preemptible: Vec<Preemptible>,
-    /// For each kind of places the candidates that may have room yet, from the cheapest to the dearest. Room only
+    /// For each kind of places the candidates that may have room yet, from the best to the worst. Room only
     /// shrinks, so what is full is not looked at again until the end of the cycle.
-    open: Vec<Vec<Priced>>,
+    open: Vec<Vec<Standing>>,
     /// The pool of the last placement.
     last_pool: usize,
     /// What the current turn has placed.
@@ -65,7 +65,7 @@ struct Take {
 impl State {
     pub(crate) fn new(problem: &Problem<'_>) -> Self {
         State {
-            open: problem.kinds.iter().map(|places| places.by_price.clone()).collect(),
+            open: problem.kinds.iter().map(|places| places.by_standing.clone()).collect(),
             last_pool: 0,
             preemptible: Vec::new(),
             takes: Vec::new(),
@@ -325,7 +325,7 @@ impl State {
                 cores: demand.cores,
                 devices: demand.devices,
                 nodes,
-                score: score.terms(),
+                score: score.terms(problem.shapes[shape].places.fixed.get(number)),
             });
             self.last_pool = pool;
         }
@@ -338,12 +338,12 @@ impl State {
         let kind = problem.shapes[shape].kind;
         let weights = &problem.policy.weights;
         let mut best: Option<(i128, usize, Take)> = None;
-        // The dearer a place, the less it can score: the rest need not be looked at once the best of it would lose.
-        let most_beside_price = i128::from(weights.wait) + i128::from(weights.fit);
+        // The less its standing, the less a place can score: the rest need not be looked at once its best would lose.
+        let most_beside = i128::from(weights.wait) + i128::from(weights.fit);
         let bounded = weights.wait >= 0 && weights.fit >= 0;
         let mut next = 0;
-        while let Some(&Priced { number, price, ref candidate }) = self.open[kind].get(next) {
-            if best.as_ref().is_some_and(|best| bounded && most_beside_price + i128::from(price) < best.0) {
+        while let Some(&Standing { number, score: standing, ref candidate }) = self.open[kind].get(next) {
+            if best.as_ref().is_some_and(|best| bounded && most_beside + i128::from(standing) < best.0) {
                 break;
             }
             // Nobody fills nodes ahead: there is no node for it yet.
@@ -359,7 +359,7 @@ impl State {
             let Some(count) = self.count(problem, shape, (number, candidate), layer, request) else { continue };
             let [cores, _, devices] = self.loads[candidate.pool].dimensions(&candidate.demand);
             let resource = if devices.need > 0 { devices } else { cores };
-            let score = Score::of(weights, layer, price, &resource);
+            let score = Score::of(weights, layer, standing, &resource);
             let total = score.total();
             if best.as_ref().is_none_or(|best| (total, Reverse(number)) > (best.0, Reverse(best.1))) {
                 best = Some((total, number, Take { number, candidate: *candidate, count, score, nodes: Vec::new() }));

@@ -50,7 +50,7 @@ pub fn snapshot(load: &Load) -> Snapshot {
     let mut centres = centres(load);
     let tenants = tenants(load);
     let running = running(load, &mut centres, &tenants);
-    Snapshot { version: 1, centres, shapes: shapes(load, &tenants), tenants, running }
+    Snapshot { version: 1, centres, shapes: shapes(load, &tenants), tenants, running, targets: None }
 }
 
 fn centres(load: &Load) -> Vec<CentreView> {
@@ -78,6 +78,8 @@ fn centres(load: &Load) -> Vec<CentreView> {
             pools: pools.collect(),
             absent: false,
             closed: Vec::new(),
+            place: None,
+            facts: None,
         }
     };
     (0..CENTRES).map(centre).collect()
@@ -278,6 +280,7 @@ impl Kind {
             memory: Bytes(self.memory),
             walltime: DurationMs(self.walltime),
             gang: (self.tasks > 1).then_some(self.tasks),
+            reach: None,
         }
     }
 }

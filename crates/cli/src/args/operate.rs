@@ -66,6 +66,22 @@ pub(crate) struct WindowArgs {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum NetworkCommand {
+    /// Declares places, links and power of centres from a TOML file; what was declared of them before is replaced.
+    Set(NetworkSetArgs),
+    /// Shows what is declared.
+    Show,
+}
+
+/// A file about the network.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkSetArgs {
+    /// The file; its fields are those of scenarios.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum TenantCommand {
     /// Lists all tenants.
     Ls,
@@ -158,4 +174,14 @@ pub(crate) struct DoctorArgs {
     /// Checks the data folder of a server that does not run: its journal against its tables and books.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApiArgs {
+    /// The method; GET alone, because it changes nothing.
+    #[arg(value_name = "METHOD", ignore_case = true, value_parser = ["GET"])]
+    pub(crate) method: String,
+    /// The path, such as /v1/jobs?state=running.
+    #[arg(value_name = "PATH", value_parser = parse::path)]
+    pub(crate) path: String,
 }

@@ -13,6 +13,7 @@ pub(crate) mod ledger;
 pub(crate) mod logs;
 pub(crate) mod measure;
 pub(crate) mod parts;
+pub(crate) mod network;
 pub(crate) mod plan;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Wait(args) => wait::wait(&session, args),
         Command::Cancel(args) => jobs::cancel(&session, args),
         Command::Centre(command) => centres::centre(&session, command),
+        Command::Network(command) => network::network(&session, command),
         Command::Tenant(command) => tenants::tenant(&session, command),
         Command::Usage => books::usage(&session),
         Command::Ledger(command) => books::ledger(&session, command),
