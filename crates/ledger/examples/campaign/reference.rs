@@ -67,6 +67,12 @@ impl Reference {
                 let (tenant, currency, amount) = self.holds.remove(attempt)?;
                 self.shift(('H', tenant), ('T', tenant), currency, amount)
             }
+            _ => self.attempt_market(operation, now),
+        }
+    }
+
+    fn attempt_market(&mut self, operation: &Operation, now: i64) -> Option<()> {
+        match operation {
             Operation::Reserve { number, debit, credit, asset, amount, expires_at } => {
                 let (debit, credit, expires_at) = (*debit, *credit, *expires_at);
                 self.reserve(*number, Reserved { debit, credit, asset: *asset, amount: *amount, expires_at }, now)
@@ -116,6 +122,7 @@ impl Reference {
                 self.closed.insert(*who);
                 Some(())
             }
+            _ => unreachable!("the other operations are those of attempts"),
         }
     }
 
