@@ -31,6 +31,8 @@ enum Task {
     Scenario {
         /// Which measurement.
         name: scenario::Scenario,
+        #[command(flatten)]
+        options: scenario::Options,
     },
     /// Run benchmarks and compare their results with the ranges in `xtask/ranges`.
     Bench {
@@ -64,7 +66,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Test { seed } => test::run(&repository, seed),
         Task::Check => check::run(&repository),
         Task::BlessWalls => walls::bless(&repository).map(|()| true),
-        Task::Scenario { name } => scenario::run(&repository, name).map(|()| true),
+        Task::Scenario { name, options } => scenario::run(&repository, name, options).map(|()| true),
         Task::Bench { names, list, report_only } => {
             let ranges = bench::load(&repository, &names)?;
             if list {

@@ -1,8 +1,9 @@
 //! `cargo xtask test`: all tests, with what they need installed first.
 
+use crate::python;
 use crate::repository::Repository;
 use crate::setup::{self, Use};
-use crate::step::{self, Steps};
+use crate::step::{self, Outcome, Steps};
 use anyhow::Result;
 
 /// Crash tests need a binary with failpoints compiled in, which no other test may see.
@@ -10,6 +11,11 @@ const CRASH_TESTS: &str = "crates/cli/tests/crash.rs";
 
 /// The seed of a run that names none.
 pub const SEED: u64 = 1;
+
+/// Tests before programs that are not ours.
+const OUTSIDERS: &str = "crates/cli/tests/outsiders.rs";
+/// What those tests need from the Python package index.
+const OUTSIDERS_NEED: [&str; 1] = ["beancount==3.2.3"];
 
 /// Runs all tests; false when one failed.
 ///
@@ -37,5 +43,14 @@ pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     steps.command("documentation tests", &mut cargo("test --workspace --doc"));
     if repository.join(CRASH_TESTS).is_file() {
         steps.command("crash tests", &mut cargo("test -p huisuan-cli --features failpoints --test crash"));
+    }
+    if repository.join(OUTSIDERS).is_file() {
+        match python::venv(repository, "books", &OUTSIDERS_NEED) {
+            Ok(python) => steps.command(
+                "books before outsiders",
+                cargo("test -p huisuan-cli --test outsiders").env("HUISUAN_PYTHON", python),
+            ),
+            Err(error) => steps.call("books before outsiders", || Outcome::Failed(format!("{error:#}"))),
+        }
     }
 }

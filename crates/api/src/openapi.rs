@@ -134,8 +134,8 @@ fn ledger_routes(document: &mut Document) {
     document.add(
         Route::get(routes::LEDGER_EXPORT, "ledger-export", "books", "Exports transfers for other programs.")
             .query::<routes::ExportQuery>()
-            .raw_answer(TEXT, "The export; `text/csv` and `application/json` for those formats.")
-            .refused(&[ErrorCode::BadRequest, ErrorCode::Forbidden]),
+            .raw_answers(&[TEXT, "text/csv", "application/json"], "The export, in the format that was asked for.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::UnknownField, ErrorCode::Forbidden]),
     );
 }
 

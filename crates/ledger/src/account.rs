@@ -59,6 +59,11 @@ impl Account {
         }
     }
 
+    /// True for what is set aside: only holds and reservations move it, so that it is always their sum.
+    pub fn is_set_aside(&self) -> bool {
+        matches!(self, Account::Held(_) | Account::Escrow)
+    }
+
     /// Whether the asset may stand on it: money, work and contracts each have their own accounts.
     pub fn takes(&self, asset: Asset) -> bool {
         match self {

@@ -91,6 +91,12 @@ pub enum LedgerError {
         /// In what.
         asset: Asset,
     },
+    /// An account that only holds and reservations move.
+    #[error("account `{account}` is moved by holds and reservations alone; hint: reserve, or name another account")]
+    SetAside {
+        /// Which.
+        account: Account,
+    },
     /// The account takes nothing any more.
     #[error("account `{account}` is closed; hint: name another account")]
     Closed {

@@ -39,7 +39,10 @@ impl Ledger {
                 return Err(LedgerError::OtherReservation { reservation: *number });
             }
             match step {
-                Step::Move(transfer) => transfers.push(transfer),
+                Step::Move(transfer) => {
+                    not_set_aside([&transfer.debit, &transfer.credit])?;
+                    transfers.push(transfer);
+                }
                 Step::Reserve(number, reservation) => {
                     if self.may_reserve(number, &reservation, &opened, now)? {
                         transfers.push(reservation.reserved());
@@ -110,7 +113,8 @@ impl Ledger {
             let amount = Money(wanted.amount);
             return Err(LedgerError::Sign { operation: "reserve", amount, expected: "more than nothing" });
         }
-        if !wanted.credit.takes(wanted.asset) || wanted.credit == Account::Escrow {
+        not_set_aside([&wanted.debit, &wanted.credit])?;
+        if !wanted.credit.takes(wanted.asset) {
             return Err(LedgerError::WrongAsset { account: wanted.credit.clone(), asset: wanted.asset });
         }
         // Somewhere that is closed now would leave the reservation without a way to be posted.
@@ -124,6 +128,13 @@ impl Ledger {
             return Err(LedgerError::Expired { reservation: number });
         }
         Ok(true)
+    }
+}
+
+fn not_set_aside(accounts: [&Account; 2]) -> Result<(), LedgerError> {
+    match accounts.into_iter().find(|account| account.is_set_aside()) {
+        Some(account) => Err(LedgerError::SetAside { account: account.clone() }),
+        None => Ok(()),
     }
 }
 

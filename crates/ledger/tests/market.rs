@@ -195,11 +195,15 @@ fn a_closed_account_takes_nothing() {
 fn what_makes_no_sense_is_refused() {
     let lab = || account("tenant:lab");
     let wrong = |name: &str, what: &str| LedgerError::WrongAsset { account: account(name), asset: asset(what) };
+    let held = Reservation { credit: account("held:lab"), ..money(1, None) };
     let surplus = Reservation { credit: account("used:lab"), ..money(1, None) };
     for (steps, expected) in [
         (vec![step("trade CNY tenant:lab>tenant:lab 1")], LedgerError::SameAccount { account: lab() }),
         (vec![step("trade CNY tenant:lab>used:lab 1")], wrong("used:lab", "CNY")),
-        (vec![step("trade work:hpc escrow>used:lab 1")], wrong("escrow", "work:hpc")),
+        (vec![step("trade work:hpc stock:hpc-1>used:lab 1")], wrong("stock:hpc-1", "work:hpc")),
+        (vec![step("post CNY escrow>tenant:lab 1")], LedgerError::SetAside { account: Account::Escrow }),
+        (vec![step("hold CNY tenant:lab>held:lab 1")], LedgerError::SetAside { account: account("held:lab") }),
+        (vec![Step::Reserve(1, held)], LedgerError::SetAside { account: account("held:lab") }),
         (vec![Step::Reserve(1, surplus)], wrong("used:lab", "CNY")),
         (
             vec![Step::Reserve(2, money(1, None)), Step::Reserve(1, money(1, None))],

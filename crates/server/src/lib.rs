@@ -33,7 +33,7 @@ mod views;
 mod wake;
 mod writer;
 
-pub use books::{Audit, Checked, Export, Format, Span, audit_data, export, export_data};
+pub use books::{Audit, Checked, Export, Format, LedgerRate, Span, audit_data, export, export_data, ledger_rate};
 pub use journal::read_journal;
 pub use server::{LOCAL_FUNDS, ServeConfig, Server};
 pub use simulation::{Simulation, Title};
