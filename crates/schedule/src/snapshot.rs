@@ -1,5 +1,7 @@
 //! What a cycle knows: centres with what is used of them, waiting jobs by shape, free balances.
 
+use std::sync::Arc;
+
 use crate::pack::Fleet;
 use huisuan_model::{
     Bytes, CentreId, Class, JobId, MilliDevices, Millicores, Money, Pool, PoolId, ProjectId, RangeSet, Shape, Tariff,
@@ -17,8 +19,9 @@ pub struct Snapshot {
     pub shapes: Vec<ShapeView>,
     /// The tenants of these shapes at least, in the order of their ids.
     pub tenants: Vec<TenantView>,
-    /// What is placed or runs, in groups: who holds what, and when it comes free at the latest. In any order.
-    pub running: Vec<RunningView>,
+    /// What is placed or runs, in groups: who holds what, and when it comes free at the latest. In any
+    /// order. Shared with the state that it was made from: there are thousands, and few change between two cycles.
+    pub running: Vec<Arc<RunningView>>,
 }
 
 /// Attempts that take the same of one pool for one project and end together at the latest.
