@@ -19,7 +19,7 @@ pub fn snapshot(state: &State) -> Snapshot {
     let window = (window_jobs(state) / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
-    let running = state.used.running().collect();
+    let running = state.used.running();
     Snapshot { version: state.version, centres: centre_views(state), shapes, tenants, running, targets: None }
 }
 

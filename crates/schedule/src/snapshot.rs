@@ -19,8 +19,9 @@ pub struct Snapshot {
     pub shapes: Vec<ShapeView>,
     /// The tenants of these shapes at least, in the order of their ids.
     pub tenants: Vec<TenantView>,
-    /// What is placed or runs, in groups: who holds what, and when it comes free at the latest. In any order.
-    pub running: Vec<RunningView>,
+    /// What is placed or runs, in groups: who holds what, and when it comes free at the latest. In any
+    /// order. Shared with the state that it was made from: there are thousands, and few change between two cycles.
+    pub running: Vec<Arc<RunningView>>,
     /// What the network level wants of each kind of work, where it has a say.
     pub targets: Option<Arc<Targets>>,
 }

@@ -1,6 +1,8 @@
 //! A made-up network under heavy load, to measure a scheduling cycle with: many centres of accelerator nodes, far
 //! more jobs than fit, many tenants with different weights. Every figure of it is assumed.
 
+use std::sync::Arc;
+
 use huisuan_model::{
     Bytes, CentreId, Class, DurationMs, GflopPerS, JobId, Mark, MilliDevices, Millicores, Money, Pool, PoolId,
     ProjectId, RangeSet, Rating, Shape, Tariff, TenantId, TimeMs,
@@ -123,7 +125,7 @@ fn tenants(load: &Load) -> Vec<TenantView> {
 }
 
 /// Fills the first part of every pool with tasks of one device that end over the next day.
-fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> Vec<RunningView> {
+fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> Vec<Arc<RunningView>> {
     let mut random = Stream::new(load.seed, "running");
     let each = Amounts { cores: Millicores(8000), memory: Bytes(32 << 30), devices: MilliDevices(1000) };
     let mut groups = Vec::new();
@@ -137,7 +139,7 @@ fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> V
                 (0..count).for_each(|task| occupy(pool, left - task));
                 pool.long = pool.used;
                 left -= count;
-                groups.push(RunningView {
+                groups.push(Arc::new(RunningView {
                     tenant: tenant.id.clone(),
                     project: tenant.projects[0].id.clone(),
                     centre: centre.id.clone(),
@@ -147,7 +149,7 @@ fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> V
                     ends_at: TimeMs(NOW.0 + 60_000 * (1 + random.below(24 * 60)) as i64),
                     preemptible: None,
                     stopping: false,
-                });
+                }));
             }
         }
     }
