@@ -14,6 +14,7 @@ pub mod events;
 pub mod facts;
 pub mod health;
 pub mod jobs;
+pub mod join;
 pub mod openapi;
 pub mod plan;
 pub mod problem;

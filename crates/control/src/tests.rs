@@ -15,6 +15,7 @@ mod gangs;
 mod meter;
 mod outlook;
 mod preemption;
+mod site;
 mod tenants;
 
 use crate::{

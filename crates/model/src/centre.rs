@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    alarm::Alarm,
     facts::Facts,
     ids::{CentreId, PoolId},
     place::Place,
     quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs, mul_div},
+    tenant::TokenHash,
     window::Window,
 };
 
@@ -288,6 +290,13 @@ pub struct Centre {
     /// Its links and its power, where they are declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Arc<Facts>>,
+    /// What its agent's token is recognised by, once an operator gave it one of its own. Until then the token that the
+    /// server derives for it is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenHash>,
+    /// What somebody has to look at there, by what it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Alarm>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -313,6 +322,8 @@ impl Centre {
             windows: Vec::new(),
             window_last: 0,
             facts: None,
+            token: None,
+            alarms: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@
 //! Quantities are integers in fixed units: milliseconds UTC, millicores, bytes, thousandths of a device,
 //! GFLOP for work, GFLOP/s for rates, millionths of a currency unit.
 
+pub mod alarm;
 pub mod centre;
 pub mod command;
 pub mod dependency;
@@ -26,11 +27,12 @@ pub mod ranges;
 pub mod reason;
 pub mod shape;
 pub mod spec;
-pub mod tariff;
 pub mod targets;
+pub mod tariff;
 pub mod tenant;
 pub mod window;
 
+pub use alarm::{Alarm, AlarmKind};
 pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Pool, Presence, RatedShare, Rating, Tariff, Terms};
 pub use command::{Command, Entry};
 pub use dependency::{Dependency, EndReason, EndedJob, When};
@@ -49,7 +51,7 @@ pub use ranges::RangeSet;
 pub use reason::{QuotaResource, Reason};
 pub use shape::{Reach, Shape};
 pub use spec::{JobSpec, SpecHash};
-pub use tariff::{HourSet, TariffRule};
 pub use targets::{TargetPart, Targets};
+pub use tariff::{HourSet, TariffRule};
 pub use tenant::Tenant;
 pub use window::Window;

@@ -195,10 +195,20 @@ fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView)
 }
 
 /// All of a shape but who asks.
-type Asked<'a> = (Option<Class>, &'a [CentreId], &'a Need, Bytes, DurationMs, Option<u32>, Option<&'a Reach>);
+type Asked<'a> =
+    (Option<Class>, &'a [CentreId], &'a [CentreId], &'a Need, Bytes, DurationMs, Option<u32>, Option<&'a Reach>);
 
 fn asked(shape: &Shape) -> Asked<'_> {
-    (shape.class, &shape.centres, &shape.need, shape.memory, shape.walltime, shape.gang, shape.reach.as_deref())
+    (
+        shape.class,
+        &shape.centres,
+        &shape.refused_by,
+        &shape.need,
+        shape.memory,
+        shape.walltime,
+        shape.gang,
+        shape.reach.as_deref(),
+    )
 }
 
 /// What the places of a shape depend on besides the pools.

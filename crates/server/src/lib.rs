@@ -6,6 +6,7 @@
 
 mod answers;
 mod books;
+mod centre_tokens;
 mod clock;
 mod commit;
 mod committer;
@@ -28,6 +29,7 @@ mod server;
 mod simulation;
 mod start_error;
 mod tenant_tokens;
+mod unknown;
 mod verify;
 mod views;
 mod wake;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use huisuan_model::{
     CentreId, Class, Dependency, JobId, JobSpec, Place, PoolId, RangeSet, When,
     spec::{
-        Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, SpecError, Work, limits,
+        Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Rerun, SpecError, Work,
+        limits,
     },
 };
 use serde_json::Value;
@@ -46,6 +47,7 @@ pub(super) const FIELDS: [&str; 32] = [
     "objective",
     "checkpoint",
     "preemptible",
+    "rerun",
     "after",
 ];
 
@@ -133,6 +135,7 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
     )?;
     spec.checkpoint = checkpoint(&fields)?;
     spec.preemptible = fields.flag("preemptible")?;
+    spec.rerun = choice(&fields, "rerun", [("never", Rerun::Never), ("allowed", Rerun::Allowed)])?;
     spec.after = after(&fields)?;
     validate(&spec)?;
     Ok(spec)

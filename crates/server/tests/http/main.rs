@@ -12,6 +12,8 @@ mod budget;
 mod dependencies;
 mod document;
 mod events;
+mod held;
+mod join;
 mod network;
 mod pages;
 mod plain;
