@@ -2,6 +2,7 @@
 
 mod bench;
 mod crash;
+mod kubernetes;
 mod local;
 mod simulated;
 mod suite;
