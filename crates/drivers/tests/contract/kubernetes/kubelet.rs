@@ -84,6 +84,8 @@ pub(crate) struct Kubelet {
     /// Folders of pods.
     pub(crate) root: PathBuf,
     pods: Mutex<BTreeMap<String, Sender<Word>>>,
+    /// The uid of each pod by its name, and whether it is over.
+    known: Mutex<BTreeMap<String, (String, bool)>>,
 }
 
 impl Kubelet {
@@ -95,20 +97,46 @@ impl Kubelet {
             logs: logs.to_owned(),
             root: root.to_owned(),
             pods: Mutex::default(),
+            known: Mutex::default(),
         });
         let taking = Arc::clone(&kubelet);
-        thread::spawn(move || while taking.watch().is_some() {});
+        thread::spawn(move || {
+            loop {
+                // A server that is away comes back; this ends with the test program.
+                if taking.watch().is_none() {
+                    pause();
+                }
+            }
+        });
         kubelet
     }
 
+    /// The pod of a name that runs or ran here.
+    pub(crate) fn uid_of(&self, pod: &str) -> Option<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(pod).map(|(uid, _)| uid.clone())
+    }
+
+    /// Whether all of a pod's output is written.
+    pub(crate) fn is_over(&self, uid: &str) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().any(|(known, over)| known == uid && *over)
+    }
+
+    fn note(&self, pod: &Value, over: bool) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(text(pod, "/metadata/name").to_owned(), (text(pod, "/metadata/uid").to_owned(), over));
+    }
+
     fn watch(self: &Arc<Self>) -> Option<()> {
-        let (code, list) = self.api.call("GET", "/api/v1/pods", "", None);
+        let own = format!("fieldSelector=spec.nodeName%3D{}", self.node);
+        let (code, list) = self.api.call("GET", &format!("/api/v1/pods?{own}"), "", None);
         if code == 0 {
             return None;
         }
         list["items"].as_array().into_iter().flatten().for_each(|pod| self.take(pod));
         let version = text(&list, "/metadata/resourceVersion");
-        let url = format!("{}/api/v1/pods?watch=1&timeoutSeconds=300&resourceVersion={version}", self.api.server);
+        let url = format!("{}/api/v1/pods?watch=1&timeoutSeconds=300&{own}&resourceVersion={version}", self.api.server);
         let asked = self.api.agent.get(url).header("authorization", format!("Bearer {}", self.api.token)).call();
         let reader = BufReader::new(asked.ok()?.into_body().into_reader());
         for line in reader.lines() {
@@ -133,6 +161,7 @@ impl Kubelet {
         if !pods.contains_key(&uid) && !over && !deleted {
             let (sender, receiver) = channel();
             pods.insert(uid.clone(), sender);
+            self.note(pod, false);
             let (kubelet, pod) = (Arc::clone(self), pod.clone());
             thread::spawn(move || Run { kubelet: &kubelet, path: path_of(&pod), pod: &pod, words: receiver }.work());
             return;
@@ -201,6 +230,7 @@ impl Run<'_> {
                 (phase, state, ended.deadline.then_some("DeadlineExceeded"), ended.deleted)
             }
         };
+        self.kubelet.note(self.pod, true);
         self.tell(phase, json!({ "terminated": terminated }), reason);
         // What was asked meanwhile must not wait for somebody who is gone.
         let mut pods = self.kubelet.pods.lock().unwrap_or_else(PoisonError::into_inner);
@@ -220,10 +250,12 @@ impl Run<'_> {
         if let Some(reason) = reason {
             status["reason"] = json!(reason);
         }
-        for _ in 0..10 {
-            if self.kubelet.api.patch(&format!("{}/status", self.path), &json!({ "status": status })) != 0 {
+        for _ in 0..300 {
+            let code = self.kubelet.api.patch(&format!("{}/status", self.path), &json!({ "status": status }));
+            if !matches!(code, 0 | 429 | 500..) {
                 return;
             }
+            pause();
         }
     }
 
@@ -308,6 +340,11 @@ impl Run<'_> {
         let _ = kill_process_group(group, Signal::KILL);
         Ended { status, reason, deadline: over_deadline, deleted }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a pause between two tries to reach somebody else's program")]
+fn pause() {
+    thread::sleep(Duration::from_millis(200));
 }
 
 /// Resident bytes of a process.

@@ -4,16 +4,18 @@
 //! kubelet (`kubelet.rs`) that runs pods as processes. With `HUISUAN_KUBERNETES=KUBECONFIG` the same suite runs against
 //! a real control plane, whose pods the same fake kubelet runs; faults are then left out.
 
+mod apart;
 mod cluster;
 mod faults;
 mod kubelet;
 mod objects;
+mod real;
 mod server;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use huisuan_drivers::{KubernetesConfig, KubernetesEngine};
-use huisuan_model::{CentreId, EndCause, Stream};
+use huisuan_model::{CentreId, JobSpec, Millicores, RangeSet, StartOrder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -22,7 +24,7 @@ use self::{
     server::Server,
 };
 use crate::{
-    bench::{Bench, PATIENCE, expect_cause, id, order, script},
+    bench::{Bench, PATIENCE, end_of, id, order, script, task},
     suite,
 };
 
@@ -48,6 +50,16 @@ impl Lab {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let engine = KubernetesEngine::open(config(folder.path(), &server)).expect("a centre");
         Lab { bench: Bench { engine: Box::new(engine), folder, reports: Vec::new() }, server, _scratch: scratch }
+    }
+
+    /// Its bench, for who needs nothing else.
+    fn take_bench(&mut self) -> Bench {
+        let nothing = Bench {
+            engine: Box::new(nothing()),
+            folder: tempfile::tempdir().expect("a scratch folder"),
+            reports: Vec::new(),
+        };
+        std::mem::replace(&mut self.bench, nothing)
     }
 
     /// The agent is gone.
@@ -122,41 +134,105 @@ pub(crate) fn config(folder: &Path, server: &Server) -> KubernetesConfig {
     config
 }
 
+/// The suite's place: a real cluster where the environment names one, and the fake otherwise.
+struct Anywhere {
+    bench: Bench,
+    config: KubernetesConfig,
+    _place: (Option<real::Real>, Option<Lab>),
+}
+
+impl Anywhere {
+    fn new() -> Anywhere {
+        let Some(real) = real::Real::from_environment() else {
+            let mut lab = Lab::new();
+            let bench = lab.take_bench();
+            return Anywhere { config: config(bench.folder.path(), &lab.server), bench, _place: (None, Some(lab)) };
+        };
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let mut config = real.config(folder.path());
+        config.centre = Some(CentreId::new("here").expect("a name"));
+        config.dir = folder.path().join("centre");
+        let engine = KubernetesEngine::open(config.clone()).expect("a centre");
+        Anywhere {
+            bench: Bench { engine: Box::new(engine), folder, reports: Vec::new() },
+            config,
+            _place: (Some(real), None),
+        }
+    }
+
+    fn reopen(&mut self) {
+        self.bench.engine = Box::new(nothing());
+        self.bench.engine = Box::new(KubernetesEngine::open(self.config.clone()).expect("again"));
+        self.bench.reports.clear();
+    }
+}
+
 macro_rules! contract {
-    ($($name:ident),* $(,)?) => {$(
+    ($($place:ident::$name:ident),* $(,)?) => {$(
         #[test]
         fn $name() {
-            suite::$name(&mut Lab::new().bench);
+            $place::$name(&mut Anywhere::new().bench);
         }
     )*};
 }
 
 contract! {
-    exit_codes,
-    signals,
-    refusals,
-    arrays_know_who_they_are,
-    environment,
-    output_can_be_followed,
-    a_queued_attempt_is_cancelled,
-    a_running_attempt_is_cancelled_with_all_it_started,
-    an_unknown_attempt_is_cancelled_for_ever,
-    a_duplicate_runs_once,
-    capacity_is_never_exceeded,
-    a_report_comes_until_it_is_acknowledged,
+    apart::runs_and_reports,
+    suite::exit_codes,
+    suite::signals,
+    apart::start_failures,
+    suite::refusals,
+    suite::arrays_know_who_they_are,
+    suite::environment,
+    apart::output_of_any_kind,
+    suite::output_can_be_followed,
+    apart::walltime_is_kept,
+    suite::a_queued_attempt_is_cancelled,
+    suite::a_running_attempt_is_cancelled_with_all_it_started,
+    suite::an_unknown_attempt_is_cancelled_for_ever,
+    apart::memory_is_limited,
+    suite::a_duplicate_runs_once,
+    suite::capacity_is_never_exceeded,
+    suite::a_report_comes_until_it_is_acknowledged,
 }
 
-/// `runs_and_reports`, but for the two outputs: Kubernetes has one.
 #[test]
-fn runs_and_reports() {
-    let mut lab = Lab::new();
-    let bench = &mut lab.bench;
-    let end = bench.run(order(1, script("echo out; echo err >&2; exit 0")));
-    expect_cause(&end, EndCause::Exited);
-    assert!(end.outcome.success() && end.outcome.signal.is_none() && end.outcome.detail.is_empty(), "{end:?}");
-    assert!(end.started_at.expect("it ran") <= end.at);
-    assert_eq!(bench.stdout(id(1, 0)), "out\nerr\n");
-    assert_eq!(bench.output(id(1, 0), Stream::Stderr), b"");
-    bench.engine.acknowledge(&[id(1, 0)]).expect("acknowledged");
-    assert_eq!(bench.stdout(id(1, 0)), "out\nerr\n", "output outlives the acknowledgement");
+fn an_agent_restart_changes_nothing() {
+    let mut lab = Anywhere::new();
+    let go = lab.bench.file("go");
+    let waits = script(&format!("until [ -e {go} ]; do sleep 0.01; done; exit 5"));
+    lab.bench.submit(&[order(1, script("exit 4")), order(2, waits)]);
+    lab.bench.end(id(1, 0));
+    lab.bench.started(id(2, 0));
+    lab.reopen();
+    assert_eq!(lab.bench.end(id(1, 0)).outcome.exit_code, Some(4), "told again, for it was not acknowledged");
+    lab.bench.started(id(2, 0));
+    lab.bench.engine.acknowledge(&[id(1, 0)]).expect("acknowledged");
+    lab.reopen();
+    std::fs::write(go, "").expect("a file");
+    assert_eq!(lab.bench.end(id(2, 0)).outcome.exit_code, Some(5));
+    assert!(lab.bench.reports.iter().all(|report| report.attempt != id(1, 0)), "acknowledged and told again");
+}
+
+#[test]
+fn many_short_tasks_all_end_once() {
+    let mut lab = Anywhere::new();
+    let orders = small(100);
+    lab.bench.submit(&orders);
+    for order in &orders {
+        assert!(lab.bench.end(order.attempt).outcome.success());
+    }
+    let ids: Vec<_> = orders.iter().map(|order| order.attempt).collect();
+    lab.bench.engine.acknowledge(&ids).expect("acknowledged");
+    let ends = lab.bench.reports.iter().filter_map(|report| end_of(report, report.attempt));
+    assert_eq!(ends.count(), 100);
+}
+
+/// Attempts that fit on a node all at once, so that no scheduler has to come back to them.
+fn small(count: u32) -> Vec<StartOrder> {
+    let mut spec = JobSpec::command("true", &["/bin/true"]);
+    spec.memory = huisuan_model::Bytes(1 << 20);
+    spec.tasks = RangeSet::from_range(0, count - 1);
+    let spec = Arc::new(spec);
+    spec.tasks.iter().map(|index| StartOrder { cores: Millicores(5), ..task(1, index, &spec) }).collect()
 }
