@@ -15,7 +15,7 @@ mod server;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use huisuan_drivers::{KubernetesConfig, KubernetesEngine};
-use huisuan_model::{CentreId, JobSpec, Millicores, RangeSet, StartOrder};
+use huisuan_model::{Bytes, CentreId, JobSpec, Millicores, RangeSet, StartOrder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -138,7 +138,26 @@ pub(crate) fn config(folder: &Path, server: &Server) -> KubernetesConfig {
 struct Anywhere {
     bench: Bench,
     config: KubernetesConfig,
-    _place: (Option<real::Real>, Option<Lab>),
+    place: Place,
+}
+
+enum Place {
+    Real(real::Real),
+    Fake(Lab),
+}
+
+impl Place {
+    fn shake(&self) {
+        match self {
+            Place::Real(_) => real::restart_server(),
+            Place::Fake(lab) => {
+                for kind in ["POST", "WATCH", "LIST", "GET"] {
+                    lab.server.fail(kind, server::Act::DropAfter, 2);
+                }
+                lab.server.cluster.forget();
+            }
+        }
+    }
 }
 
 impl Anywhere {
@@ -146,7 +165,7 @@ impl Anywhere {
         let Some(real) = real::Real::from_environment() else {
             let mut lab = Lab::new();
             let bench = lab.take_bench();
-            return Anywhere { config: config(bench.folder.path(), &lab.server), bench, _place: (None, Some(lab)) };
+            return Anywhere { config: config(bench.folder.path(), &lab.server), bench, place: Place::Fake(lab) };
         };
         let folder = tempfile::tempdir().expect("a scratch folder");
         let mut config = real.config(folder.path());
@@ -156,7 +175,7 @@ impl Anywhere {
         Anywhere {
             bench: Bench { engine: Box::new(engine), folder, reports: Vec::new() },
             config,
-            _place: (Some(real), None),
+            place: Place::Real(real),
         }
     }
 
@@ -231,8 +250,41 @@ fn many_short_tasks_all_end_once() {
 /// Attempts that fit on a node all at once, so that no scheduler has to come back to them.
 fn small(count: u32) -> Vec<StartOrder> {
     let mut spec = JobSpec::command("true", &["/bin/true"]);
-    spec.memory = huisuan_model::Bytes(1 << 20);
+    spec.memory = Bytes(1 << 20);
     spec.tasks = RangeSet::from_range(0, count - 1);
     let spec = Arc::new(spec);
     spec.tasks.iter().map(|index| StartOrder { cores: Millicores(5), ..task(1, index, &spec) }).collect()
+}
+
+/// The server of the cluster dies again and again while attempts are ordered, run and end. Where the cluster is real,
+/// `HUISUAN_KUBERNETES_RESTART` names a program that kills its API server and starts it again; the fake forgets its
+/// changes and breaks connections.
+#[test]
+fn a_server_that_dies_and_comes_back_loses_and_doubles_nothing() {
+    let mut lab = Anywhere::new();
+    let trace = lab.bench.file("trace");
+    let mut orders = Vec::new();
+    for job in 1..=60 {
+        let text = format!("echo {job} >> {trace}; sleep 0.3; exit {}", job % 5);
+        orders.push(StartOrder {
+            cores: Millicores(5),
+            ..order(job, JobSpec { memory: Bytes(16 << 20), ..script(&text) })
+        });
+    }
+    for some in orders.chunks(20) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| lab.place.shake());
+            // An error means that the outcome is unknown: the agent repeats the call.
+            while lab.bench.engine.submit(some).is_err() {}
+        });
+        lab.place.shake();
+        for order in some {
+            let code = i32::try_from(order.attempt.job.0 % 5).expect("small");
+            assert_eq!(lab.bench.end(order.attempt).outcome.exit_code, Some(code));
+        }
+    }
+    let text = std::fs::read_to_string(trace).expect("they ran");
+    let mut started: Vec<u64> = text.lines().map(|line| line.parse().expect("a number")).collect();
+    started.sort_unstable();
+    assert_eq!(started, (1..=60).collect::<Vec<_>>());
 }
