@@ -359,3 +359,6 @@ pub(super) struct Look {
 fn reference(pod: &Pod) -> PodReference {
     PodReference { name: pod.metadata.name.clone(), uid: pod.metadata.uid.clone() }
 }
+
+#[cfg(test)]
+mod tests;
