@@ -11,21 +11,27 @@ use super::{
 };
 
 /// Names of the devices that vendors' plugins offer; what begins with one of the prefixes is one, too.
-const DEVICES: [&str; 8] = [
+const DEVICES: [&str; 9] = [
     "nvidia.com/gpu",
     "amd.com/gpu",
     "hygon.com/dcu",
+    "hygon.com/dcunum",
     "cambricon.com/mlu",
     "metax-tech.com/gpu",
     "mthreads.com/gpu",
     "iluvatar.com/gpu",
     "enflame.com/gcu",
 ];
-const DEVICE_PREFIXES: [&str; 2] = ["huawei.com/Ascend", "nvidia.com/mig-"];
+const DEVICE_PREFIXES: [&str; 3] = ["huawei.com/Ascend", "huawei.com/ascend", "nvidia.com/mig-"];
 
 /// Labels in which vendors' tools tell the part number of a node's devices.
-const PRODUCT_LABELS: [&str; 3] =
-    ["nvidia.com/gpu.product", "amd.com/gpu.product-name", "node.kubernetes.io/npu.chip.name"];
+const PRODUCT_LABELS: [&str; 5] = [
+    "nvidia.com/gpu.product",
+    "node.kubernetes.io/npu.chip.name",
+    "hygon.com/dcu.product",
+    "metax-tech.com/gpu.product",
+    "amd.com/gpu.product-name",
+];
 
 /// Memory of one device in MiB.
 const MEMORY_LABEL: &str = "nvidia.com/gpu.memory";

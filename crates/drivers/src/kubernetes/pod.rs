@@ -83,6 +83,14 @@ pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesCon
     });
     if let Some(queue) = &config.queue {
         labels["kueue.x-k8s.io/queue-name"] = json!(queue);
+        if spec.gang {
+            // Admitted together or not at all, and never given a replacement for one that failed.
+            let id = order.attempt;
+            labels["kueue.x-k8s.io/pod-group-name"] =
+                json!(format!("hs-{}-{}-{}", mark(&order.centre), id.job, id.attempt));
+            annotations["kueue.x-k8s.io/pod-group-total-count"] = json!(spec.tasks.len().to_string());
+            annotations["kueue.x-k8s.io/retriable-in-group"] = json!("false");
+        }
     }
     Ok(json!({
         "apiVersion": "v1",

@@ -149,7 +149,7 @@ enum Place {
 impl Place {
     fn shake(&self) {
         match self {
-            Place::Real(_) => real::restart_server(),
+            Place::Real(real) => real.restart_server(),
             Place::Fake(lab) => {
                 for kind in ["POST", "WATCH", "LIST", "GET"] {
                     lab.server.fail(kind, server::Act::DropAfter, 2);

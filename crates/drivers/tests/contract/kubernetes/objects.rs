@@ -1,6 +1,8 @@
 //! What the engine makes of nodes, pods and records of usage.
 
-use huisuan_drivers::{KubernetesEngine, SubmitResult};
+use std::sync::Arc;
+
+use huisuan_drivers::{KubernetesConfig, KubernetesEngine, SubmitResult};
 use huisuan_model::{
     Bytes, EndCause, EngineKind, JobSpec, MilliDevices, Millicores, PoolId, ReportKind, StartOrder,
     spec::{DeviceNeed, Need, Work},
@@ -8,7 +10,7 @@ use huisuan_model::{
 use serde_json::{Value, json};
 
 use super::{Lab, config, node, small};
-use crate::bench::{expect_cause, id, order, script};
+use crate::bench::{expect_cause, id, order, script, task};
 
 /// A node without a kubelet: what goes there happens only when a test says so.
 fn ghost(lab: &Lab, more: Value, labels: Value) {
@@ -158,6 +160,25 @@ fn pods_have_no_rights_and_nothing_of_a_tenant_is_text_for_a_shell() {
     };
     assert_eq!(value("NVIDIA_VISIBLE_DEVICES"), "void", "or it would see all devices of the node");
     assert_eq!(value("EVIL"), "$$(HUISUAN_JOB_ID)", "a node makes one dollar of two, and no variable");
+}
+
+#[test]
+fn a_queue_of_kueue_admits_gangs_as_groups() {
+    let mut lab = Lab::new();
+    lab.close();
+    let queue = Some("tenant-a".to_owned());
+    let opened = KubernetesEngine::open(KubernetesConfig { queue, ..config(lab.bench.folder.path(), &lab.server) });
+    lab.bench.engine = Box::new(opened.expect("again"));
+    let gang = Arc::new(JobSpec { gang: true, tasks: "0-1".parse().expect("indices"), ..script("true") });
+    lab.bench.submit(&[order(1, script("true")), task(2, 0, &gang), task(2, 1, &gang)]);
+    let objects = lab.server.cluster.lock();
+    let metadata = |job: u64, part: &str| objects.pods[&lab.pod(job)]["metadata"][part].clone();
+    assert_eq!(metadata(1, "labels")["kueue.x-k8s.io/queue-name"], "tenant-a");
+    assert_eq!(metadata(1, "labels").get("kueue.x-k8s.io/pod-group-name"), None);
+    assert_eq!(metadata(2, "annotations")["kueue.x-k8s.io/pod-group-total-count"], "2");
+    let group = metadata(2, "labels")["kueue.x-k8s.io/pod-group-name"].clone();
+    let other = &objects.pods[&lab.pod(2).replace("-2-0-1", "-2-1-1")];
+    assert!(group.is_string() && other["metadata"]["labels"]["kueue.x-k8s.io/pod-group-name"] == group);
 }
 
 #[test]

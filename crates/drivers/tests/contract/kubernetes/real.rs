@@ -83,6 +83,14 @@ impl Real {
         config
     }
 
+    /// Kills the API server and starts it again, where the environment says how, and waits until it serves.
+    pub(crate) fn restart_server(&self) {
+        let Ok(program) = std::env::var("HUISUAN_KUBERNETES_RESTART") else { return };
+        let done = Command::new(program).status().expect("it runs");
+        assert!(done.success(), "the API server came back");
+        assert_eq!(self.api.call("GET", "/readyz", "", None).0, 200);
+    }
+
     fn make_namespace(&self) {
         let namespace = json!({ "metadata": { "name": self.name } });
         let (code, answer) = self.api.call("POST", "/api/v1/namespaces", "application/json", Some(&namespace));
@@ -134,14 +142,6 @@ impl Drop for Real {
         for path in [format!("/api/v1/nodes/{}", self.name), format!("/api/v1/namespaces/{}", self.name)] {
             self.api.call("DELETE", &path, "application/json", Some(&json!({})));
         }
-    }
-}
-
-/// Kills the API server and starts it again, where the environment says how.
-pub(crate) fn restart_server() {
-    if let Ok(program) = std::env::var("HUISUAN_KUBERNETES_RESTART") {
-        let done = Command::new(program).status().expect("it runs");
-        assert!(done.success(), "the API server came back");
     }
 }
 
