@@ -16,6 +16,9 @@ use crate::{hub::AWAY_AFTER_MS, identity, server::Shared, wake::Wake};
 const LOOK_EVERY_MS: u64 = 5_000;
 /// A centre that goes away sooner than this after it came back is flapping.
 const FLAPPING_WITHIN_MS: u64 = 600_000;
+/// A centre that is silent for so long is given up by jobs that may be run again: an hour. Only looks count, so the
+/// server's own pauses are credited; a restart begins anew.
+const GIVE_UP_AFTER_MS: u64 = 3_600_000;
 /// How long a flapping centre must be heard before it is taken to be back.
 const STEADY_FOR_MS: u64 = 60_000;
 
@@ -46,6 +49,11 @@ pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
             if let Err(error) = shared.writer.execute(identity::server(), command).await {
                 // The next look finds the same and tries again.
                 tracing::warn!(%error, "presence of a centre not recorded");
+            }
+        }
+        for centre in watch.given_up() {
+            if let Err(error) = shared.writer.execute(identity::server(), Command::GiveUp { centre }).await {
+                tracing::warn!(%error, "a centre is not given up");
             }
         }
     }
@@ -90,6 +98,15 @@ impl Watch {
         }
         self.last = now;
         changes
+    }
+}
+
+impl Watch {
+    /// The centres that have been silent for too long. Told at every look: what was placed before the silence was
+    /// noticed may be there, too.
+    fn given_up(&self) -> Vec<CentreId> {
+        let gone = self.centres.iter().filter(|(_, heard)| heard.silent_ms >= GIVE_UP_AFTER_MS);
+        gone.map(|(centre, _)| centre.clone()).collect()
     }
 }
 
@@ -159,6 +176,24 @@ mod tests {
         check("3600 - .", &[]);
         check("3600 - 3600 - 3600 - 3600 - .", &[]);
         check("3600 8-", &[(3600 + 40, Presence::Absent)]);
+    }
+
+    #[test]
+    fn a_centre_is_given_up_after_an_hour_that_the_server_saw() {
+        let centre = CentreId::new("hpc-1").expect("a name");
+        let (mut now, mut watch) = (TimeMs(0), Watch::starting_at(TimeMs(0)));
+        let mut look = |watch: &mut Watch, ms: i64, heard: bool| {
+            now.0 += ms;
+            watch.look(now, &[(centre.clone(), Presence::Absent)], |_, _| heard);
+            watch.given_up().len()
+        };
+        // The server itself sleeps for a day: that is ten seconds of silence.
+        assert_eq!(look(&mut watch, 86_400_000, false), 0);
+        for _ in 0..717 {
+            assert_eq!(look(&mut watch, 5_000, false), 0);
+        }
+        assert_eq!(look(&mut watch, 5_000, false), 1);
+        assert_eq!(look(&mut watch, 5_000, true), 0);
     }
 
     #[test]

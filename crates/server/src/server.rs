@@ -24,6 +24,7 @@ use tokio::{
 
 use crate::{
     answers,
+    centre_tokens::CentreTokens,
     clock::Clock,
     committer::Listeners,
     disk::Disk,
@@ -74,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) secret: Secret,
     pub(crate) user_token: String,
     pub(crate) tokens: TenantTokens,
+    pub(crate) centre_tokens: CentreTokens,
     pub(crate) epoch: u64,
     pub(crate) loopback: bool,
     pub(crate) started_at: TimeMs,
@@ -122,7 +124,7 @@ impl Server {
         let rows = store.load()?;
         let clock = Arc::new(Clock::starting_at(rows.at));
         let state = restore(rows)?;
-        let tokens = TenantTokens::of(&state);
+        let (tokens, centre_tokens) = (TenantTokens::of(&state), CentreTokens::of(&state));
         let readers = Readers::new(store.database());
         let (hub, feed, metrics) = (Arc::new(Hub::default()), Feed::new(), Arc::new(Metrics::new(&state)));
         let disk = Arc::new(Disk::new(config.data.clone(), clock.clone()));
@@ -167,6 +169,7 @@ impl Server {
             secret,
             user_token,
             tokens,
+            centre_tokens,
             epoch,
             loopback: config.listen.ip().is_loopback(),
             started_at,
@@ -192,7 +195,12 @@ impl Server {
         &self.shared.user_token
     }
 
-    /// The token of a centre's agent.
+    /// Whether an operator gave the centre's agent a token of its own: then the derived one is void.
+    pub fn has_own_token(&self, centre: &CentreId) -> bool {
+        self.shared.centre_tokens.has(centre)
+    }
+
+    /// The derived token of a centre's agent, good until an operator gives it one of its own.
     pub fn agent_token(&self, centre: &CentreId) -> String {
         self.shared.secret.agent_token(centre)
     }

@@ -8,6 +8,7 @@ mod demo;
 mod disk;
 mod ends;
 mod import;
+mod join;
 mod lists;
 mod output;
 mod site;

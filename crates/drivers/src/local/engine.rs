@@ -198,6 +198,17 @@ impl Engine for LocalEngine {
         self.done("cancelling", &Request::Cancel(attempts.to_vec()))
     }
 
+    fn held(&self) -> Result<Option<Vec<AttemptId>>, EngineError> {
+        match self.call("asking what it holds", &Request::Held, Duration::ZERO)? {
+            Reply::Held(attempts) => Ok(Some(attempts)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    fn look_for(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
+        self.done("looking for attempts", &Request::Find(attempts.to_vec()))
+    }
+
     fn logs(&self, attempt: AttemptId, stream: Stream, offset: u64, limit: usize) -> Result<LogChunk, EngineError> {
         let files = self.paths.attempt(attempt);
         // Looked up before the output is read: what was written until then is all there is.

@@ -98,6 +98,15 @@ fn answer(shared: &Arc<Shared>, request: Request, observer: Option<u64>) -> Repl
             cancel(shared, &ids);
             Reply::Done
         }
+        (Request::Held, _) => {
+            let state = lock(&shared.state);
+            let held = state.records.iter().filter(|(_, record)| !matches!(record, Record::Ended(_)));
+            Reply::Held(held.map(|(id, _)| *id).collect())
+        }
+        (Request::Find(ids), _) => {
+            find(shared, &ids);
+            Reply::Done
+        }
         (Request::Known(id), _) => {
             let known = lock(&shared.state).records.contains_key(&id) || shared.paths.attempt(id).dir.exists();
             Reply::Known(known)
@@ -161,6 +170,20 @@ fn report_again(shared: &Shared, id: AttemptId) {
             shared.reports.notify_all();
         }
         None => shared.finish_unstarted(id, EndCause::Lost, "it is known here but nothing says how it ended"),
+    }
+}
+
+/// Tells again what became of attempts that the network misses. What has a record here is told by itself.
+fn find(shared: &Shared, ids: &[AttemptId]) {
+    // No submit may bring in what is found to be unknown here.
+    let _accepted = lock(&shared.accepted);
+    for &id in ids {
+        let known = lock(&shared.state).records.contains_key(&id);
+        match shared.paths.attempt(id).dir.exists() {
+            _ if known => {}
+            true => report_again(shared, id),
+            false => shared.finish_unstarted(id, EndCause::Lost, "nothing is known of it here: its folder is gone"),
+        }
     }
 }
 
