@@ -3,6 +3,7 @@
 mod bench;
 mod checkpoint;
 mod crash;
+mod kubernetes;
 mod local;
 mod simulated;
 mod suite;

@@ -1,0 +1,311 @@
+//! The engine: an attempt is a pod, its name is its claim, and the cluster is the record of it.
+
+use std::{
+    fs::{self, File},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
+
+use huisuan_model::{AttemptId, AttemptReport, EngineKind, Pool, PoolId, StartOrder, Stream};
+use rustix::fs::{FlockOperation, flock};
+use serde_json::Value;
+
+use super::{
+    client::{CallError, Client, Method},
+    config::KubernetesConfig,
+    errands,
+    journal::{Entry, Journal},
+    kubeconfig::Access,
+    objects::Pod,
+    output,
+    pod::identity,
+    shared::{Shared, now},
+    state::{Look, State},
+    watch,
+};
+use crate::{Engine, EngineError, LogChunk, SubmitResult};
+
+/// How many requests are made at the same time.
+const AT_ONCE: usize = 8;
+/// So many orders are made one after the other in any case: what was ordered first waits first.
+const LANE_MIN: usize = 16;
+
+/// Runs attempts as pods of a Kubernetes cluster.
+pub struct KubernetesEngine {
+    shared: Arc<Shared>,
+    journal: Mutex<Journal>,
+    blank: bool,
+    _only_one: File,
+}
+
+/// What became of one creation.
+enum Created {
+    New(Box<Pod>),
+    Known(Box<Pod>),
+    Refused(String),
+}
+
+impl KubernetesEngine {
+    /// Opens a centre: reads its journal, asks the cluster for its nodes and pods, and begins to watch.
+    ///
+    /// # Errors
+    /// When the configuration, the folder or the cluster cannot be used, or another process uses the folder.
+    pub fn open(config: KubernetesConfig) -> Result<KubernetesEngine, EngineError> {
+        let refused = |detail: String| EngineError::Refused(format!("kubernetes: {detail}"));
+        config.check().map_err(refused)?;
+        let Some(centre) = config.centre.clone() else {
+            return Err(refused("the configuration names no centre; hint: set `centre`".to_owned()));
+        };
+        let dir = config.dir.clone();
+        if dir.as_os_str().is_empty() {
+            return Err(refused("the configuration names no folder; hint: set `dir`".to_owned()));
+        }
+        fs::create_dir_all(&dir).map_err(EngineError::file("folder", &dir))?;
+        let only_one = lock(&dir)?;
+        let (journal, entries) = Journal::open(&dir)?;
+        let client = Client::new(Access::of(&config).map_err(refused)?);
+        let (sender, receiver) = mpsc::channel();
+        let shared = Arc::new(Shared::new(client, config, centre, State::restore(entries), sender)?);
+        shared.refresh_hardware()?;
+        let version = watch::relist(&shared).map_err(|error| error.during("listing pods"))?;
+        let blank = shared.state().is_empty();
+        let engine = KubernetesEngine { shared, journal: Mutex::new(journal), blank, _only_one: only_one };
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+            spawned.map_err(|source| EngineError::Connection { doing: "starting a thread", source })
+        };
+        let shared = Arc::clone(&engine.shared);
+        spawn("kube-watch", Box::new(move || watch::watch(&shared, version)))?;
+        let shared = Arc::clone(&engine.shared);
+        spawn("kube-errands", Box::new(move || errands::work(&shared, &receiver)))?;
+        Ok(engine)
+    }
+
+    fn write(&self, entry: &Entry) -> Result<(), EngineError> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).write(entry)
+    }
+
+    /// Makes the pod of an order. Its name is free for one only, whoever asks and however often.
+    fn create(&self, order: &StartOrder, manifest: &Value) -> Result<Created, CallError> {
+        let path = self.shared.pods_path();
+        match self.shared.client.call::<Pod>(Method::Post, &path, Some(manifest)) {
+            Ok(pod) => Ok(Created::New(Box::new(pod))),
+            Err(CallError::Answer(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
+                let Some(pod) = self.shared.find(order.attempt)? else {
+                    return Err(CallError::Answer(status));
+                };
+                let hash = order.spec.hash().to_string();
+                match identity(&pod.metadata) {
+                    Some((id, same)) if id == order.attempt && same == hash => Ok(Created::Known(Box::new(pod))),
+                    _ => Ok(Created::Refused(format!(
+                        "pod `{}` is there and is of another job; hint: two networks use one namespace, or a backup was \
+                         restored",
+                        pod.metadata.name
+                    ))),
+                }
+            }
+            // Quotas, admission and impossible values are about this pod; missing rights are about the agent.
+            Err(CallError::Answer(status))
+                if matches!(status.code, 400 | 403 | 422) && !status.message.contains("cannot create resource") =>
+            {
+                Ok(Created::Refused(format!("the cluster refused its pod: {}", status.message)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes pods, several at a time; one answer for each in the same order.
+    fn create_all(&self, wanted: &[(&StartOrder, Value)]) -> Vec<Result<Created, CallError>> {
+        let lanes = wanted.chunks(wanted.len().div_ceil(AT_ONCE).max(LANE_MIN));
+        thread::scope(|scope| {
+            let lanes: Vec<_> = lanes
+                .map(|lane| {
+                    scope.spawn(move || lane.iter().map(|(order, pod)| self.create(order, pod)).collect::<Vec<_>>())
+                })
+                .collect();
+            lanes.into_iter().flat_map(|lane| lane.join().expect("creating a pod does not panic")).collect()
+        })
+    }
+
+    /// Takes in what became of creations; the first failure, if any. What was made is on disk when this returns.
+    fn settle(
+        &self,
+        wanted: &[(&StartOrder, Value)],
+        outcomes: Vec<Result<Created, CallError>>,
+    ) -> Result<Vec<SubmitResult>, EngineError> {
+        let made = |outcome: &Result<Created, CallError>| matches!(outcome, Ok(Created::New(_) | Created::Known(_)));
+        let ids =
+            wanted.iter().zip(&outcomes).filter(|(_, outcome)| made(outcome)).map(|((order, _), _)| order.attempt);
+        let accepted: Vec<AttemptId> = ids.collect();
+        let written = if accepted.is_empty() { Ok(()) } else { self.write(&Entry::Accepted(accepted)) };
+        let (mut results, mut failure) = (Vec::new(), written.err());
+        let mut errands = Vec::new();
+        for ((order, _), outcome) in wanted.iter().zip(outcomes) {
+            let id = order.attempt;
+            let mut state = self.shared.state();
+            let result = match outcome {
+                Ok(Created::New(pod)) => {
+                    state.created(id, (*pod).clone());
+                    errands.extend(state.take(*pod, now(), self.shared.patience()));
+                    SubmitResult::Accepted
+                }
+                Ok(Created::Known(pod)) => {
+                    state.created(id, (*pod).clone());
+                    errands.extend(state.take(*pod, now(), self.shared.patience()));
+                    SubmitResult::Duplicate
+                }
+                Ok(Created::Refused(why)) => {
+                    state.not_created(id);
+                    SubmitResult::Refused { why }
+                }
+                Err(error) => {
+                    state.not_created(id);
+                    failure = failure.or(Some(error.during("making pods")));
+                    continue;
+                }
+            };
+            results.push(result);
+        }
+        self.shared.changed(errands);
+        match failure {
+            None => Ok(results),
+            Some(error) => Err(error),
+        }
+    }
+
+    fn look(&self, attempt: AttemptId) -> Option<Look> {
+        self.shared.state().look(attempt)
+    }
+}
+
+impl Drop for KubernetesEngine {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+impl Engine for KubernetesEngine {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Kubernetes
+    }
+
+    fn memory_mode(&self) -> String {
+        "cgroup".to_owned()
+    }
+
+    fn inventory(&self) -> Result<Vec<Pool>, EngineError> {
+        self.shared.refresh_hardware()?;
+        Ok(self.shared.hardware.lock().unwrap_or_else(PoisonError::into_inner).pools())
+    }
+
+    fn blank(&self) -> bool {
+        self.blank
+    }
+
+    fn measurable_cpus(&self, _: &PoolId) -> Vec<usize> {
+        Vec::new()
+    }
+
+    fn submit(&self, starts: &[StartOrder]) -> Result<Vec<SubmitResult>, EngineError> {
+        let mut results: Vec<Option<SubmitResult>> = Vec::with_capacity(starts.len());
+        let mut wanted: Vec<(&StartOrder, Value)> = Vec::new();
+        for order in starts {
+            if self.look(order.attempt).is_none() {
+                match self.shared.manifest(order) {
+                    Ok(manifest) => wanted.push((order, manifest)),
+                    Err(why) => {
+                        results.push(Some(SubmitResult::Refused { why }));
+                        continue;
+                    }
+                }
+            }
+            // Whoever is known is told again; whoever is not is known from here on, twice in one call included.
+            let fresh = self.shared.state().begin(order.attempt);
+            results.push((!fresh).then_some(SubmitResult::Duplicate));
+        }
+        self.shared.changed([]);
+        let outcomes = self.create_all(&wanted);
+        let mut made = self.settle(&wanted, outcomes)?.into_iter();
+        let answer = |result: Option<SubmitResult>| {
+            result.unwrap_or_else(|| made.next().expect("every order without an answer was made or failed"))
+        };
+        Ok(results.into_iter().map(answer).collect())
+    }
+
+    fn observe(&self, wait: Duration) -> Result<Vec<AttemptReport>, EngineError> {
+        Ok(self.shared.news(wait))
+    }
+
+    fn acknowledge(&self, ended: &[AttemptId]) -> Result<(), EngineError> {
+        let reports = self.shared.state().unacknowledged(ended);
+        if reports.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<AttemptId> = reports.iter().map(|report| report.attempt).collect();
+        self.write(&Entry::Acknowledged(reports))?;
+        let errands = self.shared.state().acknowledge(ids.into_iter());
+        self.shared.changed(errands);
+        Ok(())
+    }
+
+    fn cancel(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
+        let (mut alive, mut strange) = (Vec::new(), Vec::new());
+        for &id in attempts {
+            match self.look(id) {
+                Some(look) if look.ended => {}
+                Some(_) => alive.push(id),
+                None => strange.push(id),
+            }
+        }
+        let mut buried = Vec::new();
+        for id in strange {
+            match self.shared.find(id).map_err(|error| error.during("looking for a pod"))? {
+                None => buried.push(id),
+                Some(pod) => {
+                    alive.push(id);
+                    self.shared.state().take(pod, now(), self.shared.patience());
+                }
+            }
+        }
+        if !alive.is_empty() {
+            self.write(&Entry::Cancelled(alive.clone()))?;
+        }
+        if !buried.is_empty() {
+            let at = now();
+            self.write(&Entry::Buried { attempts: buried.clone(), at })?;
+            let mut state = self.shared.state();
+            buried.into_iter().for_each(|id| state.bury(id, at));
+        }
+        // What is written will be done, now or by a successor.
+        let errands = self.shared.state().cancel(&alive);
+        self.shared.changed(errands);
+        Ok(())
+    }
+
+    fn logs(&self, attempt: AttemptId, stream: Stream, offset: u64, limit: usize) -> Result<LogChunk, EngineError> {
+        let look = self.look(attempt).ok_or(EngineError::UnknownAttempt(attempt))?;
+        if stream == Stream::Stderr {
+            return Ok(LogChunk { data: Vec::new(), offset, end: look.ended });
+        }
+        if look.ended {
+            let (data, end) = output::read_whole(&self.shared, attempt, look.pod.as_ref(), offset, limit)?;
+            return Ok(LogChunk { data, offset, end });
+        }
+        let data = match &look.pod {
+            Some(pod) => output::read_live(&self.shared, attempt, pod, offset, limit)?,
+            None => Vec::new(),
+        };
+        Ok(LogChunk { data, offset, end: false })
+    }
+}
+
+/// One process for a folder.
+fn lock(dir: &std::path::Path) -> Result<File, EngineError> {
+    let path = dir.join("engine.lock");
+    let file = File::create(&path).map_err(EngineError::file("lock", &path))?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        EngineError::Refused(format!("folder `{}` is used by another agent; hint: stop that one first", dir.display()))
+    })?;
+    Ok(file)
+}

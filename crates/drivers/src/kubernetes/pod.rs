@@ -1,0 +1,267 @@
+//! From a start order to a pod. Pure: all that a tenant wrote becomes data in the object, nothing of it is read by a
+//! shell, and nothing of a pod's rights is theirs to say.
+
+use huisuan_model::{AttemptId, CentreId, StartOrder, hex, spec::Work};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    config::KubernetesConfig,
+    environment,
+    hardware::{Requirement, Suits},
+    objects::Metadata,
+};
+
+/// Keeps a pod until the end of its attempt is recorded elsewhere.
+pub(super) const FINALIZER: &str = "huisuan.io/end-is-recorded";
+/// The label by which all pods of a centre are listed.
+pub(super) const CENTRE_LABEL: &str = "huisuan.io/centre";
+/// The attempt, as `job.task.attempt`.
+const ATTEMPT: &str = "huisuan.io/attempt";
+/// The hash of the spec: the same name with another hash is another network's attempt.
+const SPEC: &str = "huisuan.io/spec";
+/// The text of a script; the node writes it into a file of the container.
+const SCRIPT: &str = "huisuan.io/script";
+
+/// Where the script is in the container.
+const SCRIPT_FOLDER: &str = "/huisuan/script";
+/// Where a task runs when it names no folder: empty, and its own.
+pub(super) const ATTEMPT_FOLDER: &str = "/huisuan/attempt";
+
+/// The longest script: all annotations of an object together have 256 KiB.
+const SCRIPT_BYTES_MAX: usize = 224 << 10;
+/// The longest reference of an image.
+const IMAGE_LENGTH_MAX: usize = 512;
+
+/// The name of an attempt's pod. It begins with a mark of the centre, so that two centres may share a namespace.
+pub(super) fn name(centre: &CentreId, attempt: AttemptId) -> String {
+    format!("hs-{}-{}-{}-{}", mark(centre), attempt.job, attempt.task, attempt.attempt)
+}
+
+/// The centre as the value of a label.
+pub(super) fn mark(centre: &CentreId) -> String {
+    hex::encode(&Sha256::digest(centre.as_str().as_bytes())[..5])
+}
+
+/// The attempt that a pod is of, and the hash of its spec; `None` for a pod that is not ours.
+pub(super) fn identity(metadata: &Metadata) -> Option<(AttemptId, &str)> {
+    let attempt: AttemptId = metadata.annotations.get(ATTEMPT)?.parse().ok()?;
+    let hash = metadata.annotations.get(SPEC)?;
+    Some((attempt, hash.as_str())).filter(|_| metadata.name.ends_with(&suffix(attempt)))
+}
+
+fn suffix(attempt: AttemptId) -> String {
+    format!("-{}-{}-{}", attempt.job, attempt.task, attempt.attempt)
+}
+
+/// The pod of an order; an error says in words why it can never run here.
+pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesConfig) -> Result<Value, String> {
+    let spec = &order.spec;
+    if spec.output.iter().chain(&spec.error).any(|path| path.starts_with('/') && path != "/dev/null") {
+        return Err(
+            "its output is to go to a file of the node; hint: leave `output` out and read `huisuan logs`".into()
+        );
+    }
+    if spec.directory.as_ref().is_some_and(|path| !path.starts_with('/')) {
+        return Err(format!("directory `{}` is not absolute", spec.directory.as_deref().unwrap_or_default()));
+    }
+    let words = words(order)?;
+    let mut annotations = json!({
+        (ATTEMPT): order.attempt.to_string(),
+        (SPEC): spec.hash().to_string(),
+        "huisuan.io/centre": order.centre.as_str(),
+        "huisuan.io/tenant": order.tenant.as_str(),
+        "huisuan.io/project": order.project.as_str(),
+    });
+    if let Work::Script { text, .. } = &spec.work {
+        annotations[SCRIPT] = json!(text);
+    }
+    let mut labels = json!({
+        "app.kubernetes.io/managed-by": "huisuan",
+        (CENTRE_LABEL): mark(&order.centre),
+        "huisuan.io/job": order.attempt.job.to_string(),
+    });
+    if let Some(queue) = &config.queue {
+        labels["kueue.x-k8s.io/queue-name"] = json!(queue);
+        if spec.gang {
+            // Admitted together or not at all, and never given a replacement for one that failed.
+            let id = order.attempt;
+            labels["kueue.x-k8s.io/pod-group-name"] =
+                json!(format!("hs-{}-{}-{}", mark(&order.centre), id.job, id.attempt));
+            annotations["kueue.x-k8s.io/pod-group-total-count"] = json!(spec.tasks.len().to_string());
+            annotations["kueue.x-k8s.io/retriable-in-group"] = json!("false");
+        }
+    }
+    Ok(json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name(&order.centre, order.attempt),
+            "labels": labels,
+            "annotations": annotations,
+            "finalizers": [FINALIZER],
+        },
+        "spec": pod_spec(order, suits, config, &image(order, config)?, words),
+    }))
+}
+
+fn pod_spec(order: &StartOrder, suits: &Suits, config: &KubernetesConfig, image: &str, words: Vec<String>) -> Value {
+    let mut spec = json!({
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": order.walltime().0.div_ceil(1_000).max(1),
+        "terminationGracePeriodSeconds": config.grace_s,
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "securityContext": {
+            "runAsNonRoot": true,
+            "runAsUser": config.user,
+            "runAsGroup": config.user,
+            "fsGroup": config.user,
+            "seccompProfile": { "type": "RuntimeDefault" },
+        },
+        "containers": [container(order, suits, image, words)],
+        "volumes": volumes(&order.spec.work),
+    });
+    let fields = spec.as_object_mut().expect("it was made as an object");
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            fields.insert(name.to_owned(), value);
+        }
+    };
+    set("serviceAccountName", config.service_account.as_ref().map(|name| json!(name)));
+    set("priorityClassName", config.priority_class.as_ref().map(|name| json!(name)));
+    set("runtimeClassName", config.runtime_class.as_ref().map(|name| json!(name)));
+    let secrets: Vec<Value> = config.image_pull_secrets.iter().map(|name| json!({ "name": name })).collect();
+    set("imagePullSecrets", (!secrets.is_empty()).then(|| json!(secrets)));
+    let tolerations: Vec<Value> = config
+        .tolerations
+        .iter()
+        .map(|one| {
+            let mut toleration = Map::from_iter([("key".to_owned(), json!(one.key))]);
+            match &one.value {
+                Some(value) => {
+                    toleration.extend([("operator".to_owned(), json!("Equal")), ("value".to_owned(), json!(value))])
+                }
+                None => toleration.extend([("operator".to_owned(), json!("Exists"))]),
+            }
+            toleration.extend(one.effect.iter().map(|effect| ("effect".to_owned(), json!(effect))));
+            Value::Object(toleration)
+        })
+        .collect();
+    set("tolerations", (!tolerations.is_empty()).then(|| json!(tolerations)));
+    set("affinity", affinity(&suits.terms));
+    spec
+}
+
+fn affinity(terms: &[Vec<Requirement>]) -> Option<Value> {
+    let expression = |requirement: &Requirement| match &requirement.value {
+        Some(value) => json!({ "key": requirement.key, "operator": "In", "values": [value] }),
+        None => json!({ "key": requirement.key, "operator": "DoesNotExist" }),
+    };
+    let terms: Vec<Value> =
+        terms.iter().map(|all| json!({ "matchExpressions": all.iter().map(expression).collect::<Vec<_>>() })).collect();
+    let required = || json!({ "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": terms } });
+    (!terms.is_empty()).then(|| json!({ "nodeAffinity": required() }))
+}
+
+fn container(order: &StartOrder, suits: &Suits, image: &str, words: Vec<String>) -> Value {
+    let spec = &order.spec;
+    let mut amounts = json!({
+        "cpu": format!("{}m", order.cores.0.max(1)),
+        "memory": spec.memory.0.to_string(),
+    });
+    if let Some(resource) = &suits.resource {
+        amounts[resource] = json!((order.devices.0 / 1_000).to_string());
+    }
+    let folder = spec.directory.as_deref().unwrap_or(ATTEMPT_FOLDER);
+    let variables: Vec<Value> = environment::variables(order, folder)
+        .into_iter()
+        .map(|(name, value)| json!({ "name": name, "value": literal(&value) }))
+        .collect();
+    let mut mounts = vec![json!({ "name": "attempt", "mountPath": ATTEMPT_FOLDER })];
+    if matches!(spec.work, Work::Script { .. }) {
+        mounts.push(json!({ "name": "script", "mountPath": SCRIPT_FOLDER, "readOnly": true }));
+    }
+    json!({
+        "name": "task",
+        "image": image,
+        // `command` alone: what the image would run by itself is never added to it.
+        "command": words.iter().map(|word| literal(word)).collect::<Vec<_>>(),
+        "workingDir": folder,
+        "env": variables,
+        "resources": { "requests": amounts, "limits": amounts },
+        "volumeMounts": mounts,
+        "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "privileged": false,
+            "capabilities": { "drop": ["ALL"] },
+        },
+    })
+}
+
+fn volumes(work: &Work) -> Value {
+    let mut volumes = vec![json!({ "name": "attempt", "emptyDir": {} })];
+    if matches!(work, Work::Script { .. }) {
+        let field = json!({ "fieldPath": format!("metadata.annotations['{SCRIPT}']") });
+        let items = json!([{ "path": "script", "fieldRef": field, "mode": 0o555 }]);
+        volumes.push(json!({ "name": "script", "downwardAPI": { "items": items } }));
+    }
+    json!(volumes)
+}
+
+/// A text that nodes do not change: they replace `$(NAME)` by a variable and `$$` by a dollar.
+fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+/// The program and its arguments. A script is read by the interpreter that its first line names.
+fn words(order: &StartOrder) -> Result<Vec<String>, String> {
+    let (text, arguments) = match &order.spec.work {
+        Work::Command(words) if words.is_empty() => return Err("the command has no words".to_owned()),
+        Work::Command(words) => return Ok(words.clone()),
+        Work::Script { text, arguments } => (text, arguments),
+    };
+    let first = text.split('\n').next().unwrap_or_default();
+    let line = first.strip_prefix("#!").ok_or("the script does not begin with `#!`; hint: begin it with #!/bin/sh")?;
+    if line.ends_with('\r') {
+        return Err("the script has Windows line ends; hint: save it with LF line ends".into());
+    }
+    if text.len() > SCRIPT_BYTES_MAX {
+        return Err(format!("the script has {} bytes, Kubernetes takes {SCRIPT_BYTES_MAX}", text.len()));
+    }
+    let line = line.trim_matches([' ', '\t']);
+    let (interpreter, option) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    if interpreter.is_empty() {
+        return Err("the first line of the script names no interpreter; hint: #!/bin/sh".into());
+    }
+    let option = option.trim_matches([' ', '\t']);
+    let mut words = vec![interpreter.to_owned()];
+    words.extend((!option.is_empty()).then(|| option.to_owned()));
+    words.push(format!("{SCRIPT_FOLDER}/script"));
+    words.extend_from_slice(arguments);
+    Ok(words)
+}
+
+/// The image of an order. The site's own image is the site's to choose; a tenant's must be one that the site allows.
+fn image(order: &StartOrder, config: &KubernetesConfig) -> Result<String, String> {
+    let Some(image) = &order.spec.image else {
+        let own = config.image.clone();
+        return own
+            .ok_or_else(|| "the job names no image and this centre has no default; hint: set `image`".to_owned());
+    };
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"._:/@-".contains(&b);
+    if image.is_empty() || image.len() > IMAGE_LENGTH_MAX || !image.bytes().all(good) {
+        return Err("the image's name has characters that no image has".to_owned());
+    }
+    let prefixes = &config.image_prefixes;
+    if !prefixes.is_empty() && !prefixes.iter().any(|prefix| image.starts_with(prefix)) {
+        return Err(format!("image `{image}` is of no registry that this centre allows: {}", prefixes.join(", ")));
+    }
+    let digest = image.split_once("@sha256:").map(|(_, digest)| digest);
+    if config.digest_required
+        && !digest.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+    {
+        return Err(format!("image `{image}` is not named by digest; hint: name@sha256:..."));
+    }
+    Ok(image.clone())
+}

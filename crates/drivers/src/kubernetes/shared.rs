@@ -1,0 +1,187 @@
+//! What the engine's threads share, and the paths of the API.
+
+use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::Sender,
+    },
+    time::{Duration, SystemTime},
+};
+
+use huisuan_model::{AttemptId, CentreId, DurationMs, StartOrder, TimeMs};
+
+use super::{
+    client::{CallError, Client},
+    config::KubernetesConfig,
+    hardware::Hardware,
+    objects::{List, Node, Pod},
+    output::Outputs,
+    pod::{CENTRE_LABEL, manifest, mark, name},
+    state::{Errand, Patience, State},
+};
+use crate::EngineError;
+
+/// How long after a pod is over the exit code of its container may be missing, beyond its grace.
+const EXIT_CODE_WITHIN_S: u32 = 60;
+/// How many objects a page of a list has.
+const PAGE: u32 = 500;
+
+/// Everything that more than one thread touches.
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) config: KubernetesConfig,
+    pub(super) centre: CentreId,
+    pub(super) outputs: Outputs,
+    pub(super) hardware: Mutex<Hardware>,
+    state: Mutex<State>,
+    changed: Condvar,
+    errands: Sender<Errand>,
+    stopped: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(
+        client: Client,
+        config: KubernetesConfig,
+        centre: CentreId,
+        state: State,
+        errands: Sender<Errand>,
+    ) -> Result<Shared, EngineError> {
+        let outputs = Outputs::open(&config.dir, config.output_bytes_max)?;
+        Ok(Shared {
+            client,
+            config,
+            centre,
+            outputs,
+            hardware: Mutex::default(),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            errands,
+            stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// The state; nobody asks the cluster anything while it is held.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes who waits for news, and has errands done.
+    pub(super) fn changed(&self, errands: impl IntoIterator<Item = Errand>) {
+        self.changed.notify_all();
+        for errand in errands {
+            // Nobody does them while the engine is being dropped; its successor finds the same errands.
+            let _ = self.errands.send(errand);
+        }
+    }
+
+    /// Waits for news, or for `wait`.
+    pub(super) fn news(&self, wait: Duration) -> Vec<huisuan_model::AttemptReport> {
+        let nothing = |state: &mut State| !state.has_news();
+        let waited = self.changed.wait_timeout_while(self.state(), wait, nothing);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.take_news()
+    }
+
+    /// Tells the threads to end.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the engine was dropped.
+    pub(super) fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// For how long the cluster is trusted to come to an end by itself.
+    pub(super) fn patience(&self) -> Patience {
+        let seconds = |seconds: u32| DurationMs(u64::from(seconds) * 1_000);
+        Patience {
+            image: seconds(self.config.image_patience_s),
+            exit_code: seconds(self.config.grace_s.saturating_add(EXIT_CODE_WITHIN_S)),
+        }
+    }
+
+    /// The path of all pods of the namespace.
+    pub(super) fn pods_path(&self) -> String {
+        format!("/api/v1/namespaces/{}/pods", self.config.namespace)
+    }
+
+    /// The path of one pod.
+    pub(super) fn pod_path(&self, pod: &str) -> String {
+        format!("{}/{pod}", self.pods_path())
+    }
+
+    /// The pod of an attempt; `None` when there is none.
+    pub(super) fn find(&self, attempt: AttemptId) -> Result<Option<Pod>, CallError> {
+        match self.client.get(&self.pod_path(&name(&self.centre, attempt))) {
+            Ok(pod) => Ok(Some(pod)),
+            Err(error) if error.code() == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What selects the pods of this centre, for a query.
+    pub(super) fn selector(&self) -> String {
+        format!("labelSelector={}%3D{}", CENTRE_LABEL.replace('/', "%2F"), mark(&self.centre))
+    }
+
+    /// All objects of a path, page by page, and the version of the whole. A page that ran out of time begins the list
+    /// anew, once.
+    pub(super) fn list<T: serde::de::DeserializeOwned>(&self, path: &str, query: &str) -> Result<Listed<T>, CallError> {
+        match self.list_once(path, query) {
+            Err(error) if error.code() == 410 => self.list_once(path, query),
+            other => other,
+        }
+    }
+
+    fn list_once<T: serde::de::DeserializeOwned>(&self, path: &str, query: &str) -> Result<Listed<T>, CallError> {
+        let mut listed = Listed { items: Vec::new(), version: String::new() };
+        let mut next = String::new();
+        loop {
+            let page: List<T> = self.client.get(&format!("{path}?limit={PAGE}&{query}{next}"))?;
+            listed.items.extend(page.items.unwrap_or_default());
+            listed.version = page.metadata.resource_version;
+            if page.metadata.next.is_empty() {
+                return Ok(listed);
+            }
+            next = format!("&continue={}", escaped(&page.metadata.next));
+        }
+    }
+
+    /// Asks for the nodes again.
+    pub(super) fn refresh_hardware(&self) -> Result<(), EngineError> {
+        let nodes: Listed<Node> =
+            self.list("/api/v1/nodes", "").map_err(|error| error.during("asking for the nodes"))?;
+        *self.hardware.lock().unwrap_or_else(PoisonError::into_inner) = Hardware::of(&nodes.items, &self.config);
+        Ok(())
+    }
+
+    /// The pod that an order becomes.
+    pub(super) fn manifest(&self, order: &StartOrder) -> Result<serde_json::Value, String> {
+        if order.centre != self.centre {
+            return Err(format!("the order is for centre `{}`, this is `{}`", order.centre, self.centre));
+        }
+        let suits = self.hardware.lock().unwrap_or_else(PoisonError::into_inner).suits(order)?;
+        manifest(order, &suits, &self.config)
+    }
+}
+
+/// A whole list.
+pub(super) struct Listed<T> {
+    pub(super) items: Vec<T>,
+    pub(super) version: String,
+}
+
+/// Now, in milliseconds UTC.
+pub(super) fn now() -> TimeMs {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A text in a query.
+fn escaped(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
