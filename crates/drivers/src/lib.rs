@@ -1,18 +1,21 @@
-//! Runs work with the engine that a centre already has. One trait, [`Engine`], and two implementations:
-//! [`LocalEngine`], processes of this machine, kept by a supervisor process that outlives the agent; and
-//! [`SimulatedEngine`], a virtual centre that runs nothing.
+//! Runs work with the engine that a centre already has. One trait, [`Engine`], and three implementations:
+//! [`LocalEngine`], processes of this machine, kept by a supervisor process that outlives the agent; [`SlurmEngine`], a
+//! Slurm cluster; and [`SimulatedEngine`], a virtual centre that runs nothing.
 //!
 //! What this crate must never do: start an attempt twice, report an end that is not yet on disk, forget
 //! an order that it accepted, let a shell read anything that a user wrote, or decide what runs where.
 //!
-//! Start reading at `engine.rs` (what any engine promises), then `local/mod.rs` (how processes keep it);
+//! Start reading at `engine.rs` (what any engine promises), then `local/mod.rs` (how processes keep it) and
+//! `slurm/mod.rs` (how a cluster does);
 //! `simulated/mod.rs` is the short one.
 
 mod engine;
 pub mod failpoint;
 mod local;
 mod simulated;
+mod slurm;
 
-pub use engine::{Engine, EngineError, LogChunk, SubmitResult};
+pub use engine::{Alarm, Engine, EngineError, LogChunk, SubmitResult};
 pub use local::{LocalConfig, LocalEngine, LocalLimits, supervise};
 pub use simulated::{Fate, Oracle, SimulatedConfig, SimulatedEngine};
+pub use slurm::{DeviceType, SlurmConfig, SlurmEngine};
