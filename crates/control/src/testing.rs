@@ -1,15 +1,18 @@
 //! A small network to tell stories with: two centres, one tenant, time that tests move.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use huisuan_ledger::{
-    Account, TransferKind,
+    Account, Auditor, TransferKind,
     meter::{Meters, Taken},
 };
 use huisuan_model::{
     ActorId, AttemptId, AttemptReport, Bytes, Centre, CentreId, Class, Command, DurationMs, EndCause, EngineKind,
     Event, GflopPerS, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, ProjectId, Rating,
-    ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, command::Origin, quantity::GFLOP_PER_P_H,
+    ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, centre::CURRENCY, command::Origin, quantity::GFLOP_PER_P_H,
 };
 use huisuan_schedule::{Budget, Seed};
 
@@ -230,6 +233,20 @@ impl Network {
         assert!(folded == self.state, "the fold of the journal is the state");
         let restored = State::restore(self.stored()).expect("the books balance");
         assert!(restored == self.state, "the rows are the state");
+        self.check_audited();
+    }
+
+    /// The auditor, by its own code, comes to the same balances.
+    fn check_audited(&self) {
+        let mut auditor = Auditor::new();
+        for event in &self.events {
+            auditor.event(1, event, CURRENCY).expect("every end has its beginning");
+        }
+        let balances = self.state.ledger.balances().filter(|(.., sum)| *sum != 0);
+        let texts = balances.map(|(account, asset, sum)| (account.to_string(), asset.to_string(), sum));
+        let audited = auditor.balances().map(|(account, asset, sum)| (account.to_owned(), asset.to_owned(), sum));
+        assert_eq!(audited.collect::<BTreeSet<_>>(), texts.collect::<BTreeSet<_>>());
+        assert_eq!(auditor.unresolved(), Vec::<String>::new());
     }
 
     fn stored(&self) -> Stored {

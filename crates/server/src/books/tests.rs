@@ -224,3 +224,22 @@ fn an_export_leads_from_its_opening_to_its_closing_balances() {
     let nothing: Value = serde_json::from_str(&nothing).expect("JSON");
     assert_eq!((&nothing["transfers"], &nothing["opening"]), (&serde_json::json!([]), &nothing["closing"]));
 }
+
+#[test]
+fn altered_books_are_not_served() {
+    let folder = directory();
+    let start = || {
+        crate::Server::start(crate::ServeConfig {
+            data: folder.path().to_owned(),
+            listen: "127.0.0.1:0".parse().expect("an address"),
+            seed: 1,
+            funds: crate::LOCAL_FUNDS,
+            discovery: None,
+        })
+    };
+    start().expect("the books are good").stop();
+    database(folder.path()).execute_batch("UPDATE transfer SET credit = 'tenant:thief' WHERE id = 9").expect("altered");
+    let error = start().err().expect("the books are altered");
+    assert!(format!("{error:#}").contains("the stored books were altered: transfer 9 was altered"), "{error:#}");
+    assert!(crate::hint_of(&error).contains("huisuan doctor"));
+}
