@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document of every route, made from the wire types; committed as `docs/openapi.json`.
 
+mod books;
 mod build;
 
 use utoipa::openapi::{
@@ -8,9 +9,7 @@ use utoipa::openapi::{
     schema::Type,
 };
 
-use crate::{
-    agent, books, centres, events, health, jobs, plan, problem::ErrorCode, routes, spec::job_file::JobFile, tenants,
-};
+use crate::{agent, centres, events, health, jobs, plan, problem::ErrorCode, routes, spec::job_file::JobFile, tenants};
 use build::{Document, Route, text};
 
 const JSON: &str = "application/json";
@@ -29,6 +28,7 @@ pub fn document() -> OpenApi {
     submission_routes(&mut document);
     job_routes(&mut document);
     network_routes(&mut document);
+    books::books_routes(&mut document);
     server_routes(&mut document);
     agent_routes(&mut document);
     document.finish()
@@ -159,15 +159,6 @@ fn network_routes(document: &mut Document) {
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
     tenant_routes(document);
-    document.add(
-        Route::get(routes::USAGE, "usage", "books", "Tells what the caller's tenant used.")
-            .answer::<books::UsageView>(200, "Work by class, and cost."),
-    );
-    document.add(
-        Route::get(routes::LEDGER, "ledger", "books", "Tells the balances of all accounts.")
-            .answer::<books::LedgerView>(200, "The balances.")
-            .refused(&[ErrorCode::Forbidden]),
-    );
     document.register::<events::EventView>();
     let last = ParameterBuilder::new()
         .name("Last-Event-ID")

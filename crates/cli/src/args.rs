@@ -6,8 +6,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
 use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, ProjectId, RangeSet};
 
+mod money;
 mod operate;
 
+pub(crate) use money::{
+    BillArgs, BillCommand, BillExportArgs, BillListArgs, BillShowArgs, GrowthArgs, HoursArgs, ReportCommand,
+    TariffAddArgs, TariffCommand,
+};
 pub(crate) use operate::{CentreCommand, DoctorArgs, LedgerCommand, TenantCommand, TenantSettings};
 
 use crate::{commands::twin::TwinCommand, parse, select::Selector};
@@ -105,6 +110,15 @@ pub(crate) enum Command {
     /// The books.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Bills of tenants and settlement statements of centres.
+    #[command(subcommand)]
+    Bill(BillCommand),
+    /// Prices of centres.
+    #[command(subcommand)]
+    Tariff(TariffCommand),
+    /// Reports for planners and operators.
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Measures what this machine sustains in each class.
     Measure(MeasureArgs),
     /// Load generators.

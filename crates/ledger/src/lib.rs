@@ -11,6 +11,8 @@
 pub mod account;
 pub mod audit;
 pub mod error;
+pub mod growth;
+pub mod invoice;
 pub mod ledger;
 pub mod meter;
 pub mod tariff;

@@ -43,6 +43,10 @@ pub(crate) fn prepare(state: &mut State, entries: &[Arc<Entry>]) -> Prepared {
         keys_forgotten_before: touched.keys_forgotten_before,
         balances: balances.collect(),
         transfers: transfers.collect(),
+        meters: touched.meters,
+        tallies: touched.tallies.iter().filter_map(|tenant| Some((tenant, state.tally(tenant)?))).collect(),
+        rules: touched.rules.iter().filter_map(|id| state.tariffs().rule(*id)).collect(),
+        oddities: touched.oddities,
     };
     batch.prepare()
 }

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod api;
 pub(crate) mod bench;
+pub(crate) mod bill;
 pub(crate) mod books;
 pub(crate) mod centres;
 pub(crate) mod completions;
@@ -12,9 +13,11 @@ pub(crate) mod jobs;
 pub(crate) mod logs;
 pub(crate) mod measure;
 pub(crate) mod plan;
+pub(crate) mod report;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
 pub(crate) mod submit;
+pub(crate) mod tariff;
 pub(crate) mod tenants;
 pub(crate) mod twin;
 pub(crate) mod wait;
@@ -46,6 +49,9 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tenant(command) => tenants::tenant(&session, command),
         Command::Usage => books::usage(&session),
         Command::Ledger(command) => books::ledger(&session, command),
+        Command::Bill(command) => bill::bill(&session, command),
+        Command::Tariff(command) => tariff::tariff(&session, command),
+        Command::Report(command) => report::report(&session, command),
         Command::Measure(args) => measure::measure(&session, args),
         Command::Bench(BenchCommand::Submit(args)) => bench::submit(&session, args),
         Command::Twin(command) => twin::twin(&session, command),
