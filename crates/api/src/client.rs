@@ -235,6 +235,36 @@ impl Client {
         Ok(self.send_get(routes::LEDGER_EXPORT, query, &[], Wait::Stream)?.into_body().into_reader())
     }
 
+    /// Any query of a route below `/v1`, with its answer as a type of this crate.
+    pub fn ask<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        parts: &[(&str, &str)],
+        query: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.get(&path(route, parts), query)
+    }
+
+    /// The same of a body as it comes.
+    pub fn ask_raw(
+        &self,
+        route: &str,
+        parts: &[(&str, &str)],
+        query: &impl Serialize,
+    ) -> Result<Box<dyn Read + Send>, ClientError> {
+        Ok(Box::new(self.send_get(&path(route, parts), query, &[], Wait::Stream)?.into_body().into_reader()))
+    }
+
+    /// Any order of a route below `/v1`.
+    pub fn order<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        parts: &[(&str, &str)],
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.post_json(&path(route, parts), body)
+    }
+
     /// Whether the server accepts commands.
     pub fn health(&self) -> Result<Health, ClientError> {
         self.get(routes::READYZ, &())

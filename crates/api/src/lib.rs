@@ -6,6 +6,7 @@
 //! Start reading at [`jobs`] (what a user sees), then [`routes`], then [`spec::job_file`].
 
 pub mod agent;
+pub mod bills;
 pub mod books;
 pub mod centres;
 pub mod client;
@@ -19,6 +20,7 @@ pub mod openapi;
 pub mod plan;
 pub mod problem;
 pub mod reasons;
+pub mod reports;
 pub mod routes;
 pub mod spec;
 mod sse;

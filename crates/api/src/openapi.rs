@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document of every route, made from the wire types; committed as `docs/openapi.json`.
 
+mod books;
 mod build;
 
 use utoipa::openapi::{
@@ -9,7 +10,7 @@ use utoipa::openapi::{
 };
 
 use crate::{
-    agent, books, centres, events, facts::FactsFields, health, jobs, plan, problem::ErrorCode, routes,
+    agent, centres, events, facts::FactsFields, health, jobs, plan, problem::ErrorCode, routes,
     spec::job_file::JobFile, tenants,
 };
 use build::{Document, Route, text};
@@ -31,6 +32,7 @@ pub fn document() -> OpenApi {
     job_routes(&mut document);
     network_routes(&mut document);
     site_routes(&mut document);
+    books::books_routes(&mut document);
     server_routes(&mut document);
     agent_routes(&mut document);
     document.finish()
@@ -121,25 +123,6 @@ fn job_routes(document: &mut Document) {
     );
 }
 
-fn ledger_routes(document: &mut Document) {
-    document.add(
-        Route::get(routes::LEDGER_AUDIT, "ledger-audit", "books", "Derives every balance again and checks the chain.")
-            .answer::<books::AuditView>(200, "What was found.")
-            .refused(&[ErrorCode::Forbidden]),
-    );
-    document.add(
-        Route::get(routes::LEDGER_DAYS, "ledger-days", "books", "Lists the head of the chain at the end of each day.")
-            .answer::<books::DayHeads>(200, "The heads.")
-            .refused(&[ErrorCode::Forbidden]),
-    );
-    document.add(
-        Route::get(routes::LEDGER_EXPORT, "ledger-export", "books", "Exports transfers for other programs.")
-            .query::<routes::ExportQuery>()
-            .raw_answers(&[TEXT, "text/csv", "application/json"], "The export, in the format that was asked for.")
-            .refused(&[ErrorCode::BadRequest, ErrorCode::UnknownField, ErrorCode::Forbidden]),
-    );
-}
-
 /// How centres join, and what at them wants a person's eyes.
 fn site_routes(document: &mut Document) {
     let id = |route: Route| route.path_parameter("id", "The centre's name.", Type::String);
@@ -224,16 +207,6 @@ fn network_routes(document: &mut Document) {
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
     tenant_routes(document);
-    document.add(
-        Route::get(routes::USAGE, "usage", "books", "Tells what the caller's tenant used.")
-            .answer::<books::UsageView>(200, "Work by class, and cost."),
-    );
-    document.add(
-        Route::get(routes::LEDGER, "ledger", "books", "Tells the balances of all accounts.")
-            .answer::<books::LedgerView>(200, "The balances.")
-            .refused(&[ErrorCode::Forbidden]),
-    );
-    ledger_routes(document);
     document.register::<events::EventView>();
     let last = ParameterBuilder::new()
         .name("Last-Event-ID")

@@ -58,6 +58,36 @@ pub const LEDGER_AUDIT: &str = "/v1/ledger/audit";
 pub const LEDGER_DAYS: &str = "/v1/ledger/days";
 /// `GET` exports transfers.
 pub const LEDGER_EXPORT: &str = "/v1/ledger/export";
+/// `GET` lists the bills of a month.
+pub const BILLS: &str = "/v1/bills";
+/// `GET` shows a tenant's bill.
+pub const BILL: &str = "/v1/bills/{month}/{id}";
+/// `GET` gives it in another form.
+pub const BILL_EXPORT: &str = "/v1/bills/{month}/{id}/export";
+/// `GET` gives the meter records of one of its lines.
+pub const BILL_RECORDS: &str = "/v1/bills/{month}/{id}/records";
+/// `GET` lists the statements of a month.
+pub const STATEMENTS: &str = "/v1/statements";
+/// `GET` shows a centre's statement.
+pub const STATEMENT: &str = "/v1/statements/{month}/{id}";
+/// `GET` gives it in another form.
+pub const STATEMENT_EXPORT: &str = "/v1/statements/{month}/{id}/export";
+/// `GET` gives the meter records of one of its lines.
+pub const STATEMENT_RECORDS: &str = "/v1/statements/{month}/{id}/records";
+/// `GET` lists prices and rules.
+pub const TARIFFS: &str = "/v1/tariffs";
+/// `POST` adds a rule.
+pub const TARIFF_RULES: &str = "/v1/tariffs/rules";
+/// `POST` ends a rule.
+pub const TARIFF_RULE_END: &str = "/v1/tariffs/rules/{id}/end";
+/// `POST` prices anew what a rule concerns.
+pub const TARIFF_RULE_RERATE: &str = "/v1/tariffs/rules/{id}/rerate";
+/// `GET` tells capacity and delivery by period.
+pub const REPORT_GROWTH: &str = "/v1/reports/growth";
+/// `GET` tells what was used, idle and unavailable of every pool by the hour.
+pub const REPORT_HOURS: &str = "/v1/reports/hours";
+/// `GET` lists what was found odd in the reports of centres.
+pub const ODDITIES: &str = "/v1/oddities";
 /// `GET` streams events.
 pub const EVENTS: &str = "/v1/events";
 /// `GET` gives the OpenAPI document.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    ProjectId,
+    Money, ProjectId,
     tenant::{Limit, TenantChange},
 };
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,27 @@ pub struct TenantView {
     pub held: Amount,
     /// Whether it has a token.
     pub token: bool,
+    /// The industry that its use is counted under in reports.
+    #[serde(default)]
+    pub industry: Option<String>,
+    /// What limits its spending beside its money.
+    #[serde(default)]
+    pub budget: BudgetView,
+}
+
+/// What a tenant may spend; every amount in millionths of the network's currency.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct BudgetView {
+    /// The most in a calendar month; `null` without a limit.
+    pub month: Option<i64>,
+    /// The most for an hour of all that runs at once; `null` without a limit.
+    pub hour: Option<i64>,
+    /// The most in a calendar month by project.
+    pub projects: BTreeMap<String, i64>,
+    /// What it may owe.
+    pub credit: i64,
+    /// What was posted in this month, by project.
+    pub spent: BTreeMap<String, i64>,
 }
 
 /// What an operator sets of a tenant; what is absent stays as it is, or as usual for a new one.
@@ -75,6 +96,24 @@ pub struct TenantRequest {
     /// Weights of projects, from 1; others stay as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub projects: BTreeMap<String, u32>,
+    /// The industry that its use is counted under; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub industry: Option<String>,
+    /// The most millionths in a calendar month; `none` for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = limit)]
+    pub budget_month: Option<Value>,
+    /// The most millionths for an hour of all that runs at once; `none` for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = limit)]
+    pub budget_hour: Option<Value>,
+    /// The most millionths of a project in a calendar month, or `none`; others stay as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, Object>)]
+    pub budget_projects: BTreeMap<String, Value>,
+    /// The most millionths that it may owe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<i64>,
 }
 
 /// A new tenant.
@@ -117,17 +156,38 @@ impl TenantRequest {
     pub fn change(&self) -> Result<TenantChange, SpecProblem> {
         let cores = |text: &str| quantity::cores(text).map(|cores| cores.0);
         let devices = |text: &str| quantity::devices(text).map(|devices| devices.0);
-        let projects = self.projects.iter().map(|(name, weight)| match ProjectId::new(name) {
-            Ok(project) => Ok((project, *weight)),
-            Err(error) => Err(SpecProblem::invalid("projects", name, error.to_string())),
+        let named = |field: &'static str, name: &str| {
+            ProjectId::new(name).map_err(|error| SpecProblem::invalid(field, name, error.to_string()))
+        };
+        let projects =
+            self.projects.iter().map(|(name, weight)| Ok::<_, SpecProblem>((named("projects", name)?, *weight)));
+        let budgets = self.budget_projects.iter().map(|(name, amount)| {
+            Ok::<_, SpecProblem>((named("budget_projects", name)?, read_money("budget_projects", amount)?))
         });
+        let money = |field: &'static str, value: &Option<Value>| {
+            value.as_ref().map(|value| read_money(field, value)).transpose()
+        };
         Ok(TenantChange {
             weight: self.weight,
             jobs_max: self.jobs_max,
             quota_cores: read_limit("quota_cores", self.quota_cores.as_ref(), cores)?,
             quota_devices: read_limit("quota_devices", self.quota_devices.as_ref(), devices)?,
-            projects: projects.collect::<Result<_, _>>()?,
+            projects: projects.collect::<Result<_, SpecProblem>>()?,
+            industry: self.industry.clone(),
+            budget_month: money("budget_month", &self.budget_month)?,
+            budget_hour: money("budget_hour", &self.budget_hour)?,
+            budget_projects: budgets.collect::<Result<_, SpecProblem>>()?,
+            credit: self.credit.map(Money),
         })
+    }
+}
+
+/// Millionths, or `none`.
+fn read_money(field: &str, value: &Value) -> Result<Limit, SpecProblem> {
+    match value {
+        Value::String(text) if text == "none" => Ok(Limit::None),
+        Value::Number(number) if number.as_u64().is_some() => Ok(Limit::Most(number.as_u64().unwrap_or(0))),
+        other => Err(SpecProblem::invalid(field, other.to_string(), "a whole number of millionths, or none")),
     }
 }
 
@@ -170,6 +230,13 @@ mod tests {
         assert_eq!((change.quota_cores, change.quota_devices), (Some(Limit::Most(1500)), Some(Limit::None)));
         assert_eq!(change.projects.into_values().collect::<Vec<_>>(), [3]);
         assert_eq!(read(json!({"quota_cores": 0})).expect("a change").quota_cores, Some(Limit::Most(0)));
+        let change = read(json!({"budget_month": 5, "budget_hour": "none", "budget_projects": {"a": 7}, "credit": 9}));
+        let change = change.expect("a change");
+        assert_eq!((change.budget_month, change.budget_hour), (Some(Limit::Most(5)), Some(Limit::None)));
+        assert_eq!((change.credit, change.budget_projects.len()), (Some(Money(9)), 1));
+        for bad in [json!({"budget_month": -1}), json!({"budget_hour": 1.5}), json!({"budget_projects": {"a b": 1}})] {
+            assert!(read(bad.clone()).is_err(), "{bad}");
+        }
         for bad in [json!({"quota_cores": "many"}), json!({"quota_devices": true}), json!({"projects": {"a b": 1}})] {
             assert!(read(bad.clone()).is_err(), "{bad}");
         }

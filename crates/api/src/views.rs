@@ -224,6 +224,8 @@ mod tests {
 
     fn attempt() -> Attempt {
         Attempt {
+            metered: None,
+            oddities: Vec::new(),
             id: AttemptId { job: JobId(12), task: 3, attempt: 1 },
             centre: CentreId::new("hpc-1").expect("a name"),
             pool: PoolId::new("cpu:x").expect("a name"),

@@ -6,9 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
 use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, ProjectId, RangeSet};
 
+mod money;
 mod operate;
 mod site;
 
+pub(crate) use money::{
+    BillArgs, BillCommand, BillExportArgs, BillListArgs, BillShowArgs, GrowthArgs, HoursArgs, ReportCommand,
+    TariffAddArgs, TariffCommand,
+};
 pub(crate) use operate::{
     ApiArgs, AuditArgs, CentreAddArgs, CentreCommand, CentreDrainArgs, CentreTokenArgs, DoctorArgs, ExportArgs,
     LedgerCommand, NetworkCommand, TenantCommand, TenantSettings,
@@ -113,6 +118,15 @@ pub(crate) enum Command {
     /// The books.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Bills of tenants and settlement statements of centres.
+    #[command(subcommand)]
+    Bill(BillCommand),
+    /// Prices of centres.
+    #[command(subcommand)]
+    Tariff(TariffCommand),
+    /// Reports for planners and operators.
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Measures what this machine sustains in each class.
     Measure(MeasureArgs),
     /// Load generators.

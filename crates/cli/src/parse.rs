@@ -1,7 +1,7 @@
 //! Values of flags that have no reader elsewhere.
 
 use huisuan_api::{Timestamp, spec::quantity};
-use huisuan_model::{CentreId, Class, Dependency, DurationMs, Money, ProjectId, RangeSet, TimeMs, When};
+use huisuan_model::{CentreId, Class, Dependency, DurationMs, Money, ProjectId, RangeSet, TimeMs, When, tenant::Limit};
 
 /// What an operator declares of a centre.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,21 @@ pub(crate) fn project(text: &str) -> Result<(ProjectId, u32), String> {
         None => (text, 1),
     };
     Ok((ProjectId::new(name).map_err(|error| error.to_string())?, weight))
+}
+
+/// A limit of money as `1000`, `12.50` or `none`.
+pub(crate) fn budget(text: &str) -> Result<Limit, String> {
+    if text == "none" {
+        return Ok(Limit::None);
+    }
+    let money = quantity::money(text).map_err(|error| format!("{error}, or none"))?;
+    u64::try_from(money.0).map(Limit::Most).map_err(|_| "a limit is not negative".to_owned())
+}
+
+/// A project's limit as `alpha=1000` or `alpha=none`.
+pub(crate) fn project_budget(text: &str) -> Result<(ProjectId, Limit), String> {
+    let (name, amount) = text.split_once('=').ok_or("a project's budget is NAME=AMOUNT")?;
+    Ok((ProjectId::new(name).map_err(|error| error.to_string())?, budget(amount)?))
 }
 
 /// A variable of the environment.
@@ -155,6 +170,17 @@ mod tests {
         assert_eq!(read("alpha"), Ok(("alpha".to_owned(), 1)));
         assert_eq!(read("a:b:3"), Ok(("a:b".to_owned(), 3)));
         assert!(read("a:b").is_err() && read(":1").is_err());
+    }
+
+    #[test]
+    fn a_budget_is_money_or_none() {
+        assert_eq!(budget("12.50"), Ok(Limit::Most(12_500_000)));
+        assert_eq!(budget("none"), Ok(Limit::None));
+        let read = |text: &str| project_budget(text).map(|(project, limit)| (project.to_string(), limit));
+        assert_eq!(read("alpha=0"), Ok(("alpha".to_owned(), Limit::Most(0))));
+        for bad in ["alpha", "=1", "alpha=much", "alpha=-1"] {
+            assert!(project_budget(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fs;
 
 use support::huisuan;
 
-const COMMANDS: [&str; 37] = [
+const COMMANDS: [&str; 38] = [
     "",
     "demo",
     "serve",

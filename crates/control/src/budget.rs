@@ -53,10 +53,13 @@ impl Committed {
     }
 }
 
-/// The most that an attempt costs for an hour, rounded up.
+/// Rates are counted in millionths of a millionth, rounded down: a million attempts together are within one millionth
+/// of what they cost, and what is offered by [`left_of_shape`] is always taken by [`within`].
+const FINE: i128 = 1_000_000;
+
+/// The most that an attempt costs for an hour.
 fn hourly(hold: Money, walltime_ms: u64) -> i128 {
-    let walltime = i128::from(walltime_ms.max(1));
-    (i128::from(hold.0) * 3_600_000 + walltime - 1).div_euclid(walltime)
+    i128::from(hold.0) * 3_600_000 * FINE / i128::from(walltime_ms.max(1))
 }
 
 /// What a month's limit leaves, of one project or of all.
@@ -82,9 +85,9 @@ pub(crate) fn left_of_shape(
     let limit = tenant.budget.projects.get(project);
     let project = limit.map(|limit| left_of_month(state, tenant, Some(project), *limit, now));
     let hour = tenant.budget.hour.map(|limit| {
-        let left = i128::from(limit.0) - state.committed.of(&tenant.id, None).hourly;
+        let left = i128::from(limit.0) * FINE - state.committed.of(&tenant.id, None).hourly;
         // As much as costs no more for an hour than what is left: tasks are not looked at one by one.
-        left.max(0) * i128::from(walltime_ms) / 3_600_000
+        left.max(0) * i128::from(walltime_ms) / (3_600_000 * FINE)
     });
     project.into_iter().chain(hour).min().map(narrow)
 }
@@ -100,7 +103,7 @@ pub(crate) fn within(state: &State, job: &Job, hold_each: Money, tasks: u64, now
     let month = |project, limit: &Money| hold == 0 || hold <= left_of_month(state, tenant, project, *limit, now);
     let hour = |limit: &Money| {
         let more = hourly(hold_each, job.spec.walltime.0) * tasks;
-        more == 0 || state.committed.of(&job.tenant, None).hourly + more <= i128::from(limit.0)
+        more == 0 || state.committed.of(&job.tenant, None).hourly + more <= i128::from(limit.0) * FINE
     };
     limits.month.as_ref().is_none_or(|limit| month(None, limit))
         && limits.projects.get(&job.project).is_none_or(|limit| month(Some(&job.project), limit))

@@ -15,6 +15,8 @@ pub mod audit;
 pub mod auditor;
 pub mod chain;
 pub mod error;
+pub mod growth;
+pub mod invoice;
 pub mod ledger;
 pub mod linked;
 pub mod meter;

@@ -49,6 +49,10 @@ pub(crate) fn prepare(state: &mut State, entries: &[Arc<Entry>], chain: &mut Cha
         balances: balances.collect(),
         transfers,
         ledger_days,
+        meters: touched.meters,
+        tallies: touched.tallies.iter().filter_map(|tenant| Some((tenant, state.tally(tenant)?))).collect(),
+        rules: touched.rules.iter().filter_map(|id| state.tariffs().rule(*id)).collect(),
+        oddities: touched.oddities,
     };
     batch.prepare()
 }

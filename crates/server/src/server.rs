@@ -81,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) started_at: TimeMs,
     /// Whose turn it is to have helps computed.
     pub(crate) helps: Semaphore,
+    /// Whose turn it is to rate anew: readings are corrected from what the turn before has committed.
+    pub(crate) rerating: tokio::sync::Mutex<()>,
     pub(crate) played: OnceLock<Arc<Simulation>>,
     request_last: AtomicU64,
     stop: watch::Receiver<bool>,
@@ -175,6 +177,7 @@ impl Server {
             loopback: config.listen.ip().is_loopback(),
             started_at,
             helps: Semaphore::new(1),
+            rerating: tokio::sync::Mutex::new(()),
             played: OnceLock::new(),
             request_last: AtomicU64::new(0),
             stop: stopped.clone(),
@@ -294,6 +297,8 @@ pub(crate) fn restore(rows: Rows) -> anyhow::Result<State> {
         attempts: rows.attempts,
         keys: keys.collect(),
         balances,
+        tallies: rows.tallies,
+        rules: rows.rules,
     })
     .context("the stored books do not balance")
 }

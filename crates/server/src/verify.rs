@@ -6,6 +6,7 @@
 //! | no job or attempt without an event | as many rows as the fold has |
 //! | one live attempt for a task, numbered without gaps | [`apply`] refuses anything else; retries are counted here |
 //! | what ended never changes | a row is compared with what the fold had at its end |
+//! | what was metered never changes | rows of the meter and of findings are those of the fold |
 //! | the books balance, nothing is charged twice | transfers of the fold and rows are the same, the ledger is audited |
 //!
 //! What no row depends on any more cannot show, such as a usage sample that a later one replaced.
@@ -56,8 +57,15 @@ pub fn verify(data: &Path) -> anyhow::Result<Verified> {
     if let Some(damage) = reader.damage()? {
         bail!("the database is damaged: {damage}");
     }
-    let mut fold =
-        Fold { reader: &reader, state: State::new(), last_at: TimeMs(i64::MIN), jobs_ended: 0, attempts_ended: 0 };
+    let mut fold = Fold {
+        reader: &reader,
+        state: State::new(),
+        last_at: TimeMs(i64::MIN),
+        jobs_ended: 0,
+        attempts_ended: 0,
+        meters: 0,
+        oddities: 0,
+    };
     let chain = ChainCheck::from_start(&reader.ledger_days()?);
     let mut transfers = Transfers { reader: &reader, page: VecDeque::new(), last: 0, chain };
     loop {
@@ -80,6 +88,8 @@ pub fn verify(data: &Path) -> anyhow::Result<Verified> {
     let totals = reader.totals()?;
     same("rows in table `job`", verified.jobs, totals.jobs)?;
     same("rows in table `attempt`", verified.attempts, totals.attempts)?;
+    same("rows in table `meter`", fold.meters, totals.meters)?;
+    same("rows in table `oddity`", fold.oddities, totals.oddities)?;
     ensure!(transfers.peek()?.is_none(), "table `transfer` has rows that no entry of the journal made");
     transfers.chain.finish()?;
     fold.state.ledger().audit().context("the books do not balance")?;
@@ -93,6 +103,8 @@ struct Fold<'a> {
     last_at: TimeMs,
     jobs_ended: u64,
     attempts_ended: u64,
+    meters: u64,
+    oddities: u64,
 }
 
 impl Fold<'_> {
@@ -117,6 +129,18 @@ impl Fold<'_> {
         for attempt in touched.attempts_ended.values() {
             self.attempts_ended += 1;
             is_attempt(self.reader, attempt)?;
+        }
+        for record in &touched.meters {
+            self.meters += 1;
+            let (id, number) = (record.attempt, record.reading.number);
+            let row = self.reader.meter(id, number)?;
+            ensure!(row.as_ref() == Some(record), "meter record {id}/{number}: journal and table `meter` differ");
+        }
+        for (centre, oddity) in &touched.oddities {
+            self.oddities += 1;
+            let row = self.reader.oddity(self.oddities)?.map(|row| (row.centre, row.oddity));
+            let same = row.as_ref().is_some_and(|row| (&row.0, &row.1) == (centre, oddity));
+            ensure!(same, "finding {}: journal and table `oddity` differ", self.oddities);
         }
         Ok(touched)
     }

@@ -7,7 +7,10 @@
 use std::{sync::Arc, thread};
 
 use huisuan_control::{Refusal, State, ledger::Chain};
-use huisuan_model::{Command, Entry, Event, JobId, command::ENTRY_VERSION, command::Origin};
+use huisuan_model::{
+    Command, Entry, Event, JobId, Money,
+    command::{ENTRY_VERSION, Origin},
+};
 use huisuan_store::{Prepared, Store};
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,6 +40,15 @@ pub(crate) enum Done {
         job: JobId,
         /// False when the key was known.
         new: bool,
+    },
+    /// A rule of a tariff got this number.
+    Rule(u32),
+    /// So many readings were priced anew.
+    Rerated {
+        /// How many.
+        corrected: u64,
+        /// What tenants pay on top.
+        difference: Money,
     },
 }
 
@@ -237,6 +249,12 @@ impl Loop {
                 Some(job) => Done::Job { job, new: false },
                 None => Done::Changed,
             },
+            (_, Some(Event::TariffRuleSet(rule))) => Done::Rule(rule.id),
+            (_, Some(Event::Rerated { corrections, .. })) => {
+                let costs = corrections.iter().map(|correction| correction.reading.cost);
+                let difference = costs.fold(Money::ZERO, Money::saturating_add);
+                Done::Rerated { corrected: corrections.len() as u64, difference }
+            }
             _ => Done::Changed,
         }
     }

@@ -14,6 +14,10 @@ pub struct Totals {
     pub attempts: u64,
     /// Transfers.
     pub transfers: u64,
+    /// Rows of the meter.
+    pub meters: u64,
+    /// Findings.
+    pub oddities: u64,
 }
 
 impl Reader {
@@ -30,6 +34,8 @@ impl Reader {
             jobs: count("SELECT COUNT(*) FROM job")?,
             attempts: count("SELECT COUNT(*) FROM attempt")?,
             transfers: count("SELECT COUNT(*) FROM transfer")?,
+            meters: count("SELECT COUNT(*) FROM meter")?,
+            oddities: count("SELECT COUNT(*) FROM oddity")?,
         })
     }
 

@@ -3,7 +3,8 @@
 use std::{ops::Range, sync::Arc};
 
 use huisuan_model::{
-    ActorId, Attempt, AttemptId, Centre, CentreId, Entry, Job, JobId, ProjectId, SpecHash, Tenant, TenantId, TimeMs,
+    ActorId, Attempt, AttemptId, Centre, CentreId, Command, Entry, Job, JobId, MeterRecord, Oddity, ProjectId,
+    SpecHash, Tally, TariffRule, Tenant, TenantId, TimeMs,
 };
 
 use crate::books::{BalanceRow, DayRow, TransferRow};
@@ -31,6 +32,14 @@ pub struct Batch<'a> {
     pub transfers: Vec<TransferRow>,
     /// Where the chain of transfers is now, for the days that they lie on.
     pub ledger_days: Vec<DayRow>,
+    /// New rows of the meter, in order.
+    pub meters: Vec<MeterRecord>,
+    /// Tallies of tenants that are new or changed.
+    pub tallies: Vec<(&'a TenantId, &'a Tally)>,
+    /// Rules of tariffs that are new or changed.
+    pub rules: Vec<&'a TariffRule>,
+    /// What was found odd, in order.
+    pub oddities: Vec<(CentreId, Oddity)>,
 }
 
 /// A batch as it goes to the disk: rows in their stored form, which need nothing of the state any more. So one
@@ -49,6 +58,10 @@ pub struct Prepared {
     pub(crate) balances: Vec<BalanceRow>,
     pub(crate) transfers: Vec<TransferRow>,
     pub(crate) ledger_days: Vec<DayRow>,
+    pub(crate) meters: Vec<MeterRecord>,
+    pub(crate) tallies: Vec<(TenantId, Piece)>,
+    pub(crate) rules: Vec<(u32, Piece)>,
+    pub(crate) oddities: Vec<(CentreId, TimeMs, Piece)>,
 }
 
 #[derive(Debug)]
@@ -59,6 +72,23 @@ pub(crate) struct JournalRow {
     pub(crate) actor: ActorId,
     pub(crate) tenant: TenantId,
     pub(crate) body: Piece,
+    /// Whether it is about a centre, a pool or its capacity.
+    pub(crate) of_centre: bool,
+}
+
+/// Whether a command may change what a centre has. The migration of format 2 knows the same ones.
+fn of_centre(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::SetCentre(_)
+            | Command::AddCentre(_)
+            | Command::SetCentreState { .. }
+            | Command::SetPresence { .. }
+            | Command::AddWindow { .. }
+            | Command::RemoveWindow { .. }
+            | Command::Inventory { .. }
+            | Command::Rate { .. }
+    )
 }
 
 #[derive(Debug)]
@@ -115,6 +145,7 @@ impl Batch<'_> {
             actor: entry.origin.actor.clone(),
             tenant: entry.origin.tenant.clone(),
             body: text.add(&Body { origin: &entry.origin, command: &entry.command, events: &entry.events }),
+            of_centre: of_centre(&entry.command),
         });
         let journal = journal.collect();
         let jobs = self.jobs.iter().map(|job| JobRow {
@@ -135,6 +166,10 @@ impl Batch<'_> {
         let attempts = attempts.collect();
         let centres = self.centres.iter().map(|centre| (centre.id.clone(), text.add(centre))).collect();
         let tenants = self.tenants.iter().map(|tenant| (tenant.id.clone(), text.add(tenant))).collect();
+        let tallies = self.tallies.iter().map(|(tenant, tally)| ((*tenant).clone(), text.add(tally))).collect();
+        let rules = self.rules.iter().map(|rule| (rule.id, text.add(rule))).collect();
+        let oddities = self.oddities.iter().map(|(centre, oddity)| (centre.clone(), oddity.at, text.add(oddity)));
+        let oddities = oddities.collect();
         Prepared {
             json: String::from_utf8(text.0).expect("JSON is text"),
             journal,
@@ -147,6 +182,10 @@ impl Batch<'_> {
             balances: self.balances,
             transfers: self.transfers,
             ledger_days: self.ledger_days,
+            meters: self.meters,
+            tallies,
+            rules,
+            oddities,
         }
     }
 }

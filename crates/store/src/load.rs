@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use huisuan_model::{Attempt, Centre, Job, JobId, Tenant, TimeMs};
+use huisuan_model::{Attempt, Centre, Job, JobId, Tally, TariffRule, Tenant, TenantId, TimeMs};
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 
@@ -30,6 +30,10 @@ pub struct Rows {
     pub keys: Vec<KeyRow>,
     /// All balances.
     pub balances: Vec<BalanceRow>,
+    /// What is counted of tenants' spending.
+    pub tallies: Vec<(TenantId, Tally)>,
+    /// All rules of tariffs, by number.
+    pub rules: Vec<TariffRule>,
 }
 
 /// Jobs of one piece.
@@ -59,6 +63,8 @@ pub(crate) fn load(connection: &Connection, path: &Path) -> Result<Rows, StoreEr
         )?,
         keys: keys(connection)?,
         balances: balances(connection)?,
+        tallies: tallies(connection)?,
+        rules: all(connection, "tariff_rule", "SELECT CAST(id AS TEXT), data FROM tariff_rule ORDER BY id")?,
     })
 }
 
@@ -118,6 +124,22 @@ fn jobs_between(connection: &Connection, first: i64, last: i64) -> Result<Vec<Ve
     }
     pieces.push(jobs);
     Ok(pieces)
+}
+
+fn tallies(connection: &Connection) -> Result<Vec<(TenantId, Tally)>, StoreError> {
+    let mut statement = connection.prepare("SELECT tenant, data FROM tally ORDER BY tenant")?;
+    let mut rows = statement.query([])?;
+    let mut tallies = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (name, data): (String, String) = (row.get(0)?, row.get(1)?);
+        let corrupt = |error: huisuan_model::ids::IdError| StoreError::Corrupt {
+            table: "tally",
+            row: name.clone(),
+            detail: error.to_string(),
+        };
+        tallies.push((name.parse().map_err(corrupt)?, parse("tally", &name, &data)?));
+    }
+    Ok(tallies)
 }
 
 fn keys(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {

@@ -139,9 +139,7 @@ impl Reader {
         let mut rows = statement.query(params![signed(after), limit as i64])?;
         let mut entries = Vec::new();
         while let Some(row) = rows.next()? {
-            let (seq, at, version): (i64, i64, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let body = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
-            entries.push(entry(seq.unsigned_abs(), TimeMs(at), version, body)?);
+            entries.push(entry_of(row)?);
         }
         Ok(entries)
     }
@@ -157,6 +155,13 @@ struct Body {
     origin: huisuan_model::command::Origin,
     command: huisuan_model::Command,
     events: Vec<huisuan_model::Event>,
+}
+
+/// The entry of a row with its number, time, version and body.
+pub(crate) fn entry_of(row: &rusqlite::Row<'_>) -> Result<Entry, StoreError> {
+    let (seq, at, version): (i64, i64, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let body = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
+    entry(seq.unsigned_abs(), TimeMs(at), version, body)
 }
 
 /// Reads a stored entry of any known version. Older versions get an upcaster here.

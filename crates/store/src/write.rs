@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, Transaction, params};
 
-use crate::{DataDirectory, Prepared, Rows, StoreError, books, load, schema};
+use crate::{DataDirectory, Prepared, Rows, StoreError, books, load, meter, schema};
 
 /// The database of a data directory, opened for writing. There is one in a process.
 #[derive(Debug)]
@@ -69,7 +69,8 @@ fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()
     }
     write_jobs(transaction, batch)?;
     write_names(transaction, batch)?;
-    books::write(transaction, batch)
+    books::write(transaction, batch)?;
+    meter::write(transaction, batch)
 }
 
 fn write_jobs(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {

@@ -73,6 +73,8 @@ fn entry(seq: u64, job: &Job) -> Entry {
 fn attempt(task: u32, number: u32, state: AttemptState) -> Attempt {
     let share = RatedShare { class: Class::Hpc, version: 1, sustained: GflopPerS(60), part: 1, whole: 2 };
     Attempt {
+        metered: None,
+        oddities: Vec::new(),
         id: AttemptId { job: JobId(1), task, attempt: number },
         centre: "hpc-1".parse().expect("a name"),
         pool: PoolId::new("cpu:x").expect("a name"),

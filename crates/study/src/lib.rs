@@ -14,6 +14,7 @@
 pub mod bench_cycle;
 pub mod diff;
 pub mod import;
+pub mod indicator;
 pub mod lapse;
 mod openb_study;
 pub mod plot;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 use huisuan_api::{Timestamp, books::moment, spec::quantity};
-use huisuan_model::{CentreId, Class, DurationMs, Money, PoolId, ProjectId, TenantId};
+use huisuan_model::{CentreId, Class, DurationMs, Money, PoolId, ProjectId, TenantId, tenant::Limit};
 
 use super::EngineArg;
 use crate::parse;
@@ -197,6 +197,21 @@ pub(crate) struct TenantSettings {
     /// A project and its weight within the tenant's share; may be given several times.
     #[arg(long = "project", value_name = "NAME[:WEIGHT]", value_parser = parse::project)]
     pub(crate) projects: Vec<(ProjectId, u32)>,
+    /// The industry that its use is counted under in reports; empty for none.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) industry: Option<String>,
+    /// The most money in a calendar month, such as 1000, or `none`.
+    #[arg(long, value_name = "AMOUNT", value_parser = parse::budget)]
+    pub(crate) budget_month: Option<Limit>,
+    /// The most money for an hour of all that runs at once, or `none`.
+    #[arg(long, value_name = "AMOUNT", value_parser = parse::budget)]
+    pub(crate) budget_hour: Option<Limit>,
+    /// The most money of a project in a month, or `none`; may be given several times.
+    #[arg(long = "budget-project", value_name = "NAME=AMOUNT", value_parser = parse::project_budget)]
+    pub(crate) budget_projects: Vec<(ProjectId, Limit)>,
+    /// What it may owe: it pays when the bill has come.
+    #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
+    pub(crate) credit: Option<Money>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod api;
 pub(crate) mod bench;
+pub(crate) mod bill;
 pub(crate) mod books;
 pub(crate) mod centres;
 pub(crate) mod completions;
@@ -15,9 +16,11 @@ pub(crate) mod measure;
 pub(crate) mod network;
 pub(crate) mod parts;
 pub(crate) mod plan;
+pub(crate) mod report;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
 pub(crate) mod submit;
+pub(crate) mod tariff;
 pub(crate) mod tenants;
 pub(crate) mod twin;
 pub(crate) mod wait;
@@ -54,6 +57,9 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             None => measure::measure(&session, args),
             Some(MeasureCommand::Parts(args)) => parts::parts(&session, args),
         },
+        Command::Bill(command) => bill::bill(&session, command),
+        Command::Tariff(command) => tariff::tariff(&session, command),
+        Command::Report(command) => report::report(&session, command),
         Command::Bench(BenchCommand::Submit(args)) => bench::submit(&session, args),
         Command::Twin(command) => twin::twin(&session, command),
         Command::Doctor(args) => doctor::doctor(&session, args),

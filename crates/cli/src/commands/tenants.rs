@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use huisuan_api::tenants::{NewTenantRequest, TenantRequest, TenantView};
+use huisuan_model::tenant::Limit;
 use serde_json::Value;
 
 use crate::{
@@ -51,7 +52,16 @@ fn request(settings: &TenantSettings) -> TenantRequest {
         quota_cores: settings.quota_cores.clone().map(Value::String),
         quota_devices: settings.quota_devices.clone().map(Value::String),
         projects: projects.collect::<BTreeMap<_, _>>(),
+        industry: settings.industry.clone(),
+        budget_month: settings.budget_month.map(limit),
+        budget_hour: settings.budget_hour.map(limit),
+        budget_projects: settings.budget_projects.iter().map(|(name, most)| (name.to_string(), limit(*most))).collect(),
+        credit: settings.credit.map(|credit| credit.0),
     }
+}
+
+fn limit(limit: Limit) -> Value {
+    limit.amount().map_or_else(|| Value::from("none"), Value::from)
 }
 
 fn funded(session: &Session, fund: Option<huisuan_model::Money>, view: TenantView) -> Result<TenantView, Failure> {
@@ -63,7 +73,17 @@ fn funded(session: &Session, fund: Option<huisuan_model::Money>, view: TenantVie
 
 fn listing(tenants: &[TenantView]) -> Listing {
     let columns = ["tenant", "weight", "jobs", "cores", "devices", "available_millionths", "projects", "token"];
-    let details = ["jobs_max", "quota_cores", "quota_devices", "held_millionths", "currency"];
+    let details = [
+        "jobs_max",
+        "quota_cores",
+        "quota_devices",
+        "held_millionths",
+        "currency",
+        "industry",
+        "budget_month_millionths",
+        "budget_hour_millionths",
+        "credit_millionths",
+    ];
     let mut listing = Listing::with_details(&columns, &details);
     let quota = |limit: Option<f64>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
     let held = |held: f64, limit: Option<f64>| match limit {
@@ -87,6 +107,10 @@ fn listing(tenants: &[TenantView]) -> Listing {
             Cell::text(quota(tenant.quota_devices)),
             Cell::text(tenant.held.amount),
             Cell::text(&tenant.held.currency),
+            tenant.industry.as_ref().map_or_else(Cell::none, Cell::text),
+            tenant.budget.month.map_or_else(Cell::none, Cell::text),
+            tenant.budget.hour.map_or_else(Cell::none, Cell::text),
+            Cell::text(tenant.budget.credit),
         ]);
     }
     listing

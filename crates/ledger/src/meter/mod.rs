@@ -8,3 +8,6 @@ mod records;
 pub use charge::{Charged, charge, exact};
 pub use cut::{Span, cut};
 pub use records::{MeterError, Meters, Taken};
+
+#[cfg(test)]
+pub(crate) use records::tests::record as tests_record;

@@ -7,6 +7,7 @@ use axum::{
 };
 use futures_util::StreamExt;
 use huisuan_api::{ErrorCode, routes};
+use huisuan_control::ledger::tariff::month_of_text;
 use huisuan_model::JobId;
 use serde::de::DeserializeOwned;
 
@@ -103,6 +104,27 @@ impl<S: Send + Sync> FromRequestParts<S> for NamePath {
         let unknown = Failure::new(ErrorCode::NotFound, format!("there is no `{}`", parts.uri.path()));
         Path::<String>::from_request_parts(parts, state).await.map(|Path(name)| NamePath(name)).map_err(|_| unknown)
     }
+}
+
+/// The month and the name in the path.
+pub(crate) struct MonthPath(pub(crate) i32, pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for MonthPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Ok(Path((month, name))) = Path::<(String, String)>::from_request_parts(parts, state).await else {
+            return Err(Failure::new(ErrorCode::NotFound, format!("there is no `{}`", parts.uri.path())));
+        };
+        self::month(&month).map(|month| MonthPath(month, name))
+    }
+}
+
+/// A month such as `2026-11`.
+pub(crate) fn month(text: &str) -> Result<i32, Failure> {
+    month_of_text(text).ok_or_else(|| {
+        Failure::new(ErrorCode::BadRequest, format!("`{text}` is not a month")).hint("write it as 2026-11")
+    })
 }
 
 /// The centre and the window in the path.

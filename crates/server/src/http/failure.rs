@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use huisuan_api::{ErrorCode, Problem, problem::PROBLEM_MEDIA_TYPE};
-use huisuan_control::Refusal;
+use huisuan_control::{Refusal, ledger::tariff::TariffError};
 use huisuan_store::StoreError;
 
 use crate::writer::WriterError;
@@ -51,6 +51,9 @@ impl From<Refusal> for Failure {
             Refusal::NoTenant(_) | Refusal::NoJob(_) | Refusal::NoCentre(_) | Refusal::NoPool { .. } => {
                 ErrorCode::NotFound
             }
+            Refusal::TariffRule(TariffError::Unknown(_)) => ErrorCode::NotFound,
+            Refusal::TariffRule(TariffError::Field { .. }) => ErrorCode::InvalidSpec,
+            Refusal::TariffRule(_) | Refusal::Rerate { .. } => ErrorCode::Conflict,
             Refusal::Tariff { .. } | Refusal::Amount(_) => ErrorCode::BadRequest,
             Refusal::ForeignAttempt { .. } => ErrorCode::Forbidden,
         };

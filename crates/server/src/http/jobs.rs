@@ -60,7 +60,9 @@ pub(crate) async fn submit(
             let status = if new { StatusCode::CREATED } else { StatusCode::OK };
             Ok((status, axum::Json(JobCreated { job_id: job.0, state: state.as_str().to_owned() })))
         }
-        Done::Changed => Err(Failure::new(ErrorCode::Internal, "the submission led to no job")),
+        Done::Changed | Done::Rule(_) | Done::Rerated { .. } => {
+            Err(Failure::new(ErrorCode::Internal, "the submission led to no job"))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod agents;
+mod bills;
 pub(crate) mod books;
 pub(crate) mod centres;
 mod dependencies;
@@ -13,7 +14,9 @@ mod helps;
 pub(crate) mod jobs;
 mod logs;
 mod plan;
+mod reports;
 mod status;
+mod tariffs;
 mod tenants;
 
 use std::sync::Arc;
@@ -47,6 +50,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::CENTRES, get(centres::list))
         .route(routes::CENTRE, get(centres::show))
         .route(routes::USAGE, get(books::usage))
+        .route(routes::BILLS, get(bills::list))
+        .route(routes::BILL, get(bills::show))
+        .route(routes::BILL_EXPORT, get(bills::export))
+        .route(routes::BILL_RECORDS, get(bills::records))
+        .route(routes::TARIFFS, get(tariffs::list))
         .layer(middleware::from_fn_with_state(shared.clone(), access::people));
     let operators = Router::new()
         .route(routes::CENTRES, post(centres::add))
@@ -66,6 +74,16 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::LEDGER_AUDIT, get(books::audit))
         .route(routes::LEDGER_DAYS, get(books::days))
         .route(routes::LEDGER_EXPORT, get(books::export))
+        .route(routes::STATEMENTS, get(bills::statements))
+        .route(routes::STATEMENT, get(bills::statement))
+        .route(routes::STATEMENT_EXPORT, get(bills::export_statement))
+        .route(routes::STATEMENT_RECORDS, get(bills::statement_records))
+        .route(routes::TARIFF_RULES, post(tariffs::add))
+        .route(routes::TARIFF_RULE_END, post(tariffs::end))
+        .route(routes::TARIFF_RULE_RERATE, post(tariffs::rerate))
+        .route(routes::REPORT_GROWTH, get(reports::growth))
+        .route(routes::REPORT_HOURS, get(reports::hours))
+        .route(routes::ODDITIES, get(reports::oddities))
         .route(routes::EVENTS, get(events::events))
         .route(routes::METRICS, get(status::metrics))
         .merge(pages::routes())

@@ -3,7 +3,7 @@
 use axum::{Extension, extract::State, http::StatusCode};
 use huisuan_api::{
     Amount, ErrorCode,
-    tenants::{FundRequest, NewTenantRequest, TenantList, TenantRequest, TenantToken, TenantView},
+    tenants::{BudgetView, FundRequest, NewTenantRequest, TenantList, TenantRequest, TenantToken, TenantView},
 };
 use huisuan_control::{State as Network, ledger::Currency};
 use huisuan_model::{Command, Money, Tenant, TenantId, centre::CURRENCY};
@@ -36,6 +36,20 @@ fn view(network: &Network, tenant: &Tenant) -> TenantView {
         available: Amount::new(network.ledger().available(&tenant.id, currency), CURRENCY),
         held: Amount::new(network.ledger().held(&tenant.id, currency), CURRENCY),
         token: tenant.token.is_some(),
+        industry: tenant.industry.clone(),
+        budget: budget(network, tenant),
+    }
+}
+
+fn budget(network: &Network, tenant: &Tenant) -> BudgetView {
+    let limits = &tenant.budget;
+    let spent = network.tally(&tenant.id).map(|tally| &tally.spent).into_iter().flatten();
+    BudgetView {
+        month: limits.month.map(|most| most.0),
+        hour: limits.hour.map(|most| most.0),
+        projects: limits.projects.iter().map(|(project, most)| (project.to_string(), most.0)).collect(),
+        credit: limits.credit.0,
+        spent: spent.map(|(project, amount)| (project.to_string(), amount.0)).collect(),
     }
 }
 

@@ -1,0 +1,150 @@
+//! A bill in the FinOps Open Cost and Usage Specification 1.2 (focus.finops.org): one row for each line and day.
+//!
+//! The mandatory columns of 1.2 and those conditional ones that apply. Columns of our own begin with `x_`. What we call
+//! tenant, project and centre are its billing account, sub account and region; the list price is the contracted one.
+
+use huisuan_model::Class;
+
+use super::{
+    amount::{decimal, moment, p_h},
+    bill::{Bill, Day, Line, day_range},
+    csv::field,
+};
+
+/// Whether the names that tools for version 1.0 ask for stand beside those of 1.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aliases {
+    /// The columns of 1.2 alone.
+    None,
+    /// `Provider`, `Publisher`, `InvoiceIssuer` and `ResourceID` too.
+    Version1,
+}
+
+const ISSUER: &str = "Huisuan";
+
+/// RFC 4180 with a header line.
+pub fn focus(bill: &Bill, aliases: Aliases) -> String {
+    let mut text = String::new();
+    let empty = columns(bill, Row(None), aliases);
+    text.push_str(&empty.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(","));
+    text.push('\n');
+    for line in &bill.lines {
+        for (day, sums) in &line.days {
+            let row = columns(bill, Row(Some((line, *day, sums))), aliases);
+            text.push_str(&row.iter().map(|(_, value)| field(value)).collect::<Vec<_>>().join(","));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn service(class: Class) -> (&'static str, &'static str) {
+    match class {
+        Class::Ai => ("AI and Machine Learning", "Huisuan AI compute"),
+        Class::Hpc => ("Compute", "Huisuan HPC compute"),
+        Class::General => ("Compute", "Huisuan general compute"),
+    }
+}
+
+/// A line's share of a day; nothing for the header, whose names alone count.
+#[derive(Clone, Copy)]
+struct Row<'a>(Option<(&'a Line, i64, &'a Day)>);
+
+impl Row<'_> {
+    fn line(self, value: impl Fn(&Line) -> String) -> String {
+        self.0.map_or_else(String::new, |(line, ..)| value(line))
+    }
+
+    fn day(self, value: impl Fn(i64, &Day) -> String) -> String {
+        self.0.map_or_else(String::new, |(_, day, sums)| value(day, sums))
+    }
+}
+
+type Columns = Vec<(&'static str, String)>;
+
+/// Names and values of a row, ours last.
+fn columns(bill: &Bill, row: Row<'_>, aliases: Aliases) -> Columns {
+    let mut columns = [billing(bill, row), amounts(bill, row), places(row)].concat();
+    columns.sort_by_key(|(name, _)| (name.starts_with("x_"), *name));
+    if aliases == Aliases::Version1 {
+        let of =
+            |name| columns.iter().find(|(known, _)| *known == name).map_or_else(String::new, |found| found.1.clone());
+        let added = [
+            ("Provider", of("ProviderName")),
+            ("Publisher", of("PublisherName")),
+            ("InvoiceIssuer", of("InvoiceIssuerName")),
+            ("ResourceID", of("ResourceId")),
+        ];
+        columns.extend(added);
+    }
+    columns
+}
+
+/// Who pays whom, and when.
+fn billing(bill: &Bill, row: Row<'_>) -> Columns {
+    let tenant = row.line(|line| line.tenant.to_string());
+    let project = row.line(|line| line.key.project.to_string());
+    vec![
+        ("BillingAccountId", tenant.clone()),
+        ("BillingAccountName", tenant),
+        ("BillingAccountType", "Tenant".to_owned()),
+        ("BillingCurrency", bill.currency.to_owned()),
+        ("BillingPeriodEnd", moment(bill.until)),
+        ("BillingPeriodStart", moment(bill.from)),
+        ("ChargePeriodEnd", row.day(|day, _| moment(day_range(day).1))),
+        ("ChargePeriodStart", row.day(|day, _| moment(day_range(day).0))),
+        ("InvoiceId", if bill.closed { bill.number() } else { String::new() }),
+        ("InvoiceIssuerName", ISSUER.to_owned()),
+        ("ProviderName", ISSUER.to_owned()),
+        ("PublisherName", row.line(|line| line.key.centre.to_string())),
+        ("SubAccountId", project.clone()),
+        ("SubAccountName", project),
+        ("SubAccountType", "Project".to_owned()),
+    ]
+}
+
+/// How much, at which price.
+fn amounts(bill: &Bill, row: Row<'_>) -> Columns {
+    let cost = row.day(|_, sums| decimal(sums.cost, 6));
+    let price = row.line(|line| decimal(i128::from(line.key.price.0), 6));
+    vec![
+        ("BilledCost", cost.clone()),
+        ("ChargeCategory", "Usage".to_owned()),
+        ("ChargeClass", row.line(|line| if line.correction { "Correction".to_owned() } else { String::new() })),
+        ("ChargeDescription", row.line(|line| format!("{} work on {}", line.class, line.key.pool))),
+        ("ChargeFrequency", "Usage-Based".to_owned()),
+        ("ConsumedQuantity", row.day(|_, sums| format!("{}.0", sums.work))),
+        ("ConsumedUnit", "GFLOP".to_owned()),
+        ("ContractedCost", cost.clone()),
+        ("ContractedUnitPrice", price.clone()),
+        ("EffectiveCost", cost.clone()),
+        ("ListCost", cost),
+        ("ListUnitPrice", price),
+        ("PricingCategory", "Standard".to_owned()),
+        ("PricingCurrency", bill.currency.to_owned()),
+        ("PricingQuantity", row.day(|_, sums| p_h(sums.work))),
+        ("PricingUnit", "PFLOP/s-Hours".to_owned()),
+        ("x_Records", row.day(|_, sums| sums.records.to_string())),
+    ]
+}
+
+/// Of what, where.
+fn places(row: Row<'_>) -> Columns {
+    let resource = row.line(|line| format!("{}/{}", line.key.centre, line.key.pool));
+    let centre = row.line(|line| line.key.centre.to_string());
+    vec![
+        ("RegionId", centre.clone()),
+        ("RegionName", centre),
+        ("ResourceId", resource.clone()),
+        ("ResourceName", row.line(|line| line.key.pool.to_string())),
+        ("ResourceType", "Pool".to_owned()),
+        ("ServiceCategory", row.line(|line| service(line.class).0.to_owned())),
+        ("ServiceName", row.line(|line| service(line.class).1.to_owned())),
+        ("SkuId", resource),
+        ("SkuMeter", row.line(|line| format!("{} work", line.class))),
+        ("SkuPriceId", row.line(|line| line.id.clone())),
+        ("Tags", "{}".to_owned()),
+        ("x_Class", row.line(|line| line.class.to_string())),
+        ("x_Line", row.line(|line| line.id.clone())),
+    ]
+}
