@@ -28,10 +28,12 @@ pub fn apply(state: &mut State, event: &Event) {
         Event::CentreSet(centre) => {
             state.touched.centres.insert(centre.id.clone());
             state.centres.insert(centre.id.clone(), (**centre).clone());
+            state.find_ways();
         }
         Event::FactsSet { centre, place, facts } => {
             let centre = touch_centre(state, centre);
             (centre.place, centre.facts) = (*place, (!facts.is_empty()).then(|| Arc::new(facts.clone())));
+            state.find_ways();
         }
         Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
         Event::PresenceSet { centre, presence, at } => {

@@ -32,6 +32,7 @@ impl State {
         let mut state = State { version: stored.version, job_last: stored.job_last, ..State::default() };
         state.tenants = stored.tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
         state.centres = stored.centres.into_iter().map(|centre| (centre.id.clone(), centre)).collect();
+        state.find_ways();
         stored.keys.iter().for_each(|record| state.keys.insert(record));
         for job in stored.jobs.into_iter().flatten() {
             state.queues.update(&job);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_ledger::Ledger;
 use huisuan_model::{Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, Shape, Tenant, TenantId};
-use huisuan_schedule::{Amounts, Policy};
+use huisuan_schedule::{Amounts, Policy, reach::Ways};
 
 use crate::{
     dependencies::Dependents,
@@ -33,6 +33,7 @@ pub struct State {
     pub(crate) queues: Queues,
     pub(crate) used: Used,
     pub(crate) dependents: Dependents,
+    pub(crate) ways: Arc<Ways>,
     pub(crate) jobs_of_tenant: BTreeMap<TenantId, u64>,
     pub(crate) touched: Touched,
 }
@@ -138,6 +139,12 @@ impl State {
         std::mem::take(&mut self.touched)
     }
 
+    /// Finds the ways between centres again, after what is declared of them changed.
+    pub(crate) fn find_ways(&mut self) {
+        let sites = self.centres.values().map(|centre| (&centre.id, centre.place, centre.facts.as_deref()));
+        self.ways = Arc::new(Ways::new(&sites.collect::<Vec<_>>()));
+    }
+
     /// The attempts of a job that have not ended.
     pub(crate) fn attempts_of(&self, job: JobId) -> impl Iterator<Item = &Attempt> {
         let first = AttemptId { job, task: 0, attempt: 0 };
@@ -160,6 +167,7 @@ impl PartialEq for State {
             && self.queues == other.queues
             && self.used == other.used
             && self.dependents == other.dependents
+            && self.ways == other.ways
             && self.jobs_of_tenant == other.jobs_of_tenant
     }
 }
