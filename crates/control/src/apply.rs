@@ -115,10 +115,12 @@ fn centre_changed(state: &mut State, event: &Event) {
             state.touched.centres.insert(centre.id.clone());
             state.calendar.set(centre);
             state.centres.insert(centre.id.clone(), (**centre).clone());
+            state.find_ways();
         }
         Event::FactsSet { centre, place, facts } => {
             let centre = touch_centre(state, centre);
             (centre.place, centre.facts) = (*place, (!facts.is_empty()).then(|| Arc::new(facts.clone())));
+            state.find_ways();
         }
         Event::CentreTokenSet { centre, token } => touch_centre(state, centre).token = Some(*token),
         Event::AlarmRaised { centre, alarm } => touch_centre(state, centre).alarms.push(alarm.clone()),

@@ -7,17 +7,16 @@ use huisuan_model::{
 };
 use huisuan_schedule::{
     PoolView,
-    reach::{Near, Ways, near},
+    reach::{Near, near},
     room,
 };
 
-use crate::{State, apply::apply, books, budget, snapshot::centre_views, tariffs, tenants};
+use crate::{State, apply::apply, books, budget, tariffs, tenants};
 
 pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> Vec<Event> {
     let mut events = Vec::new();
-    let mut ways = None;
     for placement in &plan.placements {
-        if let Some(event) = decide(state, placement, seq, now).filter(|_| near_enough(state, placement, &mut ways)) {
+        if let Some(event) = decide(state, placement, seq, now).filter(|_| near_enough(state, placement)) {
             apply(state, &event);
             events.push(event);
         }
@@ -104,12 +103,11 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     })
 }
 
-/// Whether the centre of a placement is within the latency bound of its job, by the facts of now. The ways between
-/// centres are found for the first one that asks.
-fn near_enough(state: &State, placement: &Placement, ways: &mut Option<Ways>) -> bool {
+/// Whether the centre of a placement is within the latency bound of its job, by the facts of now.
+fn near_enough(state: &State, placement: &Placement) -> bool {
     let Some(job) = state.jobs.get(&placement.job).filter(|job| job.spec.latency.is_some()) else { return true };
-    let ways = ways.get_or_insert_with(|| Ways::new(&centre_views(state)));
     let shape = Shape::of(&job.tenant, &job.project, &job.spec);
+    let ways = &state.ways;
     ways.index(&placement.centre).is_some_and(|at| near(ways, at, &shape) == Near::Within)
 }
 

@@ -39,6 +39,7 @@ impl State {
         state.centres.values().for_each(|centre| state.calendar.set(centre));
         state.tallies = stored.tallies.into_iter().collect();
         stored.rules.into_iter().for_each(|rule| state.tariffs.insert(rule));
+        state.find_ways();
         stored.keys.iter().for_each(|record| state.keys.insert(record));
         for job in stored.jobs.into_iter().flatten() {
             state.queues.update(&job);

@@ -20,7 +20,15 @@ pub fn snapshot(state: &State) -> Snapshot {
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
     let running = state.used.running();
-    Snapshot { version: state.version, centres: centre_views(state), shapes, tenants, running, targets: None }
+    Snapshot {
+        version: state.version,
+        centres: centre_views(state),
+        shapes,
+        tenants,
+        running,
+        targets: None,
+        ways: Some(state.ways.clone()),
+    }
 }
 
 /// How many jobs a cycle may find a place for: it places at most what is free, so the heads of the queues are

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_ledger::{Ledger, tariff::TariffBook};
 use huisuan_model::{Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, Shape, Tally, Tenant, TenantId, TimeMs};
-use huisuan_schedule::{Amounts, Policy};
+use huisuan_schedule::{Amounts, Policy, reach::Ways};
 
 use crate::{
     budget::Committed,
@@ -41,6 +41,7 @@ pub struct State {
     /// When the last command came: what a snapshot counts months by.
     pub(crate) seen_at: TimeMs,
     pub(crate) dependents: Dependents,
+    pub(crate) ways: Arc<Ways>,
     pub(crate) jobs_of_tenant: BTreeMap<TenantId, u64>,
     pub(crate) touched: Touched,
 }
@@ -156,6 +157,12 @@ impl State {
         std::mem::take(&mut self.touched)
     }
 
+    /// Finds the ways between centres again, after what is declared of them changed.
+    pub(crate) fn find_ways(&mut self) {
+        let sites = self.centres.values().map(|centre| (&centre.id, centre.place, centre.facts.as_deref()));
+        self.ways = Arc::new(Ways::new(&sites.collect::<Vec<_>>()));
+    }
+
     /// The attempts of a job that have not ended.
     pub(crate) fn attempts_of(&self, job: JobId) -> impl Iterator<Item = &Attempt> {
         let first = AttemptId { job, task: 0, attempt: 0 };
@@ -181,6 +188,7 @@ impl PartialEq for State {
             && self.used == other.used
             && self.committed == other.committed
             && self.dependents == other.dependents
+            && self.ways == other.ways
             && self.jobs_of_tenant == other.jobs_of_tenant
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use huisuan_model::{
-    EndedJob, Event, JobId, JobSpec, Shape,
+    CentreId, EndedJob, Event, JobId, JobSpec, Shape,
     command::Origin,
     quantity::TimeMs,
     spec::{JobKind, SpecError},
 };
+
+use huisuan_schedule::reach::{Near, near};
 
 use crate::{Refusal, State, dependencies, snapshot::centre_views, tenants};
 
@@ -101,16 +103,15 @@ fn fits_somewhere(state: &State, origin: &Origin, spec: &JobSpec) -> Result<(), 
     if state.queues.contains(&shape) {
         return Ok(());
     }
-    // A latency bound and data elsewhere are looked at with all centres.
-    let alone = shape.reach.as_ref().is_none_or(|reach| !reach.minds_ways());
     // Nearly every job fits somewhere, and then no view of all centres need be made to say what they lack.
-    let known = shape.centres.iter().all(|id| state.centres.contains_key(id));
+    let homes = shape.reach.iter().flat_map(|reach| reach.reads.iter().map(|reading| &reading.at));
+    let known = shape.centres.iter().chain(homes).all(|id| state.centres.contains_key(id));
     let open = state.centres.values().filter(|centre| {
         shape.class.is_none_or(|class| class == centre.class)
             && (shape.centres.is_empty() || shape.centres.contains(&centre.id))
+            && near_enough(state, &shape, &centre.id)
     });
     if known
-        && alone
         && open.flat_map(|centre| centre.pools.values()).any(|pool| huisuan_schedule::demand(pool, &shape).is_some())
     {
         return Ok(());
@@ -123,4 +124,10 @@ fn fits_somewhere(state: &State, origin: &Origin, spec: &JobSpec) -> Result<(), 
             Err(Refusal::NeverFits { detail, hint: never.hint })
         }
     }
+}
+
+fn near_enough(state: &State, shape: &Shape, centre: &CentreId) -> bool {
+    let bound = shape.reach.as_ref().and_then(|reach| reach.latency.as_ref());
+    let at = bound.and_then(|_| state.ways.index(centre));
+    bound.is_none() || at.is_some_and(|at| near(&state.ways, at, shape) == Near::Within)
 }

@@ -44,14 +44,14 @@ pub use meter::{Correction, Energy, LineKey, MeterRecord, Metered, Metering, Rea
 pub use oddity::{Oddity, OddityKind};
 pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, StartOrder, Stream, Usage};
 pub use place::Place;
-pub use plan::{NodeShare, Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason};
+pub use plan::{Basis, NodeShare, Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason};
 pub use precision::Precision;
 pub use quantity::{Bytes, DurationMs, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs};
 pub use ranges::RangeSet;
 pub use reason::{QuotaResource, Reason};
 pub use shape::{Reach, Shape};
 pub use spec::{JobSpec, SpecHash};
-pub use targets::{TargetPart, Targets};
+pub use targets::{ScarcePool, TargetPart, Targets};
 pub use tariff::{HourSet, TariffRule};
 pub use tenant::Tenant;
 pub use window::Window;

@@ -71,6 +71,7 @@ fn snapshot(jobs: u64, shapes: u64, cores_used: u64, tasks: u32, mean_run_ms: Op
         tenants: vec![TenantView::new(tenant, Money(i64::MAX))],
         running: Vec::new(),
         targets: None,
+        ways: None,
     }
 }
 

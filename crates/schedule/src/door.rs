@@ -59,7 +59,7 @@ pub fn never_fits(centres: &[CentreView], shape: &Shape) -> Option<NeverFits> {
     }
     let mut lacks = Vec::new();
     let bound = reach.and_then(|reach| reach.latency.as_ref());
-    let ways = bound.map(|_| Ways::new(centres));
+    let ways = bound.map(|_| Ways::of(centres));
     let mut far = false;
     for (at, centre) in centres.iter().enumerate().filter(|(_, centre)| fit::named(&centre.id, shape)) {
         let away = ways.as_ref().zip(bound).and_then(|(ways, bound)| too_far(ways, at, shape, bound));

@@ -123,7 +123,7 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
         }
         let centre = &place.centre.id;
         match fit::answer(&place.pool.pool, &case.view.shape) {
-            Answer::Fits(_) if !within(case.problem.ways.as_ref(), place.centre, &case.view.shape) => {}
+            Answer::Fits(_) if !within(case.problem.ways.as_deref(), place.centre, &case.view.shape) => {}
             Answer::Fits(_) if !place.centre.active => paused = paused.or(Some(centre)),
             Answer::Fits(_) if place.centre.absent => absent = absent.or(Some(centre)),
             Answer::Fits(_) => {

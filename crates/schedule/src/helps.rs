@@ -220,7 +220,7 @@ fn latencies(snapshot: &Snapshot, shape: &Shape) -> Vec<Change> {
     if shape.reach.as_ref().is_none_or(|reach| reach.latency.is_none()) {
         return Vec::new();
     }
-    let ways = Ways::new(&snapshot.centres);
+    let ways = snapshot.ways.clone().unwrap_or_else(|| Arc::new(Ways::of(&snapshot.centres)));
     let beyond = (0..snapshot.centres.len()).filter_map(|centre| match near(&ways, centre, shape) {
         Near::Beyond(us) => Some(DurationMs(us.div_ceil(1_000))),
         Near::Within | Near::Unknown => None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::pack::Fleet;
+use crate::{pack::Fleet, reach::Ways};
 use huisuan_model::{
     Bytes, CentreId, Class, Facts, JobId, MilliDevices, Millicores, Money, Place, Pool, PoolId, ProjectId, RangeSet,
     Shape, Targets, Tariff, TenantId, TimeMs,
@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub running: Vec<Arc<RunningView>>,
     /// What the network level wants of each kind of work, where it has a say.
     pub targets: Option<Arc<Targets>>,
+    /// The ways between the centres, where somebody keeps them; found anew when absent.
+    pub ways: Option<Arc<Ways>>,
 }
 
 /// Attempts that take the same of one pool for one project and end together at the latest.

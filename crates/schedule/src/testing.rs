@@ -222,7 +222,7 @@ pub(crate) fn network(centres: Vec<CentreView>, jobs: Vec<(Shape, Vec<JobView>)>
     shapes.sort_by(|a, b| a.shape.cmp(&b.shape));
     let id = TenantId::new("lab").expect("a valid name");
     let tenants = vec![TenantView::new(id, Money(1_000_000_000_000_000))];
-    Snapshot { version: 7, centres, shapes, tenants, running: Vec::new(), targets: None }
+    Snapshot { version: 7, centres, shapes, tenants, running: Vec::new(), targets: None, ways: None }
 }
 
 pub(crate) fn with_money(mut snapshot: Snapshot, millionths: i64) -> Snapshot {

@@ -1,6 +1,6 @@
 //! From a snapshot to numbered pools and candidates: all that the loop needs and nothing that changes in it.
 
-use std::{cmp::Reverse, collections::BTreeMap, ops::Range, rc::Rc};
+use std::{cmp::Reverse, collections::BTreeMap, ops::Range, rc::Rc, sync::Arc};
 
 use huisuan_model::{Bytes, CentreId, Class, DurationMs, Money, Shape, TimeMs, shape::Reach, spec::Need};
 
@@ -32,7 +32,7 @@ pub(crate) struct Problem<'a> {
     /// Who holds what, and who waits.
     pub(crate) holders: Holders,
     /// The ways between the centres, where a shape minds them.
-    pub(crate) ways: Option<Ways>,
+    pub(crate) ways: Option<Arc<Ways>>,
 }
 
 /// One pool and where it is.
@@ -139,13 +139,14 @@ impl<'a> Problem<'a> {
         let network = network_rates(&pools);
         let holders = Holders::new(snapshot, policy, &pools, &network);
         let minds = |view: &ShapeView| view.shape.reach.as_ref().is_some_and(|reach| reach.minds_ways());
-        let ways = snapshot.shapes.iter().any(minds).then(|| Ways::new(&snapshot.centres));
+        let found = || snapshot.ways.clone().unwrap_or_else(|| Arc::new(Ways::of(&snapshot.centres)));
+        let ways = snapshot.shapes.iter().any(minds).then(found);
         let mut known: BTreeMap<Asked<'a>, usize> = BTreeMap::new();
         let mut kinds: Vec<Rc<Places>> = Vec::new();
         let mut shapes = Vec::with_capacity(snapshot.shapes.len());
         for (view, &project) in snapshot.shapes.iter().zip(&holders.project_of) {
             let kind = *known.entry(asked(&view.shape)).or_insert_with(|| {
-                let question = Question { snapshot, policy, now, ways: ways.as_ref() };
+                let question = Question { snapshot, policy, now, ways: ways.as_deref() };
                 kinds.push(Rc::new(places((&pools, &network), &question, view)));
                 kinds.len() - 1
             });
@@ -256,9 +257,9 @@ fn weighed(
     let Question { snapshot, policy, now, ways } = *question;
     let objective = shape.reach.as_ref().map_or_else(Default::default, |reach| reach.objective);
     let weights = policy.weights.preferring(objective);
-    let targets = snapshot.targets.as_ref().filter(|_| weights.target != 0);
-    let target = targets.map_or(&[][..], |targets| targets.of(shape.kind()));
-    let fixed = fixed(&Site { weights: &weights, now, shape, ways, target, pools }, candidates);
+    // Who prefers something has the last word.
+    let targets = snapshot.targets.as_deref().filter(|_| weights.target != 0);
+    let fixed = fixed(&Site { weights: &weights, now, shape, ways, targets, pools }, candidates);
     (weights, fixed)
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use huisuan_control::State;
+use huisuan_control::{State, schedule::network::Figures};
 use huisuan_model::{Entry, Event, JobState};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -56,6 +56,8 @@ pub(crate) struct Metrics {
     waiting: Family<ReasonLabel, GaugeU64>,
     cycles: Histogram,
     placed: Counter,
+    network_plans: GaugeU64,
+    network_gap_ppm: GaugeU64,
     requests: Family<StatusLabel, Counter>,
 }
 
@@ -72,6 +74,8 @@ impl Metrics {
             waiting: Family::default(),
             cycles: Histogram::new(exponential_buckets(0.000_1, 4.0, 10)),
             placed: Counter::default(),
+            network_plans: GaugeU64::default(),
+            network_gap_ppm: GaugeU64::default(),
             requests: Family::default(),
         };
         metrics.jobs_live.set(state.jobs().count() as u64);
@@ -92,6 +96,10 @@ impl Metrics {
         let cycle = "Time of a scheduling cycle, its snapshot left out";
         registry.register_with_unit("cycle", cycle, Unit::Seconds, self.cycles.clone());
         registry.register("tasks_placed", "Tasks placed", self.placed.clone());
+        let plans = "Plans of the network level since the server started";
+        registry.register("network_plans", plans, self.network_plans.clone());
+        let gap = "Gap of the last plan of the network level to its proven bound, in millionths";
+        registry.register("network_gap_ppm", gap, self.network_gap_ppm.clone());
         registry.register("http_requests", "Requests by status", self.requests.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
@@ -124,6 +132,11 @@ impl Metrics {
     pub(crate) fn cycle(&self, took: Duration, placements: usize) {
         self.cycles.observe(took.as_secs_f64());
         tracing::debug!(took_us = took.as_micros() as u64, placements, "cycle");
+    }
+
+    pub(crate) fn network_level(&self, figures: Figures) {
+        self.network_plans.set(figures.plans);
+        self.network_gap_ppm.set(u64::from(figures.gap_ppm));
     }
 
     pub(crate) fn reasons(&self, reasons: &Reasons) {

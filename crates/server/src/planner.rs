@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_control::schedule::{Budget, Seed};
+use huisuan_control::schedule::{Budget, Seed, network::Level};
 use huisuan_model::{Command, Plan, command::Origin};
 
 use crate::{
@@ -33,9 +33,10 @@ pub(crate) struct Planner {
 impl Planner {
     pub(crate) fn start(self) -> std::io::Result<thread::JoinHandle<()>> {
         thread::Builder::new().name("planner".into()).spawn(move || {
+            let mut level = Level::default();
             while self.wake.wait() {
                 let started = Instant::now();
-                if self.cycle().is_none() {
+                if self.cycle(&mut level).is_none() {
                     return;
                 }
                 self.wake.rest((started.elapsed() * REST_PER_CYCLE).max(REST_MIN));
@@ -44,11 +45,12 @@ impl Planner {
     }
 
     /// One cycle; `None` when the writer has ended.
-    fn cycle(&self) -> Option<()> {
+    fn cycle(&self, level: &mut Level) -> Option<()> {
         let look = |state: &huisuan_control::State| (huisuan_control::snapshot(state), state.policy().clone());
-        let (snapshot, policy) = self.writer.look_blocking(look).ok()?;
+        let (mut snapshot, policy) = self.writer.look_blocking(look).ok()?;
         let started = Instant::now();
         let now = self.clock.now();
+        level.before(&mut snapshot, &policy, now);
         let mut plan: Plan =
             huisuan_control::schedule::cycle(&snapshot, &policy, now, Budget::default(), Seed(self.seed)).made_with(
                 now,
@@ -57,6 +59,8 @@ impl Planner {
             );
         self.metrics.cycle(started.elapsed(), plan.placements.len());
         self.publish(std::mem::take(&mut plan.reasons), now);
+        self.metrics.network_level(level.figures());
+        level.after(&mut plan);
         if plan.changes_nothing() {
             return Some(());
         }

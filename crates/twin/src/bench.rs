@@ -52,7 +52,7 @@ pub fn snapshot(load: &Load) -> Snapshot {
     let mut centres = centres(load);
     let tenants = tenants(load);
     let running = running(load, &mut centres, &tenants);
-    Snapshot { version: 1, centres, shapes: shapes(load, &tenants), tenants, running, targets: None }
+    Snapshot { version: 1, centres, shapes: shapes(load, &tenants), tenants, running, targets: None, ways: None }
 }
 
 fn centres(load: &Load) -> Vec<CentreView> {

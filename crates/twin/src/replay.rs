@@ -4,11 +4,11 @@
 //! ([`Replay::take`]). The state always follows the journal, so that one plan that differs does not make all later
 //! ones differ too: under another policy each difference is what that policy would have done at that moment.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_control::{State, apply, schedule::cycle, snapshot};
-use huisuan_model::{CentreId, Command, Entry, Money, Placement, Plan, Terms};
-use huisuan_schedule::{Budget, Policy, Seed};
+use huisuan_model::{CentreId, Command, Entry, Money, Placement, Plan, Targets, Terms};
+use huisuan_schedule::{Budget, Policy, Seed, network::Level};
 
 /// A plan that came out otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct Replay {
     policy: Option<Policy>,
     /// Plans to make at each version: entry, plan of the journal, moment of the entry.
     expected: BTreeMap<u64, Vec<Expected>>,
+    /// What the network level wanted, by the entries of the plans that told it.
+    targets: BTreeMap<u64, Arc<Targets>>,
     /// Plans made, by entry.
     made: BTreeMap<u64, (Plan, Side, Side)>,
     found: Replayed,
@@ -86,6 +88,9 @@ impl Replay {
         if plan.basis.is_none() {
             self.found.without_basis += 1;
             plan = plan.made_with(entry.at, 0, &self.state.policy().name);
+        }
+        if let Some(targets) = plan.basis.as_ref().and_then(|basis| basis.targets.clone()) {
+            self.targets.insert(entry.seq, targets);
         }
         self.expected.entry(plan.version).or_default().push(Expected { seq: entry.seq, plan });
         // A plan of the state before the first entry is made at once.
@@ -122,10 +127,16 @@ impl Replay {
             let policy = self.policy.as_ref().unwrap_or(self.state.policy());
             let basis = plan.basis.as_ref().expect("an expected plan has a basis");
             let (now, seed) = (basis.now, Seed(basis.seed));
-            let mut made = cycle(&snapshot(&self.state), policy, now, Budget::default(), seed);
+            // Targets hold until a plan tells of others.
+            let told = self.targets.range(..=seq).next_back().map(|(_, targets)| targets.clone());
+            let mut seen = snapshot(&self.state);
+            seen.targets = told.filter(|_| Level::concerns(&seen, policy));
+            let mut made = cycle(&seen, policy, now, Budget::default(), seed);
             made.reasons.clear();
             let sides = (self.side(&plan), self.side(&made));
-            self.made.insert(seq, (made.made_with(now, seed.0, &policy.name), sides.0, sides.1));
+            let mut made = made.made_with(now, seed.0, &policy.name);
+            made.basis.iter_mut().for_each(|made| made.targets = basis.targets.clone());
+            self.made.insert(seq, (made, sides.0, sides.1));
         }
     }
 

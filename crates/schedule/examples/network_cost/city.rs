@@ -203,6 +203,7 @@ fn class(random: &mut Random, model: &NetworkModel, size: Size, number: u64) -> 
         tasks: random.scale(2, 6),
         hardware,
         device_memory_min: Bytes(if ai && random.chance(30) { 60 << 30 } else { 0 }),
+        centres: Vec::new(),
         data: random.chance(60).then(|| Data { home: centre(random), bytes: Bytes(random.scale(50_000_000, 9)) }),
         users: random.chance(10).then(|| Users { at: centre(random), latency_max_us: random.between(2_000, 20_000) }),
         deadline_ms: random.chance(20).then(|| run_ms * 3 + random.between(1, 6) * 3_600_000),

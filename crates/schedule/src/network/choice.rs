@@ -48,6 +48,9 @@ fn fit(network: &Network, class: usize, pool: usize) -> Result<Fit<'_>, WhyNot> 
     let (work, place, at) = (&network.model.classes[class], network.pools[pool], network.classes[class]);
     let supply = &network.model.centres[place.centre];
     let pool = &supply.pools[place.pool];
+    if !work.centres.is_empty() && work.centres.binary_search(&supply.id).is_err() {
+        return Err(WhyNot::Centre);
+    }
     let (width, run_ms) = speed(work, pool)?;
     if work.device_memory_min > pool.device_memory {
         return Err(WhyNot::Memory { needed: work.device_memory_min, has: pool.device_memory });

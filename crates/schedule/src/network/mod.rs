@@ -15,6 +15,7 @@
 //! - `fill`: integer filling in order of regret; `prices`, `market`: prices by descent on the dual;
 //! - `greedy`: both together, always at hand; `linear`: the linear program on top, through `simplex`;
 //! - `plan`: the answer, the trait of planners, hints and budgets;
+//! - [`Level`]: plans beside the live cycle, and what they want of it;
 //! - `explain`: the choices of one class for people;
 //! - `check`: an independent judge of plans and of their bounds;
 //! - `opaque`: how soon centres that hide their queue start work, learnt from what they did.
@@ -25,6 +26,7 @@ mod explain;
 mod fill;
 mod form;
 mod greedy;
+mod level;
 mod linear;
 mod market;
 mod model;
@@ -44,6 +46,7 @@ pub use check::{NetworkViolation, check_network};
 
 pub use explain::{Answer, Considered, explain};
 pub use greedy::Greedy;
+pub use level::{Figures, Level};
 pub use linear::Linear;
 pub use model::{
     CentreSupply, Curve, Data, Hardware, Link, NetworkModel, Part, PoolSupply, Quota, StartDelay, TenantDue, Users,

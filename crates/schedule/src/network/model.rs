@@ -140,6 +140,9 @@ pub struct WorkClass {
     pub hardware: Hardware,
     /// Memory that each device must have.
     pub device_memory_min: Bytes,
+    /// The centres that it may go to; all when empty. In their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub centres: Vec<CentreId>,
     /// Data that must be where a task runs.
     pub data: Option<Data>,
     /// People or machines that it answers, when they bind it to a place.

@@ -248,6 +248,8 @@ fn check_class(model: &NetworkModel, class: &WorkClass) -> Result<ClassAt, Model
             ("data bytes", class.data.as_ref().map_or(0, |data| data.bytes.0).into(), 0, COUNT_MAX.into()),
         ],
     )?;
+    sorted("centres of a class", class.centres.iter().cloned())?;
+    class.centres.iter().try_for_each(|id| centre(id).map(|_| ()))?;
     match &class.hardware {
         Hardware::Neutral { width, work, .. } => {
             ranges(&object, &[("width", (*width).into(), 1, WIDTH_MAX.into())])?;

@@ -60,6 +60,9 @@ pub enum WhyNot {
         /// The part of this pool.
         pool: PoolId,
     },
+    /// The class names other centres.
+    #[error("the class does not accept this centre")]
+    Centre,
     /// The work is counted in another class of compute.
     #[error("needs class {needed}, the pool is of class {has}")]
     Class {
@@ -166,7 +169,7 @@ impl WhyNot {
     /// How many kinds of rules were passed before this one refused.
     pub(super) fn stage(&self) -> i64 {
         match self {
-            WhyNot::Part { .. } | WhyNot::Class { .. } | WhyNot::Unrated => 0,
+            WhyNot::Centre | WhyNot::Part { .. } | WhyNot::Class { .. } | WhyNot::Unrated => 0,
             WhyNot::Memory { .. } => 1,
             WhyNot::Latency { .. } | WhyNot::Link { .. } => 2,
             WhyNot::Start { .. } => 3,

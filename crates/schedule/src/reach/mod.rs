@@ -11,5 +11,5 @@ mod ways;
 mod worth;
 
 pub use near::{Near, near};
-pub use ways::{Way, Ways};
+pub use ways::{Declared, Way, Ways};
 pub(crate) use worth::{Fixed, Site, fixed};

@@ -4,7 +4,7 @@
 //! other end declares its own. Where no links lead, the distance of two declared places gives the least round trip
 //! that fibre along the ground could have ([`Place::round_trip_us_least`]): a bound, not a promise, and marked so.
 
-use huisuan_model::{CentreId, Mark, Place};
+use huisuan_model::{CentreId, Facts, Mark, Place};
 
 use crate::snapshot::CentreView;
 
@@ -43,8 +43,11 @@ impl Way {
     }
 }
 
+/// A centre with what is declared of it.
+pub type Declared<'a> = (&'a CentreId, Option<Place>, Option<&'a Facts>);
+
 /// The ways between all centres of a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ways {
     ids: Vec<CentreId>,
     places: Vec<Option<Place>>,
@@ -53,14 +56,20 @@ pub struct Ways {
 }
 
 impl Ways {
+    /// Of the centres of a snapshot.
+    pub fn of(centres: &[CentreView]) -> Self {
+        let sites = centres.iter().map(|centre| (&centre.id, centre.place, centre.facts.as_deref()));
+        Ways::new(&sites.collect::<Vec<_>>())
+    }
+
     /// Of these centres, which are in the order of their ids.
-    pub fn new(centres: &[CentreView]) -> Self {
-        let count = centres.len();
-        let ids: Vec<CentreId> = centres.iter().map(|centre| centre.id.clone()).collect();
+    pub fn new(sites: &[Declared<'_>]) -> Self {
+        let count = sites.len();
+        let ids: Vec<CentreId> = sites.iter().map(|(id, ..)| (*id).clone()).collect();
         let mut between = vec![None; count * count];
-        for (from, centre) in centres.iter().enumerate() {
+        for (from, (id, _, facts)) in sites.iter().enumerate() {
             between[from * count + from] = Some(Way::HERE);
-            for link in centre.facts.iter().flat_map(|facts| &facts.links) {
+            for link in facts.iter().flat_map(|facts| &facts.links) {
                 // A link to a centre that is not known leads nowhere yet.
                 let Ok(to) = ids.binary_search(&link.to) else { continue };
                 let way = Way {
@@ -70,13 +79,13 @@ impl Ways {
                     mark: Mark::Declared,
                 };
                 between[from * count + to] = Some(way);
-                let own = centres[to].facts.iter().flat_map(|facts| &facts.links).any(|back| back.to == centre.id);
+                let own = sites[to].2.iter().flat_map(|facts| &facts.links).any(|back| back.to == **id);
                 if !own {
                     between[to * count + from] = Some(way);
                 }
             }
         }
-        let places = centres.iter().map(|centre| centre.place).collect();
+        let places = sites.iter().map(|(_, place, _)| *place).collect();
         let mut ways = Ways { ids, places, between };
         ways.join();
         ways.bridge();

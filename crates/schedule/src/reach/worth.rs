@@ -1,11 +1,11 @@
 //! The terms of a score that do not change while a cycle goes on: price, transfer, energy, carbon, target.
 
-use huisuan_model::{Bytes, ScoreTerm, Shape, TargetPart, TimeMs, facts, spec::Reading};
+use huisuan_model::{Bytes, ScoreTerm, Shape, TargetPart, Targets, TimeMs, facts, spec::Reading};
 
 use super::Ways;
 use crate::{
     policy::Weights,
-    score::part,
+    score::{part, price},
     translate::{Candidate, Place},
 };
 
@@ -16,18 +16,24 @@ pub(crate) struct Fixed {
     energy: i64,
     carbon: i64,
     target: i64,
+    scarcity: i64,
 }
 
 impl Fixed {
     /// What they add to a score.
     pub(crate) fn total(&self) -> i64 {
-        [self.transfer, self.energy, self.carbon, self.target].into_iter().fold(0, i64::saturating_add)
+        [self.transfer, self.energy, self.carbon, self.target, self.scarcity].into_iter().fold(0, i64::saturating_add)
     }
 
     /// Those that say something.
     pub(crate) fn terms(&self) -> impl Iterator<Item = ScoreTerm> {
-        let all =
-            [("transfer", self.transfer), ("energy", self.energy), ("carbon", self.carbon), ("target", self.target)];
+        let all = [
+            ("transfer", self.transfer),
+            ("energy", self.energy),
+            ("carbon", self.carbon),
+            ("target", self.target),
+            ("scarcity", self.scarcity),
+        ];
         all.into_iter().filter(|(_, value)| *value != 0).map(|(term, value)| ScoreTerm { term: term.into(), value })
     }
 }
@@ -38,8 +44,8 @@ pub(crate) struct Site<'a> {
     pub(crate) now: TimeMs,
     pub(crate) shape: &'a Shape,
     pub(crate) ways: Option<&'a Ways>,
-    /// What the network's plan gives the shape's kind of work.
-    pub(crate) target: &'a [TargetPart],
+    /// What the network level wants.
+    pub(crate) targets: Option<&'a Targets>,
     /// All pools, by number.
     pub(crate) pools: &'a [Place<'a>],
 }
@@ -51,7 +57,10 @@ pub(crate) fn fixed(site: &Site<'_>, candidates: &[Candidate]) -> Vec<Fixed> {
     if site.weights.energy != 0 || site.weights.carbon != 0 {
         electricity(site, candidates, &mut terms);
     }
-    targets(site, candidates, &mut terms);
+    if let Some(wanted) = site.targets {
+        targets(site, wanted, candidates, &mut terms);
+        scarcity(site, wanted, candidates, &mut terms);
+    }
     if terms.iter().all(|terms| *terms == Fixed::default()) { Vec::new() } else { terms }
 }
 
@@ -79,13 +88,37 @@ fn electricity(site: &Site<'_>, candidates: &[Candidate], terms: &mut [Fixed]) {
 }
 
 /// Term `target`: the whole of it where the plan sends most of this kind of work.
-fn targets(site: &Site<'_>, candidates: &[Candidate], terms: &mut [Fixed]) {
-    let most = site.target.iter().map(|part| part.permille).max().unwrap_or(0);
+fn targets(site: &Site<'_>, wanted: &Targets, candidates: &[Candidate], terms: &mut [Fixed]) {
+    if wanted.kinds.is_empty() || site.weights.target == 0 {
+        return;
+    }
+    let parts = wanted.of(site.shape.kind());
+    let most = parts.iter().map(|part| part.permille).max().unwrap_or(0);
     for (terms, candidate) in terms.iter_mut().zip(candidates).filter(|_| most > 0) {
         let Place { centre, pool } = site.pools[candidate.pool];
         let here = |part: &&TargetPart| part.centre == centre.id && part.pool == pool.pool.id;
-        let planned = site.target.iter().find(here).map_or(0, |part| part.permille);
+        let planned = parts.iter().find(here).map_or(0, |part| part.permille);
         terms.target = part(site.weights.target, planned.into(), most.into());
+    }
+}
+
+/// Term `scarcity`: what the term `price` would be less (or more) if a place cost what its room is worth to others, too.
+fn scarcity(site: &Site<'_>, wanted: &Targets, candidates: &[Candidate], terms: &mut [Fixed]) {
+    if wanted.scarce.is_empty() {
+        return;
+    }
+    let with = |candidate: &Candidate| {
+        let Place { centre, pool } = site.pools[candidate.pool];
+        let parts = if pool.pool.devices.is_zero() { candidate.demand.cores.0 } else { candidate.demand.devices.0 };
+        let beside = wanted.scarce(&centre.id, &pool.pool.id);
+        candidate.hold.saturating_add(beside.map_or(0, |scarce| scarce.price(parts, site.shape.walltime).0))
+    };
+    let costs: Vec<i64> = candidates.iter().map(with).collect();
+    let cheapest = candidates.iter().map(|candidate| candidate.hold).min().unwrap_or(0);
+    let cheapest_with = costs.iter().copied().min().unwrap_or(0);
+    for ((terms, candidate), cost) in terms.iter_mut().zip(candidates).zip(costs) {
+        let alone = price(site.weights, candidate.hold, cheapest);
+        terms.scarcity = price(site.weights, cost, cheapest_with).saturating_sub(alone);
     }
 }
 

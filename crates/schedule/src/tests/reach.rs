@@ -23,7 +23,7 @@ fn three(cores: [u64; 3]) -> Vec<CentreView> {
 
 #[test]
 fn the_way_is_that_of_the_least_round_trip() {
-    let ways = |centres: Vec<CentreView>| Ways::new(&centres);
+    let ways = |centres: Vec<CentreView>| Ways::of(&centres);
     let found =
         |ways: &Ways, from, to| ways.between(from, to).map(|way| (way.round_trip_us, way.bytes_per_s, way.mark));
     let chain = ways(three([1, 1, 1]));
@@ -263,7 +263,7 @@ proptest! {
 
     #[test]
     fn ways_are_the_least_of_all(snapshot in any_snapshot()) {
-        let ways = Ways::new(&snapshot.centres);
+        let ways = Ways::of(&snapshot.centres);
         for from in 0..4 {
             for to in 0..4 {
                 let found = ways.between(from, to).map(|way| way.round_trip_us);
@@ -282,7 +282,7 @@ proptest! {
     #[test]
     fn what_waits_for_its_bound_has_a_reason_that_is_true(snapshot in any_snapshot()) {
         let plan = plan(&snapshot);
-        let ways = Ways::new(&snapshot.centres);
+        let ways = Ways::of(&snapshot.centres);
         for found in &plan.reasons {
             let Reason::Latency { within, centre, .. } = &found.reason else { continue };
             let at = ways.index(centre).expect("a known centre");

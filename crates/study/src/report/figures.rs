@@ -157,6 +157,19 @@ pub struct Transfers {
     pub carbon_saved_kg: f64,
 }
 
+/// Plans of the network level.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NetworkFigures {
+    /// How many.
+    pub plans: u64,
+    /// Kinds of work in the last one.
+    pub kinds: u64,
+    /// How far they were from their proven bounds on average, in percent of these.
+    pub gap_percent_mean: f64,
+    /// The same of the worst.
+    pub gap_percent_max: f64,
+}
+
 /// The report of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -200,6 +213,9 @@ pub struct Report {
     pub energy_kwh: f64,
     /// What all sites emitted.
     pub carbon_kg: f64,
+    /// What the network level planned; absent where the centres declare neither links nor power.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkFigures>,
     /// What ran away from home.
     pub transfers: Vec<Transfers>,
 }

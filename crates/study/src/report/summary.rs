@@ -7,7 +7,7 @@ use huisuan_twin::World;
 
 use super::{
     Collector, away,
-    figures::{CentreFigures, ClassFigures, Groups, Report, Waits},
+    figures::{CentreFigures, ClassFigures, Groups, NetworkFigures, Report, Waits},
     tally::{Group, PoolTally},
 };
 use crate::scenario::Title;
@@ -32,6 +32,7 @@ fn money(sum: i128) -> Money {
 pub fn report(world: World<Collector<'_>>) -> (Report, Vec<super::Line>) {
     let (counts, placements) = (world.counts(), world.decisions().tasks());
     let decision_hash = world.decisions().hash();
+    let level = world.network_level();
     let mut collector = world.into_observer();
     let scenario = collector.scenario;
     let setup = &scenario.setup;
@@ -62,6 +63,12 @@ pub fn report(world: World<Collector<'_>>) -> (Report, Vec<super::Line>) {
         cost,
         energy_kwh,
         carbon_kg,
+        network: (level.plans > 0).then(|| NetworkFigures {
+            plans: level.plans,
+            kinds: level.kinds,
+            gap_percent_mean: rounded(level.gap_ppm_sum as f64 / level.plans as f64 / 1e4),
+            gap_percent_max: rounded(f64::from(level.gap_ppm_max) / 1e4),
+        }),
         transfers: away::transfers(&collector),
     };
     (report, collector.lines)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Class, EngineKind};
+use huisuan_model::{Class, EngineKind, spec::Objective};
 use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 
@@ -145,6 +145,8 @@ pub(super) struct LinkFile {
     /// There and back.
     pub(super) round_trip_ms: Spanned<f64>,
     pub(super) gbit_per_s: Spanned<f64>,
+    /// What 10^9 bytes cost.
+    pub(super) price_cny_per_gb: Option<Spanned<f64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -180,6 +182,8 @@ pub(super) struct FamilyFile {
     pub(super) parallel_max: Option<u32>,
     #[serde(default)]
     pub(super) priority: i32,
+    /// What its jobs prefer.
+    pub(super) objective: Option<Objective>,
     #[serde(default)]
     pub(super) retries: u32,
     pub(super) walltime_s: Spanned<f64>,

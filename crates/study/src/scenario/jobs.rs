@@ -5,7 +5,7 @@ use std::sync::Arc;
 use huisuan_model::{
     Bytes, CentreId, DurationMs, JobSpec, MilliDevices, Millicores, PoolId, ProjectId, RangeSet, TenantId,
     quantity::{GFLOP_PER_P_H, GflopPerS},
-    spec::{DeviceNeed, Need, limits},
+    spec::{DeviceNeed, LatencyBound, Need, Reading, limits},
 };
 use huisuan_twin::{
     setup::Site,
@@ -100,7 +100,7 @@ impl World<'_> {
             hour_weights: hours(check, file)?,
             zone_ms: self.zone_ms,
             owners: self.owners(check, file)?,
-            specs: specs(check, file, &centres)?,
+            specs: specs(check, file, &centres, self.reach(&facts))?,
             length: draw,
             unit,
             task_spread_percent: in_units(spread, 100.0),
@@ -109,6 +109,18 @@ impl World<'_> {
             after: after.map(|after| self.leader(check, after)).transpose()?,
         };
         Ok(Made { family, facts, staging_ms })
+    }
+
+    /// What the jobs of a family mind of the network.
+    fn reach(&self, facts: &FamilyFacts) -> (Option<LatencyBound>, Vec<Reading>) {
+        let id = |at: usize| self.sites[at].centre.id.clone();
+        let latency = facts.round_trip_ms_max.zip(facts.users_at).map(|(most, users)| LatencyBound {
+            round_trip_max: DurationMs(in_units(most, 1.0)),
+            to: Some(id(users)),
+            place: None,
+        });
+        let home = facts.data_at.filter(|_| facts.data_bytes > 0);
+        (latency, home.map(|home| Reading { at: id(home), bytes: Bytes(facts.data_bytes) }).into_iter().collect())
     }
 
     fn leader(&self, check: Check<'_>, after: &Spanned<String>) -> Result<usize, ReadError> {
@@ -121,7 +133,10 @@ impl World<'_> {
         };
         let (users_at, data_at) = (centre("users_at", &file.users_at)?, centre("data_at", &file.data_at)?);
         let bound = file.round_trip_ms_max.as_ref();
-        let bound = bound.map(|bound| check.number("round_trip_ms_max", bound, 0.0..=60_000.0)).transpose()?;
+        let bound = bound.map(|bound| check.number("round_trip_ms_max", bound, 1.0..=60_000.0)).transpose()?;
+        if let (Some(ms), Some(at)) = (bound.filter(|ms| ms.fract() != 0.0), &file.round_trip_ms_max) {
+            return Err(check.refuse("round_trip_ms_max", at, ms, "a whole number of milliseconds"));
+        }
         let pairs = (bound.is_none() || users_at.is_some()) && (file.data_gib.is_none() || data_at.is_some());
         let expected = "`users_at` beside `round_trip_ms_max`, and `data_at` beside `data_gib`";
         check.holds(pairs, "users_at", &file.name, file.name.get_ref(), expected)?;
@@ -138,8 +153,8 @@ impl World<'_> {
         })
     }
 
-    /// The centres that a family may go to; empty for any. `control` knows no latencies yet, so a bound becomes the
-    /// list of the centres within it; so does data that only some can reach.
+    /// The centres that a family may go to; empty for any. The bound of its users is a part of its jobs and kept by
+    /// the scheduler; that data can reach only some centres is not, and becomes a list of these.
     fn centres(&self, check: Check<'_>, file: &FamilyFile, facts: &FamilyFacts) -> Result<Vec<CentreId>, ReadError> {
         let mut named = Vec::new();
         if let Some(list) = &file.centres {
@@ -147,14 +162,17 @@ impl World<'_> {
                 named.push(self.centre(check, "centres", &Spanned::new(list.span(), name.clone()))?);
             }
         }
-        let within = |at: &usize| {
-            let near = facts.round_trip_ms_max.is_none_or(|most| facts.round_trip_ms[*at].is_some_and(|ms| ms <= most));
-            let reached = facts.data_at.is_none_or(|home| self.routes.between(home, *at).is_some());
-            near && reached && (named.is_empty() || named.contains(at))
+        let near = |at: &usize| {
+            facts.round_trip_ms_max.is_none_or(|most| facts.round_trip_ms[*at].is_some_and(|ms| ms <= most))
         };
-        let open: Vec<usize> = (0..self.sites.len()).filter(within).collect();
+        let reached = |at: &usize| {
+            let way = facts.data_at.is_none_or(|home| self.routes.between(home, *at).is_some());
+            way && (named.is_empty() || named.contains(at))
+        };
         let expected = "a family that some centre may run: within reach of its data and its users' bound";
-        check.holds(!open.is_empty(), "centres", &file.name, file.name.get_ref(), expected)?;
+        let some = (0..self.sites.len()).filter(reached).any(|at| near(&at));
+        check.holds(some, "centres", &file.name, file.name.get_ref(), expected)?;
+        let open: Vec<usize> = (0..self.sites.len()).filter(reached).collect();
         if open.len() == self.sites.len() {
             return Ok(Vec::new());
         }
@@ -222,7 +240,12 @@ fn length(check: Check<'_>, file: &FamilyFile) -> Result<(Draw, Unit), ReadError
 }
 
 /// What a family submits: one spec for each number of tasks.
-fn specs(check: Check<'_>, file: &FamilyFile, centres: &[CentreId]) -> Result<Vec<(Arc<JobSpec>, u64)>, ReadError> {
+fn specs(
+    check: Check<'_>,
+    file: &FamilyFile,
+    centres: &[CentreId],
+    (latency, reads): (Option<LatencyBound>, Vec<Reading>),
+) -> Result<Vec<(Arc<JobSpec>, u64)>, ReadError> {
     let one = Spanned::new(file.name.span(), vec![1]);
     let sizes = file.tasks.as_ref().unwrap_or(&one);
     check.holds(!sizes.get_ref().is_empty(), "tasks", sizes, "none", "at least one number of tasks")?;
@@ -234,6 +257,8 @@ fn specs(check: Check<'_>, file: &FamilyFile, centres: &[CentreId]) -> Result<Ve
     spec.walltime = DurationMs(in_units(walltime_s, 1e3));
     spec.class = file.class;
     spec.centres = centres.to_vec();
+    (spec.latency, spec.reads) = (latency, reads);
+    spec.objective = file.objective.unwrap_or_default();
     spec.gang = file.gang;
     spec.parallel_max = file.parallel_max;
     spec.priority = file.priority;

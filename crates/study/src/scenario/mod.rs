@@ -2,6 +2,7 @@
 //!
 //! - `file`: the format, as it is written;
 //! - `check`: refusals with file, line, field and what was expected;
+//! - `declared`: what of it the control plane is told: links and power;
 //! - `network`, `jobs`, `faults`, `trace`: from the format to what the twin runs;
 //! - `policy`: policies by name;
 //! - `routes`: the way between two places over links.
@@ -10,6 +11,7 @@
 //! latencies) are kept as [`Facts`].
 
 mod check;
+mod declared;
 mod faults;
 mod file;
 mod jobs;

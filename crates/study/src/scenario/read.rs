@@ -14,7 +14,7 @@ use toml::{Spanned, value::Datetime};
 
 use super::{
     check::{Check, in_units},
-    faults,
+    declared, faults,
     file::{File, TitleFile},
     jobs::{self, FamilyFacts, Made},
     network::{self, SiteFacts},
@@ -95,6 +95,7 @@ impl Scenario {
         let tenants = tenants(check, &file)?;
         let (mut sites, site_facts) = sites(check, &file)?;
         let routes = network::routes(check, &sites, &file.link)?;
+        declared::declare(check, &mut sites, &site_facts, &file, zone_ms)?;
         let names: Vec<TenantId> = tenants.iter().map(|(tenant, _)| tenant.id.clone()).collect();
         let faults = faults::faults(check, &file, &sites, &site_facts, start)?;
         let world = jobs::World { sites: &sites, routes: &routes, tenants: &names, families: &file.family, zone_ms };

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use huisuan_control::{
     Refusal, State, execute, orders_of,
-    schedule::{check, cycle},
+    schedule::{
+        check, cycle,
+        network::{Figures, Level},
+    },
     snapshot, wakes_planner,
 };
 use huisuan_model::{
@@ -60,6 +63,7 @@ pub struct World<O> {
     later: Later,
     decisions: Decisions,
     counts: Counts,
+    level: Level,
     pub(super) origins: Origins,
     observer: O,
 }
@@ -119,6 +123,7 @@ impl<O: Observer> World<O> {
             later: Later::new(),
             decisions: Decisions::default(),
             counts: Counts::default(),
+            level: Level::default(),
             origins: Origins::new(&setup),
             observer,
             setup,
@@ -206,6 +211,11 @@ impl<O: Observer> World<O> {
         &self.decisions
     }
 
+    /// How good the plans of the network level were.
+    pub fn network_level(&self) -> Figures {
+        self.level.figures()
+    }
+
     /// How much was done.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -279,7 +289,8 @@ impl<O: Observer> World<O> {
         self.counts.cycles += 1;
         let planning = &self.setup.planning;
         let policy = self.state.policy();
-        let seen = snapshot(&self.state);
+        let mut seen = snapshot(&self.state);
+        self.level.before(&mut seen, policy, now);
         let plan = cycle(&seen, policy, now, planning.budget, planning.seed);
         if cfg!(debug_assertions) || self.counts.cycles.is_multiple_of(JUDGED_EVERY) {
             let judged = check(&seen, policy, now, &plan);
@@ -287,6 +298,7 @@ impl<O: Observer> World<O> {
         }
         let mut plan = plan.made_with(now, planning.seed.0, &policy.name);
         plan.reasons.clear();
+        self.level.after(&mut plan);
         if plan.changes_nothing() {
             return;
         }

@@ -10,7 +10,8 @@ use huisuan_control::{Refusal, State, Stored};
 use huisuan_model::{AttemptId, Command, Entry, Event, TimeMs, command::Origin};
 use huisuan_twin::{
     Observer, World,
-    workload::{Arrival, Workload},
+    setup::Setup,
+    workload::{Arrival, Family, Workload},
 };
 use proptest::prelude::*;
 
@@ -40,7 +41,10 @@ impl Observer for Journal {
 }
 
 pub(crate) fn world(seed: u64) -> World<Journal> {
-    let (setup, families) = busy(seed);
+    of(busy(seed), seed)
+}
+
+pub(crate) fn of((setup, families): (Setup, Vec<Family>), seed: u64) -> World<Journal> {
     let workload = Workload::new(families, Vec::new(), setup.start, setup.end, seed);
     World::new(setup, workload, Journal::default())
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use huisuan_model::{
-    Bytes, Centre, CentreId, Class, DurationMs, EngineKind, GflopPerS, JobSpec, Mark, MilliDevices, Millicores, Money,
-    Pool, PoolId, ProjectId, RangeSet, Rating, Tariff, Tenant, TenantId, TimeMs, spec::Need,
+    Bytes, Centre, CentreId, Class, DurationMs, EngineKind, Facts, GflopPerS, JobSpec, Mark, MilliDevices, Millicores,
+    Money, Pool, PoolId, ProjectId, RangeSet, Rating, Tariff, Tenant, TenantId, TimeMs,
+    facts::{Link, Power},
+    spec::{LatencyBound, Need, Objective, Reading},
 };
 use huisuan_schedule::{Budget, Policy, Seed};
 use huisuan_twin::{
@@ -147,5 +149,31 @@ pub(crate) fn busy(seed: u64) -> (Setup, Vec<Family>) {
     let gangs = [spec("gang", 4, 2, true, 0), spec("gang", 4, 8, true, 0)];
     let families =
         vec![family("array", 200, &[spec("array", 2, 10, false, 2)]), family("gang", 100, &gangs), tiny, next];
+    (setup, families)
+}
+
+/// The same with a link between the two, power at both, and work that is bound to one or reads there. More of it comes
+/// than the two can take.
+pub(crate) fn linked(seed: u64) -> (Setup, Vec<Family>) {
+    let (mut setup, mut families) = busy(seed);
+    let link = Link { to: centre("b"), round_trip_us: 8_000, bytes_per_s: 1 << 30, price_per_gb: Money(100_000) };
+    let power = |grams: u32| Power {
+        offset_minutes: 480,
+        price_per_kwh: [Money(500_000); 24],
+        carbon_g_per_kwh: std::array::from_fn(|hour| grams + 10 * hour as u32),
+        pue_permille: 1_300,
+        draw_mw: [(pool(), 5_000)].into(),
+    };
+    let facts =
+        [Facts { links: vec![link], power: Some(power(500)) }, Facts { links: vec![], power: Some(power(200)) }];
+    for (site, facts) in setup.sites.iter_mut().zip(facts) {
+        site.centre.facts = Some(Arc::new(facts));
+    }
+    let bound = LatencyBound { round_trip_max: DurationMs(5), to: Some(centre("a")), place: None };
+    let near = JobSpec { latency: Some(bound), ..(*spec("near", 8, 2, false, 0)).clone() };
+    let reads = vec![Reading { at: centre("a"), bytes: Bytes(1 << 40) }];
+    let green = JobSpec { reads, objective: Objective::Greenest, ..(*spec("green", 8, 2, false, 0)).clone() };
+    families.push(family("near", 400, &[Arc::new(near)]));
+    families.push(family("green", 400, &[Arc::new(green)]));
     (setup, families)
 }

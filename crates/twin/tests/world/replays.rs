@@ -1,10 +1,12 @@
 //! The plans of a journal made again.
 
-use huisuan_model::Command;
+use std::collections::BTreeSet;
+
+use huisuan_model::{Command, Event};
 use huisuan_schedule::{Policy, Weights};
 use huisuan_twin::replay::{Replay, Replayed};
 
-use crate::world;
+use crate::{network::linked, of, world};
 
 fn replay(entries: &[huisuan_model::Entry], policy: Option<Policy>) -> Replayed {
     let mut replay = Replay::new(policy);
@@ -58,4 +60,28 @@ fn a_plan_that_was_changed_is_found_and_old_plans_are_read() {
     let found = replay(&entries, None);
     let differing: Vec<u64> = found.differences.iter().map(|difference| difference.seq).collect();
     assert_eq!((differing, found.without_basis), (vec![changed], found.plans - 1));
+}
+
+#[test]
+fn what_the_network_level_wanted_is_told_and_replayed() {
+    let mut world = of(linked(11), 11);
+    world.run();
+    let figures = world.network_level();
+    assert!(figures.plans > 100 && figures.gap_ppm_max < 50_000, "{figures:?}");
+    let entries = &world.observer().entries;
+    let told = entries.iter().filter(|entry| match &entry.command {
+        Command::Plan(plan) => plan.basis.as_ref().is_some_and(|basis| basis.targets.is_some()),
+        _ => false,
+    });
+    assert!(told.count() > 10, "what changes is told, and it does change");
+    let scores = entries.iter().flat_map(|entry| &entry.events).filter_map(|event| match event {
+        Event::TasksPlaced { score, .. } => Some(score.iter().map(|term| term.term.to_string())),
+        _ => None,
+    });
+    let terms: BTreeSet<String> = scores.flatten().collect();
+    for term in ["transfer", "carbon", "target", "scarcity"] {
+        assert!(terms.contains(term), "no placement has the term {term}: {terms:?}");
+    }
+    let found = replay(entries, None);
+    assert!(found.plans > 200 && found.identical == found.plans, "{:?}", found.differences.first());
 }

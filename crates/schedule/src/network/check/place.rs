@@ -62,6 +62,9 @@ pub(in crate::network) fn judge(
     pool: &PoolSupply,
     slot: u32,
 ) -> Result<Judged, &'static str> {
+    if !work.centres.is_empty() && !work.centres.contains(&centre.id) {
+        return Err("a centre that it does not name");
+    }
     let (width, run) = size(work, pool)?;
     if pool.device_memory < work.device_memory_min {
         return Err("too little memory");

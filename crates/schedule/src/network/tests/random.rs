@@ -108,6 +108,7 @@ fn class(random: &mut Random, model: &NetworkModel, number: u64, tasks_max: u64)
         tasks: random.below(tasks_max + 1),
         hardware,
         device_memory_min: Bytes(if random.chance(25) { 40 } else { 0 }),
+        centres: model.centres.iter().map(|one| one.id.clone()).filter(|_| random.chance(85)).collect(),
         data: random.chance(40).then(|| Data { home: centre(random), bytes: Bytes(random.below(3)) }),
         users: random.chance(25).then(|| Users { at: centre(random), latency_max_us: random.below(4) * 1_000 }),
         deadline_ms: random.chance(20).then(|| 500 + random.below(3_000)),

@@ -69,6 +69,7 @@ pub(super) fn work(id: u64, tasks: u64, run_ms: u64) -> WorkClass {
         tasks,
         hardware: Hardware::Parts(vec![part]),
         device_memory_min: Bytes(0),
+        centres: Vec::new(),
         data: None,
         users: None,
         deadline_ms: None,
