@@ -13,6 +13,6 @@ pub mod failpoint;
 mod local;
 mod simulated;
 
-pub use engine::{Engine, EngineError, LogChunk, SubmitResult};
+pub use engine::{Engine, EngineError, Held, LogChunk, SubmitResult};
 pub use local::{LocalConfig, LocalEngine, LocalLimits, supervise};
 pub use simulated::{Fate, Oracle, SimulatedConfig, SimulatedEngine};
