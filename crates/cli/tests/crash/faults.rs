@@ -83,9 +83,10 @@ pub(crate) struct Tally {
 
 /// Rounds in episodes, each in a network of its own; panics at the first broken promise.
 pub(crate) fn rounds(random: &mut Random, rounds: u64) -> Tally {
-    let mut tally = Tally::default();
+    let (mut tally, began) = (Tally::default(), Instant::now());
     while tally.rounds < rounds {
         episode(random, EPISODE.min(rounds - tally.rounds), &mut tally);
+        eprintln!("{} rounds after {:?}: {} jobs, {} runs", tally.rounds, began.elapsed(), tally.jobs, tally.runs);
     }
     tally
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     agents::{alarms, owned},
     network::{Agent, Network, ended, small_job, started},
+    plain::Request,
 };
 
 fn id(job: u64, task: u32) -> AttemptId {
@@ -59,6 +60,8 @@ fn what_was_never_ordered_is_left_alone_and_alarmed_when_it_stays() {
     assert_eq!(second, HeldAnswer::default(), "it is not ended");
     assert_eq!(alarms(&network), [("hpc-1", "unknown-attempt", "77.3.1")].map(owned));
     assert_eq!(network.client().centre("hpc-1").expect("a centre").alarms.len(), 1);
+    let page = network.send(&Request::get("/centres/hpc-1")).text();
+    assert!(page.contains("unknown-attempt") && page.contains("77.3.1"), "{page}");
     held(&agent, &all[..2]);
     assert_eq!(alarms(&network), [], "it is gone, and so is the alarm");
 }
