@@ -180,7 +180,11 @@ impl Apart {
     }
 
     pub(crate) fn supervisor_pid(&self, random: &mut Random) -> Option<i32> {
-        fs::read_to_string(self.home.path(one(random)) + "/supervisor.lock").ok()?.trim().parse().ok()
+        let folder = self.home.path(one(random));
+        let pid: i32 = fs::read_to_string(format!("{folder}/supervisor.lock")).ok()?.trim().parse().ok()?;
+        // The number may be another process's by now.
+        let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        String::from_utf8_lossy(&command).contains(&folder).then_some(pid)
     }
 
     /// Ends everything in good order and checks what it leaves.

@@ -104,6 +104,9 @@ fn episode(random: &mut Random, rounds: u64, tally: &mut Tally) {
         pause(Duration::from_millis(random.below(CALM_MS)));
     }
     tally.rounds += rounds;
+    // Some may be armed still: nothing breaks any more from here on.
+    apart.kill_server();
+    apart.kill_agents();
     apart.mend();
     let healed = Instant::now();
     let acknowledged = submitters.finish();
