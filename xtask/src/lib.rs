@@ -3,6 +3,7 @@
 //! - `setup.rs`: the system packages and tools that are needed, as data.
 //! - `test.rs`, `check.rs`: the steps of `cargo xtask test` and `cargo xtask check`, run by `step.rs`.
 //! - `python.rs`: environments for tests that compare with other people's programs.
+//! - `faults.rs`: rounds of faults against real processes.
 //! - `walls.rs`: who may use whom, compared with the committed lists in `xtask/walls`.
 //! - `tidy/`: the house rules that a machine can check, one function per rule.
 //! - `bench.rs`: benchmarks with a range of allowed results, one file each in `xtask/ranges`.
@@ -14,6 +15,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod faults;
 pub mod python;
 pub mod repository;
 pub mod scenario;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::repository::Repository;
-use xtask::{bench, check, scenario, setup, test, walls};
+use xtask::{bench, check, faults, scenario, setup, test, walls};
 
 /// Developer tasks of Huisuan.
 #[derive(Parser)]
@@ -22,6 +22,15 @@ enum Task {
         /// What random cases are drawn from.
         #[arg(long, default_value_t = test::SEED)]
         seed: u64,
+    },
+    /// Rounds of faults against a real server and real agents: kills, hangs, cut lines, full disks; then a judge.
+    Faults {
+        /// How many.
+        #[arg(long, default_value_t = 1000)]
+        rounds: u64,
+        /// Another course; a failed one prints its own.
+        #[arg(long)]
+        seed: Option<u64>,
     },
     /// Everything a change must pass: format, lints, tests, documentation, licences, spelling, links.
     Check,
@@ -64,6 +73,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
     match task {
         Task::Setup => setup::run(&repository).map(|()| true),
         Task::Test { seed } => test::run(&repository, seed),
+        Task::Faults { rounds, seed } => faults::run(&repository, rounds, seed),
         Task::Check => check::run(&repository),
         Task::BlessWalls => walls::bless(&repository).map(|()| true),
         Task::Scenario { name, options } => scenario::run(&repository, name, options).map(|()| true),

@@ -114,7 +114,7 @@ impl Agent {
     pub fn join(config: AgentConfig, engine: Box<dyn Engine>, rate: bool) -> Result<Self, AgentError> {
         let memory = Memory::open(&config.dir).map_err(|error| memory_error(error, &config))?;
         let client = AgentClient::new(&config.server, Some(&config.token), config.centre.clone())?;
-        let held = engine.held()?.unwrap_or_default();
+        let held = engine.held()?.unwrap_or_default().live;
         let gate = Arc::new(Gate::new(config.policy.clone(), held));
         let mut agent = Agent { config, client, engine: engine.into(), memory, session: Arc::default(), gate };
         let unrated = agent.hello()?.unrated;
@@ -203,7 +203,7 @@ impl Agent {
     fn pull_run(&self, epoch: u64, backoff: &mut Backoff, stop: &StopFlag) -> Result<(), ClientError> {
         let (mut after, mut compared) = (0, Compared::default());
         while !stop.stopped() && self.session.epoch() == Some(epoch) {
-            compared.when_due(self.engine.as_ref(), &self.client, epoch);
+            compared.when_due(self.engine.as_ref(), &self.client, &self.gate, epoch);
             let pulled = self.client.orders(epoch, after, self.config.poll_wait.min(compared.rest()));
             if !pulled.as_ref().is_ok_and(|orders| orders.epoch == epoch) {
                 // Another run of the server, or none: nothing of it is done before the next hello.

@@ -7,10 +7,12 @@ use std::{
 
 use huisuan_api::{
     AgentClient,
-    agent::{Held, HeldTasks},
+    agent::{ClosedSpan, Held, HeldTasks},
 };
 use huisuan_drivers::Engine;
 use huisuan_model::{AttemptId, JobId, RangeSet};
+
+use crate::{agent::now, gate::Gate};
 
 /// How long a comparison is good.
 const EVERY: Duration = Duration::from_secs(60);
@@ -32,17 +34,17 @@ impl Compared {
     }
 
     /// Compares when it is time. What fails is tried again the next time: nothing is done on half an answer.
-    pub(crate) fn when_due(&mut self, engine: &dyn Engine, client: &AgentClient, epoch: u64) {
+    pub(crate) fn when_due(&mut self, engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64) {
         if !self.rest().is_zero() {
             return;
         }
-        let again = compare(engine, client, epoch);
+        let again = compare(engine, client, gate, epoch);
         self.next = Some(Instant::now() + if again { AGAIN } else { EVERY });
     }
 }
 
 /// True when the same question is worth asking soon.
-fn compare(engine: &dyn Engine, client: &AgentClient, epoch: u64) -> bool {
+fn compare(engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64) -> bool {
     let held = match engine.held() {
         Ok(Some(held)) => held,
         Ok(None) => return false,
@@ -51,12 +53,14 @@ fn compare(engine: &dyn Engine, client: &AgentClient, epoch: u64) -> bool {
             return false;
         }
     };
-    let attempts = grouped(&held);
-    if attempts.len() > JOBS_MAX {
-        tracing::warn!(jobs = attempts.len(), "too many jobs here to compare them with the server's");
+    let (attempts, ended) = (grouped(&held.live), grouped(&held.ended));
+    if attempts.len() + ended.len() > JOBS_MAX {
+        tracing::warn!(jobs = attempts.len() + ended.len(), "too many jobs here to compare them with the server's");
         return false;
     }
-    let answer = match client.held(&Held { epoch, attempts }) {
+    let closed = gate.policy().closed.as_ref().map(|closed| closed.ahead(now())).unwrap_or_default();
+    let closed = closed.into_iter().map(|(from, until)| ClosedSpan { from, until }).collect();
+    let answer = match client.held(&Held { epoch, attempts, ended, closed }) {
         Ok(answer) => answer,
         Err(error) => {
             // An older server has no such door, a restarted one wants a hello first.

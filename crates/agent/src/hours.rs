@@ -63,6 +63,33 @@ impl Hours {
         !self.spans.iter().any(meets)
     }
 
+    /// The closed spans of today and of the two days after it that are not over. Spans that meet at midnight are one.
+    pub(crate) fn ahead(&self, now: TimeMs) -> Vec<(TimeMs, TimeMs)> {
+        let Ok(at) = Timestamp::from_millisecond(now.0) else { return Vec::new() };
+        let today = at.to_zoned(self.zone.clone()).date();
+        let days = (0..3).filter_map(|days| today.checked_add(jiff::Span::new().days(days)).ok());
+        let moment = |day: jiff::civil::Date, minute: u32| {
+            let (day, minute) = if minute == DAY { (day.tomorrow().ok()?, 0) } else { (day, minute) };
+            let (hour, minute) = (i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?);
+            let local = day.at(hour, minute, 0, 0).to_zoned(self.zone.clone()).ok()?;
+            Some(TimeMs(local.timestamp().as_millisecond()))
+        };
+        let mut spans: Vec<(TimeMs, TimeMs)> = days
+            .flat_map(|day| self.spans.iter().map(move |span| (day, *span)))
+            .filter_map(|(day, (from, until))| Some((moment(day, from)?, moment(day, until)?)))
+            .filter(|(_, until)| *until > now)
+            .collect();
+        spans.sort_unstable();
+        let mut joined: Vec<(TimeMs, TimeMs)> = Vec::new();
+        for (from, until) in spans {
+            match joined.last_mut() {
+                Some(last) if last.1 >= from => last.1 = last.1.max(until),
+                _ => joined.push((from, until)),
+            }
+        }
+        joined
+    }
+
     fn ms_of_day(&self, now: TimeMs) -> Option<u64> {
         let local = Timestamp::from_millisecond(now.0).ok()?.to_zoned(self.zone.clone());
         let parts = [local.hour(), local.minute(), local.second()].map(u64::try_from);
@@ -120,6 +147,20 @@ mod tests {
         let at = TimeMs(BEGIN + 2 * 3_600_000);
         assert!(hours(&["08:00-09:00"], "UTC").open(at, DurationMs(60_000)));
         assert!(!hours(&["10:00-11:00"], "Asia/Shanghai").open(at, DurationMs(60_000)));
+    }
+
+    #[test]
+    fn the_next_days_are_told_with_their_moments() {
+        let hour = 3_600_000;
+        let spans = |closed: &[&str], zone: &str, now: i64| -> Vec<(i64, i64)> {
+            let ahead = hours(closed, zone).ahead(TimeMs(BEGIN + now));
+            ahead.into_iter().map(|(from, until)| ((from.0 - BEGIN) / hour, (until.0 - BEGIN) / hour)).collect()
+        };
+        assert_eq!(spans(&["08:00-18:00"], "UTC", 0), [(8, 18), (32, 42), (56, 66)]);
+        assert_eq!(spans(&["08:00-18:00"], "UTC", 17 * hour), [(8, 18), (32, 42), (56, 66)], "it goes on");
+        assert_eq!(spans(&["08:00-18:00"], "UTC", 18 * hour), [(32, 42), (56, 66)]);
+        assert_eq!(spans(&["22:00-06:00"], "UTC", 0), [(0, 6), (22, 30), (46, 54), (70, 72)]);
+        assert_eq!(spans(&["10:00-11:00"], "Asia/Shanghai", 0)[0], (2, 3));
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! work; `reports` and `ratings` bring news; log requests come with orders and are answered by raw
 //! bytes to [`crate::routes::AGENT_LOGS`].
 
-use huisuan_model::{AttemptId, AttemptReport, EngineKind, JobId, Order, Pool, PoolId, RangeSet, Rating, Stream};
+use huisuan_model::{
+    AttemptId, AttemptReport, EngineKind, JobId, Order, Pool, PoolId, RangeSet, Rating, Stream, TimeMs,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -44,7 +46,7 @@ pub struct Welcome {
     pub unrated: Vec<PoolId>,
 }
 
-/// What a centre's engine holds: what has not ended there.
+/// What a centre's engine holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Held {
@@ -52,6 +54,24 @@ pub struct Held {
     pub epoch: u64,
     /// The attempts, tasks of one job together.
     pub attempts: Vec<HeldTasks>,
+    /// What has ended there and is not known to be on the server's disk: its end is on its way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<HeldTasks>,
+    /// When the site's own rules keep it closed in the next days: the scheduler plans around it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<ClosedSpan>,
+}
+
+/// A span in which a site runs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedSpan {
+    /// Its first moment, in milliseconds UTC.
+    #[schema(value_type = i64)]
+    pub from: TimeMs,
+    /// The first moment after it.
+    #[schema(value_type = i64)]
+    pub until: TimeMs,
 }
 
 /// Attempts of one job with the same number.

@@ -20,8 +20,9 @@ pub(crate) fn elsewhere(state: &State, job: &Job, also: Option<&CentreId>) -> bo
     })
 }
 
-/// The end of what still waits of a job that every centre refused.
+/// The end of what still waits of a job that every centre refused; told once, also where nothing waits any more.
 pub(crate) fn nowhere(state: &State, job: &Job) -> Option<Event> {
-    let over = !job.refused_by.is_empty() && !job.tasks.waiting.is_empty() && !elsewhere(state, job, None);
+    let open = job.end_reason.is_none() || !job.tasks.waiting.is_empty();
+    let over = !job.cancel_requested && open && !elsewhere(state, job, None);
     over.then_some(Event::JobRefused { job: job.id })
 }

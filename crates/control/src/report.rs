@@ -35,10 +35,13 @@ pub(crate) fn execute(
             take(state, Event::OddityFound { centre: centre.clone(), oddity }, &mut events);
         }
         let Some(event) = decide(state, report, now) else { continue };
-        let ended = matches!(event, Event::AttemptEnded { .. });
+        let ended = match &event {
+            Event::AttemptEnded { outcome, .. } => Some(outcome.cause),
+            _ => None,
+        };
         take(state, event, &mut events);
-        if ended {
-            for event in after_end(state, report.attempt, seq, now) {
+        if let Some(cause) = ended {
+            for event in after_end(state, report.attempt, cause, seq, now) {
                 take(state, event, &mut events);
             }
         }
@@ -108,7 +111,7 @@ fn end_lost(
         *retry |= again && wanted;
     }
     take(state, event, events);
-    for event in after_end(state, id, seq, now) {
+    for event in after_end(state, id, EndCause::Lost, seq, now) {
         take(state, event, events);
     }
 }
@@ -202,13 +205,14 @@ fn work_of(attempt: &Attempt, billed: DurationMs) -> Gflop {
 }
 
 /// What the end of an attempt leads to: a broken gang is ended, a job without open tasks too.
-fn after_end(state: &State, ended: AttemptId, seq: u64, now: TimeMs) -> Vec<Event> {
+fn after_end(state: &State, ended: AttemptId, cause: EndCause, seq: u64, now: TimeMs) -> Vec<Event> {
     let Some(job) = state.jobs.get(&ended.job) else { return Vec::new() };
     let mut events = Vec::new();
     if job.spec.gang && !job.tasks.failed.is_empty() {
         events.extend(stop_all(state, ended.job, seq));
     }
-    if !job.spec.gang
+    if cause == EndCause::Refused
+        && !job.spec.gang
         && let Some(event) = refused::nowhere(state, job)
     {
         events.push(event);

@@ -60,11 +60,11 @@ pub trait Engine: Send + Sync {
     /// When the engine cannot be told.
     fn cancel(&self, attempts: &[AttemptId]) -> Result<(), EngineError>;
 
-    /// The attempts that it has and that have not ended, waiting ones included; `None` when it cannot tell.
+    /// The attempts that it has; `None` when it cannot tell.
     ///
     /// # Errors
     /// When the engine cannot be asked.
-    fn held(&self) -> Result<Option<Vec<AttemptId>>, EngineError> {
+    fn held(&self) -> Result<Option<Held>, EngineError> {
         Ok(None)
     }
 
@@ -102,6 +102,15 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When the attempt is not known here or its output cannot be read.
     fn logs(&self, attempt: AttemptId, stream: Stream, offset: u64, limit: usize) -> Result<LogChunk, EngineError>;
+}
+
+/// The attempts of an engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Those that have not ended, waiting ones included.
+    pub live: Vec<AttemptId>,
+    /// Those that have ended and whose end is given until it is acknowledged.
+    pub ended: Vec<AttemptId>,
 }
 
 /// What an engine answers to one start order.

@@ -8,7 +8,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use huisuan_model::{CentreId, Command, Presence, TimeMs};
+use huisuan_control::State;
+use huisuan_model::{Centre, CentreId, Command, Presence, TimeMs};
 
 use crate::{hub::AWAY_AFTER_MS, identity, server::Shared, wake::Wake};
 
@@ -17,7 +18,7 @@ const LOOK_EVERY_MS: u64 = 5_000;
 /// A centre that goes away sooner than this after it came back is flapping.
 const FLAPPING_WITHIN_MS: u64 = 600_000;
 /// A centre that is silent for so long is given up by jobs that may be run again: an hour. Only looks count, so the
-/// server's own pauses are credited; a restart begins anew.
+/// server's own pauses are credited; what an earlier run recorded counts, too.
 const GIVE_UP_AFTER_MS: u64 = 3_600_000;
 /// How long a flapping centre must be heard before it is taken to be back.
 const STEADY_FOR_MS: u64 = 60_000;
@@ -25,6 +26,9 @@ const STEADY_FOR_MS: u64 = 60_000;
 /// Looks again and again until the server stops.
 pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
     let mut watch = Watch::starting_at(shared.clock.now());
+    let recorded_at = shared.recorded_at;
+    let silences = shared.writer.look(move |state| silences(state, recorded_at));
+    watch.remember(silences.await.unwrap_or_default());
     loop {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
@@ -59,6 +63,13 @@ pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
     }
 }
 
+/// For how long centres had been away when the last run of the server recorded something: that much of their silence
+/// it surely saw. What came after until now is its own pause.
+fn silences(state: &State, recorded_at: TimeMs) -> Vec<(CentreId, u64)> {
+    let away = |centre: &Centre| Some((centre.id.clone(), recorded_at.since(centre.absent_since?).0));
+    state.centres().values().filter_map(away).collect()
+}
+
 /// What was heard so far.
 struct Watch {
     last: TimeMs,
@@ -80,6 +91,13 @@ struct Heard {
 impl Watch {
     fn starting_at(now: TimeMs) -> Self {
         Watch { last: now, centres: BTreeMap::new() }
+    }
+
+    /// Takes over what an earlier run of the server saw.
+    fn remember(&mut self, silences: Vec<(CentreId, u64)>) {
+        for (centre, silent_ms) in silences {
+            self.centres.entry(centre).or_default().silent_ms = silent_ms;
+        }
     }
 
     /// Looks at every centre and answers what changed. `heard` says whether one was heard after a moment.
@@ -194,6 +212,8 @@ mod tests {
         }
         assert_eq!(look(&mut watch, 5_000, false), 1);
         assert_eq!(look(&mut watch, 5_000, true), 0);
+        watch.remember(vec![(centre.clone(), 3_595_000)]);
+        assert_eq!(look(&mut watch, 5_000, false), 1, "an earlier run saw the rest");
     }
 
     #[test]

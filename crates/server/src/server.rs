@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) epoch: u64,
     pub(crate) loopback: bool,
     pub(crate) started_at: TimeMs,
+    /// When the run before this one recorded something last.
+    pub(crate) recorded_at: TimeMs,
     /// Whose turn it is to have helps computed.
     pub(crate) helps: Semaphore,
     /// Whose turn it is to rate anew: readings are corrected from what the turn before has committed.
@@ -124,7 +126,8 @@ impl Server {
         let mut store = Store::open(directory)?;
         let epoch = store.next_epoch()?;
         let rows = store.load()?;
-        let clock = Arc::new(Clock::starting_at(rows.at));
+        let recorded_at = rows.at;
+        let clock = Arc::new(Clock::starting_at(recorded_at));
         let state = restore(rows)?;
         let (tokens, centre_tokens) = (TenantTokens::of(&state), CentreTokens::of(&state));
         let chain = books::resume(&Reader::open(&store.database())?).context("the stored books were altered")?;
@@ -176,6 +179,7 @@ impl Server {
             epoch,
             loopback: config.listen.ip().is_loopback(),
             started_at,
+            recorded_at,
             helps: Semaphore::new(1),
             rerating: tokio::sync::Mutex::new(()),
             played: OnceLock::new(),

@@ -49,6 +49,7 @@ fn job(id: u64, state: JobState) -> Job {
         centres: std::collections::BTreeSet::new(),
         retried: BTreeMap::new(),
         preempted: BTreeMap::new(),
+        refused_by: BTreeMap::new(),
         usage: BTreeMap::from([(Class::Hpc, Gflop(7))]),
         cost: Money(5),
         ran_ms: 0,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use huisuan_drivers::{Engine, EngineError, LogChunk, SubmitResult};
+use huisuan_drivers::{Engine, EngineError, Held, LogChunk, SubmitResult};
 use huisuan_model::{
     AttemptId, AttemptReport, Bytes, Class, EndCause, EngineKind, MilliDevices, Millicores, Outcome, Pool, PoolId,
     ReportKind, StartOrder, Stream, TimeMs, Usage,
@@ -153,8 +153,8 @@ impl Engine for Handle {
         Ok(())
     }
 
-    fn held(&self) -> Result<Option<Vec<AttemptId>>, EngineError> {
-        Ok(Some(self.0.submitted()))
+    fn held(&self) -> Result<Option<Held>, EngineError> {
+        Ok(Some(Held { live: self.0.submitted(), ended: vec![crate::id(404)] }))
     }
 
     fn knows(&self, attempt: AttemptId) -> Result<bool, EngineError> {

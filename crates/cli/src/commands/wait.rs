@@ -149,7 +149,10 @@ pub(crate) fn verdict(ended: &[JobView]) -> Result<(), Failure> {
     Err(match failed {
         Some(attempt) => {
             let what = format!("job {id} {state}: task {} at {}: {}", attempt.task, attempt.centre, end_text(attempt));
-            let hint = format!("see what it wrote: huisuan logs {id}.{} --stream stderr", attempt.task);
+            let hint = match attempt.cause.as_deref() {
+                Some("refused") => "the rule is its site's: ask for what it allows, or allow other centres".to_owned(),
+                _ => format!("see what it wrote: huisuan logs {id}.{} --stream stderr", attempt.task),
+            };
             Failure::new(Exit::JobFailed, what).hint(hint)
         }
         None => Failure::new(Exit::JobFailed, format!("job {id} {state}")).hint(format!("see huisuan show {id}")),

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The report of an order that the site's rules refuse.
-fn refused(network: &Network) -> ReportKind {
+pub(super) fn refused(network: &Network) -> ReportKind {
     let outcome = Outcome { cause: EndCause::Refused, exit_code: None, signal: None, detail: "rule `tenants`".into() };
     match network.ended(outcome, 0) {
         ReportKind::Ended { outcome, usage, .. } => ReportKind::Ended { started_at: None, outcome, usage },
@@ -40,6 +40,7 @@ fn a_refused_job_goes_elsewhere_once_and_fails_when_nothing_is_left() {
     assert_ne!(second[0].1, first, "the same centre is not asked again");
     let events = network.report(&second[0].1, vec![(attempt(1, 0, 2), kind)]);
     assert_eq!(end_state(&events), Some(JobState::Failed));
+    assert!(events.iter().any(|event| matches!(event, Event::JobRefused { .. })), "with its reason: {events:?}");
     assert!(network.state.ledger.audit().is_ok() && network.state.jobs_live() == 0);
     network.check_rebuilt();
 }

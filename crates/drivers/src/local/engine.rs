@@ -20,7 +20,7 @@ use super::{
     records::read_claim,
     wire::{Batch, Reply, Request},
 };
-use crate::engine::{Engine, EngineError, LogChunk, SubmitResult};
+use crate::engine::{Engine, EngineError, Held, LogChunk, SubmitResult};
 
 /// Processes of this machine, kept by a supervisor that outlives this value and its process.
 #[derive(Debug)]
@@ -198,9 +198,9 @@ impl Engine for LocalEngine {
         self.done("cancelling", &Request::Cancel(attempts.to_vec()))
     }
 
-    fn held(&self) -> Result<Option<Vec<AttemptId>>, EngineError> {
+    fn held(&self) -> Result<Option<Held>, EngineError> {
         match self.call("asking what it holds", &Request::Held, Duration::ZERO)? {
-            Reply::Held(attempts) => Ok(Some(attempts)),
+            Reply::Held(held) => Ok(Some(held)),
             other => Err(self.unexpected(&other)),
         }
     }

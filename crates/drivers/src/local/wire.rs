@@ -12,7 +12,7 @@ use huisuan_model::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::config::SupervisorConfig;
-use crate::engine::SubmitResult;
+use crate::engine::{Held, SubmitResult};
 
 /// The longest line either side reads: 10,000 orders of a job with the largest spec are far below it.
 const LINE_BYTES_MAX: u64 = 256 << 20;
@@ -43,7 +43,7 @@ pub(crate) enum Request {
     Cancel(Vec<AttemptId>),
     /// Tell whether an attempt is known.
     Known(AttemptId),
-    /// Tell what has not ended.
+    /// Tell what there is.
     Held,
     /// Tell again what became of attempts, as far as anything is known of them.
     Find(Vec<AttemptId>),
@@ -65,7 +65,7 @@ pub(crate) enum Reply {
     /// To an observe.
     Reports(Vec<AttemptReport>),
     /// To a held.
-    Held(Vec<AttemptId>),
+    Held(Held),
     /// To an acknowledge, cancel or find.
     Done,
     /// To a known.

@@ -3,12 +3,12 @@
 //! Between the moment at which an agent looks and the moment at which the books are read, attempts start and end. A
 //! difference therefore counts only when two questions in a row find it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{Extension, extract::State};
 use huisuan_api::{
     ErrorCode,
-    agent::{Held, HeldAnswer, HeldTasks},
+    agent::{ClosedSpan, Held, HeldAnswer, HeldTasks},
 };
 use huisuan_control::Differences;
 use huisuan_model::{Alarm, AlarmKind, AttemptId, CentreId, Command, TimeMs};
@@ -37,19 +37,23 @@ pub(crate) async fn held(
     let centre = centre(identity)?;
     current(&shared, &centre, asked.epoch).await?;
     shared.hub.heard(&centre, shared.clock.now());
-    let total = asked.attempts.iter().fold(0, |sum: u64, held| sum.saturating_add(held.tasks.len()));
+    let total =
+        asked.attempts.iter().chain(&asked.ended).fold(0, |sum: u64, held| sum.saturating_add(held.tasks.len()));
     if total > HELD_MAX {
         return Err(Failure::new(ErrorCode::TooLarge, format!("more than {HELD_MAX} attempts at once")));
     }
     let held: BTreeSet<AttemptId> = asked.attempts.iter().flat_map(ids).collect();
+    let ended: BTreeSet<AttemptId> = asked.ended.iter().flat_map(ids).collect();
     let name = centre.clone();
-    let differences = shared.writer.look(move |state| state.differences(&name, &held)).await?;
+    let mut differences = shared.writer.look(move |state| state.differences(&name, &held)).await?;
+    differences.missing.retain(|id| !ended.contains(id));
     let seen = differences.not_live.iter().chain(differences.foreign.iter().map(|(id, _)| id));
     let seen: BTreeSet<AttemptId> = seen.chain(&differences.missing).copied().collect();
     let before = shared.hub.suspects(&centre, seen.clone());
     let lasting: BTreeSet<AttemptId> = seen.intersection(&before).copied().collect();
     let (found, end) = judge(&shared, &differences, &lasting).await?;
     tell(&shared, &centre, found, &seen).await?;
+    close(&shared, &centre, asked.closed).await?;
     Ok(axum::Json(HeldAnswer { missing: differences.missing, end, again: seen.len() > lasting.len() }))
 }
 
@@ -87,6 +91,41 @@ async fn judge(
         alarms.push(alarm(AlarmKind::MissingAttempt, id, detail));
     }
     Ok((alarms, end))
+}
+
+/// What windows of this kind are called. An operator's own windows are left alone.
+const CLOSED: &str = "closed by the site's own rules";
+/// The most spans of closed hours, and how far ahead and how long they may be, in milliseconds: a site tells of days.
+const SPANS_MAX: usize = 24;
+const AHEAD_MS_MAX: u64 = 4 * 24 * 3_600_000;
+
+/// Has the scheduler plan around the closed hours that a site tells, and no longer around those that it does not.
+async fn close(shared: &Shared, centre: &CentreId, told: Vec<ClosedSpan>) -> Result<(), Failure> {
+    let now = shared.clock.now();
+    let good =
+        |span: &ClosedSpan| span.from < span.until && span.until > now && span.until.since(now).0 <= AHEAD_MS_MAX;
+    let wanted: BTreeSet<(TimeMs, TimeMs)> =
+        told.into_iter().filter(good).take(SPANS_MAX).map(|span| (span.from, span.until)).collect();
+    let name = centre.clone();
+    let known = shared.writer.look(move |state| {
+        let windows = state.centres().get(&name).map(|centre| &*centre.windows).unwrap_or_default();
+        let ours = windows.iter().filter(|window| window.note == CLOSED && window.until > now);
+        ours.map(|window| ((window.from, window.until), window.id)).collect::<BTreeMap<_, _>>()
+    });
+    let known = known.await?;
+    let gone = known.iter().filter(|(span, _)| !wanted.contains(span)).map(|(_, id)| *id);
+    let gone = gone.map(|id| Command::RemoveWindow { centre: centre.clone(), id });
+    let new = wanted.iter().filter(|span| !known.contains_key(span)).map(|(from, until)| Command::AddWindow {
+        centre: centre.clone(),
+        pool: None,
+        from: *from,
+        until: *until,
+        note: CLOSED.to_owned(),
+    });
+    for command in gone.chain(new) {
+        shared.writer.execute(identity::agent(centre), command).await?;
+    }
+    Ok(())
 }
 
 /// Raises what was found and clears what is no longer seen.

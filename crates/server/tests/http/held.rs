@@ -1,12 +1,13 @@
 //! What an engine holds against what the books say.
 
-use huisuan_api::agent::{Held, HeldAnswer, HeldTasks};
-use huisuan_model::{AttemptId, Class, JobId, RangeSet};
+use huisuan_api::agent::{ClosedSpan, Held, HeldAnswer, HeldTasks};
+use huisuan_model::{AttemptId, Class, JobId, RangeSet, TimeMs};
 use serde_json::json;
 
 use crate::{
     agents::{alarms, owned},
     network::{Agent, Network, ended, small_job, started},
+    plain::Request,
 };
 
 fn id(job: u64, task: u32) -> AttemptId {
@@ -16,7 +17,12 @@ fn id(job: u64, task: u32) -> AttemptId {
 fn held(agent: &Agent, attempts: &[AttemptId]) -> HeldAnswer {
     let one =
         |id: &AttemptId| HeldTasks { job: id.job, attempt: id.attempt, tasks: RangeSet::from_range(id.task, id.task) };
-    let held = Held { epoch: agent.epoch, attempts: attempts.iter().map(one).collect() };
+    let held = Held {
+        epoch: agent.epoch,
+        attempts: attempts.iter().map(one).collect(),
+        ended: Vec::new(),
+        closed: Vec::new(),
+    };
     agent.client.held(&held).expect("an answer")
 }
 
@@ -54,6 +60,8 @@ fn what_was_never_ordered_is_left_alone_and_alarmed_when_it_stays() {
     assert_eq!(second, HeldAnswer::default(), "it is not ended");
     assert_eq!(alarms(&network), [("hpc-1", "unknown-attempt", "77.3.1")].map(owned));
     assert_eq!(network.client().centre("hpc-1").expect("a centre").alarms.len(), 1);
+    let page = network.send(&Request::get("/centres/hpc-1")).text();
+    assert!(page.contains("unknown-attempt") && page.contains("77.3.1"), "{page}");
     held(&agent, &all[..2]);
     assert_eq!(alarms(&network), [], "it is gone, and so is the alarm");
 }
@@ -75,8 +83,40 @@ fn what_is_missing_is_looked_for_and_not_called_lost() {
     assert_eq!(alarms(&network), []);
     assert_eq!(held(&agent, &[id(1, 0)]).missing, [id(1, 1)]);
     assert_eq!(alarms(&network), [("hpc-1", "missing-attempt", "1.1.1")].map(owned));
+    let one = |task| HeldTasks { job: JobId(1), attempt: 1, tasks: RangeSet::from_range(task, task) };
+    let on_its_way = Held { epoch: agent.epoch, attempts: vec![one(0)], ended: vec![one(1)], closed: Vec::new() };
+    assert_eq!(agent.client.held(&on_its_way).expect("an answer"), HeldAnswer::default());
+    assert_eq!(alarms(&network), [], "its end is on its way");
     let job = network.client().job(1).expect("a job");
     assert!(job.attempts.iter().all(|attempt| attempt.state == "running"), "nobody but the engine can say: {job:?}");
+}
+
+#[test]
+fn closed_hours_of_a_site_are_planned_around() {
+    let (network, agent) = running();
+    let now = network.client().health().expect("health").now.0.0;
+    let span = |from: i64, until: i64| ClosedSpan { from: TimeMs(now + from), until: TimeMs(now + until) };
+    let tell = |closed: &[ClosedSpan]| {
+        let attempts =
+            [0, 1].map(|task| HeldTasks { job: JobId(1), attempt: 1, tasks: RangeSet::from_range(task, task) });
+        let held = Held { epoch: agent.epoch, attempts: attempts.to_vec(), ended: Vec::new(), closed: closed.to_vec() };
+        agent.client.held(&held).expect("an answer");
+        let windows = network.client().centre("hpc-1").expect("a centre").windows;
+        windows.into_iter().map(|window| (window.from.0.0 - now, window.until.0.0 - now)).collect::<Vec<_>>()
+    };
+    let (hour, minute) = (3_600_000, 60_000);
+    assert_eq!(tell(&[span(minute / 2, hour)]), [(minute / 2, hour)]);
+    let before = network.journal().len();
+    assert_eq!(tell(&[span(minute / 2, hour)]), [(minute / 2, hour)], "it is known");
+    assert_eq!(network.journal().len(), before);
+    let waits = network.submit(&small_job());
+    let reason = || network.client().explain(waits).expect("an answer").reason.map(|reason| reason.code);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while reason().as_deref() != Some("centre-closed") {
+        assert!(std::time::Instant::now() < deadline, "a task of a minute would run into it: {:?}", reason());
+    }
+    assert_eq!(tell(&[span(2 * hour, 3 * hour)]), [(2 * hour, 3 * hour)], "the rules changed");
+    assert_eq!(tell(&[span(3 * hour, hour), span(0, 100 * 24 * hour)]), [], "what is no span of hours is no rule");
 }
 
 #[test]

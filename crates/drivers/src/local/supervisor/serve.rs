@@ -17,7 +17,7 @@ use super::{
     state::Record,
 };
 use crate::{
-    engine::SubmitResult,
+    engine::{Held, SubmitResult},
     failpoint,
     local::{
         config::{SupervisorConfig, VERSION},
@@ -100,8 +100,10 @@ fn answer(shared: &Arc<Shared>, request: Request, observer: Option<u64>) -> Repl
         }
         (Request::Held, _) => {
             let state = lock(&shared.state);
-            let held = state.records.iter().filter(|(_, record)| !matches!(record, Record::Ended(_)));
-            Reply::Held(held.map(|(id, _)| *id).collect())
+            let over = |(_, record): &(&AttemptId, &Record)| matches!(record, Record::Ending(_) | Record::Ended(_));
+            let (ended, live): (Vec<_>, Vec<_>) = state.records.iter().partition(over);
+            let ids = |records: Vec<(&AttemptId, &Record)>| records.into_iter().map(|(id, _)| *id).collect();
+            Reply::Held(Held { live: ids(live), ended: ids(ended) })
         }
         (Request::Find(ids), _) => {
             find(shared, &ids);
