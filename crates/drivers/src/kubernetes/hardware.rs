@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_model::{Bytes, Class, MilliDevices, Millicores, Pool, PoolId, StartOrder, spec::Need};
+use huisuan_model::{Bytes, Class, GflopPerS, MilliDevices, Millicores, Pool, PoolId, StartOrder, spec::Need};
 
 use super::{
     config::{KubernetesConfig, PoolRule, Toleration},
@@ -103,6 +103,15 @@ impl Hardware {
         pools.into_values().collect()
     }
 
+    /// The rate of a whole pool, where the site declares what one of its devices or cores sustains.
+    pub(super) fn declared_rate(&self, id: &PoolId) -> Option<GflopPerS> {
+        let rule = self.rules.iter().find(|rule| rule.id == *id)?;
+        let each = rule.rate_each?.0;
+        let pool = self.pools().into_iter().find(|pool| pool.id == *id)?;
+        let thousandths = if rule.resource.is_some() { pool.devices.0 } else { pool.cores.0 };
+        u64::try_from(u128::from(each) * u128::from(thousandths) / 1_000).ok().map(GflopPerS)
+    }
+
     /// Which nodes suit an order; an error says in words why none ever could.
     pub(super) fn suits(&self, order: &StartOrder) -> Result<Suits, String> {
         let devices = order.devices.0;
@@ -110,6 +119,9 @@ impl Hardware {
             return Err(format!("{} is no whole number; Kubernetes gives whole devices only", order.devices));
         }
         let named: Vec<usize> = (0..self.rules.len()).filter(|&rule| named(order, &self.rules[rule])).collect();
+        if let Some(pool) = order.pool.as_ref().filter(|pool| !self.rules.iter().any(|rule| rule.id == **pool)) {
+            return Err(format!("pool `{pool}` is not here"));
+        }
         let holds = |machine: &&Machine| {
             machine.cores >= order.cores && machine.memory >= order.memory() && machine.devices * 1_000 >= devices
         };
@@ -162,7 +174,9 @@ fn named(order: &StartOrder, rule: &PoolRule) -> bool {
         Need::Hardware { devices: None, .. } => (&[][..], Bytes::ZERO),
         Need::Rate { device_memory_min, .. } => (&[][..], *device_memory_min),
     };
-    (parts.is_empty() || parts.contains(&rule.id)) && (order.devices.is_zero() || memory_min <= rule.device_memory)
+    order.pool.as_ref().is_none_or(|pool| *pool == rule.id)
+        && (parts.is_empty() || parts.contains(&rule.id))
+        && (order.devices.is_zero() || memory_min <= rule.device_memory)
 }
 
 fn usable(node: &Node, tolerations: &[Toleration]) -> bool {
@@ -221,6 +235,7 @@ fn found(nodes: &[&Node]) -> Vec<PoolRule> {
                     class: Class::Ai,
                     resource: Some(resource.to_owned()),
                     device_memory: Bytes(memory.saturating_mul(1 << 20)),
+                    rate_each: None,
                     nodes: product.map(|(key, value)| (key.to_owned(), value.clone())).into_iter().collect(),
                 }
             }
@@ -231,6 +246,7 @@ fn found(nodes: &[&Node]) -> Vec<PoolRule> {
                     class: Class::General,
                     resource: None,
                     device_memory: Bytes::ZERO,
+                    rate_each: None,
                     nodes: BTreeMap::new(),
                 }
             }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_model::{AttemptId, AttemptReport, Bytes, DurationMs, EndCause, ReportKind, TimeMs, Usage};
+use huisuan_model::{AttemptId, AttemptReport, Bytes, DurationMs, EndCause, Outcome, ReportKind, TimeMs, Usage};
 
 use super::{
     journal::Entry,
@@ -111,6 +111,7 @@ impl State {
                     state.attempts.entry(id).or_insert_with(|| Known::new(Stage::Waiting)).cancelled = true;
                 }),
                 Entry::Buried { attempts, at } => attempts.into_iter().for_each(|id| state.bury(id, at)),
+                Entry::Unknown { attempts, at } => attempts.into_iter().for_each(|id| state.lose(id, at)),
                 Entry::Acknowledged(reports) => reports.into_iter().for_each(|report| {
                     let id = report.attempt;
                     state.attempts.insert(id, Known::new(Stage::Ended { report, acknowledged: true }));
@@ -132,17 +133,11 @@ impl State {
 
     /// Notes that a pod is about to be made; false for an attempt that is known, whose end, if any, is told again.
     pub(super) fn begin(&mut self, id: AttemptId) -> bool {
-        match self.attempts.get(&id).map(|known| &known.stage) {
-            None => {
-                self.attempts.insert(id, Known::new(Stage::Creating));
-                true
-            }
-            Some(Stage::Ended { report, .. }) => {
-                self.outbox.push(report.clone());
-                false
-            }
-            Some(_) => false,
+        let fresh = !self.tell_again(id);
+        if fresh {
+            self.attempts.insert(id, Known::new(Stage::Creating));
         }
+        fresh
     }
 
     /// Its pod is in the cluster.
@@ -181,13 +176,35 @@ impl State {
         errands
     }
 
-    /// Ends an attempt that was never heard of.
+    /// Ends an attempt that was cancelled before it was heard of.
     pub(super) fn bury(&mut self, id: AttemptId, at: TimeMs) {
+        self.end_unheard(id, at, outcome(EndCause::Cancelled, ""));
+    }
+
+    /// Ends an attempt that the network believes to be here and that nothing here knows of.
+    pub(super) fn lose(&mut self, id: AttemptId, at: TimeMs) {
+        self.end_unheard(id, at, outcome(EndCause::Lost, "nothing is known of it here: neither journal nor pod"));
+    }
+
+    fn end_unheard(&mut self, id: AttemptId, at: TimeMs, outcome: Outcome) {
         if self.attempts.get(&id).is_none_or(|known| !known.ended()) {
-            let end = End { at, started_at: None, outcome: outcome(EndCause::Cancelled, "") };
             self.attempts.insert(id, Known::new(Stage::Creating));
-            self.end(id, end);
+            self.end(id, End { at, started_at: None, outcome });
         }
+    }
+
+    /// What has not ended.
+    pub(super) fn held(&self) -> Vec<AttemptId> {
+        self.attempts.iter().filter(|(_, known)| !known.ended()).map(|(&id, _)| id).collect()
+    }
+
+    /// Tells an end again; false for an attempt that is not known.
+    pub(super) fn tell_again(&mut self, id: AttemptId) -> bool {
+        let Some(known) = self.attempts.get(&id) else { return false };
+        if let Stage::Ended { report, .. } = &known.stage {
+            self.outbox.push(report.clone());
+        }
+        true
     }
 
     /// The ends of these attempts that were not acknowledged before.
