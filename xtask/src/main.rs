@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::repository::Repository;
-use xtask::{bench, check, scenario, setup, test, walls};
+use xtask::{bench, check, kubernetes, scenario, setup, test, walls};
 
 /// Developer tasks of Huisuan.
 #[derive(Parser)]
@@ -21,6 +21,8 @@ enum Task {
     Test,
     /// Everything a change must pass: format, lints, tests, documentation, licences, spelling, links.
     Check,
+    /// Run the contract of the Kubernetes engine on a real control plane, built once from Debian's sources.
+    Kubernetes,
     /// Rewrite the committed dependency lists in `xtask/walls`; read the difference before committing.
     BlessWalls,
     /// Measure the whole system once and print a line of JSON.
@@ -59,6 +61,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Setup => setup::run(&repository).map(|()| true),
         Task::Test => test::run(&repository),
         Task::Check => check::run(&repository),
+        Task::Kubernetes => kubernetes::run(&repository),
         Task::BlessWalls => walls::bless(&repository).map(|()| true),
         Task::Scenario { name } => scenario::run(&repository, name).map(|()| true),
         Task::Bench { names, list, report_only } => {
