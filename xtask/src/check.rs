@@ -18,7 +18,7 @@ pub fn run(repository: &Repository) -> Result<bool> {
     let mut steps = Steps::new(repository);
     steps.cargo("format", "fmt --all --check");
     steps.cargo("lints", "clippy --workspace --all-targets -- --deny warnings");
-    test::add(&mut steps, repository);
+    test::add(&mut steps, repository, test::SEED);
     steps.command(
         "documentation",
         cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"),

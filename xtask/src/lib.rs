@@ -2,6 +2,7 @@
 //!
 //! - `setup.rs`: the system packages and tools that are needed, as data.
 //! - `test.rs`, `check.rs`: the steps of `cargo xtask test` and `cargo xtask check`, run by `step.rs`.
+//! - `python.rs`: environments for tests that compare with other people's programs.
 //! - `walls.rs`: who may use whom, compared with the committed lists in `xtask/walls`.
 //! - `tidy/`: the house rules that a machine can check, one function per rule.
 //! - `kubernetes.rs`: a real control plane for the contract of the Kubernetes engine.
@@ -15,6 +16,7 @@
 pub mod bench;
 pub mod check;
 pub mod kubernetes;
+pub mod python;
 pub mod repository;
 pub mod scenario;
 pub mod setup;

@@ -18,7 +18,11 @@ enum Task {
     /// Install what tests and checks need: system packages, and tools into `.tools/`.
     Setup,
     /// Run all tests, after installing the system packages they need.
-    Test,
+    Test {
+        /// What random cases are drawn from.
+        #[arg(long, default_value_t = test::SEED)]
+        seed: u64,
+    },
     /// Everything a change must pass: format, lints, tests, documentation, licences, spelling, links.
     Check,
     /// Run the contract of the Kubernetes engine on a real control plane, built once from Debian's sources.
@@ -29,6 +33,8 @@ enum Task {
     Scenario {
         /// Which measurement.
         name: scenario::Scenario,
+        #[command(flatten)]
+        options: scenario::Options,
     },
     /// Run benchmarks and compare their results with the ranges in `xtask/ranges`.
     Bench {
@@ -59,11 +65,11 @@ fn run(task: Task) -> anyhow::Result<bool> {
     let repository = Repository::locate()?;
     match task {
         Task::Setup => setup::run(&repository).map(|()| true),
-        Task::Test => test::run(&repository),
+        Task::Test { seed } => test::run(&repository, seed),
         Task::Check => check::run(&repository),
         Task::Kubernetes => kubernetes::run(&repository),
         Task::BlessWalls => walls::bless(&repository).map(|()| true),
-        Task::Scenario { name } => scenario::run(&repository, name).map(|()| true),
+        Task::Scenario { name, options } => scenario::run(&repository, name, options).map(|()| true),
         Task::Bench { names, list, report_only } => {
             let ranges = bench::load(&repository, &names)?;
             if list {

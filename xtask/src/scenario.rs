@@ -2,6 +2,7 @@
 //! The range files in `xtask/ranges` run them through `cargo xtask scenario NAME`.
 
 mod hyperqueue;
+mod ledger;
 mod network;
 mod queue;
 mod restart;
@@ -9,7 +10,7 @@ mod submit;
 mod tasks;
 
 use anyhow::Result;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
 use crate::repository::Repository;
 
@@ -24,15 +25,29 @@ pub enum Scenario {
     Queue,
     /// A start with a million waiting jobs, to the first placement.
     Restart,
+    /// A million rounds of operations with faults on the ledger and a reference model.
+    Ledger,
+}
+
+/// What the scenarios with random input can be told.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Options {
+    /// How many rounds, for `ledger`.
+    #[arg(long)]
+    pub rounds: Option<u64>,
+    /// Seed of everything random, for `ledger`.
+    #[arg(long)]
+    pub seed: Option<u64>,
 }
 
 /// Runs a scenario with release builds and prints its result.
-pub fn run(repository: &Repository, scenario: Scenario) -> Result<()> {
+pub fn run(repository: &Repository, scenario: Scenario, options: Options) -> Result<()> {
     let result = match scenario {
         Scenario::Submit => submit::run(repository)?,
         Scenario::Tasks => tasks::run(repository)?,
         Scenario::Queue => queue::run(repository)?,
         Scenario::Restart => restart::run(repository)?,
+        Scenario::Ledger => ledger::run(repository, options)?,
     };
     println!("{result}");
     Ok(())

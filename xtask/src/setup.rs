@@ -32,7 +32,7 @@ pub struct Package {
 }
 
 /// The system packages. A new one needs a reason.
-pub const PACKAGES: [Package; 2] = [
+pub const PACKAGES: [Package; 10] = [
     Package {
         name: "gcc",
         probe: &["cc", "--version"],
@@ -40,10 +40,66 @@ pub const PACKAGES: [Package; 2] = [
         reason: "links Rust programs and compiles the bundled SQLite",
     },
     Package {
+        name: "slurmctld",
+        probe: &["/usr/sbin/slurmctld", "-V"],
+        needed_for: Use::Tests,
+        reason: "controller of the real Slurm clusters that tests start",
+    },
+    Package {
+        name: "slurmd",
+        probe: &["/usr/sbin/slurmd", "-V"],
+        needed_for: Use::Tests,
+        reason: "nodes of those clusters",
+    },
+    Package {
+        name: "slurm-client",
+        probe: &["sh", "-c", "command -v sbatch"],
+        needed_for: Use::Tests,
+        reason: "what the Slurm engine calls",
+    },
+    Package {
+        name: "slurmdbd",
+        probe: &["/usr/sbin/slurmdbd", "-V"],
+        needed_for: Use::Tests,
+        reason: "accounting of those clusters",
+    },
+    Package {
+        name: "slurm-wlm-basic-plugins",
+        probe: &[
+            "sh",
+            "-c",
+            "ls /usr/lib/*/slurm-wlm/select_cons_tres.so /usr/lib*/slurm/select_cons_tres.so 2>/dev/null | grep -q .",
+        ],
+        needed_for: Use::Tests,
+        reason: "scheduling by GPU in those clusters",
+    },
+    Package {
+        name: "slurm-wlm-mysql-plugin",
+        probe: &[
+            "sh",
+            "-c",
+            "ls /usr/lib/*/slurm-wlm/accounting_storage_mysql.so /usr/lib*/slurm/accounting_storage_mysql.so 2>/dev/null | grep -q .",
+        ],
+        needed_for: Use::Tests,
+        reason: "storage of their accounting",
+    },
+    Package {
+        name: "munge",
+        probe: &["/usr/sbin/munged", "--version"],
+        needed_for: Use::Tests,
+        reason: "authentication within those clusters",
+    },
+    Package {
+        name: "mariadb-server",
+        probe: &["/usr/sbin/mariadbd", "--version"],
+        needed_for: Use::Tests,
+        reason: "database of their accounting",
+    },
+    Package {
         name: "python3-venv",
         probe: &["python3", "-c", "import ensurepip, venv"],
-        needed_for: Use::Tools,
-        reason: "installs typos from its published wheel, which saves compiling it",
+        needed_for: Use::Tests,
+        reason: "tests compare with programs from the Python package index; typos comes from there as a wheel",
     },
 ];
 

@@ -2,17 +2,8 @@
 
 use huisuan_api::agent::PoolRating;
 use huisuan_drivers::Engine;
-use huisuan_measure::{MeasureError, MeasureSpec, Precision, measure};
-use huisuan_model::{Class, GflopPerS, Mark, Pool, Rating, TimeMs};
-
-/// The precision that rates a class.
-fn precision(class: Class) -> Precision {
-    match class {
-        Class::Ai => Precision::Bf16,
-        Class::Hpc => Precision::Fp64,
-        Class::General => Precision::Fp32,
-    }
-}
+use huisuan_measure::{MeasureError, MeasureSpec, measure};
+use huisuan_model::{GflopPerS, Mark, Pool, Precision, Rating, TimeMs};
 
 /// Measures every one of `pools` that is in this machine; about half a second for each. Those elsewhere are rated as
 /// their site declares them, where it does.
@@ -28,8 +19,9 @@ pub(crate) fn rate_pools(engine: &dyn Engine, pools: &[Pool], now: TimeMs) -> Re
             }
             continue;
         }
-        let precision = precision(pool.class);
-        let measurement = measure(&MeasureSpec { precisions: vec![precision], ..MeasureSpec::on_cpus(cpus) })?;
+        let precision = Precision::of_class(pool.class);
+        let spec = MeasureSpec { precisions: vec![precision], stream_runs: 0, ..MeasureSpec::on_cpus(cpus) };
+        let measurement = measure(&spec)?;
         let Some(rate) = measurement.rate(precision) else { continue };
         ratings.push(PoolRating {
             pool: pool.id.clone(),

@@ -39,3 +39,72 @@ pub struct AccountView {
     /// The balance in the asset's smallest unit: an integer as text, because it may have 128 bits.
     pub balance: String,
 }
+
+/// What an audit of the stored books came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditView {
+    /// True when nothing was found.
+    pub ok: bool,
+    /// Journal entries read.
+    pub entries: u64,
+    /// Transfers read.
+    pub transfers: u64,
+    /// The hash of the last transfer, which covers all of them: 64 characters of 0-9 a-f.
+    pub head: String,
+    /// Every rule that was checked.
+    pub checks: Vec<AuditCheck>,
+}
+
+/// One rule of the books.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditCheck {
+    /// Its name, as in the handbook.
+    pub name: String,
+    /// True when nothing was found.
+    pub ok: bool,
+    /// What was found; the first few.
+    pub findings: Vec<String>,
+}
+
+/// Where the chain of transfers was at the end of one day. Who keeps some of these elsewhere can tell later whether
+/// anything before them was altered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DayHead {
+    /// The day in UTC, such as `2026-11-22`.
+    pub day: String,
+    /// How many transfers there were at its end.
+    pub transfers: u64,
+    /// The hash of the last one: 64 characters of 0-9 a-f.
+    pub head: String,
+}
+
+/// The heads of all days on which something was booked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DayHeads {
+    /// In the order of days.
+    pub days: Vec<DayHead>,
+}
+
+/// A bound of an export: a time in RFC 3339, or a day, which means its beginning in UTC.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    let day = text.len() == 10 && !text.contains('T');
+    let long = if day { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    long.parse().map_err(|_| format!("`{text}` is no day such as 2026-11-22 and no time such as 2026-11-22T08:00:00Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_days_and_times() {
+        fn check(text: &str, expected: Option<&str>) {
+            assert_eq!(moment(text).ok().map(|at| at.to_string()).as_deref(), expected, "{text}");
+        }
+        check("2026-11-22", Some("2026-11-22T00:00:00.000Z"));
+        check("2026-11-22T08:00:00+08:00", Some("2026-11-22T00:00:00.000Z"));
+        check("2026-13-22", None);
+        check("yesterday", None);
+        check("", None);
+    }
+}

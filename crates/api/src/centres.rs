@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::wire::{Amount, Timestamp};
+use crate::{
+    facts::FactsFields,
+    wire::{Amount, Timestamp},
+};
 
 /// All centres in the order of their names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -43,6 +46,9 @@ pub struct CentreView {
     /// When it or a pool of it runs nothing: maintenance that goes on or is to come, and what ended lately.
     #[serde(default)]
     pub windows: Vec<WindowView>,
+    /// What is declared of its place, links and power.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<FactsFields>,
     /// What somebody has to look at there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<AlarmView>,

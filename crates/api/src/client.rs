@@ -21,14 +21,15 @@ pub use self::{agent::AgentClient, error::ClientError};
 
 use self::address::{base_url, pairs, path};
 use crate::{
-    books::{LedgerView, UsageView},
+    books::{AuditView, DayHeads, LedgerView, UsageView},
     centres::{AlarmList, CentreList, CentreToken, CentreView, NewCentreRequest, WindowRequest},
     events::EventView,
+    facts::FactsFields,
     health::Health,
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
     plan::PlanView,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
-    routes::{self, JobsQuery, LogsQuery, PageQuery, SubmitQuery},
+    routes::{self, ExportQuery, JobsQuery, LogsQuery, PageQuery, SubmitQuery},
     sse::Messages,
     tenants::{FundRequest, NewTenantRequest, TenantList, TenantRequest, TenantToken, TenantView},
 };
@@ -169,6 +170,11 @@ impl Client {
         self.post(&path(routes::CENTRE_RESUME, &[("id", centre)]))
     }
 
+    /// Declares place, links and power of a centre; what was declared before is replaced.
+    pub fn set_facts(&self, centre: &str, facts: &FactsFields) -> Result<CentreView, ClientError> {
+        self.post_json(&path(routes::CENTRE_FACTS, &[("id", centre)]), facts)
+    }
+
     /// Declares maintenance.
     pub fn maintain(&self, centre: &str, window: &WindowRequest) -> Result<CentreView, ClientError> {
         self.post_json(&path(routes::CENTRE_WINDOWS, &[("id", centre)]), window)
@@ -212,6 +218,21 @@ impl Client {
     /// The ledger's balances.
     pub fn ledger(&self) -> Result<LedgerView, ClientError> {
         self.get(routes::LEDGER, &())
+    }
+
+    /// An audit of the stored books; it reads all of them.
+    pub fn audit(&self) -> Result<AuditView, ClientError> {
+        self.read(self.send_get(routes::LEDGER_AUDIT, &(), &[], Wait::Stream)?)
+    }
+
+    /// Where the chain of transfers was at the end of each day.
+    pub fn ledger_days(&self) -> Result<DayHeads, ClientError> {
+        self.get(routes::LEDGER_DAYS, &())
+    }
+
+    /// The text of an export, as it comes.
+    pub fn export(&self, query: &ExportQuery) -> Result<impl Read + Send + use<>, ClientError> {
+        Ok(self.send_get(routes::LEDGER_EXPORT, query, &[], Wait::Stream)?.into_body().into_reader())
     }
 
     /// Whether the server accepts commands.

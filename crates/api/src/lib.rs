@@ -11,6 +11,7 @@ pub mod centres;
 pub mod client;
 pub mod discovery;
 pub mod events;
+pub mod facts;
 pub mod health;
 pub mod jobs;
 pub mod join;

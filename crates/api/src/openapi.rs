@@ -9,7 +9,8 @@ use utoipa::openapi::{
 };
 
 use crate::{
-    agent, books, centres, events, health, jobs, plan, problem::ErrorCode, routes, spec::job_file::JobFile, tenants,
+    agent, books, centres, events, facts::FactsFields, health, jobs, plan, problem::ErrorCode, routes,
+    spec::job_file::JobFile, tenants,
 };
 use build::{Document, Route, text};
 
@@ -120,6 +121,25 @@ fn job_routes(document: &mut Document) {
     );
 }
 
+fn ledger_routes(document: &mut Document) {
+    document.add(
+        Route::get(routes::LEDGER_AUDIT, "ledger-audit", "books", "Derives every balance again and checks the chain.")
+            .answer::<books::AuditView>(200, "What was found.")
+            .refused(&[ErrorCode::Forbidden]),
+    );
+    document.add(
+        Route::get(routes::LEDGER_DAYS, "ledger-days", "books", "Lists the head of the chain at the end of each day.")
+            .answer::<books::DayHeads>(200, "The heads.")
+            .refused(&[ErrorCode::Forbidden]),
+    );
+    document.add(
+        Route::get(routes::LEDGER_EXPORT, "ledger-export", "books", "Exports transfers for other programs.")
+            .query::<routes::ExportQuery>()
+            .raw_answers(&[TEXT, "text/csv", "application/json"], "The export, in the format that was asked for.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::UnknownField, ErrorCode::Forbidden]),
+    );
+}
+
 /// How centres join, and what at them wants a person's eyes.
 fn site_routes(document: &mut Document) {
     let id = |route: Route| route.path_parameter("id", "The centre's name.", Type::String);
@@ -174,6 +194,18 @@ fn network_routes(document: &mut Document) {
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
     document.add(
+        id(Route::post(routes::CENTRE_FACTS, "set-facts", "network", "Declares place, links and power of a centre."))
+            .body::<FactsFields>("All that is declared; it replaces what was.")
+            .answer::<centres::CentreView>(200, "The centre as it is now.")
+            .refused(&[
+                ErrorCode::BadRequest,
+                ErrorCode::UnknownField,
+                ErrorCode::InvalidSpec,
+                ErrorCode::Forbidden,
+                ErrorCode::NotFound,
+            ]),
+    );
+    document.add(
         id(Route::post(routes::CENTRE_WINDOWS, "maintain", "network", "Declares maintenance of a centre or a pool."))
             .body::<centres::WindowRequest>("What is closed, and when.")
             .answer::<centres::CentreView>(201, "The centre with all its windows; the newest has the highest number.")
@@ -201,6 +233,7 @@ fn network_routes(document: &mut Document) {
             .answer::<books::LedgerView>(200, "The balances.")
             .refused(&[ErrorCode::Forbidden]),
     );
+    ledger_routes(document);
     document.register::<events::EventView>();
     let last = ParameterBuilder::new()
         .name("Last-Event-ID")

@@ -2,6 +2,8 @@
 //!
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
+mod latency;
+
 use huisuan_model::{
     Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, PoolId, QuotaResource, Reason, TimeMs, When,
 };
@@ -87,6 +89,9 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             format!("its {needed} tasks must start together; at the nearest, {centre}, {fits} fit now in {pool}"),
             json!({ "centre": centre, "pool": pool, "needed_tasks": needed, "fitting_tasks": fits }),
         ),
+        Reason::Latency { round_trip_max, within, centre, round_trip_us } => {
+            latency::told(*round_trip_max, *within, centre, *round_trip_us)
+        }
         Reason::Behind { ahead, centre } => (
             format!("tasks of higher priority or age went first, {ahead} of them; it would fit at {centre}"),
             json!({ "ahead_tasks": ahead, "centre": centre }),

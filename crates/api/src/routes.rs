@@ -28,6 +28,8 @@ pub const CENTRE: &str = "/v1/centres/{id}";
 pub const CENTRE_PAUSE: &str = "/v1/centres/{id}/pause";
 /// `POST` gives it work again.
 pub const CENTRE_RESUME: &str = "/v1/centres/{id}/resume";
+/// `POST` declares its place, links and power.
+pub const CENTRE_FACTS: &str = "/v1/centres/{id}/facts";
 /// `POST` gives its agent a new token.
 pub const CENTRE_TOKEN: &str = "/v1/centres/{id}/token";
 /// `POST` clears its alarms; what is still so is raised again.
@@ -50,6 +52,12 @@ pub const TENANT_TOKEN: &str = "/v1/tenants/{id}/token";
 pub const USAGE: &str = "/v1/usage";
 /// `GET` tells the ledger's balances.
 pub const LEDGER: &str = "/v1/ledger";
+/// `GET` audits the stored books.
+pub const LEDGER_AUDIT: &str = "/v1/ledger/audit";
+/// `GET` lists where the chain of transfers was at the end of each day.
+pub const LEDGER_DAYS: &str = "/v1/ledger/days";
+/// `GET` exports transfers.
+pub const LEDGER_EXPORT: &str = "/v1/ledger/export";
 /// `GET` streams events.
 pub const EVENTS: &str = "/v1/events";
 /// `GET` gives the OpenAPI document.
@@ -151,6 +159,22 @@ pub struct LogsQuery {
     /// The first byte wanted, from 0.
     #[serde(default)]
     pub offset: u64,
+}
+
+/// The query of an export of the books.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExportQuery {
+    /// `beancount`, `csv` or `json`.
+    #[param(pattern = "^(beancount|csv|json)$")]
+    pub format: String,
+    /// Only what was booked at this moment or later: a day such as 2026-11-22, or a time in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Only what was booked before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 /// The query of the event stream.

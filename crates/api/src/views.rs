@@ -7,6 +7,7 @@ use huisuan_model::{
 
 use crate::{
     centres::{AlarmView, CentreView, PoolView, RatingView, TariffView, WindowView},
+    facts::FactsFields,
     jobs::{AttemptView, JobSummary, ReasonView, ScoreView, TaskCounts},
     wire::Amount,
 };
@@ -101,6 +102,7 @@ impl CentreView {
             last_seen_at: centre.reported_at.map(Into::into),
             memory_mode: None,
             windows: centre.windows.iter().map(Into::into).collect(),
+            facts: FactsFields::of(centre),
             alarms: centre.alarms.iter().map(|alarm| AlarmView::new(&centre.id, alarm)).collect(),
             pools,
             active,

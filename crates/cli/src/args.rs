@@ -10,8 +10,8 @@ mod operate;
 mod site;
 
 pub(crate) use operate::{
-    CentreAddArgs, CentreCommand, CentreDrainArgs, CentreTokenArgs, DoctorArgs, LedgerCommand, TenantCommand,
-    TenantSettings,
+    ApiArgs, AuditArgs, CentreAddArgs, CentreCommand, CentreDrainArgs, CentreTokenArgs, DoctorArgs, ExportArgs,
+    LedgerCommand, NetworkCommand, TenantCommand, TenantSettings,
 };
 pub(crate) use site::{AgentArgs, EngineArg, SuperviseArgs};
 
@@ -102,6 +102,9 @@ pub(crate) enum Command {
     /// Centres of the network.
     #[command(subcommand, visible_alias = "center")]
     Centre(CentreCommand),
+    /// What lies between centres: places, links, power.
+    #[command(subcommand)]
+    Network(NetworkCommand),
     /// Tenants of the network: who pays, how much they are due, how much they may hold.
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -336,10 +339,29 @@ pub(crate) struct WaitArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct MeasureArgs {
+    #[command(subcommand)]
+    pub(crate) what: Option<MeasureCommand>,
     /// The processors to measure, such as `0-3,8`; all when absent.
     #[arg(long, value_name = "LIST")]
     pub(crate) cores: Option<RangeSet>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MeasureCommand {
+    /// Lists what makers declare of devices and processors, or what a name may mean.
+    Parts(PartsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PartsArgs {
+    /// A part, or a name under which parts are sold, such as `A100 80GB` or `Ascend 910B`; all parts when absent.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// A file with further or corrected parts, in the form of the files in `crates/measure/parts`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) parts: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -369,14 +391,4 @@ pub(crate) struct CompletionsArgs {
     /// Which shell.
     #[arg(value_enum, value_name = "SHELL")]
     pub(crate) shell: clap_complete::Shell,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ApiArgs {
-    /// The method; GET alone, because it changes nothing.
-    #[arg(value_name = "METHOD", ignore_case = true, value_parser = ["GET"])]
-    pub(crate) method: String,
-    /// The path, such as /v1/jobs?state=running.
-    #[arg(value_name = "PATH", value_parser = parse::path)]
-    pub(crate) path: String,
 }

@@ -233,6 +233,36 @@ fn centres_usage_and_books_for_people_and_machines() {
 }
 
 #[test]
+fn books_for_outsiders() {
+    let head = "0".repeat(64);
+    let audit = |ok: bool| {
+        let findings = if ok { json!([]) } else { json!(["transfer 3 was altered"]) };
+        let rule = json!({"name": "append-only", "ok": ok, "findings": findings});
+        json!({"ok": ok, "entries": 9, "transfers": 4, "head": head, "checks": [rule]})
+    };
+    let days = json!({"days": [{"day": "2026-03-01", "transfers": 4, "head": head}]});
+    let csv = (200, "text/csv", "number,seq\n1,2\n".to_owned());
+    for ok in [true, false] {
+        let answers = [
+            ("GET /v1/ledger/audit", answer(200, &audit(ok))),
+            ("GET /v1/ledger/days", answer(200, &days)),
+            ("GET /v1/ledger/export?format=csv&from=2026-03-01T00%3A00%3A00.000Z", csv.clone()),
+        ];
+        let get = |arguments: &[&str]| asked(&answers, arguments).0;
+        let ran = get(&["ledger", "audit", "-o", "json"]);
+        assert_eq!((ran.exit, ran.json()), (i32::from(!ok), audit(ok)));
+        assert!(get(&["ledger", "audit"]).stdout.contains(if ok { "yes" } else { "transfer 3 was altered" }));
+        assert_eq!(get(&["ledger", "days", "-o", "json"]).json(), days);
+        let ran = get(&["ledger", "export", "--format", "csv", "--from", "2026-03-01"]);
+        assert_eq!((ran.exit, &*ran.stdout), (0, "number,seq\n1,2\n"), "{ran:?}");
+    }
+    assert_eq!(huisuan(&["ledger", "export", "--format", "xml"]).exit, 2);
+    assert_eq!(huisuan(&["ledger", "export", "--format", "csv", "--from", "soon"]).exit, 2);
+    let nothing = huisuan(&["ledger", "audit", "--data", "/nonexistent/folder"]);
+    assert!(nothing.exit == 1 && nothing.stderr.contains("is no data directory"), "{nothing:?}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let fake = Fake::start(&[("GET /v1/x", (200, "text/plain", "line\n".repeat(100_000)))]);
     let shell = format!("{} api GET /v1/x --server {} | head -n 1", env!("CARGO_BIN_EXE_huisuan"), fake.url);

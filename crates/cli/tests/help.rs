@@ -32,6 +32,7 @@ const COMMANDS: [&str; 37] = [
     "ledger",
     "ledger balance",
     "measure",
+    "measure parts",
     "bench",
     "bench submit",
     "twin",

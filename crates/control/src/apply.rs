@@ -1,13 +1,17 @@
 //! The one reducer: what each event does to the state. It decides nothing and cannot refuse.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use huisuan_ledger::Transfer;
 use huisuan_model::{
     Attempt, AttemptId, AttemptState, CentreId, EndCause, EndReason, Event, Gflop, Job, JobId, JobState, Money,
     Outcome, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
 };
 
-use crate::{State, books, keys::KeyRecord, place::attempt_of, queue, used};
+use crate::{State, books, keys::KeyRecord, meter, place::attempt_of, queue, tariffs, used};
 
 /// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
 /// program is broken: going on would spread the damage.
@@ -20,9 +24,27 @@ pub fn apply(state: &mut State, event: &Event) {
         Event::Funded { tenant, amount } => {
             let transfers =
                 state.ledger.fund(tenant, books::home_currency(), *amount).expect("a decided funding fits the ledger");
-            state.touched.transfers.extend(transfers);
+            booked(state, transfers);
+        }
+        Event::CreditChanged { tenant, by } => tariffs::change_credit(state, tenant, *by),
+        Event::TariffRuleSet(rule) => {
+            state.touched.rules.insert(rule.id);
+            state.tariffs.insert(rule.clone());
+        }
+        Event::TariffRuleEnded { rule, until } => {
+            state.touched.rules.insert(*rule);
+            state.tariffs.end(*rule, *until);
+        }
+        Event::Rerated { corrections, .. } => tariffs::correct(state, corrections),
+        Event::OddityFound { centre, oddity } => {
+            if let Some(attempt) = state.attempts.get_mut(&oddity.attempt) {
+                attempt.oddities.push(oddity.kind);
+                state.touched.attempts.insert(oddity.attempt);
+            }
+            state.touched.oddities.push((centre.clone(), oddity.clone()));
         }
         Event::CentreSet(_)
+        | Event::FactsSet { .. }
         | Event::CentreTokenSet { .. }
         | Event::AlarmRaised { .. }
         | Event::AlarmCleared { .. }
@@ -50,7 +72,8 @@ pub fn apply(state: &mut State, event: &Event) {
         }),
         Event::TasksPlaced { .. } => tasks_placed(state, event),
         Event::AttemptStarted { attempt, at } => attempt_started(state, *attempt, *at),
-        Event::AttemptUsed { attempt, usage, work } => {
+        Event::AttemptUsed { attempt, usage, work, readings } => {
+            meter::post_hours(state, *attempt, readings);
             let attempt = touch_attempt(state, *attempt);
             attempt.usage = *usage;
             attempt.work = *work;
@@ -79,12 +102,23 @@ pub fn apply(state: &mut State, event: &Event) {
     }
 }
 
+/// Notes transfers for the store, with the number of the entry that is being applied: the one after the last.
+pub(crate) fn booked(state: &mut State, transfers: Vec<Transfer>) {
+    let seq = state.version + 1;
+    state.touched.transfers.extend(transfers.into_iter().map(|transfer| (seq, transfer)));
+}
+
 /// What an event does to a centre.
 fn centre_changed(state: &mut State, event: &Event) {
     match event {
         Event::CentreSet(centre) => {
             state.touched.centres.insert(centre.id.clone());
+            state.calendar.set(centre);
             state.centres.insert(centre.id.clone(), (**centre).clone());
+        }
+        Event::FactsSet { centre, place, facts } => {
+            let centre = touch_centre(state, centre);
+            (centre.place, centre.facts) = (*place, (!facts.is_empty()).then(|| Arc::new(facts.clone())));
         }
         Event::CentreTokenSet { centre, token } => touch_centre(state, centre).token = Some(*token),
         Event::AlarmRaised { centre, alarm } => touch_centre(state, centre).alarms.push(alarm.clone()),
@@ -194,11 +228,12 @@ fn tasks_placed(state: &mut State, event: &Event) {
     });
     let names = attempts.iter().map(|attempt| attempt.id);
     let transfers = state.ledger.hold(&tenant, books::currency(&terms.tariff), names, *hold_each);
-    state.touched.transfers.extend(transfers.expect("a decided hold is covered"));
+    booked(state, transfers.expect("a decided hold is covered"));
     let job = &state.jobs[id];
     let short = used::short(job, &state.policy);
     for attempt in attempts {
         state.used.add(&attempt, job, short);
+        state.committed.add(&attempt, job);
         state.touched.attempts.insert(attempt.id);
         state.attempts.insert(attempt.id, Box::new(attempt));
     }
@@ -233,15 +268,22 @@ fn stop_ordered(state: &mut State, event: &Event) {
 }
 
 fn attempt_ended(state: &mut State, event: &Event) {
-    let Event::AttemptEnded { attempt: id, started_at, at, outcome, usage, work, cost, retry } = event else { return };
+    let Event::AttemptEnded { attempt: id, started_at, at, outcome, usage, work, cost, readings, retry } = event else {
+        return;
+    };
     let mut attempt = state.attempts.remove(id).expect("an attempt ends once");
     let job = &state.jobs[&id.job];
     let was_short = used::short(job, &state.policy);
     state.used.remove(&attempt, job, was_short);
+    state.committed.remove(&attempt, job);
+    meter::take(state, &attempt, readings);
+    // Full hours of a long attempt are posted already.
+    let metered = attempt.metered.take().unwrap_or_default().work;
+    let (rest, more) = (cost.saturating_sub(attempt.cost), work.saturating_sub(Gflop(metered)));
     close(&mut attempt, *started_at, *at, outcome, *usage, *work, *cost);
     let class = attempt.terms.share.class;
-    let transfers = state.ledger.settle(*id, &attempt.centre, *cost, class, *work);
-    state.touched.transfers.extend(transfers.expect("a live attempt has a hold that covers its cost"));
+    let transfers = state.ledger.settle(*id, &attempt.centre, rest, class, more);
+    booked(state, transfers.expect("a live attempt has a hold that covers its cost"));
     if outcome.cause == EndCause::Refused {
         // Its shape changes with the centres that refused it, and its place in the queues with the shape.
         state.queues.remove(&state.jobs[&id.job]);

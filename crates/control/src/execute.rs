@@ -1,8 +1,12 @@
 //! The one door: decide a command, apply what was decided, return the events.
 
-use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
+use huisuan_model::{
+    CentreId, Command, Event, Facts, JobId, JobState, Money, Place, Pool, command::Origin, quantity::TimeMs,
+};
 
-use crate::{Refusal, State, alarms, apply::apply, books, dependencies, place, report, submit, tenants, windows};
+use crate::{
+    Refusal, State, alarms, apply::apply, books, dependencies, place, report, submit, tariffs, tenants, windows,
+};
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
 /// there were any; an empty list means that nothing had to change. On `Err` the state is untouched.
@@ -11,6 +15,7 @@ use crate::{Refusal, State, alarms, apply::apply, books, dependencies, place, re
 /// parts before it left; such parts are dropped when they no longer hold, never refused half-way.
 pub fn execute(state: &mut State, origin: &Origin, command: &Command, now: TimeMs) -> Result<Vec<Event>, Refusal> {
     let seq = state.version + 1;
+    state.seen_at = now;
     let mut events = match command {
         Command::Plan(plan) => place::execute(state, plan, seq, now),
         Command::Report { centre, seq: report_seq, reports } => {
@@ -47,6 +52,9 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
     match command {
         Command::Submit { spec, key, ended } => submit::decide(state, origin, spec, key.as_ref(), ended, now),
         Command::SetTenant(tenant) => Ok(vec![Event::TenantSet(tenant.clone())]),
+        Command::SetTariffRule { rule, rerate } => tariffs::set(state, rule, *rerate, now),
+        Command::EndTariffRule { rule, until } => tariffs::end(state, *rule, *until, now),
+        Command::Rerate { rule, readings } => tariffs::rerate(state, *rule, readings, now),
         Command::AddTenant { tenant, change } => tenants::add(state, tenant, change),
         Command::ChangeTenant { tenant, change } => tenants::change(state, tenant, change),
         Command::SetTenantToken { tenant, token } => tenants::set_token(state, tenant, *token),
@@ -62,11 +70,15 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
                 centre.absent_since = known.absent_since;
                 centre.windows = known.windows.clone();
                 centre.window_last = known.window_last;
+                // A door that does not tell place and facts leaves them as they were declared.
+                centre.place = centre.place.or(known.place);
+                centre.facts = centre.facts.or_else(|| known.facts.clone());
                 centre.token = known.token;
                 centre.alarms = known.alarms.clone();
             }
             Ok(vec![Event::CentreSet(centre)])
         }
+        Command::SetFacts { centre, place, facts } => set_facts(state, centre, *place, facts),
         Command::AddCentre(centre) => {
             books::check(&centre.tariff)?;
             match state.centres.contains_key(&centre.id) {
@@ -114,6 +126,20 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         | Command::GiveUp { .. }
         | Command::Cancel { .. } => Ok(Vec::new()),
     }
+}
+
+/// A link may name a centre that is not known yet: networks grow. It leads nowhere until then.
+fn set_facts(state: &State, centre: &CentreId, place: Option<Place>, facts: &Facts) -> Result<Vec<Event>, Refusal> {
+    let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+    let off = place.filter(|place| !place.valid()).map(|_| "its place is not on the globe".to_owned());
+    if let Some(why) = off.or_else(|| facts.fault(centre)) {
+        return Err(Refusal::Facts { centre: centre.clone(), why });
+    }
+    let same = known.facts.as_deref().map_or_else(|| facts.is_empty(), |known| known == facts);
+    if same && known.place == place {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::FactsSet { centre: centre.clone(), place, facts: facts.clone() }])
 }
 
 fn fund(state: &State, origin: &Origin, amount: Money) -> Result<Vec<Event>, Refusal> {

@@ -70,6 +70,8 @@ pub fn wakes_planner(event: &Event) -> bool {
             | Event::WindowAdded { .. }
             | Event::WindowRemoved { .. }
             | Event::Funded { .. }
+            | Event::CreditChanged { .. }
+            | Event::TenantSet(_)
             | Event::JobCancelRequested { .. }
     )
 }

@@ -5,14 +5,19 @@ use huisuan_model::{
     Attempt, AttemptId, AttemptState, CentreState, Event, Gflop, Job, Money, Placement, Plan, Preemption, Presence,
     Shape, Terms, Usage, quantity::TimeMs,
 };
-use huisuan_schedule::{PoolView, room};
+use huisuan_schedule::{
+    PoolView,
+    reach::{Near, Ways, near},
+    room,
+};
 
-use crate::{State, apply::apply, books, tenants};
+use crate::{State, apply::apply, books, budget, snapshot::centre_views, tariffs, tenants};
 
 pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> Vec<Event> {
     let mut events = Vec::new();
+    let mut ways = None;
     for placement in &plan.placements {
-        if let Some(event) = decide(state, placement, seq, now) {
+        if let Some(event) = decide(state, placement, seq, now).filter(|_| near_enough(state, placement, &mut ways)) {
             apply(state, &event);
             events.push(event);
         }
@@ -76,9 +81,9 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     let mean = job.mean_run_ms();
     let room = room(&view, placement.cores, placement.devices, spec.memory, mean, spec.gang, &state.policy);
     let terms = Terms { share: pool.share(placement.cores, placement.devices)?, tariff: centre.tariff.clone() };
-    let hold_each = terms.price(spec.walltime.0);
+    let hold_each = tariffs::hold_each(state, job, &pool.id, &terms, now, centre);
     let hold = i128::from(hold_each.0) * i128::from(tasks);
-    if !tenants::within_quota(state, &job.tenant, placement) {
+    if !tenants::within_quota(state, &job.tenant, placement) || !budget::within(state, job, hold_each, tasks, now) {
         return None;
     }
     if room < tasks || i128::from(state.ledger.available(&job.tenant, books::currency(&terms.tariff)).0) < hold {
@@ -97,6 +102,15 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
         at: now,
         score: placement.score.clone(),
     })
+}
+
+/// Whether the centre of a placement is within the latency bound of its job, by the facts of now. The ways between
+/// centres are found for the first one that asks.
+fn near_enough(state: &State, placement: &Placement, ways: &mut Option<Ways>) -> bool {
+    let Some(job) = state.jobs.get(&placement.job).filter(|job| job.spec.latency.is_some()) else { return true };
+    let ways = ways.get_or_insert_with(|| Ways::new(&centre_views(state)));
+    let shape = Shape::of(&job.tenant, &job.project, &job.spec);
+    ways.index(&placement.centre).is_some_and(|at| near(ways, at, &shape) == Near::Within)
 }
 
 /// The attempt that a `TasksPlaced` event makes of one task.
@@ -124,6 +138,8 @@ pub(crate) fn attempt_of(event: &Event, task: u32, attempt: u32) -> Option<Attem
         work: Gflop::ZERO,
         hold: *hold_each,
         cost: Money::ZERO,
+        metered: None,
+        oddities: Vec::new(),
         score: score.clone(),
     })
 }

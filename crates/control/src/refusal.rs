@@ -1,5 +1,6 @@
 //! Why a command was refused. A refused command changes nothing and leaves no journal entry.
 
+use huisuan_ledger::tariff::TariffError;
 use huisuan_model::{CentreId, Dependency, JobId, JobState, Money, PoolId, ProjectId, TenantId, spec::SpecError};
 
 /// The situations in which the network says no.
@@ -98,6 +99,14 @@ pub enum Refusal {
         /// What is wrong with it.
         why: String,
     },
+    /// What was declared of a centre makes no sense.
+    #[error("facts of centre `{centre}`: {why}")]
+    Facts {
+        /// Which.
+        centre: CentreId,
+        /// What is wrong.
+        why: String,
+    },
     /// The window is not known.
     #[error("centre `{centre}` has no window {id}")]
     NoWindow {
@@ -114,6 +123,17 @@ pub enum Refusal {
         /// Its price of one P·h.
         price: Money,
     },
+    /// A rule of a tariff makes no sense, or meets another one.
+    #[error("{}", fact(.0))]
+    TariffRule(#[from] TariffError),
+    /// What is priced anew does not go together.
+    #[error("rating anew by rule {rule}: {why}")]
+    Rerate {
+        /// The rule.
+        rule: u32,
+        /// What is wrong.
+        why: String,
+    },
     /// An amount makes no sense.
     #[error("amount {0} is not positive or does not fit")]
     Amount(Money),
@@ -127,6 +147,16 @@ pub enum Refusal {
         /// Whose it is.
         owner: CentreId,
     },
+}
+
+/// The part of a text of the ledger before its hint.
+fn fact(error: &TariffError) -> String {
+    let text = error.to_string();
+    text.split_once("; hint: ").map_or(text.clone(), |(fact, _)| fact.to_owned())
+}
+
+fn hint_of(error: &TariffError) -> String {
+    error.to_string().split_once("; hint: ").map_or_else(String::new, |(_, hint)| hint.to_owned())
 }
 
 impl Refusal {
@@ -151,9 +181,11 @@ impl Refusal {
             Refusal::CentreExists(_) => {
                 "`huisuan centre token NAME --rotate` gives its agent a new token; otherwise choose another name".into()
             }
-            Refusal::Window { .. } => "correct it and ask again".into(),
+            Refusal::Window { .. } | Refusal::Facts { .. } => "correct it and ask again".into(),
             Refusal::NoWindow { .. } => "`huisuan centre windows CENTRE` lists its windows".into(),
             Refusal::Tariff { .. } => "correct the tariff and set the centre again".into(),
+            Refusal::TariffRule(error) => hint_of(error),
+            Refusal::Rerate { .. } => "look at the readings again and repeat the order".into(),
             Refusal::Amount(_) => "give a positive amount in millionths of the currency".into(),
             Refusal::ForeignAttempt { .. } => "check the token and the folder of this centre's agent".into(),
         }

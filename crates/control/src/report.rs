@@ -1,11 +1,10 @@
 //! Takes what a centre's agent saw. Reports may come twice, late or out of order; each is harmless then.
 
+use crate::{Refusal, State, apply::apply, meter, oddities, refused};
 use huisuan_model::{
     Attempt, AttemptId, AttemptReport, AttemptState, CentreId, DurationMs, EndCause, Event, Gflop, Job, JobId,
-    JobState, Money, Outcome, ReportKind, Usage, quantity::TimeMs, spec::Rerun,
+    JobState, Outcome, ReportKind, Usage, quantity::TimeMs, spec::Rerun,
 };
-
-use crate::{Refusal, State, apply::apply, refused};
 
 /// What people are told of an attempt that was preempted. The other's name and job are not theirs to know.
 const PREEMPTED: &str = "a tenant that held less than it is due got its place; the task waits for another attempt";
@@ -32,6 +31,9 @@ pub(crate) fn execute(
     }
     let mut events = Vec::new();
     for report in reports {
+        for oddity in oddities::found(state, report, now) {
+            take(state, Event::OddityFound { centre: centre.clone(), oddity }, &mut events);
+        }
         let Some(event) = decide(state, report, now) else { continue };
         let ended = matches!(event, Event::AttemptEnded { .. });
         take(state, event, &mut events);
@@ -45,7 +47,8 @@ pub(crate) fn execute(
     Ok(events)
 }
 
-/// Ends what ran at a centre that has forgotten all of it. Nobody can tell what was used, so nothing is charged; only
+/// Ends what ran at a centre that has forgotten all of it. Nobody can tell what was used since it was
+/// read last, so that is not charged; only
 /// where retries were asked for it is tried again. What was ordered and not said to run is ordered again by the hello.
 pub(crate) fn lose(state: &mut State, centre: &CentreId, seq: u64, now: TimeMs) -> Result<Vec<Event>, Refusal> {
     if !state.centres.contains_key(centre) {
@@ -97,9 +100,11 @@ fn end_lost(
     let Some(attempt) = state.attempts.get(&id) else { return };
     let outcome = Outcome { cause: EndCause::Lost, exit_code: None, signal: None, detail: detail.to_owned() };
     let wanted = state.job(id.job).is_some_and(|job| !job.cancel_requested);
+    // Full hours that were read before stay as they are.
+    let (known, posted) = (Gflop(attempt.metered.unwrap_or_default().work), attempt.cost);
     let mut event = end(state, attempt, None, now, &outcome, Usage::default(), now);
-    if let Event::AttemptEnded { work, cost, retry, .. } = &mut event {
-        (*work, *cost) = (Gflop::ZERO, Money::ZERO);
+    if let Event::AttemptEnded { work, cost, readings, retry, .. } = &mut event {
+        (*work, *cost, *readings) = (known, posted, Vec::new());
         *retry |= again && wanted;
     }
     take(state, event, events);
@@ -121,8 +126,13 @@ fn decide(state: &State, report: &AttemptReport, now: TimeMs) -> Option<Event> {
             .then(|| Event::AttemptStarted { attempt: attempt.id, at: report.at.max(attempt.placed_at) }),
         ReportKind::Used(usage) => {
             let usage = plausible(attempt, attempt.usage.merge(*usage), now);
-            let work = attempt.terms.share.work(billed_ms(state, attempt, usage));
-            (usage != attempt.usage).then_some(Event::AttemptUsed { attempt: attempt.id, usage, work })
+            if usage == attempt.usage {
+                return None;
+            }
+            let billed = billed(state, attempt, usage);
+            let work = work_of(attempt, billed);
+            let readings = meter::read(state, attempt, attempt.started_at, (usage, billed), false, now);
+            Some(Event::AttemptUsed { attempt: attempt.id, usage, work, readings })
         }
         ReportKind::Ended { started_at, outcome, usage } => {
             Some(end(state, attempt, *started_at, report.at, outcome, *usage, now))
@@ -142,8 +152,10 @@ fn end(
     let started_at = started_at.or(attempt.started_at).map(|start| start.max(attempt.placed_at));
     let at = at.max(started_at.unwrap_or(attempt.placed_at));
     let usage = plausible(attempt, attempt.usage.merge(usage), now);
-    let work = attempt.terms.share.work(billed_ms(state, attempt, usage));
-    let cost = attempt.terms.tariff.price(work).min(attempt.hold);
+    let billed = billed(state, attempt, usage);
+    let work = work_of(attempt, billed);
+    let readings = meter::read(state, attempt, started_at, (usage, billed), true, now);
+    let cost = readings.iter().fold(attempt.cost, |sum, reading| sum.saturating_add(reading.cost));
     let job = state.job(attempt.id.job).filter(|job| !job.cancel_requested);
     let outcome = match outcome.cause {
         // An engine knows that it was told to end it, not what for. What ended by itself before has so ended.
@@ -169,7 +181,7 @@ fn end(
         }
         _ => job.filter(failed).is_some(),
     };
-    Event::AttemptEnded { attempt: attempt.id, started_at, at, outcome, usage, work, cost, retry }
+    Event::AttemptEnded { attempt: attempt.id, started_at, at, outcome, usage, work, cost, readings, retry }
 }
 
 /// A centre cannot have used an attempt for longer than it has had it.
@@ -179,9 +191,14 @@ fn plausible(attempt: &Attempt, usage: Usage, now: TimeMs) -> Usage {
 }
 
 /// Time that counts: never beyond the walltime, which is what the hold covers.
-fn billed_ms(state: &State, attempt: &Attempt, usage: Usage) -> u64 {
-    let walltime = state.jobs.get(&attempt.id.job).map_or(u64::MAX, |job| job.spec.walltime.0);
-    usage.wall.0.min(walltime)
+fn billed(state: &State, attempt: &Attempt, usage: Usage) -> DurationMs {
+    let walltime = state.jobs.get(&attempt.id.job).map_or(DurationMs(u64::MAX), |job| job.spec.walltime);
+    usage.wall.min(walltime)
+}
+
+/// Work of that time; what the books cannot hold is cut, and an oddity tells of it.
+fn work_of(attempt: &Attempt, billed: DurationMs) -> Gflop {
+    attempt.terms.share.work(billed.0).min(Gflop(i64::MAX.unsigned_abs()))
 }
 
 /// What the end of an attempt leads to: a broken gang is ended, a job without open tasks too.

@@ -1,7 +1,7 @@
 //! The live state from stored rows: the database is the snapshot.
 
-use huisuan_ledger::{Hold, Ledger};
-use huisuan_model::{Attempt, Centre, Job, Tenant};
+use huisuan_ledger::{Hold, Ledger, Rows};
+use huisuan_model::{Attempt, Centre, Job, Tally, TariffRule, Tenant, TenantId};
 
 use crate::{State, books, keys::KeyRecord, used};
 
@@ -22,6 +22,10 @@ pub struct Stored {
     pub attempts: Vec<Attempt>,
     /// Keys that are remembered.
     pub keys: Vec<KeyRecord>,
+    /// What is counted of tenants' spending.
+    pub tallies: Vec<(TenantId, Tally)>,
+    /// The rules of tariffs, by number.
+    pub rules: Vec<TariffRule>,
     /// Balances of the ledger by account and asset.
     pub balances: Vec<((huisuan_ledger::Account, huisuan_ledger::Asset), i128)>,
 }
@@ -32,6 +36,9 @@ impl State {
         let mut state = State { version: stored.version, job_last: stored.job_last, ..State::default() };
         state.tenants = stored.tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
         state.centres = stored.centres.into_iter().map(|centre| (centre.id.clone(), centre)).collect();
+        state.centres.values().for_each(|centre| state.calendar.set(centre));
+        state.tallies = stored.tallies.into_iter().collect();
+        stored.rules.into_iter().for_each(|rule| state.tariffs.insert(rule));
         stored.keys.iter().for_each(|record| state.keys.insert(record));
         for job in stored.jobs.into_iter().flatten() {
             state.queues.update(&job);
@@ -44,10 +51,13 @@ impl State {
             let job = &state.jobs[&attempt.id.job];
             state.used.add(&attempt, job, used::short(job, &state.policy));
             let (tenant, currency) = (job.tenant.clone(), books::currency(&attempt.terms.tariff));
-            holds.push((attempt.id, Hold { tenant, currency, amount: attempt.hold }));
+            state.committed.add(&attempt, job);
+            // Full hours of a long attempt are posted already.
+            let amount = attempt.hold.saturating_sub(attempt.cost);
+            holds.push((attempt.id, Hold { tenant, currency, amount }));
             state.attempts.insert(attempt.id, Box::new(attempt));
         }
-        state.ledger = Ledger::restore(stored.balances, holds)?;
+        state.ledger = Ledger::restore(Rows { balances: stored.balances, holds, ..Rows::default() })?;
         Ok(state)
     }
 

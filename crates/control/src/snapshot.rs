@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, TenantId};
+use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, Tariff, TenantId};
 use huisuan_schedule::{CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window};
 
-use crate::{State, books, queue::Queue};
+use crate::{State, books, budget, queue::Queue};
 
 /// The most jobs that one snapshot carries over all shapes, whatever is free.
 pub const WINDOW_JOBS_MAX: usize = 8192;
@@ -19,8 +19,8 @@ pub fn snapshot(state: &State) -> Snapshot {
     let window = (window_jobs(state) / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
-    let running = state.used.running().collect();
-    Snapshot { version: state.version, centres: centre_views(state), shapes, tenants, running }
+    let running = state.used.running();
+    Snapshot { version: state.version, centres: centre_views(state), shapes, tenants, running, targets: None }
 }
 
 /// How many jobs a cycle may find a place for: it places at most what is free, so the heads of the queues are
@@ -48,7 +48,12 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         active: centre.state == CentreState::Active,
         absent: centre.presence() == Presence::Absent,
         closed: centre.windows.iter().map(window_view).collect(),
-        tariff: centre.tariff.clone(),
+        tariff: Tariff {
+            price_per_p_h: state.tariffs.ceiling(&centre.id, centre.tariff.price_per_p_h, state.seen_at),
+            ..centre.tariff.clone()
+        },
+        place: centre.place,
+        facts: centre.facts.clone(),
         pools: pools.collect(),
     }
 }
@@ -60,7 +65,13 @@ fn window_view(window: &huisuan_model::Window) -> Window {
 fn shape_view(state: &State, shape: &Arc<Shape>, queue: &Queue, window: usize) -> ShapeView {
     let jobs: Vec<JobView> = queue.head(window).filter_map(|id| state.job(id)).map(job_view).collect();
     let more = queue.len().saturating_sub(jobs.len()) as u64;
-    ShapeView { shape: (**shape).clone(), jobs, more }
+    ShapeView { more, available: available(state, shape), ..ShapeView::new((**shape).clone(), jobs) }
+}
+
+/// What may be held for a shape beside its tenant's money.
+pub(crate) fn available(state: &State, shape: &Shape) -> Option<Money> {
+    let tenant = state.tenants.get(&shape.tenant).filter(|tenant| !tenant.budget.is_unlimited())?;
+    budget::left_of_shape(state, tenant, &shape.project, shape.walltime.0, state.seen_at)
 }
 
 fn job_view(job: &Job) -> JobView {
@@ -80,6 +91,7 @@ fn job_view(job: &Job) -> JobView {
 fn tenant_view(state: &State, tenant: &TenantId) -> TenantView {
     let available: Money = state.ledger.available(tenant, books::home_currency());
     let known = &state.tenants[tenant];
+    let available = budget::left_of_tenant(state, known, state.seen_at).map_or(available, |left| left.min(available));
     let projects = known.projects.iter().filter(|(_, weight)| **weight != 1);
     TenantView {
         weight: known.weight,

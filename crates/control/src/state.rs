@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use huisuan_ledger::Ledger;
-use huisuan_model::{Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, Shape, Tenant, TenantId};
+use huisuan_ledger::{Ledger, tariff::TariffBook};
+use huisuan_model::{Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, Shape, Tally, Tenant, TenantId, TimeMs};
 use huisuan_schedule::{Amounts, Policy};
 
 use crate::{
+    budget::Committed,
+    calendar::Calendar,
     dependencies::Dependents,
     keys::Keys,
     queue::Queues,
@@ -26,12 +28,18 @@ pub struct State {
     pub(crate) attempts: BTreeMap<AttemptId, Box<Attempt>>,
     pub(crate) keys: Keys,
     pub(crate) ledger: Ledger,
+    pub(crate) tariffs: TariffBook,
+    pub(crate) tallies: BTreeMap<TenantId, Tally>,
     /// The number of the last job acknowledged; 0 before the first.
     pub(crate) job_last: u64,
     pub(crate) policy: Policy,
     // Derived from the above; rebuilt, never stored.
     pub(crate) queues: Queues,
     pub(crate) used: Used,
+    pub(crate) committed: Committed,
+    pub(crate) calendar: Calendar,
+    /// When the last command came: what a snapshot counts months by.
+    pub(crate) seen_at: TimeMs,
     pub(crate) dependents: Dependents,
     pub(crate) jobs_of_tenant: BTreeMap<TenantId, u64>,
     pub(crate) touched: Touched,
@@ -108,6 +116,16 @@ impl State {
         &self.ledger
     }
 
+    /// The rules of all tariffs.
+    pub fn tariffs(&self) -> &TariffBook {
+        &self.tariffs
+    }
+
+    /// What is counted of a tenant's spending.
+    pub fn tally(&self, tenant: &TenantId) -> Option<&Tally> {
+        self.tallies.get(tenant)
+    }
+
     /// The scheduling policy in force.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -156,9 +174,12 @@ impl PartialEq for State {
             && self.attempts == other.attempts
             && self.keys == other.keys
             && self.ledger == other.ledger
+            && self.tariffs == other.tariffs
+            && self.tallies == other.tallies
             && self.job_last == other.job_last
             && self.queues == other.queues
             && self.used == other.used
+            && self.committed == other.committed
             && self.dependents == other.dependents
             && self.jobs_of_tenant == other.jobs_of_tenant
     }

@@ -6,7 +6,7 @@ use huisuan_model::{
     EndedJob, Event, JobId, JobSpec, Shape,
     command::Origin,
     quantity::TimeMs,
-    spec::{JobKind, Objective, SpecError},
+    spec::{JobKind, SpecError},
 };
 
 use crate::{Refusal, State, dependencies, snapshot::centre_views, tenants};
@@ -76,17 +76,8 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
     if !spec.outputs.is_empty() {
         return refuse("outputs", "data is not staged yet; write it to the job's directory");
     }
-    if spec.latency.is_some() {
-        return refuse("latency", "latencies between centres are not measured yet");
-    }
     if spec.budget.is_some() {
         return refuse("budget", "only the tenant's balance limits cost yet");
-    }
-    if spec.objective != Objective::Balanced {
-        return refuse("objective", "the scheduler weighs waiting, price and fit alike for all jobs yet");
-    }
-    if spec.checkpoint.is_some() {
-        return refuse("checkpoint", "tasks are not resumed yet");
     }
     Ok(())
 }
@@ -110,6 +101,8 @@ fn fits_somewhere(state: &State, origin: &Origin, spec: &JobSpec) -> Result<(), 
     if state.queues.contains(&shape) {
         return Ok(());
     }
+    // A latency bound and data elsewhere are looked at with all centres.
+    let alone = shape.reach.as_ref().is_none_or(|reach| !reach.minds_ways());
     // Nearly every job fits somewhere, and then no view of all centres need be made to say what they lack.
     let known = shape.centres.iter().all(|id| state.centres.contains_key(id));
     let open = state.centres.values().filter(|centre| {
@@ -117,6 +110,7 @@ fn fits_somewhere(state: &State, origin: &Origin, spec: &JobSpec) -> Result<(), 
             && (shape.centres.is_empty() || shape.centres.contains(&centre.id))
     });
     if known
+        && alone
         && open.flat_map(|centre| centre.pools.values()).any(|pool| huisuan_schedule::demand(pool, &shape).is_some())
     {
         return Ok(());

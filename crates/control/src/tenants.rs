@@ -1,14 +1,15 @@
 //! Tenants: what an operator may set, and whether a placement keeps to a quota.
 
+use huisuan_ledger::{Account, Asset};
 use huisuan_model::{
-    Event, MilliDevices, Millicores, Placement, ProjectId, Tenant, TenantId,
+    Event, MilliDevices, Millicores, Money, Placement, ProjectId, Tenant, TenantId,
     tenant::{
-        TenantChange, TokenHash,
-        limits::{JOBS_MAX, PROJECTS_MAX, WEIGHT_MAX},
+        Limit, TenantChange, TokenHash,
+        limits::{INDUSTRY_LENGTH_MAX, JOBS_MAX, MONEY_MAX, PROJECTS_MAX, WEIGHT_MAX},
     },
 };
 
-use crate::{Refusal, State};
+use crate::{Refusal, State, books};
 
 /// The project of work that names none; every tenant has it.
 pub const DEFAULT_PROJECT: &str = "default";
@@ -19,12 +20,12 @@ pub(crate) fn add(state: &State, id: &TenantId, change: &TenantChange) -> Result
     if state.tenants.contains_key(id) {
         return Err(Refusal::TenantExists(id.clone()));
     }
-    changed(Tenant::new(id.clone(), JOBS_MAX_DEFAULT), change)
+    changed(state, Tenant::new(id.clone(), JOBS_MAX_DEFAULT), change)
 }
 
 pub(crate) fn change(state: &State, id: &TenantId, change: &TenantChange) -> Result<Vec<Event>, Refusal> {
     let known = state.tenants.get(id).ok_or_else(|| Refusal::NoTenant(id.clone()))?;
-    changed(known.clone(), change)
+    changed(state, known.clone(), change)
 }
 
 pub(crate) fn set_token(state: &State, id: &TenantId, token: TokenHash) -> Result<Vec<Event>, Refusal> {
@@ -32,7 +33,9 @@ pub(crate) fn set_token(state: &State, id: &TenantId, token: TokenHash) -> Resul
     Ok(vec![Event::TenantSet(Tenant { token: Some(token), ..known.clone() })])
 }
 
-fn changed(before: Tenant, change: &TenantChange) -> Result<Vec<Event>, Refusal> {
+fn changed(state: &State, before: Tenant, change: &TenantChange) -> Result<Vec<Event>, Refusal> {
+    let credit = change.credit.unwrap_or(before.budget.credit);
+    let by = Money(credit.0.saturating_sub(before.budget.credit.0));
     let mut tenant = before;
     tenant.weight = change.weight.unwrap_or(tenant.weight);
     tenant.jobs_max = change.jobs_max.unwrap_or(tenant.jobs_max);
@@ -42,6 +45,7 @@ fn changed(before: Tenant, change: &TenantChange) -> Result<Vec<Event>, Refusal>
     if let Some(limit) = change.quota_devices {
         tenant.quota_devices = limit.amount().map(MilliDevices);
     }
+    change_budget(&mut tenant, change);
     tenant.projects.extend(change.projects.iter().map(|(project, weight)| (project.clone(), *weight)));
     let weight_wrong = |weight: &u32| !(1..=WEIGHT_MAX).contains(weight);
     let wrong = if weight_wrong(&tenant.weight) || tenant.projects.values().any(weight_wrong) {
@@ -51,18 +55,63 @@ fn changed(before: Tenant, change: &TenantChange) -> Result<Vec<Event>, Refusal>
     } else if tenant.projects.len() > PROJECTS_MAX {
         Some(format!("it may have at most {PROJECTS_MAX} projects"))
     } else {
-        None
+        wrong_budget(state, &tenant, by)
     };
+    let credit = (!by.is_zero()).then(|| Event::CreditChanged { tenant: tenant.id.clone(), by });
     match wrong {
         Some(why) => Err(Refusal::Tenant { tenant: tenant.id, why }),
-        None => Ok(vec![Event::TenantSet(tenant)]),
+        None => Ok([Event::TenantSet(tenant)].into_iter().chain(credit).collect()),
     }
+}
+
+fn change_budget(tenant: &mut Tenant, change: &TenantChange) {
+    if let Some(industry) = &change.industry {
+        tenant.industry = Some(industry.clone()).filter(|name| !name.is_empty());
+    }
+    let money = |limit: Limit| limit.amount().map(|amount| Money(i64::try_from(amount).unwrap_or(i64::MAX)));
+    let budget = &mut tenant.budget;
+    budget.month = change.budget_month.map_or(budget.month, money);
+    budget.hour = change.budget_hour.map_or(budget.hour, money);
+    budget.credit = change.credit.unwrap_or(budget.credit);
+    for (project, limit) in &change.budget_projects {
+        match money(*limit) {
+            Some(limit) => drop(budget.projects.insert(project.clone(), limit)),
+            None => drop(budget.projects.remove(project)),
+        }
+    }
+}
+
+/// What is wrong with a tenant's budget, whose credit changes by so much.
+fn wrong_budget(state: &State, tenant: &Tenant, by: Money) -> Option<String> {
+    let budget = &tenant.budget;
+    let mut amounts = budget.month.iter().chain(&budget.hour).chain(budget.projects.values()).chain([&budget.credit]);
+    let unknown = budget.projects.keys().find(|&project| !has_project(tenant, project));
+    let free = state.ledger.available(&tenant.id, books::home_currency());
+    let all = state.ledger.balance(&Account::Funding, Asset::Currency(books::home_currency()));
+    let sound = |name: &String| name.chars().count() <= INDUSTRY_LENGTH_MAX && !name.contains(char::is_control);
+    if amounts.any(|amount| !(0..=MONEY_MAX).contains(&amount.0)) {
+        Some("a budget or a credit is from 0 to 10^12 of the currency".to_owned())
+    } else if let Some(project) = unknown {
+        Some(format!("it has no project `{project}` to limit"))
+    } else if by.0 < 0 && i128::from(free.0) + i128::from(by.0) < 0 {
+        Some(format!("{free} are free, so its credit cannot be less by {} before it has paid", by.0.unsigned_abs()))
+    } else if i128::from(by.0) - all > i128::from(i64::MAX) {
+        Some("the network has no room for so much money".to_owned())
+    } else if !tenant.industry.as_ref().is_none_or(sound) {
+        Some(format!("an industry is one line of at most {INDUSTRY_LENGTH_MAX} characters"))
+    } else {
+        None
+    }
+}
+
+fn has_project(tenant: &Tenant, project: &ProjectId) -> bool {
+    project.as_str() == DEFAULT_PROJECT || tenant.projects.contains_key(project)
 }
 
 /// The most jobs that a tenant may have, where it is known and has this project.
 pub(crate) fn jobs_max(state: &State, tenant: &TenantId, project: &ProjectId) -> Result<u64, Refusal> {
     let known = state.tenants.get(tenant).ok_or_else(|| Refusal::NoTenant(tenant.clone()))?;
-    if project.as_str() != DEFAULT_PROJECT && !known.projects.contains_key(project) {
+    if !has_project(known, project) {
         return Err(Refusal::NoProject { tenant: tenant.clone(), project: project.clone() });
     }
     Ok(known.jobs_max)

@@ -1,11 +1,18 @@
 //! A small network to tell stories with: two centres, one tenant, time that tests move.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use huisuan_ledger::{
+    Account, Auditor, TransferKind,
+    meter::{Meters, Taken},
+};
 use huisuan_model::{
     ActorId, AttemptId, AttemptReport, Bytes, Centre, CentreId, Class, Command, DurationMs, EndCause, EngineKind,
     Event, GflopPerS, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, ProjectId, Rating,
-    ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, command::Origin,
+    ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, centre::CURRENCY, command::Origin, quantity::GFLOP_PER_P_H,
 };
 use huisuan_schedule::{Budget, Seed};
 
@@ -185,6 +192,39 @@ impl Network {
         }
     }
 
+    /// The rows of the meter are whole, and what they cost is what was posted for each attempt.
+    pub(crate) fn check_meters(&self) {
+        let mut meters = Meters::default();
+        let mut costs: BTreeMap<AttemptId, i128> = BTreeMap::new();
+        for record in &self.state.touched.meters {
+            assert_eq!(meters.take(record.clone()), Ok(Taken::New));
+            *costs.entry(record.attempt).or_default() += i128::from(record.reading.cost.0);
+        }
+        meters.check().expect("a whole meter");
+        let mut posted: BTreeMap<AttemptId, i128> = BTreeMap::new();
+        for (_, transfer) in &self.state.touched.transfers {
+            let Some(attempt) = transfer.attempt else { continue };
+            let amount = i128::from(transfer.amount);
+            match (transfer.kind, &transfer.debit) {
+                (TransferKind::Post, _) | (TransferKind::Correct, Account::Tenant(_)) => {
+                    *posted.entry(attempt).or_default() += amount;
+                }
+                (TransferKind::Correct, _) => *posted.entry(attempt).or_default() -= amount,
+                _ => {}
+            }
+        }
+        costs.retain(|_, cost| *cost != 0);
+        posted.retain(|_, cost| *cost != 0);
+        assert_eq!(costs, posted, "every millionth that was posted is in a row of the meter");
+        for ((tenant, line, class), (work, cost)) in meters.totals() {
+            let exact = huisuan_ledger::meter::exact(work as i64, line.price) / i128::from(GFLOP_PER_P_H);
+            let corrected = self.state.touched.meters.iter().any(|record| record.reading.adjusts.is_some());
+            // What a hold does not cover is not charged: a rule may come after it was taken.
+            let fair = if self.state.tariffs.rules().is_empty() { cost == exact } else { cost <= exact };
+            assert!(corrected || fair, "{tenant} {line:?} {class}: {cost} for {work}, exactly {exact}");
+        }
+    }
+
     /// The same state by folding the events, and by loading the rows, as after a restart.
     pub(crate) fn check_rebuilt(&self) {
         let mut folded = State::new();
@@ -193,6 +233,20 @@ impl Network {
         assert!(folded == self.state, "the fold of the journal is the state");
         let restored = State::restore(self.stored()).expect("the books balance");
         assert!(restored == self.state, "the rows are the state");
+        self.check_audited();
+    }
+
+    /// The auditor, by its own code, comes to the same balances.
+    fn check_audited(&self) {
+        let mut auditor = Auditor::new();
+        for event in &self.events {
+            auditor.event(1, event, CURRENCY).expect("every end has its beginning");
+        }
+        let balances = self.state.ledger.balances().filter(|(.., sum)| *sum != 0);
+        let texts = balances.map(|(account, asset, sum)| (account.to_string(), asset.to_string(), sum));
+        let audited = auditor.balances().map(|(account, asset, sum)| (account.to_owned(), asset.to_owned(), sum));
+        assert_eq!(audited.collect::<BTreeSet<_>>(), texts.collect::<BTreeSet<_>>());
+        assert_eq!(auditor.unresolved(), Vec::<String>::new());
     }
 
     fn stored(&self) -> Stored {
@@ -215,6 +269,8 @@ impl Network {
             jobs: vec![json(state.jobs())],
             attempts: json(state.attempts()),
             keys: keys.collect(),
+            tallies: state.tallies.iter().map(|(tenant, tally)| (tenant.clone(), tally.clone())).collect(),
+            rules: json(state.tariffs.rules().into_iter()),
             balances: state.ledger.balances().map(|(account, asset, sum)| ((account.clone(), asset), sum)).collect(),
         }
     }

@@ -10,7 +10,9 @@ use proptest::prelude::*;
 
 mod centres;
 mod dependencies;
+mod facts;
 mod gangs;
+mod meter;
 mod outlook;
 mod preemption;
 mod site;

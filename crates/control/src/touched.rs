@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_ledger::Transfer;
-use huisuan_model::{Attempt, AttemptId, CentreId, Job, JobId, TenantId, TimeMs};
+use huisuan_model::{Attempt, AttemptId, CentreId, Job, JobId, MeterRecord, Oddity, TenantId, TimeMs};
 
 use crate::keys::KeyRecord;
 
@@ -22,8 +22,16 @@ pub struct Touched {
     pub centres: BTreeSet<CentreId>,
     /// Tenants that changed.
     pub tenants: BTreeSet<TenantId>,
-    /// Transfers of the ledger, in order.
-    pub transfers: Vec<Transfer>,
+    /// Transfers of the ledger, in order, each with the number of the entry that made it.
+    pub transfers: Vec<(u64, Transfer)>,
+    /// Rows of the meter, in order.
+    pub meters: Vec<MeterRecord>,
+    /// Tenants whose tally changed.
+    pub tallies: BTreeSet<TenantId>,
+    /// Rules of tariffs that are new or changed.
+    pub rules: BTreeSet<u32>,
+    /// What was found odd, in order.
+    pub oddities: Vec<(CentreId, Oddity)>,
     /// Idempotency keys given.
     pub keys: Vec<KeyRecord>,
     /// Keys given before this moment are gone.

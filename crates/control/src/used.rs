@@ -1,6 +1,6 @@
 //! What attempts take of each pool, kept as they come and go.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_model::{Attempt, CentreId, DurationMs, Job, JobId, PoolId, ProjectId, RangeSet, TenantId, TimeMs};
 use huisuan_schedule::{Amounts, Policy, Preemptible, RunningView};
@@ -20,18 +20,25 @@ pub struct PoolUse {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Used {
     pools: BTreeMap<(CentreId, PoolId), PoolUse>,
-    groups: BTreeMap<Group, Members>,
+    /// As the scheduler sees them, and shared with it: a cycle looks at thousands. In two levels, so that names are
+    /// compared once for all groups of an owner, which share them.
+    owners: BTreeMap<Owner, BTreeMap<Group, Arc<RunningView>>>,
     /// What each tenant's attempts hold, and how many they are.
     tenants: BTreeMap<TenantId, (Amounts, u64)>,
 }
 
-/// Attempts that the scheduler need not tell apart.
+/// Who holds something where.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
+struct Owner {
     centre: CentreId,
     pool: PoolId,
     tenant: TenantId,
     project: ProjectId,
+}
+
+/// Attempts of one owner that the scheduler need not tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
     each: Amounts,
     ends_at: TimeMs,
     stopping: bool,
@@ -39,23 +46,27 @@ struct Group {
 }
 
 /// The job of attempts that may be preempted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Victim {
     job: JobId,
     priority: i32,
     walltime: DurationMs,
 }
 
-/// How many attempts a group has; which tasks they are of, where they may be preempted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Members {
-    count: u64,
-    tasks: RangeSet,
-}
-
 /// Latest ends are rounded up to so many milliseconds: a snapshot has a few groups for each minute, not one for each
 /// attempt.
 const END_STEP_MS: i64 = 60_000;
+
+impl Owner {
+    fn of(attempt: &Attempt, job: &Job) -> Self {
+        Owner {
+            centre: attempt.centre.clone(),
+            pool: attempt.pool.clone(),
+            tenant: job.tenant.clone(),
+            project: job.project.clone(),
+        }
+    }
+}
 
 impl Group {
     fn of(attempt: &Attempt, job: &Job) -> Self {
@@ -64,10 +75,6 @@ impl Group {
         let victim = Victim { job: job.id, priority: job.spec.priority, walltime: job.spec.walltime };
         let end = begin.after(job.spec.walltime);
         Group {
-            centre: attempt.centre.clone(),
-            pool: attempt.pool.clone(),
-            tenant: job.tenant.clone(),
-            project: job.project.clone(),
             each: amounts(attempt, job),
             // What was told to end should have ended: its room is expected in a moment.
             ends_at: if stopping { TimeMs(0) } else { step_up(end) },
@@ -86,6 +93,29 @@ pub(crate) fn short(job: &Job, policy: &Policy) -> bool {
     policy.ahead_factor(job.mean_run_ms(), job.spec.gang) > 0
 }
 
+/// A group without attempts as the scheduler sees it.
+fn view(owner: Owner, group: &Group) -> RunningView {
+    RunningView {
+        tenant: owner.tenant,
+        project: owner.project,
+        centre: owner.centre,
+        pool: owner.pool,
+        each: group.each,
+        count: 0,
+        ends_at: group.ends_at,
+        preemptible: group.victim.map(|victim| Preemptible {
+            job: victim.job,
+            tasks: RangeSet::new(),
+            // The group began within a step; rounded as its end is.
+            started_at: TimeMs(group.ends_at.0.saturating_sub_unsigned(victim.walltime.0)),
+            priority: victim.priority,
+            // A gang cannot be preemptible: all of it would be lost with one task.
+            gang: false,
+        }),
+        stopping: group.stopping,
+    }
+}
+
 fn amounts(attempt: &Attempt, job: &Job) -> Amounts {
     Amounts { cores: attempt.cores, memory: job.spec.memory, devices: attempt.devices }
 }
@@ -96,26 +126,10 @@ impl Used {
     }
 
     /// What runs, in groups.
-    pub(crate) fn running(&self) -> impl Iterator<Item = RunningView> {
-        self.groups.iter().map(|(group, members)| RunningView {
-            tenant: group.tenant.clone(),
-            project: group.project.clone(),
-            centre: group.centre.clone(),
-            pool: group.pool.clone(),
-            each: group.each,
-            count: members.count,
-            ends_at: group.ends_at,
-            preemptible: group.victim.as_ref().map(|victim| Preemptible {
-                job: victim.job,
-                tasks: members.tasks.clone(),
-                // The group began within a step; rounded as its end is.
-                started_at: TimeMs(group.ends_at.0.saturating_sub_unsigned(victim.walltime.0)),
-                priority: victim.priority,
-                // A gang cannot be preemptible: all of it would be lost with one task.
-                gang: false,
-            }),
-            stopping: group.stopping,
-        })
+    pub(crate) fn running(&self) -> Vec<Arc<RunningView>> {
+        let mut running = Vec::with_capacity(self.owners.values().map(BTreeMap::len).sum());
+        self.owners.values().for_each(|groups| running.extend(groups.values().cloned()));
+        running
     }
 
     pub(crate) fn of_tenant(&self, tenant: &TenantId) -> Amounts {
@@ -125,11 +139,13 @@ impl Used {
     /// Counts an attempt in; `short` as of its job now.
     pub(crate) fn add(&mut self, attempt: &Attempt, job: &Job, short: bool) {
         let group = Group::of(attempt, job);
-        let named = group.victim.is_some();
-        let members = self.groups.entry(group).or_default();
-        members.count += 1;
-        if named {
-            members.tasks.insert(attempt.id.task);
+        let entry = self.owners.entry(Owner::of(attempt, job));
+        let owner = entry.key().clone();
+        let view = entry.or_default().entry(group).or_insert_with(|| Arc::new(view(owner, &group)));
+        let view = Arc::make_mut(view);
+        view.count += 1;
+        if let Some(preemptible) = &mut view.preemptible {
+            preemptible.tasks.insert(attempt.id.task);
         }
         let used = self.pools.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
         let taken = amounts(attempt, job);
@@ -146,12 +162,18 @@ impl Used {
     /// Counts an attempt out; `short` as it was counted in.
     pub(crate) fn remove(&mut self, attempt: &Attempt, job: &Job, short: bool) {
         let key = (attempt.centre.clone(), attempt.pool.clone());
-        let group = Group::of(attempt, job);
-        let members = self.groups.get_mut(&group).expect("a live attempt is in its group");
-        members.count -= 1;
-        members.tasks.remove(attempt.id.task);
-        if members.count == 0 {
-            self.groups.remove(&group);
+        let (owner, group) = (Owner::of(attempt, job), Group::of(attempt, job));
+        let groups = self.owners.get_mut(&owner).expect("a live attempt has an owner");
+        let view = Arc::make_mut(groups.get_mut(&group).expect("a live attempt is in its group"));
+        view.count -= 1;
+        if let Some(preemptible) = &mut view.preemptible {
+            preemptible.tasks.remove(attempt.id.task);
+        }
+        if view.count == 0 {
+            groups.remove(&group);
+            if groups.is_empty() {
+                self.owners.remove(&owner);
+            }
         }
         let used = self.pools.get_mut(&key).expect("a live attempt takes of its pool");
         let taken = amounts(attempt, job);

@@ -17,11 +17,12 @@ use huisuan_control::{
 };
 use huisuan_model::{
     ActorId, Alarm, AlarmKind, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command,
-    Dependency, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, GflopPerS, Job, JobId, JobSpec, JobState,
-    Mark, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Presence, ProjectId, RangeSet, Rating,
-    ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, When,
+    Dependency, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec,
+    JobState, Mark, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Presence, ProjectId, RangeSet,
+    Rating, ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
-    spec::{DeviceNeed, Need, Rerun, Work},
+    facts::{Link, Power},
+    spec::{DeviceNeed, LatencyBound, Need, Objective, Reading, Rerun, Work},
     tenant::{Limit, TenantChange, TokenHash},
 };
 use serde::Serialize;
@@ -104,6 +105,7 @@ fn write() {
     story.dependencies();
     story.centres();
     story.preempts();
+    story.reaches();
     story.sites();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
@@ -346,12 +348,39 @@ impl Story {
             quota_cores: Some(Limit::Most(8_000)),
             quota_devices: Some(Limit::Most(500)),
             projects: BTreeMap::from([(ProjectId::new("alpha").expect("a name"), 2)]),
+            ..TenantChange::default()
         };
         self.take("user", "1-16", Command::AddTenant { tenant: lab.clone(), change });
         let change = TenantChange { quota_devices: Some(Limit::None), ..TenantChange::default() };
         self.take("user", "1-17", Command::ChangeTenant { tenant: lab.clone(), change });
         self.take("user", "1-18", Command::SetTenantToken { tenant: lab, token: TokenHash([7; 32]) });
     }
+
+    /// What lies between centres, and a job that minds it.
+    fn reaches(&mut self) {
+        let curve = |figure| [Money(figure); 24];
+        let power = Power {
+            offset_minutes: 480,
+            price_per_kwh: curve(450_000),
+            carbon_g_per_kwh: [560; 24],
+            pue_permille: 1_250,
+            draw_mw: BTreeMap::from([(pool("cpu:EPYC-7742"), 3_500)]),
+        };
+        let link =
+            Link { to: centre("ai-1"), round_trip_us: 8_000, bytes_per_s: 1 << 30, price_per_gb: Money(250_000) };
+        let facts = Facts { links: vec![link], power: Some(power) };
+        let place = Some(Place { latitude_microdegrees: 34_750_000, longitude_microdegrees: 113_620_000 });
+        self.take("user", "1-22", Command::SetFacts { centre: centre("hpc-1"), place, facts });
+        let latency = LatencyBound { round_trip_max: DurationMs(10), to: Some(centre("hpc-1")), place: None };
+        let reads = vec![Reading { at: centre("hpc-1"), bytes: Bytes(1 << 30) }];
+        let objective = Objective::Greenest;
+        self.submit(
+            JobSpec { latency: Some(latency), reads, objective, ..JobSpec::command("near", &["/bin/true"]) },
+            None,
+        );
+        self.plan();
+    }
+
     /// A job that may be preempted fills a centre of its own, and another tenant's takes some of it: one attempt has
     /// ended, and one of another job is told to.
     fn preempts(&mut self) {

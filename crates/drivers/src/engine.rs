@@ -99,6 +99,11 @@ pub trait Engine: Send + Sync {
         Ok(())
     }
 
+    /// What somebody should look at, as of now: it may be over at the next call. Ordered by subject.
+    fn alarms(&self) -> Vec<Alarm> {
+        Vec::new()
+    }
+
     /// At most `limit` bytes of an attempt's output, from byte `offset` on. Never waits for more.
     ///
     /// # Errors
@@ -119,6 +124,15 @@ pub enum SubmitResult {
         /// Why, for people.
         why: String,
     },
+}
+
+/// Something at a centre that a person should look at; nothing is lost by it yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Alarm {
+    /// What it is about: `node NAME`, `attempt ID`, `job NUMBER`, `squeue`.
+    pub subject: String,
+    /// What is wrong, for people.
+    pub what: String,
 }
 
 /// A piece of an attempt's output.
@@ -173,6 +187,22 @@ pub enum EngineError {
         doing: &'static str,
         /// What the system said.
         source: io::Error,
+    },
+    /// The configuration of an engine cannot be used.
+    #[error("engine configuration `{path}`: {detail}; hint: see the page on this engine in the documentation")]
+    Config {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A program of the engine failed, or said what cannot be understood.
+    #[error("`{program}` {what}; hint: run it by hand as the user of this agent")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// What it did.
+        what: String,
     },
     /// The engine refuses this request as a whole.
     #[error("engine refused: {0}")]

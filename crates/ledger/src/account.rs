@@ -1,27 +1,13 @@
-//! Accounts and assets, and the texts by which stored rows name them.
+//! Accounts: who can have something, and the texts by which stored rows name them.
 
 use std::{fmt, str::FromStr};
 
-use huisuan_model::{CentreId, Class, TenantId};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use huisuan_model::{CentreId, TenantId};
 
-/// A text that names no account, asset, currency or kind of transfer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} `{value}` is not known: expected {expected}")]
-pub struct TextError {
-    /// What the text was to stand for.
-    pub kind: &'static str,
-    /// The offending text, cut to 80 characters.
-    pub value: String,
-    /// What would be accepted.
-    pub expected: &'static str,
-}
-
-impl TextError {
-    pub(crate) fn new(kind: &'static str, value: &str, expected: &'static str) -> Self {
-        Self { kind, value: value.chars().take(80).collect(), expected }
-    }
-}
+use crate::{
+    asset::Asset,
+    text::{TextError, serde_as_text},
+};
 
 /// One side of a transfer. A balance is what was credited minus what was debited.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,17 +24,56 @@ pub enum Account {
     Used(TenantId),
     /// Work that a centre has delivered; never positive.
     Delivered(CentreId),
+    /// Where contracts come from: minus what a centre has promised for hours that are not over; never positive.
+    Issued(CentreId),
+    /// Contracts that a centre has not sold; never negative.
+    Stock(CentreId),
+    /// Contracts that a tenant has bought; never negative.
+    Owned(TenantId),
+    /// What is set aside by reservations; never negative, always the sum of them.
+    Escrow,
+    /// Where the two sides of a market meet; nothing is on it when linked transfers are done.
+    Clearing,
+    /// What markets leave to the network: fees, congestion rent and what rounding gave; never negative.
+    Surplus,
+}
+
+/// Which amounts an account may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Nothing or more.
+    Holder,
+    /// Nothing or less: what comes into the network is taken from here.
+    Source,
+    /// Nothing, once transfers that belong together are done.
+    Passage,
 }
 
 impl Account {
-    /// True for the accounts whose balance is never positive: what comes in is taken from them.
-    pub fn is_source(&self) -> bool {
-        matches!(self, Account::Funding | Account::Delivered(_))
+    /// Which amounts it may have.
+    pub fn side(&self) -> Side {
+        match self {
+            Account::Funding | Account::Delivered(_) | Account::Issued(_) => Side::Source,
+            Account::Clearing => Side::Passage,
+            _ => Side::Holder,
+        }
     }
 
-    /// True for the accounts that count work; the others count money.
-    pub fn counts_work(&self) -> bool {
-        matches!(self, Account::Used(_) | Account::Delivered(_))
+    /// True for what is set aside: only holds and reservations move it, so that it is always their sum.
+    pub fn is_set_aside(&self) -> bool {
+        matches!(self, Account::Held(_) | Account::Escrow)
+    }
+
+    /// Whether the asset may stand on it: money, work and contracts each have their own accounts.
+    pub fn takes(&self, asset: Asset) -> bool {
+        match self {
+            Account::Funding | Account::Tenant(_) | Account::Held(_) | Account::Centre(_) | Account::Surplus => {
+                matches!(asset, Asset::Currency(_))
+            }
+            Account::Used(_) | Account::Delivered(_) => matches!(asset, Asset::Work(_)),
+            Account::Issued(_) | Account::Stock(_) | Account::Owned(_) => matches!(asset, Asset::Contract(_)),
+            Account::Escrow | Account::Clearing => !matches!(asset, Asset::Work(_)),
+        }
     }
 }
 
@@ -61,6 +86,12 @@ impl fmt::Display for Account {
             Account::Centre(centre) => write!(f, "centre:{centre}"),
             Account::Used(tenant) => write!(f, "used:{tenant}"),
             Account::Delivered(centre) => write!(f, "delivered:{centre}"),
+            Account::Issued(centre) => write!(f, "issued:{centre}"),
+            Account::Stock(centre) => write!(f, "stock:{centre}"),
+            Account::Owned(tenant) => write!(f, "owned:{tenant}"),
+            Account::Escrow => write!(f, "escrow"),
+            Account::Clearing => write!(f, "clearing"),
+            Account::Surplus => write!(f, "surplus"),
         }
     }
 }
@@ -69,10 +100,15 @@ impl FromStr for Account {
     type Err = TextError;
 
     fn from_str(text: &str) -> Result<Self, TextError> {
-        let expected = "funding, or one of tenant: held: centre: used: delivered: and a name";
+        let expected = "funding, escrow, clearing, surplus, or one of tenant: held: centre: used: delivered: issued: \
+                        stock: owned: and a name";
         let error = || TextError::new("account", text, expected);
-        if text == "funding" {
-            return Ok(Account::Funding);
+        match text {
+            "funding" => return Ok(Account::Funding),
+            "escrow" => return Ok(Account::Escrow),
+            "clearing" => return Ok(Account::Clearing),
+            "surplus" => return Ok(Account::Surplus),
+            _ => {}
         }
         // Names may hold colons themselves; only the first one separates.
         let (kind, name) = text.split_once(':').ok_or_else(error)?;
@@ -84,133 +120,66 @@ impl FromStr for Account {
             "centre" => centre().map(Account::Centre),
             "used" => tenant().map(Account::Used),
             "delivered" => centre().map(Account::Delivered),
+            "issued" => centre().map(Account::Issued),
+            "stock" => centre().map(Account::Stock),
+            "owned" => tenant().map(Account::Owned),
             _ => Err(error()),
         }
     }
 }
 
-/// A currency by its ISO 4217 code, such as `CNY`. Amounts are millionths of it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Currency([u8; 3]);
-
-impl Currency {
-    /// Checks the form, three letters A to Z, and makes the currency.
-    pub fn new(code: &str) -> Result<Self, TextError> {
-        match <[u8; 3]>::try_from(code.as_bytes()) {
-            Ok(bytes) if bytes.iter().all(u8::is_ascii_uppercase) => Ok(Self(bytes)),
-            _ => Err(TextError::new("currency", code, "three letters A to Z, such as CNY")),
-        }
-    }
-
-    /// The code as text.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("a currency code is ASCII letters")
-    }
-}
-
-impl fmt::Display for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl fmt::Debug for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.as_str())
-    }
-}
-
-impl FromStr for Currency {
-    type Err = TextError;
-
-    fn from_str(text: &str) -> Result<Self, TextError> {
-        Self::new(text)
-    }
-}
-
-/// What is counted. Amounts of different assets are never added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Asset {
-    /// Money, in millionths of the currency.
-    Currency(Currency),
-    /// Work of one class, in GFLOP.
-    Work(Class),
-}
-
-impl fmt::Display for Asset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Asset::Currency(currency) => write!(f, "{currency}"),
-            Asset::Work(class) => write!(f, "work:{class}"),
-        }
-    }
-}
-
-impl FromStr for Asset {
-    type Err = TextError;
-
-    fn from_str(text: &str) -> Result<Self, TextError> {
-        let expected = "a currency such as CNY, or work:ai, work:hpc, work:general";
-        let error = || TextError::new("asset", text, expected);
-        match text.strip_prefix("work:") {
-            Some(class) => class.parse().map(Asset::Work).map_err(|_| error()),
-            None => Currency::new(text).map(Asset::Currency).map_err(|_| error()),
-        }
-    }
-}
-
-macro_rules! serde_as_text {
-    ($($name:ident)*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-            }
-        }
-    )*};
-}
-
-serde_as_text!(Account Asset Currency);
+serde_as_text!(Account);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ALL: [&str; 12] = [
+        "funding",
+        "tenant:x",
+        "held:x",
+        "centre:hpc-1",
+        "used:a:b",
+        "delivered:hpc-1",
+        "issued:c",
+        "stock:c",
+        "owned:x",
+        "escrow",
+        "clearing",
+        "surplus",
+    ];
+
+    fn read(text: &str) -> Account {
+        text.parse().expect("an account")
+    }
+
     #[test]
     fn texts_are_read_back() {
-        fn check<T: FromStr<Err = TextError> + fmt::Display>(text: &str) {
-            let read = text.parse::<T>().map(|value| value.to_string());
-            assert_eq!(read.as_deref(), Ok(text));
-        }
-        for account in ["funding", "tenant:x", "held:x", "centre:hpc-1", "used:a:b", "delivered:hpc-1"] {
-            check::<Account>(account);
-        }
-        for asset in ["CNY", "EUR", "work:ai", "work:hpc", "work:general"] {
-            check::<Asset>(asset);
+        for text in ALL {
+            assert_eq!(read(text).to_string(), text);
         }
     }
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "Funding", "funding:", "tenant", "tenant:", "tenant:a b", "bank:x", ":x"] {
+        for text in ["", "Funding", "funding:", "tenant", "tenant:", "tenant:a b", "bank:x", ":x", "escrow:x"] {
             assert_eq!(text.parse::<Account>().map_err(|error| error.value), Err(text.to_owned()));
-        }
-        for text in ["", "cny", "CN", "YUAN", "work:", "work:AI", "work:ai ", "C1Y", "é1"] {
-            assert_eq!(text.parse::<Asset>().map_err(|error| error.value), Err(text.to_owned()));
         }
     }
 
     #[test]
     fn stored_form_is_the_text() {
-        let tenant = Account::Tenant(TenantId::new("lab").expect("a valid name"));
-        let json = serde_json::to_string(&(&tenant, Asset::Work(Class::Ai))).expect("texts only");
-        assert_eq!(json, r#"["tenant:lab","work:ai"]"#);
-        let read: (Account, Asset) = serde_json::from_str(&json).expect("what was written is read");
-        assert_eq!(read, (tenant, Asset::Work(Class::Ai)));
+        let json = serde_json::to_string(&read("tenant:lab")).expect("a text");
+        assert_eq!(json, r#""tenant:lab""#);
+        assert_eq!(serde_json::from_str::<Account>(&json).expect("what was written"), read("tenant:lab"));
+    }
+
+    #[test]
+    fn every_asset_has_a_source_and_a_holder() {
+        for asset in ["CNY", "work:ai", "contract:ai:east:1"] {
+            let asset: Asset = asset.parse().expect("an asset");
+            let sides = |side| ALL.iter().filter(|text| read(text).takes(asset) && read(text).side() == side).count();
+            assert!(sides(Side::Source) == 1 && sides(Side::Holder) >= 1, "{asset}");
+        }
     }
 }

@@ -1,17 +1,20 @@
 //! What holds for every ledger at every moment, recomputed from the rows alone:
 //!
 //! - the balances of an asset add up to zero;
-//! - funding and delivered are never positive, all others never negative;
-//! - money stands on money accounts, work on work accounts, and money fits into 64 bits;
-//! - what an account holds for a tenant is the sum of the tenant's holds, none of which is negative.
+//! - funding, delivered and issued are never positive, clearing is empty, all others never negative;
+//! - money, work and contracts stand on their own accounts, and money fits into 64 bits;
+//! - what an account holds for a tenant is the sum of the tenant's holds, none of which is negative;
+//! - what is in escrow is the sum of the reservations; a closed account is empty.
 
 use std::collections::BTreeMap;
 
 use huisuan_model::{AttemptId, TenantId};
 
 use crate::{
-    account::{Account, Asset, Currency},
+    account::{Account, Side},
+    asset::{Asset, Currency},
     ledger::Hold,
+    reservation::Reservations,
 };
 
 /// A rule that a ledger breaks.
@@ -73,6 +76,30 @@ pub enum AuditError {
         /// In what.
         asset: Asset,
     },
+    /// Escrow is not the sum of the reservations.
+    #[error("escrow has {balance} of `{asset}`, reservations are {sum}; hint: restore the rows from a backup")]
+    Escrow {
+        /// In what.
+        asset: Asset,
+        /// The balance.
+        balance: i128,
+        /// The sum of the reservations.
+        sum: i128,
+    },
+    /// A reservation is given twice, sets nothing aside, or its number was never given.
+    #[error("reservation {reservation} is damaged, the last one was {last}; hint: restore the rows from a backup")]
+    Reservation {
+        /// Which.
+        reservation: u64,
+        /// The highest number ever given.
+        last: u64,
+    },
+    /// A closed account has something.
+    #[error("closed account `{account}` is not empty; hint: restore the rows from a backup")]
+    Closed {
+        /// Which.
+        account: Account,
+    },
     /// Two rows give the hold of one attempt.
     #[error("attempt `{attempt}` has two rows of holds; hint: restore the rows from a backup")]
     HoldTwice {
@@ -85,6 +112,7 @@ pub enum AuditError {
 pub(crate) fn audit(
     balances: &BTreeMap<(Account, Asset), i128>,
     holds: &BTreeMap<AttemptId, Hold>,
+    reservations: &Reservations,
 ) -> Result<(), AuditError> {
     let mut sums: BTreeMap<Asset, i128> = BTreeMap::new();
     let mut held: BTreeMap<(TenantId, Currency), i128> = BTreeMap::new();
@@ -110,17 +138,35 @@ pub(crate) fn audit(
         let key = (Account::Held(tenant.clone()), Asset::Currency(currency));
         held_is(&tenant, currency, balances.get(&key).copied().unwrap_or(0), sum)?;
     }
+    let mut reserved: BTreeMap<Asset, i128> = BTreeMap::new();
+    reserved.extend(balances.keys().filter(|(account, _)| *account == Account::Escrow).map(|(_, asset)| (*asset, 0)));
+    for (_, reservation) in reservations.iter() {
+        *reserved.entry(reservation.asset).or_default() += i128::from(reservation.amount);
+    }
+    for (asset, sum) in reserved {
+        let balance = balances.get(&(Account::Escrow, asset)).copied().unwrap_or(0);
+        escrow_is(asset, balance, sum)?;
+    }
     Ok(())
 }
 
 /// Checks sign, kind and width of one balance.
 pub(crate) fn balance_is_legal(account: &Account, asset: Asset, balance: i128) -> Result<(), AuditError> {
-    if account.counts_work() != matches!(asset, Asset::Work(_)) {
+    if !account.takes(asset) {
         return Err(AuditError::Asset { account: account.clone(), asset });
     }
-    let signed = if account.is_source() { balance <= 0 } else { balance >= 0 };
-    let narrow = account.counts_work() || balance.unsigned_abs() <= i64::MAX.unsigned_abs().into();
-    if signed && narrow { Ok(()) } else { Err(AuditError::Balance { account: account.clone(), asset, balance }) }
+    let signed = match account.side() {
+        Side::Holder => balance >= 0,
+        Side::Source => balance <= 0,
+        Side::Passage => balance == 0,
+    };
+    let wide = !matches!(asset, Asset::Currency(_)) || balance.unsigned_abs() <= i64::MAX.unsigned_abs().into();
+    if signed && wide { Ok(()) } else { Err(AuditError::Balance { account: account.clone(), asset, balance }) }
+}
+
+/// Checks what is set aside in one asset against the sum of the reservations.
+pub(crate) fn escrow_is(asset: Asset, balance: i128, sum: i128) -> Result<(), AuditError> {
+    if balance == sum { Ok(()) } else { Err(AuditError::Escrow { asset, balance, sum }) }
 }
 
 /// Checks a tenant's held balance against the sum of its holds.

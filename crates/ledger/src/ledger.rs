@@ -1,16 +1,20 @@
-//! The balances and the operations on them: fund, hold, then settle or void.
+//! The balances, and the one way in which they change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_model::{AttemptId, CentreId, Class, Gflop, Money, TenantId};
+use huisuan_model::{AttemptId, CentreId, Money, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    account::{Account, Asset, Currency},
+    account::{Account, Side},
+    asset::{Asset, Currency, Hour},
     audit::{self, AuditError},
     error::LedgerError,
-    transfer::{Transfer, TransferKind},
+    reservation::{Reservation, Reservations},
+    transfer::Transfer,
 };
+
+mod correct;
 
 /// Money set aside for one attempt until it ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,21 +28,41 @@ pub struct Hold {
     pub amount: Money,
 }
 
-/// All balances of a network and what is held for its attempts.
+/// What a ledger is restored from.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    /// Every balance: millionths of a currency, or GFLOP.
+    pub balances: Vec<((Account, Asset), i128)>,
+    /// Every hold.
+    pub holds: Vec<(AttemptId, Hold)>,
+    /// Every open reservation by its number.
+    pub reservations: Vec<(u64, Reservation)>,
+    /// The highest number that a reservation ever had; 0 for none.
+    pub reservation_last: u64,
+    /// Accounts that take nothing any more.
+    pub closed: Vec<Account>,
+    /// Contracts for hours before this one are over.
+    pub open_from: Hour,
+}
+
+/// All balances of a network and what is set aside in it.
 ///
-/// Every operation returns the transfers it made, for the rows of the store, or an error, and then
-/// nothing has changed. Transfers of nothing are left out. After each operation the balances that it
-/// touched are checked against the rules of [`audit`], in all builds: a ledger that
-/// broke a rule stops the process instead of being stored.
+/// An operation returns the transfers that it made, for the rows of the store, or an error, and then nothing has
+/// changed. Transfers of nothing are left out. Every operation checks the rules of [`audit`] for the balances that
+/// it touches, in all builds. Start at [`attempts`](crate::attempts) for what control does with it, at
+/// [`linked`](Self::linked) for what markets do.
 ///
-/// All money of one currency together fits into 64 bits, as funding beyond that is refused; so does
-/// every balance of money. Balances of work are 128 bits wide.
+/// All money of one currency fits into 64 bits, as funding beyond that is refused; so does every balance of money
+/// and of a contract. Balances of work are 128 bits wide.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
-    balances: BTreeMap<(Account, Asset), i128>,
-    holds: BTreeMap<AttemptId, Hold>,
+    pub(crate) balances: BTreeMap<(Account, Asset), i128>,
+    pub(crate) holds: BTreeMap<AttemptId, Hold>,
     /// The sum of `holds` by tenant, kept apart from the balances so that the two can be compared.
-    held_sums: BTreeMap<(TenantId, Currency), i128>,
+    pub(crate) held_sums: BTreeMap<(TenantId, Currency), i128>,
+    pub(crate) reservations: Reservations,
+    closed: BTreeSet<Account>,
+    open_from: Hour,
 }
 
 impl Ledger {
@@ -48,151 +72,51 @@ impl Ledger {
     }
 
     /// The ledger of stored rows, after a full [`audit`](Self::audit).
-    pub fn restore(
-        balances: impl IntoIterator<Item = ((Account, Asset), i128)>,
-        holds: impl IntoIterator<Item = (AttemptId, Hold)>,
-    ) -> Result<Self, AuditError> {
-        let mut ledger = Self::new();
-        for ((account, asset), balance) in balances {
+    pub fn restore(rows: Rows) -> Result<Self, AuditError> {
+        let mut ledger = Self { open_from: rows.open_from, ..Self::new() };
+        for ((account, asset), balance) in rows.balances {
+            if balance == 0 && !ledger.is_open(asset) {
+                continue;
+            }
             if ledger.balances.insert((account.clone(), asset), balance).is_some() {
                 return Err(AuditError::BalanceTwice { account, asset });
             }
         }
-        for (attempt, hold) in holds {
+        for (attempt, hold) in rows.holds {
             ledger.add_held(&hold.tenant, hold.currency, i128::from(hold.amount.0));
             if ledger.holds.insert(attempt, hold).is_some() {
                 return Err(AuditError::HoldTwice { attempt });
             }
         }
+        ledger.reservations = Reservations::restore(rows.reservations, rows.reservation_last)?;
+        ledger.closed = rows.closed.into_iter().collect();
         ledger.audit()?;
         Ok(ledger)
     }
 
-    /// Recomputes every sum from nothing; O(balances + holds).
+    /// What it can be restored from.
+    pub fn rows(&self) -> Rows {
+        Rows {
+            balances: self.balances.iter().map(|(key, balance)| (key.clone(), *balance)).collect(),
+            holds: self.holds().map(|(attempt, hold)| (attempt, hold.clone())).collect(),
+            reservations: self.reservations().map(|(number, found)| (number, found.clone())).collect(),
+            reservation_last: self.reservations.last(),
+            closed: self.closed.iter().cloned().collect(),
+            open_from: self.open_from,
+        }
+    }
+
+    /// Recomputes every sum from nothing; O(balances + holds + reservations).
     pub fn audit(&self) -> Result<(), AuditError> {
-        audit::audit(&self.balances, &self.holds)?;
+        audit::audit(&self.balances, &self.holds, &self.reservations)?;
         for ((tenant, currency), sum) in &self.held_sums {
             audit::held_is(tenant, *currency, self.held_balance(tenant, *currency), *sum)?;
         }
-        Ok(())
-    }
-
-    /// Gives a tenant money to spend. The amount is positive.
-    pub fn fund(&mut self, tenant: &TenantId, currency: Currency, amount: Money) -> Result<Vec<Transfer>, LedgerError> {
-        if amount.0 <= 0 {
-            return Err(LedgerError::Sign { operation: "fund", amount, expected: "more than nothing" });
+        let not_empty = |account: &&Account| self.balances_of(account).any(|(_, balance)| balance != 0);
+        match self.closed.iter().find(not_empty) {
+            Some(account) => Err(AuditError::Closed { account: account.clone() }),
+            None => Ok(()),
         }
-        let sum = i128::from(amount.0) - self.balance(&Account::Funding, Asset::Currency(currency));
-        if sum > i128::from(i64::MAX) {
-            return Err(LedgerError::TooLarge { operation: "fund", sum });
-        }
-        let transfer = Transfer {
-            kind: TransferKind::Fund,
-            asset: Asset::Currency(currency),
-            debit: Account::Funding,
-            credit: Account::Tenant(tenant.clone()),
-            amount: amount.0,
-            attempt: None,
-            job: None,
-        };
-        Ok(self.book(vec![transfer]))
-    }
-
-    /// Sets `amount_each` aside for every one of `attempts`, or refuses all of them. One transfer moves
-    /// the sum; it names the job when all attempts are of one, and the attempt when it is one.
-    pub fn hold(
-        &mut self,
-        tenant: &TenantId,
-        currency: Currency,
-        attempts: impl IntoIterator<Item = AttemptId>,
-        amount_each: Money,
-    ) -> Result<Vec<Transfer>, LedgerError> {
-        if amount_each.0 < 0 {
-            return Err(LedgerError::Sign { operation: "hold", amount: amount_each, expected: "nothing or more" });
-        }
-        let attempts: Vec<AttemptId> = attempts.into_iter().collect();
-        let count = i128::try_from(attempts.len()).expect("a count of elements in memory fits into 128 bits");
-        let sum = i128::from(amount_each.0) * count;
-        let sum = i64::try_from(sum).map_err(|_| LedgerError::TooLarge { operation: "hold", sum })?;
-        let available = self.available(tenant, currency);
-        if sum > available.0 {
-            let (tenant, needed) = (tenant.clone(), Money(sum));
-            return Err(LedgerError::Unaffordable { tenant, currency, needed, available });
-        }
-        self.remember(tenant, currency, &attempts, amount_each)?;
-        let job = attempts.first().map(|first| first.job);
-        let transfer = Transfer {
-            kind: TransferKind::Hold,
-            asset: Asset::Currency(currency),
-            debit: Account::Tenant(tenant.clone()),
-            credit: Account::Held(tenant.clone()),
-            amount: sum,
-            attempt: if attempts.len() == 1 { attempts.first().copied() } else { None },
-            job: job.filter(|&job| attempts.iter().all(|attempt| attempt.job == job)),
-        };
-        Ok(self.book(vec![transfer]))
-    }
-
-    /// Ends an attempt: posts `cost` from its hold to the centre, gives the rest back to the tenant and
-    /// books `work` as delivered by the centre and used by the tenant. The hold is gone afterwards, so a
-    /// second settlement of the same attempt is [`LedgerError::NotHeld`].
-    pub fn settle(
-        &mut self,
-        attempt: AttemptId,
-        centre: &CentreId,
-        cost: Money,
-        class: Class,
-        work: Gflop,
-    ) -> Result<Vec<Transfer>, LedgerError> {
-        let hold = self.find(attempt)?;
-        if cost.0 < 0 {
-            return Err(LedgerError::Sign { operation: "post", amount: cost, expected: "nothing or more" });
-        }
-        if cost > hold.amount {
-            return Err(LedgerError::AboveHold { attempt, cost, hold: hold.amount });
-        }
-        let sum = i128::from(work.0);
-        let work = i64::try_from(sum).map_err(|_| LedgerError::TooLarge { operation: "book as work", sum })?;
-        let money = Asset::Currency(hold.currency);
-        let held = || Account::Held(hold.tenant.clone());
-        let transfer = |kind, asset, debit, credit, amount| Transfer {
-            kind,
-            asset,
-            debit,
-            credit,
-            amount,
-            attempt: Some(attempt),
-            job: Some(attempt.job),
-        };
-        let transfers = vec![
-            transfer(TransferKind::Post, money, held(), Account::Centre(centre.clone()), cost.0),
-            transfer(TransferKind::Void, money, held(), Account::Tenant(hold.tenant.clone()), hold.amount.0 - cost.0),
-            transfer(
-                TransferKind::Work,
-                Asset::Work(class),
-                Account::Delivered(centre.clone()),
-                Account::Used(hold.tenant.clone()),
-                work,
-            ),
-        ];
-        self.forget(attempt);
-        Ok(self.book(transfers))
-    }
-
-    /// Gives the whole hold of an attempt back to its tenant: it cost nothing and did nothing.
-    pub fn void(&mut self, attempt: AttemptId) -> Result<Vec<Transfer>, LedgerError> {
-        let hold = self.find(attempt)?;
-        let transfer = Transfer {
-            kind: TransferKind::Void,
-            asset: Asset::Currency(hold.currency),
-            debit: Account::Held(hold.tenant.clone()),
-            credit: Account::Tenant(hold.tenant),
-            amount: hold.amount.0,
-            attempt: Some(attempt),
-            job: Some(attempt.job),
-        };
-        self.forget(attempt);
-        Ok(self.book(vec![transfer]))
     }
 
     /// What a tenant may still spend, in millionths of the currency.
@@ -215,7 +139,8 @@ impl Ledger {
         self.balances.get(&(account.clone(), asset)).copied().unwrap_or(0)
     }
 
-    /// Every balance that was ever touched, in the order of accounts and assets.
+    /// Every balance that was ever touched, in the order of accounts and assets. Those of contracts that are over
+    /// are left out.
     pub fn balances(&self) -> impl Iterator<Item = (&Account, Asset, i128)> + '_ {
         self.balances.iter().map(|((account, asset), balance)| (account, *asset, *balance))
     }
@@ -230,44 +155,48 @@ impl Ledger {
         self.holds.iter().map(|(attempt, hold)| (*attempt, hold))
     }
 
-    fn held_balance(&self, tenant: &TenantId, currency: Currency) -> i128 {
-        self.balance(&Account::Held(tenant.clone()), Asset::Currency(currency))
+    /// Every open reservation in the order of numbers.
+    pub fn reservations(&self) -> impl Iterator<Item = (u64, &Reservation)> + '_ {
+        self.reservations.iter()
     }
 
-    fn find(&self, attempt: AttemptId) -> Result<Hold, LedgerError> {
-        let hold = self.holds.get(&attempt).cloned();
-        hold.ok_or(LedgerError::NotHeld { attempt })
+    /// Accounts that take nothing any more.
+    pub fn closed(&self) -> impl Iterator<Item = &Account> + '_ {
+        self.closed.iter()
     }
 
-    /// Adds the holds of all attempts or of none.
-    fn remember(
-        &mut self,
-        tenant: &TenantId,
-        currency: Currency,
-        attempts: &[AttemptId],
-        amount: Money,
-    ) -> Result<(), LedgerError> {
-        for (done, attempt) in attempts.iter().enumerate() {
-            if self.holds.contains_key(attempt) {
-                for undone in &attempts[..done] {
-                    self.holds.remove(undone);
-                }
-                return Err(LedgerError::AlreadyHeld { attempt: *attempt });
-            }
-            self.holds.insert(*attempt, Hold { tenant: tenant.clone(), currency, amount });
+    /// Closes an account for good. It must be empty, and no reservation may name it.
+    pub fn close(&mut self, account: &Account) -> Result<(), LedgerError> {
+        let held = self.balances_of(account).find(|(_, balance)| *balance != 0);
+        if let Some((asset, balance)) = held {
+            return Err(LedgerError::NotEmpty { account: account.clone(), asset, balance });
         }
-        let count = i128::try_from(attempts.len()).expect("a count of elements in memory fits into 128 bits");
-        self.add_held(tenant, currency, i128::from(amount.0) * count);
+        if let Some(reservation) = self.reservations.naming(account) {
+            return Err(LedgerError::Reserved { account: account.clone(), reservation });
+        }
+        self.closed.insert(account.clone());
         Ok(())
     }
 
-    fn forget(&mut self, attempt: AttemptId) {
-        let hold = self.holds.remove(&attempt).expect("the caller has found this hold");
-        self.add_held(&hold.tenant, hold.currency, -i128::from(hold.amount.0));
+    /// Ends all hours before `open_from`: what was issued for them must have come back. Their balances are
+    /// forgotten, and nothing can be booked for them any more.
+    pub fn close_hours(&mut self, open_from: Hour) -> Result<(), LedgerError> {
+        let over = |asset: Asset| matches!(asset, Asset::Contract(contract) if contract.hour < open_from);
+        let left = self.balances().find(|(_, asset, balance)| over(*asset) && *balance != 0);
+        if let Some((account, asset, balance)) = left {
+            return Err(LedgerError::NotEmpty { account: account.clone(), asset, balance });
+        }
+        self.balances.retain(|(_, asset), _| !over(*asset));
+        self.open_from = self.open_from.max(open_from);
+        Ok(())
+    }
+
+    pub(crate) fn held_balance(&self, tenant: &TenantId, currency: Currency) -> i128 {
+        self.balance(&Account::Held(tenant.clone()), Asset::Currency(currency))
     }
 
     /// Sums of zero are not kept, so that a restored ledger equals the one it was stored from.
-    fn add_held(&mut self, tenant: &TenantId, currency: Currency, amount: i128) {
+    pub(crate) fn add_held(&mut self, tenant: &TenantId, currency: Currency, amount: i128) {
         let key = (tenant.clone(), currency);
         let sum = self.held_sums.get(&key).copied().unwrap_or(0) + amount;
         if sum == 0 {
@@ -277,33 +206,94 @@ impl Ledger {
         }
     }
 
-    /// Moves the amounts and checks every balance that was touched. Transfers of nothing are dropped.
-    fn book(&mut self, mut transfers: Vec<Transfer>) -> Vec<Transfer> {
+    /// Moves all amounts or none, each on what those before it left. Transfers of nothing are dropped.
+    pub(crate) fn book(&mut self, mut transfers: Vec<Transfer>) -> Result<Vec<Transfer>, LedgerError> {
         transfers.retain(|transfer| transfer.amount != 0);
-        for posting in transfers.iter().flat_map(Transfer::postings) {
-            let balance = self.balances.entry((posting.account, posting.asset)).or_default();
-            *balance = balance
-                .checked_add(i128::from(posting.amount))
-                .expect("2^64 postings of 64 bits are needed to overflow 128 bits");
-        }
-        for posting in transfers.iter().flat_map(Transfer::postings) {
-            self.assert_balance(&posting.account, posting.asset);
-        }
-        transfers
-    }
-
-    /// Panics when a balance breaks a rule: the process must not go on, as it would store the damage.
-    fn assert_balance(&self, account: &Account, asset: Asset) {
-        let balance = self.balance(account, asset);
-        if let Err(error) = audit::balance_is_legal(account, asset, balance) {
-            panic!("{error}");
-        }
-        if let (Account::Held(tenant), Asset::Currency(currency)) = (account, asset) {
-            let sum = self.held_sums.get(&(tenant.clone(), currency)).copied().unwrap_or(0);
-            if let Err(error) = audit::held_is(tenant, currency, balance, sum) {
-                panic!("{error}");
+        let mut after: BTreeMap<(&Account, Asset), i128> = BTreeMap::new();
+        for transfer in &transfers {
+            self.may_move(transfer)?;
+            for (account, amount) in
+                [(&transfer.debit, -i128::from(transfer.amount)), (&transfer.credit, i128::from(transfer.amount))]
+            {
+                let asset = transfer.asset;
+                let balance = after.entry((account, asset)).or_insert_with(|| self.balance(account, asset));
+                *balance =
+                    balance.checked_add(amount).ok_or(LedgerError::TooLarge { operation: "book", sum: *balance })?;
+                balance_fits(account, asset, *balance, transfer.amount)?;
             }
         }
+        // What is on its way when the transfers are done has been taken from somebody and given to nobody.
+        let left = after.iter().find(|((account, _), balance)| account.side() == Side::Passage && **balance != 0);
+        if let Some((&(_, asset), &balance)) = left {
+            return Err(LedgerError::NotCleared { asset, balance });
+        }
+        let after: Vec<_> = after.into_iter().map(|((account, asset), sum)| ((account.clone(), asset), sum)).collect();
+        self.balances.extend(after);
+        Ok(transfers)
+    }
+
+    /// Panics when what is set aside is not what its accounts have: the process must not go on, as it would store
+    /// the damage. Called after every operation with the transfers that it made.
+    pub(crate) fn assert_set_aside(&self, transfers: &[Transfer]) {
+        for transfer in transfers {
+            for account in [&transfer.debit, &transfer.credit] {
+                let balance = || self.balance(account, transfer.asset);
+                let found = match (account, transfer.asset) {
+                    (Account::Held(tenant), Asset::Currency(currency)) => {
+                        let sum = self.held_sums.get(&(tenant.clone(), currency)).copied().unwrap_or(0);
+                        audit::held_is(tenant, currency, balance(), sum)
+                    }
+                    (Account::Escrow, asset) => audit::escrow_is(asset, balance(), self.reservations.sum(asset)),
+                    _ => Ok(()),
+                };
+                if let Err(error) = found {
+                    panic!("{error}");
+                }
+            }
+        }
+    }
+
+    fn may_move(&self, transfer: &Transfer) -> Result<(), LedgerError> {
+        let Transfer { asset, debit, credit, amount, .. } = transfer;
+        if *amount < 0 {
+            let amount = Money(*amount);
+            return Err(LedgerError::Sign { operation: "transfer", amount, expected: "more than nothing" });
+        }
+        if debit == credit {
+            return Err(LedgerError::SameAccount { account: debit.clone() });
+        }
+        for account in [debit, credit] {
+            if !account.takes(*asset) {
+                return Err(LedgerError::WrongAsset { account: account.clone(), asset: *asset });
+            }
+            if self.closed.contains(account) {
+                return Err(LedgerError::Closed { account: account.clone() });
+            }
+        }
+        if self.is_open(*asset) { Ok(()) } else { Err(LedgerError::Over { asset: *asset }) }
+    }
+
+    fn is_open(&self, asset: Asset) -> bool {
+        !matches!(asset, Asset::Contract(contract) if contract.hour < self.open_from)
+    }
+
+    fn balances_of(&self, account: &Account) -> impl Iterator<Item = (Asset, i128)> + '_ {
+        let wanted = account.clone();
+        let from = (account.clone(), Asset::FIRST);
+        let all = self.balances.range(from..).take_while(move |((account, _), _)| *account == wanted);
+        all.map(|((_, asset), balance)| (*asset, *balance))
+    }
+}
+
+/// The rule for one balance, as a refusal.
+fn balance_fits(account: &Account, asset: Asset, balance: i128, amount: i64) -> Result<(), LedgerError> {
+    match audit::balance_is_legal(account, asset, balance) {
+        Ok(()) => Ok(()),
+        Err(_) if account.side() == Side::Passage => Ok(()),
+        Err(_) if balance.unsigned_abs() > u128::from(i64::MAX.unsigned_abs()) => {
+            Err(LedgerError::TooLarge { operation: "book", sum: balance })
+        }
+        Err(_) => Err(LedgerError::Overdraft { account: account.clone(), asset, amount, balance }),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use huisuan_model::{AttemptId, JobId};
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, Asset, TextError};
+use crate::{account::Account, asset::Asset, text::TextError};
 
 /// Why an amount moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,18 +15,59 @@ pub enum TransferKind {
     Fund,
     /// Money is set aside for attempts: tenant to held.
     Hold,
-    /// The cost of an ended attempt: held to centre.
+    /// What was set aside is given: held to centre for an ended attempt, escrow to whom a reservation is for.
     Post,
-    /// What was held and not used: held to tenant.
+    /// What was set aside and not used goes back.
     Void,
     /// Work that was done: delivered to used.
     Work,
+    /// An amount is set aside for a while: anybody to escrow.
+    Reserve,
+    /// What was set aside for too long goes back.
+    Expire,
+    /// A centre promises an hour: issued to stock.
+    Issue,
+    /// One leg of an exchange: money or contracts change hands.
+    Trade,
+    /// What the network takes for it: to surplus.
+    Fee,
+    /// What somebody's share of a common sum is: surplus to anybody.
+    Payout,
+    /// A contract whose hour is over was delivered: back to issued, as the next three.
+    Deliver,
+    /// Its capacity was there and nobody used it.
+    Idle,
+    /// Its capacity was away with notice.
+    Unavailable,
+    /// It was owed and not delivered.
+    Shortfall,
+    /// What was paid for an attempt that has ended and was priced anew since: tenant to centre, or back.
+    Correct,
+    /// Money goes out of the network: tenant to funding.
+    Withdraw,
 }
 
 impl TransferKind {
     /// All kinds in their fixed order.
-    pub const ALL: [TransferKind; 5] =
-        [TransferKind::Fund, TransferKind::Hold, TransferKind::Post, TransferKind::Void, TransferKind::Work];
+    pub const ALL: [TransferKind; 17] = [
+        TransferKind::Fund,
+        TransferKind::Hold,
+        TransferKind::Post,
+        TransferKind::Void,
+        TransferKind::Work,
+        TransferKind::Reserve,
+        TransferKind::Expire,
+        TransferKind::Issue,
+        TransferKind::Trade,
+        TransferKind::Fee,
+        TransferKind::Payout,
+        TransferKind::Deliver,
+        TransferKind::Idle,
+        TransferKind::Unavailable,
+        TransferKind::Shortfall,
+        TransferKind::Correct,
+        TransferKind::Withdraw,
+    ];
 
     /// The word used in code, rows and exports.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +77,18 @@ impl TransferKind {
             TransferKind::Post => "post",
             TransferKind::Void => "void",
             TransferKind::Work => "work",
+            TransferKind::Reserve => "reserve",
+            TransferKind::Expire => "expire",
+            TransferKind::Issue => "issue",
+            TransferKind::Trade => "trade",
+            TransferKind::Fee => "fee",
+            TransferKind::Payout => "payout",
+            TransferKind::Deliver => "deliver",
+            TransferKind::Idle => "idle",
+            TransferKind::Unavailable => "unavailable",
+            TransferKind::Shortfall => "shortfall",
+            TransferKind::Correct => "correct",
+            TransferKind::Withdraw => "withdraw",
         }
     }
 }
@@ -51,7 +104,7 @@ impl FromStr for TransferKind {
 
     fn from_str(text: &str) -> Result<Self, TextError> {
         let known = TransferKind::ALL.into_iter().find(|kind| kind.as_str() == text);
-        known.ok_or_else(|| TextError::new("transfer kind", text, "fund, hold, post, void or work"))
+        known.ok_or_else(|| TextError::new("transfer kind", text, "a word such as fund, hold, post, void, work, trade"))
     }
 }
 
@@ -90,6 +143,16 @@ pub struct Posting {
 }
 
 impl Transfer {
+    /// A transfer that belongs to no attempt.
+    pub fn new(kind: TransferKind, asset: Asset, debit: Account, credit: Account, amount: i64) -> Self {
+        Self { kind, asset, debit, credit, amount, attempt: None, job: None }
+    }
+
+    /// The same for an attempt.
+    pub fn of(self, attempt: AttemptId) -> Self {
+        Self { attempt: Some(attempt), job: Some(attempt.job), ..self }
+    }
+
     /// Its two postings, the debit first. Their amounts add up to zero.
     pub fn postings(&self) -> [Posting; 2] {
         let posting = |account: &Account, amount| Posting { account: account.clone(), asset: self.asset, amount };

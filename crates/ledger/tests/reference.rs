@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_ledger::{Account, Asset, Currency, Hold, Ledger, LedgerError, Transfer};
+use huisuan_ledger::{Account, Asset, Currency, Hold, Ledger, LedgerError, Rows, Transfer};
 use huisuan_model::{AttemptId, CentreId, Class, Gflop, JobId, Money, TenantId};
 use proptest::prelude::*;
 
@@ -154,6 +154,7 @@ fn kind(error: &LedgerError) -> &'static str {
         LedgerError::AlreadyHeld { .. } => "already-held",
         LedgerError::NotHeld { .. } => "not-held",
         LedgerError::AboveHold { .. } => "above-hold",
+        other => unreachable!("{other}"),
     }
 }
 
@@ -235,7 +236,8 @@ proptest! {
             let key = (account.parse().expect("written"), asset.parse().expect("written"));
             (key, balance.parse().expect("written"))
         });
-        let restored = Ledger::restore(read, ledger.holds().map(|(id, hold)| (id, hold.clone())));
+        let holds = ledger.holds().map(|(id, hold)| (id, hold.clone())).collect();
+        let restored = Ledger::restore(Rows { balances: read.collect(), holds, ..Rows::default() });
         prop_assert_eq!(restored, Ok(ledger));
     }
 
@@ -254,6 +256,7 @@ proptest! {
         let row = row.index(balances.len());
         balances[row].1 += change;
         let holds: Vec<_> = ledger.holds().map(|(id, hold)| (id, hold.clone())).collect();
-        prop_assert!(Ledger::restore(balances, holds).is_err());
+        let damaged = Rows { balances, holds, ..Rows::default() };
+        prop_assert!(Ledger::restore(damaged).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! What the operations do, told in amounts, and what an audit finds in damaged rows.
 
-use huisuan_ledger::{Account, Asset, AuditError, Currency, Hold, Ledger, LedgerError, Transfer};
+use huisuan_ledger::{Account, Asset, AuditError, Currency, Hold, Ledger, LedgerError, Rows, Transfer};
 use huisuan_model::{AttemptId, CentreId, Class, Gflop, JobId, Money, TenantId};
 
 fn lab() -> TenantId {
@@ -162,7 +162,8 @@ fn check_damaged(rows: &[&str], holds: &[(u64, i64)], expected: AuditError) {
         let amount = Money(amount);
         (attempt(job, 0), Hold { tenant: lab(), currency: cny(), amount })
     });
-    assert_eq!(Ledger::restore(rows, holds), Err(expected));
+    let rows = Rows { balances: rows.collect(), holds: holds.collect(), ..Rows::default() };
+    assert_eq!(Ledger::restore(rows), Err(expected));
 }
 
 #[test]

@@ -1,13 +1,9 @@
-//! What the machine says about itself: CPU model, SIMD width, clock, cores, and the nameplate
-//! computed from them.
+//! What the machine says about itself: CPU model, flags, clock, governor, cores, kernel.
 //!
-//! Sources: `/proc/cpuinfo` (model and flags), `/sys/devices/system/cpu/cpu*/cpufreq/cpuinfo_max_freq`
-//! (highest clock), `topology/thread_siblings_list` (which hardware threads share a core) and the
-//! calling thread's affinity mask. Linux only, like the engines this crate serves.
+//! Sources: `/proc/cpuinfo` (model and flags), `/sys/devices/system/cpu/cpu*/cpufreq` (highest clock and
+//! governor), `/proc/sys/kernel/osrelease`. Linux only, like the engines this crate serves.
 
-use crate::part;
-use crate::spec::Precision;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use crate::{cpus, part};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,9 +14,10 @@ use std::fs;
 pub enum ClockSource {
     /// The highest frequency of the cpufreq driver, boost included.
     CpufreqMax,
-    /// The present frequency in `/proc/cpuinfo`; in a virtual machine usually the base clock, which
-    /// boost exceeds, so a measured rate above the nameplate is then no contradiction.
+    /// The present frequency in `/proc/cpuinfo`; in a virtual machine usually the base clock.
     CpuinfoNow,
+    /// Timed while measuring, because it was higher than what the machine tells: boost in a virtual machine.
+    Timed,
     /// The machine does not tell.
     Unknown,
 }
@@ -50,6 +47,18 @@ pub struct Host {
     pub clock_khz: Option<u64>,
     /// Where that clock comes from.
     pub clock_source: ClockSource,
+    /// What chooses the clock, such as `performance`; virtual machines usually do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governor: Option<String>,
+    /// Whether a hypervisor says that it is there.
+    #[serde(default)]
+    pub virtual_machine: bool,
+    /// The kernel's release.
+    #[serde(default)]
+    pub kernel: String,
+    /// All flags of the processor in alphabetical order, joined by spaces.
+    #[serde(default)]
+    pub flags: String,
 }
 
 impl Host {
@@ -58,7 +67,10 @@ impl Host {
     pub fn detect() -> Self {
         let mut host =
             Self::from_cpuinfo(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default(), std::env::consts::ARCH);
-        let highest = allowed_cpus().into_iter().filter_map(highest_khz).max();
+        let allowed = cpus::allowed();
+        host.governor = allowed.first().and_then(|&cpu| cpus::governor(cpu));
+        host.kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+        let highest = allowed.into_iter().filter_map(cpus::highest_khz).max();
         if highest.is_some() {
             host.clock_khz = highest;
             host.clock_source = ClockSource::CpufreqMax;
@@ -67,7 +79,7 @@ impl Host {
     }
 
     /// Reads the text of `/proc/cpuinfo`. Clocks are taken from it as a second best.
-    fn from_cpuinfo(text: &str, architecture: &str) -> Self {
+    pub(crate) fn from_cpuinfo(text: &str, architecture: &str) -> Self {
         let mut first: BTreeMap<&str, &str> = BTreeMap::new();
         let mut logical_cpus = 0;
         let mut clock_khz = None;
@@ -97,84 +109,25 @@ impl Host {
             asimd: flags.contains("asimd"),
             clock_khz,
             clock_source: if clock_khz.is_some() { ClockSource::CpuinfoNow } else { ClockSource::Unknown },
+            governor: None,
+            virtual_machine: flags.contains("hypervisor"),
+            kernel: String::new(),
+            flags: flags.into_iter().collect::<Vec<_>>().join(" "),
         }
     }
 
-    /// Floating point operations per cycle and physical core, at most: vector lanes x 2 for a fused
-    /// multiply-add x 2 units. Sources: Intel's and AMD's optimisation manuals; cores with one 512-bit
-    /// unit reach half of it, so a nameplate computed from this is an upper bound.
-    ///
-    /// | widest unit | FP64 | FP32 | BF16 |
-    /// |---|---|---|---|
-    /// | AVX-512 | 32 | 64 | 64 (AVX512_BF16: 128, AMX_BF16: 1024) |
-    /// | AVX2 with FMA | 16 | 32 | 32 |
-    /// | ASIMD, four units of 128 bits | 16 | 32 | 32 |
-    ///
-    /// BF16 without BF16 arithmetic is the FP32 rate, for it is widened. Many Arm cores have two units
-    /// and reach half. `None` for anything older or unknown.
-    pub(crate) fn flop_per_cycle(&self, precision: Precision) -> Option<u32> {
-        let fp64 = if self.avx512 {
-            32
-        } else if (self.avx2 && self.fma) || self.asimd {
-            16
-        } else {
-            return None;
-        };
-        Some(match precision {
-            Precision::Fp64 => fp64,
-            Precision::Fp32 => 2 * fp64,
-            Precision::Bf16 if self.amx_bf16 => 1_024,
-            Precision::Bf16 if self.avx512_bf16 => 128,
-            Precision::Bf16 => 2 * fp64,
-        })
+    /// Whether the processor has this flag, as the kernel names it.
+    pub(crate) fn has(&self, flag: &str) -> bool {
+        self.flags.split(' ').any(|known| known == flag)
     }
 
-    /// The computed peak of so many physical cores, in GFLOP/s, rounded down.
-    pub(crate) fn nameplate_gflops(&self, precision: Precision, physical_cores: u32) -> Option<u64> {
-        let per_cycle = u64::from(self.flop_per_cycle(precision)?);
-        Some(u64::from(physical_cores) * self.clock_khz? * per_cycle / 1_000_000)
+    /// A clock that a core was seen to reach: a peak computed from a lower one would be passed.
+    pub(crate) fn raise_clock(&mut self, timed_khz: u64) {
+        if self.clock_khz.is_none_or(|told| told < timed_khz) {
+            self.clock_khz = Some(timed_khz);
+            self.clock_source = ClockSource::Timed;
+        }
     }
-}
-
-/// The logical CPUs that the calling thread may run on, in ascending order. On a machine with more
-/// CPUs than the affinity mask holds (1,024), those numbered from 0.
-pub(crate) fn allowed_cpus() -> Vec<u32> {
-    if let Ok(mask) = sched_getaffinity(None) {
-        return (0..CpuSet::MAX_CPU)
-            .filter(|&cpu| mask.is_set(cpu))
-            .filter_map(|cpu| u32::try_from(cpu).ok())
-            .collect();
-    }
-    let count = std::thread::available_parallelism().map_or(1, usize::from);
-    (0..u32::try_from(count).unwrap_or(1)).collect()
-}
-
-/// Binds the calling thread to one logical CPU.
-pub(crate) fn pin_to(cpu: u32) -> std::io::Result<()> {
-    let index = cpu as usize;
-    if index >= CpuSet::MAX_CPU {
-        return Err(std::io::ErrorKind::InvalidInput.into());
-    }
-    let mut mask = CpuSet::new();
-    mask.set(index);
-    Ok(sched_setaffinity(None, &mask)?)
-}
-
-/// Physical cores behind the logical CPUs. A CPU whose siblings cannot be read counts as a core.
-pub(crate) fn physical_cores(cpus: &[u32]) -> u32 {
-    let mut cores = BTreeSet::new();
-    for cpu in cpus {
-        let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
-        let siblings = fs::read_to_string(path).unwrap_or_default();
-        let siblings = siblings.trim();
-        cores.insert(if siblings.is_empty() { format!("only {cpu}") } else { siblings.to_owned() });
-    }
-    u32::try_from(cores.len()).unwrap_or(u32::MAX)
-}
-
-fn highest_khz(cpu: u32) -> Option<u64> {
-    let path = format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/cpuinfo_max_freq");
-    fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// `"2299.998"` is 2,299,998 kHz: the kernel prints at most three decimals.
@@ -187,6 +140,7 @@ fn khz_from_mhz(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use huisuan_model::Precision;
 
     const ICE_LAKE: &str = "processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz\n\
         cpu MHz\t\t: 2000.000\nflags\t\t: fpu sse2 avx2 fma avx512f\n\n\
@@ -238,13 +192,5 @@ mod tests {
         ] {
             assert_eq!(khz_from_mhz(text), khz, "{text}");
         }
-    }
-
-    #[test]
-    fn this_machine_has_a_core() {
-        let cpus = allowed_cpus();
-        assert!(!cpus.is_empty());
-        let cores = physical_cores(&cpus);
-        assert!(cores >= 1 && cores as usize <= cpus.len());
     }
 }

@@ -1,41 +1,51 @@
 //! The products that are timed, and the check that they are right.
-//!
-//! `ndarray` is used for its safe interface only: `general_mat_mul` on FP32 and FP64 arrays hands the
-//! work to `matrixmultiply`, whose own functions take raw pointers.
 
-use crate::bf16::Bf16;
-use crate::spec::Precision;
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice, Zip};
+use gemmkit::{MatMut, MatRef, Parallelism, gemm, gemm_i8};
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use huisuan_model::Precision;
+use serde::{Deserialize, Serialize};
 
-/// Columns of A (and rows of B) that are widened together. It is the depth of a packed block inside
-/// `matrixmultiply`, so the widened copies stay in cache and no block is packed twice.
+/// Columns of A (and rows of B) that are widened together, so that the widened copies stay in cache.
 const WIDEN_BLOCK: usize = 256;
 /// Entries of each product compared with the naive one.
 const ENTRIES_CHECKED: u32 = 64;
 
-/// One core's matrices. The product starts as NaN, so an entry that is never written is seen.
+/// How a product in a narrow format is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Path {
+    /// The inputs are multiplied as they are, by the library's kernel for them.
+    Direct,
+    /// The inputs are widened to FP32 first, inside the timed region, and multiplied in FP32: what a
+    /// processor without fast arithmetic of the format really has to do.
+    Widened,
+}
+
+/// One core's matrices. A product of floating point numbers starts as NaN, so that an entry that is never
+/// written is seen.
 pub(crate) enum Kernel {
-    /// FP64 throughout.
     Fp64(Matrices<f64, f64>),
-    /// FP32 throughout.
     Fp32(Matrices<f32, f32>),
-    /// BF16 inputs and an FP32 product.
-    Bf16(Box<Widening>),
+    Bf16(Matrices<bf16, bf16>),
+    Bf16Widened(Widening<bf16>),
+    Fp16Widened(Widening<f16>),
+    Int8(Matrices<i8, i32>),
 }
 
-/// Two inputs and their product.
+/// Two square inputs and their product, row by row.
 pub(crate) struct Matrices<Input, Output> {
-    a: Array2<Input>,
-    b: Array2<Input>,
-    product: Array2<Output>,
+    order: usize,
+    a: Vec<Input>,
+    b: Vec<Input>,
+    product: Vec<Output>,
 }
 
-/// BF16 matrices with the FP32 scratch blocks they are widened into.
-pub(crate) struct Widening {
-    matrices: Matrices<Bf16, f32>,
-    columns_of_a: Array2<f32>,
-    rows_of_b: Array2<f32>,
+/// Narrow matrices with the FP32 scratch blocks they are widened into.
+pub(crate) struct Widening<Narrow> {
+    matrices: Matrices<Narrow, f32>,
+    columns_of_a: Vec<f32>,
+    rows_of_b: Vec<f32>,
 }
 
 /// What the comparison with the naive product found.
@@ -48,69 +58,112 @@ pub(crate) struct Check {
 }
 
 impl Kernel {
-    /// Matrices of the given order, filled from `seed`: the same seed gives the same matrices.
-    pub(crate) fn new(precision: Precision, order: usize, seed: u64) -> Self {
-        let mut stream = Stream(seed);
+    /// The ways in which a processor can compute a product of this precision; empty when there is no kernel.
+    pub(crate) fn paths(precision: Precision) -> &'static [Path] {
         match precision {
-            Precision::Fp64 => Self::Fp64(Matrices::new(order, f64::NAN, || stream.unit())),
-            Precision::Fp32 => Self::Fp32(Matrices::new(order, f32::NAN, || stream.unit() as f32)),
-            Precision::Bf16 => {
-                let next = || Bf16::from_f32(stream.unit() as f32);
-                let block = WIDEN_BLOCK.min(order);
-                Self::Bf16(Box::new(Widening {
-                    matrices: Matrices::new(order, f32::NAN, next),
-                    columns_of_a: Array2::zeros((order, block)),
-                    rows_of_b: Array2::zeros((block, order)),
-                }))
-            }
+            Precision::Fp64 | Precision::Fp32 | Precision::Int8 => &[Path::Direct],
+            Precision::Bf16 => &[Path::Direct, Path::Widened],
+            Precision::Fp16 => &[Path::Widened],
+            Precision::Tf32 | Precision::Fp8 => &[],
         }
+    }
+
+    /// Matrices of the given order, filled from `seed`: the same seed gives the same matrices.
+    /// `None` for what is not among [`Kernel::paths`].
+    pub(crate) fn new(precision: Precision, path: Path, order: usize, seed: u64) -> Option<Self> {
+        let mut stream = Stream(seed);
+        let mut single = || stream.unit() as f32;
+        Some(match (precision, path) {
+            (Precision::Fp64, Path::Direct) => {
+                let mut stream = Stream(seed);
+                Self::Fp64(Matrices::new(order, f64::NAN, || stream.unit()))
+            }
+            (Precision::Fp32, Path::Direct) => Self::Fp32(Matrices::new(order, f32::NAN, single)),
+            (Precision::Bf16, Path::Direct) => Self::Bf16(Matrices::new(order, bf16::NAN, || bf16::from_f32(single()))),
+            (Precision::Bf16, Path::Widened) => Self::Bf16Widened(Widening::new(order, || bf16::from_f32(single()))),
+            (Precision::Fp16, Path::Widened) => Self::Fp16Widened(Widening::new(order, || f16::from_f32(single()))),
+            // Inputs of full size never sum up to the unset value: it is beyond what the largest order reaches.
+            (Precision::Int8, Path::Direct) => Self::Int8(Matrices::new(order, i32::MIN, || (single() * 127.0) as i8)),
+            _ => return None,
+        })
     }
 
     /// Computes the product once. This is what is timed.
     pub(crate) fn multiply(&mut self) {
         match self {
-            Self::Fp64(m) => general_mat_mul(1.0, &m.a, &m.b, 0.0, &mut m.product),
-            Self::Fp32(m) => general_mat_mul(1.0, &m.a, &m.b, 0.0, &mut m.product),
-            Self::Bf16(widening) => widening.multiply(),
+            Self::Fp64(m) => {
+                let n = m.order;
+                let (a, b) = (MatRef::from_row_major(&m.a, n, n), MatRef::from_row_major(&m.b, n, n));
+                gemm(1.0, a, b, 0.0, MatMut::from_row_major(&mut m.product, n, n), Parallelism::Serial);
+            }
+            Self::Fp32(m) => {
+                let n = m.order;
+                let (a, b) = (MatRef::from_row_major(&m.a, n, n), MatRef::from_row_major(&m.b, n, n));
+                gemm(1.0, a, b, 0.0, MatMut::from_row_major(&mut m.product, n, n), Parallelism::Serial);
+            }
+            Self::Bf16(m) => {
+                let n = m.order;
+                let (a, b) = (MatRef::from_row_major(&m.a, n, n), MatRef::from_row_major(&m.b, n, n));
+                let product = MatMut::from_row_major(&mut m.product, n, n);
+                gemm(bf16::ONE, a, b, bf16::ZERO, product, Parallelism::Serial);
+            }
+            Self::Int8(m) => {
+                let n = m.order;
+                let (a, b) = (MatRef::from_row_major(&m.a, n, n), MatRef::from_row_major(&m.b, n, n));
+                gemm_i8(1, a, b, 0, MatMut::from_row_major(&mut m.product, n, n), Parallelism::Serial);
+            }
+            Self::Bf16Widened(widening) => widening.multiply(),
+            Self::Fp16Widened(widening) => widening.multiply(),
         }
     }
 
     /// Compares sampled entries of the product with a naive FP64 computation.
     pub(crate) fn check(&self, seed: u64) -> Check {
+        let single = f64::from(f32::EPSILON);
         match self {
-            Self::Fp64(m) => m.check(seed, |x| x, |x| x, f64::EPSILON),
-            Self::Fp32(m) => m.check(seed, f64::from, f64::from, f64::from(f32::EPSILON)),
-            Self::Bf16(w) => w.matrices.check(seed, |x| f64::from(x.to_f32()), f64::from, f64::from(f32::EPSILON)),
+            Self::Fp64(m) => m.check(seed, |x| x, |x| x, f64::EPSILON, 0.0),
+            Self::Fp32(m) => m.check(seed, f64::from, f64::from, single, 0.0),
+            // The product is rounded to BF16 once.
+            Self::Bf16(m) => m.check(seed, f64::from, f64::from, single, f64::from(bf16::EPSILON)),
+            Self::Bf16Widened(w) => w.matrices.check(seed, f64::from, f64::from, single, 0.0),
+            Self::Fp16Widened(w) => w.matrices.check(seed, f64::from, f64::from, single, 0.0),
+            // Integers are exact.
+            Self::Int8(m) => m.check(seed, f64::from, f64::from, 0.0, 0.0),
         }
     }
 }
 
 impl<Input: Copy, Output: Copy> Matrices<Input, Output> {
     fn new(order: usize, unset: Output, mut next: impl FnMut() -> Input) -> Self {
-        let shape = (order, order);
-        Self {
-            a: Array2::from_shape_simple_fn(shape, &mut next),
-            b: Array2::from_shape_simple_fn(shape, &mut next),
-            product: Array2::from_elem(shape, unset),
-        }
+        let elements = order * order;
+        let a = (0..elements).map(|_| next()).collect();
+        let b = (0..elements).map(|_| next()).collect();
+        Self { order, a, b, product: vec![unset; elements] }
     }
 
     /// An inner product of length n has a rounding error of at most `n u` times the sum of absolute
     /// products (u: half the machine epsilon), whatever the order of the additions; twice that allows
-    /// for the rounding of the naive sum.
-    fn check(&self, seed: u64, input: impl Fn(Input) -> f64, output: impl Fn(Output) -> f64, epsilon: f64) -> Check {
-        let order = self.a.nrows();
+    /// for the rounding of the naive sum. `rounded` is the epsilon of a last rounding of the product.
+    fn check(
+        &self,
+        seed: u64,
+        input: impl Fn(Input) -> f64,
+        output: impl Fn(Output) -> f64,
+        epsilon: f64,
+        rounded: f64,
+    ) -> Check {
+        let order = self.order;
         let mut stream = Stream(seed);
         let mut error_max = 0.0_f64;
         for _ in 0..ENTRIES_CHECKED {
             let (row, column) = (stream.below(order), stream.below(order));
             let (mut sum, mut scale) = (0.0, 0.0);
             for k in 0..order {
-                let term = input(self.a[[row, k]]) * input(self.b[[k, column]]);
+                let term = input(self.a[row * order + k]) * input(self.b[k * order + column]);
                 sum += term;
                 scale += term.abs();
             }
-            let error = (output(self.product[[row, column]]) - sum).abs() / scale;
+            let error = (output(self.product[row * order + column]) - sum).abs() / scale;
             // `f64::max` would drop a NaN, which is exactly what must not be lost.
             if error.is_nan() || error > error_max {
                 error_max = error;
@@ -119,33 +172,44 @@ impl<Input: Copy, Output: Copy> Matrices<Input, Output> {
                 break;
             }
         }
-        Check { entries: ENTRIES_CHECKED, error_max, bound: order as f64 * epsilon }
+        Check { entries: ENTRIES_CHECKED, error_max, bound: order as f64 * epsilon + rounded }
     }
 }
 
-impl Widening {
+impl<Narrow: Copy> Widening<Narrow>
+where
+    [Narrow]: HalfFloatSliceExt,
+{
+    fn new(order: usize, next: impl FnMut() -> Narrow) -> Self {
+        let scratch = order * WIDEN_BLOCK.min(order);
+        Self {
+            matrices: Matrices::new(order, f32::NAN, next),
+            columns_of_a: vec![0.0; scratch],
+            rows_of_b: vec![0.0; scratch],
+        }
+    }
+
     /// Widens each element of A and B once per product, so the conversion costs `O(n^2)` of the
-    /// `O(n^3)` total; it is timed, because a CPU without BF16 arithmetic really has to do it.
+    /// `O(n^3)` total; it is timed, because a CPU without the arithmetic really has to do it.
     fn multiply(&mut self) {
-        let order = self.matrices.a.nrows();
+        let order = self.matrices.order;
         let mut start = 0;
         while start < order {
             let depth = WIDEN_BLOCK.min(order - start);
-            let (span, head) = (Slice::from(start..start + depth), Slice::from(..depth));
-            let mut columns = self.columns_of_a.slice_axis_mut(Axis(1), head);
-            let mut rows = self.rows_of_b.slice_axis_mut(Axis(0), head);
-            widen(self.matrices.a.slice_axis(Axis(1), span), &mut columns);
-            widen(self.matrices.b.slice_axis(Axis(0), span), &mut rows);
+            for (row, wide) in self.columns_of_a.chunks_exact_mut(depth).take(order).enumerate() {
+                let from = row * order + start;
+                self.matrices.a[from..from + depth].convert_to_f32_slice(wide);
+            }
+            let rows = &mut self.rows_of_b[..depth * order];
+            self.matrices.b[start * order..(start + depth) * order].convert_to_f32_slice(rows);
+            let a = MatRef::from_row_major(&self.columns_of_a[..order * depth], order, depth);
+            let b = MatRef::from_row_major(rows, depth, order);
+            let product = MatMut::from_row_major(&mut self.matrices.product, order, order);
             // The first block overwrites the previous product, the others add to it.
-            let keep = if start == 0 { 0.0 } else { 1.0 };
-            general_mat_mul(1.0, &columns, &rows, keep, &mut self.matrices.product);
+            gemm(1.0, a, b, if start == 0 { 0.0 } else { 1.0 }, product, Parallelism::Serial);
             start += depth;
         }
     }
-}
-
-fn widen(from: ArrayView2<'_, Bf16>, to: &mut ArrayViewMut2<'_, f32>) {
-    Zip::from(to).and(from).for_each(|wide, narrow| *wide = narrow.to_f32());
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the matrices must be reproducible, not unpredictable.
@@ -178,41 +242,53 @@ mod tests {
     /// Orders below, at and above the widening block, none a multiple of a SIMD tile.
     const ORDERS: [usize; 4] = [9, 64, 256, 301];
 
-    #[test]
-    fn every_product_is_right() {
+    fn each(mut check: impl FnMut(Precision, Path)) {
         for precision in Precision::ALL {
-            for order in ORDERS {
-                let mut kernel = Kernel::new(precision, order, 1);
-                kernel.multiply();
-                // A second product must replace the first, not add to it.
-                kernel.multiply();
-                let check = kernel.check(2);
-                assert!(
-                    check.error_max <= check.bound,
-                    "{precision:?} of order {order}: {} > {}",
-                    check.error_max,
-                    check.bound
-                );
+            for &path in Kernel::paths(precision) {
+                check(precision, path);
             }
         }
     }
 
     #[test]
+    fn every_product_is_right() {
+        each(|precision, path| {
+            for order in ORDERS {
+                let mut kernel = Kernel::new(precision, path, order, 1).expect("a listed path has a kernel");
+                kernel.multiply();
+                // A second product must replace the first, not add to it.
+                kernel.multiply();
+                let Check { error_max, bound, .. } = kernel.check(2);
+                assert!(error_max <= bound, "{precision:?} {path:?} of order {order}: {error_max} > {bound}");
+            }
+        });
+    }
+
+    #[test]
     fn a_product_that_was_never_computed_is_seen() {
-        for precision in Precision::ALL {
-            let check = Kernel::new(precision, 16, 1).check(2);
-            assert!(check.error_max.is_nan());
-        }
+        each(|precision, path| {
+            let Check { error_max, bound, .. } = Kernel::new(precision, path, 16, 1).expect("a kernel").check(2);
+            assert!(error_max.is_nan() || error_max > bound, "{precision:?} {path:?}");
+        });
     }
 
     #[test]
     fn a_wrong_product_is_seen() {
-        let mut kernel = Kernel::new(Precision::Fp32, 16, 1);
+        let mut kernel = Kernel::new(Precision::Fp32, Path::Direct, 16, 1).expect("a kernel");
         kernel.multiply();
         if let Kernel::Fp32(matrices) = &mut kernel {
-            matrices.product.mapv_inplace(|x| x + 0.01);
+            matrices.product.iter_mut().for_each(|x| *x += 0.01);
         }
         let check = kernel.check(2);
         assert!(check.error_max > check.bound);
+    }
+
+    #[test]
+    fn what_a_processor_has_no_kernel_for_is_none() {
+        for (precision, path) in
+            [(Precision::Tf32, Path::Direct), (Precision::Fp8, Path::Direct), (Precision::Fp64, Path::Widened)]
+        {
+            assert!(Kernel::new(precision, path, 16, 1).is_none());
+        }
     }
 }

@@ -1,49 +1,18 @@
 //! What to measure, and why a measurement can fail.
 
+use crate::kernel::Kernel;
+use huisuan_model::Precision;
 use serde::{Deserialize, Serialize};
 
-/// The order of the matrices unless asked otherwise. Three FP64 matrices of this order are 6 MiB:
-/// larger than the private caches of one core, small enough for 200 cores at once.
-const DEFAULT_ORDER: usize = 512;
-/// The largest order accepted; above it one product takes minutes on a slow core.
+/// The order of the matrices unless asked otherwise. Three FP64 matrices of this order are 24 MiB: far
+/// beyond the private caches of one core, and small enough for 200 cores at once.
+const DEFAULT_ORDER: usize = 1_024;
+/// The largest order accepted; above it one product takes minutes on a slow core, and sums of INT8 products
+/// could pass 32 bits from 133,000 on.
 const ORDER_MAX: usize = 8_192;
-
-/// The number format of a measurement; each one rates one class of compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// IEEE 754 binary64 throughout; rates the class `hpc`.
-    Fp64,
-    /// IEEE 754 binary32 throughout; rates the class `general`.
-    Fp32,
-    /// bfloat16 inputs, binary32 accumulation; rates the class `ai`.
-    Bf16,
-}
-
-impl Precision {
-    /// All precisions in the order in which they are measured.
-    pub const ALL: [Self; 3] = [Self::Fp64, Self::Fp32, Self::Bf16];
-
-    /// The name used in JSON and in tables: `fp64`, `fp32` or `bf16`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Fp64 => "fp64",
-            Self::Fp32 => "fp32",
-            Self::Bf16 => "bf16",
-        }
-    }
-
-    /// The class of compute that this precision rates: `hpc`, `general` or `ai`.
-    #[must_use]
-    pub const fn class(self) -> &'static str {
-        match self {
-            Self::Fp64 => "hpc",
-            Self::Fp32 => "general",
-            Self::Bf16 => "ai",
-        }
-    }
-}
+/// The precisions of a processor that are measured, the units of the three classes first.
+const PRECISIONS: [Precision; 5] =
+    [Precision::Fp64, Precision::Fp32, Precision::Bf16, Precision::Fp16, Precision::Int8];
 
 /// What to measure: which cores, which precisions, how long.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,17 +27,20 @@ pub struct MeasureSpec {
     pub runs: u32,
     /// How long one timed run should take, in milliseconds; products are repeated to fill it.
     pub run_ms: u32,
+    /// Timed runs of memory bandwidth; 0 leaves it out.
+    pub stream_runs: u32,
 }
 
 impl Default for MeasureSpec {
-    /// A rating of all CPUs this process may run on: three precisions, about 0.4 s each.
+    /// A rating of all CPUs this process may run on: five precisions of about 0.4 s each, and memory.
     fn default() -> Self {
         Self {
-            cpus: crate::host::allowed_cpus(),
-            precisions: Precision::ALL.to_vec(),
+            cpus: crate::cpus::allowed(),
+            precisions: PRECISIONS.to_vec(),
             order: DEFAULT_ORDER,
             runs: 7,
             run_ms: 40,
+            stream_runs: 5,
         }
     }
 }
@@ -91,6 +63,8 @@ impl MeasureSpec {
             "a CPU is named twice"
         } else if self.precisions.is_empty() {
             "no precision is named"
+        } else if self.precisions.iter().any(|&precision| Kernel::paths(precision).is_empty()) {
+            "processors are measured in fp64, fp32, bf16, fp16 and int8"
         } else if !(8..=ORDER_MAX).contains(&self.order) {
             "the matrix order must be 8 to 8192"
         } else if self.runs == 0 {
@@ -135,6 +109,38 @@ pub enum MeasureError {
         /// The largest error that rounding can explain.
         bound: f64,
     },
+    /// Memory does not give back what was written.
+    #[error("wrong sum in memory on CPU {cpu}; hint: have the machine's memory checked, it must not be rated")]
+    WrongTriad {
+        /// The logical CPU on which it was seen.
+        cpu: u32,
+    },
+    /// More than the machine can compute: a wrong clock, a wrong timer or a forged record.
+    #[error(
+        "{precision} rate of {sustained} GFLOP/s is above the computed peak of {nameplate} and refused; hint: the \
+         machine hides cores or its clock, or the record was changed"
+    )]
+    AbovePeak {
+        /// The precision.
+        precision: Precision,
+        /// What the record says.
+        sustained: u64,
+        /// What cores, clock and vectors can do at most.
+        nameplate: u64,
+    },
+    /// A record whose figure does not follow from its own timings.
+    #[error(
+        "{precision} rate of {sustained} GFLOP/s does not follow from its timings, which make {recomputed}; hint: the \
+         record was changed"
+    )]
+    OtherRate {
+        /// The precision.
+        precision: Precision,
+        /// What the record says.
+        sustained: u64,
+        /// What its raw timings make.
+        recomputed: u64,
+    },
 }
 
 #[cfg(test)]
@@ -153,6 +159,7 @@ mod tests {
         assert!(refused(|spec| spec.cpus.clear()));
         assert!(refused(|spec| spec.cpus = vec![0, 0]));
         assert!(refused(|spec| spec.precisions.clear()));
+        assert!(refused(|spec| spec.precisions = vec![Precision::Fp8]));
         assert!(refused(|spec| spec.order = 7));
         assert!(refused(|spec| spec.order = 10_000));
         assert!(refused(|spec| spec.runs = 0));
@@ -163,6 +170,9 @@ mod tests {
         let spec = MeasureSpec::default();
         assert!(!spec.cpus.is_empty());
         assert!(spec.runs >= 5);
-        assert_eq!(spec.precisions, Precision::ALL);
+        assert!(spec.stream_runs >= 5);
+        for class in huisuan_model::Class::ALL {
+            assert!(spec.precisions.contains(&Precision::of_class(class)), "{class}");
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Centres, their pools, ratings and tariffs.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     alarm::Alarm,
+    facts::Facts,
     ids::{CentreId, PoolId},
+    place::Place,
     quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs, mul_div},
     tenant::TokenHash,
     window::Window,
@@ -14,6 +16,9 @@ use crate::{
 
 /// The currency of this version's books; tariffs name it, so that more can come.
 pub const CURRENCY: &str = "CNY";
+
+/// The zone whose calendar months are those of bills and budgets.
+pub const BILLING_ZONE: &str = "Asia/Shanghai";
 
 /// The three classes of compute. They are never added together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,15 +97,6 @@ pub enum Mark {
     Declared,
 }
 
-/// A place on the globe in millionths of a degree, for latency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// Latitude, north positive.
-    pub latitude_microdegrees: i32,
-    /// Longitude, east positive.
-    pub longitude_microdegrees: i32,
-}
-
 /// The price of a centre's compute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tariff {
@@ -115,6 +111,13 @@ impl Tariff {
     pub fn price(&self, work: Gflop) -> Money {
         let price = u64::try_from(self.price_per_p_h.0).unwrap_or(0);
         let amount = mul_div(work.0, price, crate::quantity::GFLOP_PER_P_H);
+        Money(i64::try_from(amount).unwrap_or(i64::MAX))
+    }
+
+    /// The same rounded up: what is held, so that it covers what is charged.
+    pub fn price_up(&self, work: Gflop) -> Money {
+        let price = u128::try_from(self.price_per_p_h.0).unwrap_or(0);
+        let amount = (u128::from(work.0) * price).div_ceil(u128::from(crate::quantity::GFLOP_PER_P_H));
         Money(i64::try_from(amount).unwrap_or(i64::MAX))
     }
 }
@@ -224,9 +227,9 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The price of running for `ms` milliseconds.
-    pub fn price(&self, ms: u64) -> Money {
-        self.tariff.price(self.share.work(ms))
+    /// The price of running for `ms` milliseconds, rounded up: what is held for it.
+    pub fn hold(&self, ms: u64) -> Money {
+        self.tariff.price_up(self.share.work(ms))
     }
 }
 
@@ -284,6 +287,9 @@ pub struct Centre {
     /// The number of the last window that it was given.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub window_last: u32,
+    /// Its links and its power, where they are declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Arc<Facts>>,
     /// What its agent's token is recognised by, once an operator gave it one of its own. Until then the token that the
     /// server derives for it is good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -315,6 +321,7 @@ impl Centre {
             absent_since: None,
             windows: Vec::new(),
             window_last: 0,
+            facts: None,
             token: None,
             alarms: Vec::new(),
         }
@@ -371,5 +378,6 @@ mod tests {
         assert_eq!(tariff.price(Gflop(3_600_000_000)), Money(3_000_000_000));
         assert_eq!(tariff.price(Gflop(600)), Money(500));
         assert_eq!(tariff.price(Gflop(1)), Money(0));
+        assert_eq!((tariff.price_up(Gflop(1)), tariff.price_up(Gflop(600))), (Money(1), Money(500)));
     }
 }

@@ -9,11 +9,15 @@ use crate::{
     centre::{Centre, CentreState, Pool, Presence, Rating},
     dependency::EndedJob,
     event::Event,
+    facts::Facts,
     ids::{ActorId, CentreId, JobId, PoolId, ProjectId, TenantId},
+    meter::Metering,
     order::AttemptReport,
+    place::Place,
     plan::Plan,
     quantity::{Money, TimeMs},
     spec::JobSpec,
+    tariff::TariffRule,
     tenant::{Tenant, TenantChange, TokenHash},
 };
 
@@ -49,8 +53,40 @@ pub enum Command {
         /// How much; positive.
         amount: Money,
     },
+    /// Adds a rule to a centre's tariff.
+    SetTariffRule {
+        /// The rule; its number is given by the network.
+        rule: TariffRule,
+        /// The order to price anew what was used since the rule's first moment, where that is past.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rerate: bool,
+    },
+    /// Ends a rule of a tariff at a moment to come.
+    EndTariffRule {
+        /// Which.
+        rule: u32,
+        /// The first moment after it: a full hour.
+        until: TimeMs,
+    },
+    /// Prices readings of attempts that have ended by a rule that was set with the order to do so.
+    Rerate {
+        /// The rule.
+        rule: u32,
+        /// The readings as they are stored, by attempt and number.
+        readings: Vec<Metering>,
+    },
     /// Makes a centre known or changes what its operator declares. Pools and report state are kept.
     SetCentre(Box<Centre>),
+    /// Declares where a centre stands, its links and its power; replaces what was declared before.
+    SetFacts {
+        /// Which.
+        centre: CentreId,
+        /// Where it stands; not told when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
+        /// The rest.
+        facts: Facts,
+    },
     /// Makes a centre known whose name is not taken.
     AddCentre(Box<Centre>),
     /// Gives a centre's agent a new token; the one before is void.
@@ -174,7 +210,11 @@ impl Command {
             Command::ChangeTenant { .. } => "change-tenant",
             Command::SetTenantToken { .. } => "set-tenant-token",
             Command::Fund { .. } => "fund",
+            Command::SetTariffRule { .. } => "set-tariff-rule",
+            Command::EndTariffRule { .. } => "end-tariff-rule",
+            Command::Rerate { .. } => "rerate",
             Command::SetCentre(_) => "set-centre",
+            Command::SetFacts { .. } => "set-facts",
             Command::AddCentre(_) => "add-centre",
             Command::SetCentreToken { .. } => "set-centre-token",
             Command::SetAlarms { .. } => "set-alarms",

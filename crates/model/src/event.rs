@@ -8,13 +8,18 @@ use crate::{
     alarm::{Alarm, AlarmKind},
     centre::{Centre, CentreState, Pool, Presence, Rating, Terms},
     dependency::Dependency,
+    facts::Facts,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
     job::JobState,
+    meter::{Correction, Reading},
+    oddity::Oddity,
     order::{Outcome, Usage},
+    place::Place,
     plan::ScoreTerm,
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
     spec::{JobSpec, SpecHash},
+    tariff::TariffRule,
     tenant::{Tenant, TokenHash},
     window::Window,
 };
@@ -32,8 +37,48 @@ pub enum Event {
         /// How much.
         amount: Money,
     },
+    /// What a tenant may owe was changed by so much: money to spend comes or goes.
+    CreditChanged {
+        /// Who.
+        tenant: TenantId,
+        /// By how much.
+        by: Money,
+    },
+    /// A rule of a tariff holds from its first moment on.
+    TariffRuleSet(TariffRule),
+    /// A rule of a tariff ends at another moment than was said.
+    TariffRuleEnded {
+        /// Which.
+        rule: u32,
+        /// The first moment after it.
+        until: TimeMs,
+    },
+    /// Readings of attempts that ended are priced by another rule: the difference is posted or paid back.
+    Rerated {
+        /// The rule.
+        rule: u32,
+        /// What changes, by attempt and number.
+        corrections: Vec<Correction>,
+    },
+    /// A centre reported what cannot be; it was not taken as it is.
+    OddityFound {
+        /// Where.
+        centre: CentreId,
+        /// What.
+        oddity: Oddity,
+    },
     /// A centre became known or its declaration changed.
     CentreSet(Box<Centre>),
+    /// What was declared of a centre's place, links and power.
+    FactsSet {
+        /// Which.
+        centre: CentreId,
+        /// Where it stands.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
+        /// The rest.
+        facts: Facts,
+    },
     /// A centre's agent got a token of its own; the one before is void.
     CentreTokenSet {
         /// Which.
@@ -188,6 +233,9 @@ pub enum Event {
         usage: Usage,
         /// Cumulative work in units of the pool's class.
         work: Gflop,
+        /// The hours that are full by now: what they cost is posted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        readings: Vec<Reading>,
     },
     /// An attempt ended: its cost is posted, the rest of its hold is void.
     AttemptEnded {
@@ -203,8 +251,11 @@ pub enum Event {
         usage: Usage,
         /// In all.
         work: Gflop,
-        /// Posted.
+        /// Posted, from its start on.
         cost: Money,
+        /// The rest of its meter, after the hours that were read while it ran.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        readings: Vec<Reading>,
         /// True when the task goes back to wait for another attempt.
         retry: bool,
     },

@@ -1,7 +1,13 @@
 //! Typed ids. Jobs are numbered from 1 in a network; everything else has a name in a narrow alphabet,
 //! so that a name can reach an engine, a path or a metric label without being quoted.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -38,8 +44,34 @@ fn valid_name(text: &str) -> bool {
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Eq)]
         pub struct $name(Arc<str>);
+
+        // Written out because a comparison of `Arc<str>` always reads the text. Most names that are compared are copies
+        // of one another, and share it.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
 
         impl $name {
             /// Checks the alphabet and length and makes the id.
@@ -181,6 +213,27 @@ mod tests {
         }
         for bad in ["", "-x", ".x", "a b", "a/b", "a\n", "é", "汇算", "a;rm", &"x".repeat(65)] {
             assert!(CentreId::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_compare_as_their_texts_whether_or_not_they_share_them() {
+        let name = |text: &str| TenantId::new(text).expect("a name");
+        for (one, other) in [("a", "a"), ("a", "b"), ("b", "a"), ("ab", "a"), ("a", "ab"), ("B", "a")] {
+            assert_eq!(name(one).cmp(&name(other)), one.cmp(other), "{one} {other}");
+            assert_eq!(name(one) == name(other), one == other, "{one} {other}");
+        }
+        let first = name("a");
+        let (shared, apart) = (first.clone(), name("a"));
+        let hash = |name: &TenantId| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            name.hash(&mut hasher);
+            hasher.finish()
+        };
+        for other in [shared, apart] {
+            assert_eq!(first, other);
+            assert_eq!(first.cmp(&other), Ordering::Equal);
+            assert_eq!(hash(&first), hash(&other));
         }
     }
 

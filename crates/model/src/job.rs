@@ -11,6 +11,8 @@ use crate::{
     centre::{Class, Terms},
     dependency::{Dependency, EndReason},
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
+    meter::Metered,
+    oddity::OddityKind,
     order::{Outcome, Usage},
     plan::ScoreTerm,
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
@@ -260,9 +262,15 @@ pub struct Attempt {
     pub work: Gflop,
     /// Money held for it while it is not terminal.
     pub hold: Money,
-    /// Money posted at its end.
+    /// Money posted so far.
     #[serde(default, skip_serializing_if = "Money::is_zero")]
     pub cost: Money,
+    /// How far its meter was read while it runs: beyond the first hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metered: Option<Metered>,
+    /// What was found odd in its reports: each kind is recorded once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub oddities: Vec<OddityKind>,
     /// Why it went there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub score: Vec<ScoreTerm>,

@@ -1,6 +1,6 @@
 //! What a scheduling cycle answers. A plan is a proposal: `control` re-checks every part of it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::{
     ranges::RangeSet,
     reason::Reason,
     shape::Shape,
+    targets::Targets,
 };
 
 /// The answer of one cycle.
@@ -45,6 +46,9 @@ pub struct Basis {
     pub seed: u64,
     /// The name of its policy.
     pub policy: String,
+    /// What the network level wanted, where that is not what it wanted of the plan before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Arc<Targets>>,
 }
 
 impl Plan {
@@ -56,7 +60,7 @@ impl Plan {
     /// The same, with what it was made with.
     #[must_use]
     pub fn made_with(self, now: TimeMs, seed: u64, policy: &str) -> Plan {
-        Plan { basis: Some(Basis { now, seed, policy: policy.to_owned() }), ..self }
+        Plan { basis: Some(Basis { now, seed, policy: policy.to_owned(), targets: None }), ..self }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     dependency::When,
     ids::{CentreId, JobId, PoolId},
-    quantity::{Bytes, MilliDevices, Millicores, Money, TimeMs},
+    quantity::{Bytes, DurationMs, MilliDevices, Millicores, Money, TimeMs},
 };
 
 /// What a quota is of.
@@ -106,6 +106,18 @@ pub enum Reason {
         /// How many fit there now.
         fits: u32,
     },
+    /// What is near enough to its users has no room, or nothing is.
+    Latency {
+        /// The longest round trip that it bears, in milliseconds.
+        round_trip_max: DurationMs,
+        /// How many centres with hardware for it are within that.
+        within: u32,
+        /// Of those beyond, the nearest with room now, or the nearest at all where none is within.
+        centre: CentreId,
+        /// The round trip to that one, in microseconds; absent where no way to it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        round_trip_us: Option<u64>,
+    },
     /// Jobs of higher priority or age took what was free in this cycle.
     Behind {
         /// How many tasks were placed before it in this cycle.
@@ -164,6 +176,7 @@ impl Reason {
             Reason::Capacity { .. } => "capacity",
             Reason::NodeCapacity { .. } => "node-capacity",
             Reason::GangCapacity { .. } => "gang-capacity",
+            Reason::Latency { .. } => "latency",
             Reason::Behind { .. } => "behind",
             Reason::FairShare { .. } => "fair-share",
             Reason::Reserved { .. } => "reserved",

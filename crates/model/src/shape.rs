@@ -1,13 +1,16 @@
 //! Jobs that the scheduler cannot tell apart share a shape: it is decided once for all of them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     centre::Class,
     ids::{CentreId, ProjectId, TenantId},
     job::Job,
     quantity::{Bytes, DurationMs},
-    spec::{JobSpec, Need},
+    spec::{JobSpec, LatencyBound, Need, Objective, Reading},
 };
 
 /// All that decides where a task may go.
@@ -32,6 +35,36 @@ pub struct Shape {
     pub walltime: DurationMs,
     /// The number of tasks that must start together.
     pub gang: Option<u32>,
+    /// What it minds of the network; nothing for most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Arc<Reach>>,
+}
+
+/// What a job minds of the network between centres.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Reach {
+    /// How near it must be to its users.
+    pub latency: Option<LatencyBound>,
+    /// What each task reads, by centre.
+    pub reads: Vec<Reading>,
+    /// What it prefers.
+    pub objective: Objective,
+}
+
+impl Reach {
+    /// Of a job; `None` where it minds nothing.
+    fn of(spec: &JobSpec) -> Option<Arc<Reach>> {
+        if spec.latency.is_none() && spec.reads.is_empty() && spec.objective == Objective::default() {
+            return None;
+        }
+        let (latency, reads) = (spec.latency.clone(), spec.reads.clone());
+        Some(Arc::new(Reach { latency, reads, objective: spec.objective }))
+    }
+
+    /// Whether it minds how far centres are from each other.
+    pub fn minds_ways(&self) -> bool {
+        self.latency.is_some() || !self.reads.is_empty()
+    }
 }
 
 impl Shape {
@@ -53,6 +86,15 @@ impl Shape {
             memory: spec.memory,
             walltime: spec.walltime,
             gang: spec.gang.then(|| u32::try_from(spec.tasks.len()).unwrap_or(u32::MAX)),
+            reach: Reach::of(spec),
         }
+    }
+
+    /// A number for all of it but who asks: the same on every machine, and told apart from others by 64 bits.
+    pub fn kind(&self) -> u64 {
+        let asked = (&self.class, &self.centres, &self.need, self.memory, self.walltime, self.gang, &self.reach);
+        let text = serde_json::to_vec(&asked).expect("a shape has string keys and whole numbers");
+        let digest = Sha256::digest(text);
+        u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
     }
 }

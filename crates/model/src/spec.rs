@@ -1,9 +1,11 @@
 //! What a user asks for, in canonical form. Doors (YAML, `#SBATCH`, REST) translate into it and reach
 //! the same hash for the same job.
 
+pub mod checkpoint;
 mod hash;
 mod kind;
 pub mod limits;
+mod reach;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +21,10 @@ use crate::{
     quantity::{Bytes, DurationMs, GflopPerS, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
 };
+pub use checkpoint::Checkpoint;
 pub use hash::SpecHash;
 pub use kind::{JobKind, Rerun};
+pub use reach::{LatencyBound, Objective, Reading};
 
 /// The job spec of this version of the stored format. New fields are optional and left out of the
 /// canonical form while they hold their default, so that hashes of old specs stay.
@@ -81,6 +85,9 @@ pub struct JobSpec {
     /// Data taken from the task after it ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<DataReference>,
+    /// Data that each task reads by itself, where it lies and how much: places count the way to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<Reading>,
     /// The longest network latency to where its users are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyBound>,
@@ -174,41 +181,6 @@ pub struct DataReference {
     pub bytes: Option<Bytes>,
 }
 
-/// The longest round trip to a centre or place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LatencyBound {
-    /// Milliseconds of round trip.
-    pub round_trip_max: DurationMs,
-    /// The centre next to the users.
-    pub to: CentreId,
-}
-
-/// What to prefer among feasible places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Objective {
-    /// A compromise of all.
-    #[default]
-    Balanced,
-    /// The earliest end.
-    Soonest,
-    /// The lowest cost.
-    Cheapest,
-    /// The least carbon.
-    Greenest,
-}
-
-/// How a task saves its state before it is ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Checkpoint {
-    /// The signal it gets.
-    pub signal: String,
-    /// How long it then has.
-    pub grace: DurationMs,
-}
-
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -249,6 +221,7 @@ impl JobSpec {
             retries: 0,
             inputs: Vec::new(),
             outputs: Vec::new(),
+            reads: Vec::new(),
             latency: None,
             deadline_at: None,
             budget: None,
@@ -344,6 +317,7 @@ impl JobSpec {
             format!("{} bytes", self.memory.0),
             "1 byte to 1 PiB",
         )?;
+        self.checkpoint.iter().try_for_each(|checkpoint| checkpoint.validate(self.walltime))?;
         match &self.need {
             Need::Hardware { cores, devices } => {
                 let range = 1..=limits::CORES_MAX * 1000;
@@ -374,6 +348,7 @@ impl JobSpec {
         check(!(self.preemptible && self.gang), "preemptible", true, "no gang: all of it would be lost with one task")?;
         let urgent = self.priority == limits::PRIORITY_MAX;
         check(!(self.preemptible && urgent), "preemptible", true, "a priority below urgent (1000)")?;
+        reach::validate(self)?;
         let jobs = self.after.len();
         check(jobs <= limits::AFTER_MAX, "after", format!("{jobs} jobs"), "at most 1,000 jobs")?;
         let twice = self.after.windows(2).find(|pair| pair[0].job >= pair[1].job).map(|pair| pair[1].job);

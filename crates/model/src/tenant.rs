@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     hex,
     ids::{ProjectId, TenantId},
-    quantity::{MilliDevices, Millicores},
+    quantity::{MilliDevices, Millicores, Money},
 };
 
 /// Who pays.
@@ -32,6 +32,37 @@ pub struct Tenant {
     /// What its token is recognised by; without one nobody comes in for it but the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenHash>,
+    /// The industry that its use is counted under in reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub industry: Option<String>,
+    /// What it may spend.
+    #[serde(default, skip_serializing_if = "Budget::is_unlimited")]
+    pub budget: Budget,
+}
+
+/// What a tenant may spend. Limits act when work is placed: what is held counts as spent, so that no limit is ever
+/// passed by a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Budget {
+    /// In a calendar month of the zone of bills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub month: Option<Money>,
+    /// For an hour of all that runs at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hour: Option<Money>,
+    /// In a calendar month, by project.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub projects: BTreeMap<ProjectId, Money>,
+    /// What it may owe: it pays when the bill has come. Nothing for those who pay before.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub credit: Money,
+}
+
+impl Budget {
+    /// Whether nothing is limited and nothing may be owed.
+    pub fn is_unlimited(&self) -> bool {
+        *self == Budget::default()
+    }
 }
 
 fn one() -> u32 {
@@ -46,7 +77,9 @@ impl Tenant {
     /// A tenant of weight 1 without quotas, projects or a token.
     pub fn new(id: TenantId, jobs_max: u64) -> Self {
         let projects = BTreeMap::new();
-        Tenant { id, jobs_max, weight: 1, quota_cores: None, quota_devices: None, projects, token: None }
+        let (industry, budget) = (None, Budget::default());
+        let (quota_cores, quota_devices, token) = (None, None, None);
+        Tenant { id, jobs_max, weight: 1, quota_cores, quota_devices, projects, token, industry, budget }
     }
 }
 
@@ -97,6 +130,21 @@ pub struct TenantChange {
     /// Weights of projects; others stay as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub projects: BTreeMap<ProjectId, u32>,
+    /// The industry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub industry: Option<String>,
+    /// The most money in a month, in millionths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_month: Option<Limit>,
+    /// The most money for an hour of all that runs at once, in millionths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_hour: Option<Limit>,
+    /// The most money of a project in a month; others stay as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub budget_projects: BTreeMap<ProjectId, Limit>,
+    /// What it may owe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<Money>,
 }
 
 /// A limit that may be taken away.
@@ -127,6 +175,10 @@ pub mod limits {
     pub const JOBS_MAX: u64 = 10_000_000;
     /// The most projects of one tenant.
     pub const PROJECTS_MAX: usize = 1000;
+    /// The longest name of an industry, in characters.
+    pub const INDUSTRY_LENGTH_MAX: usize = 64;
+    /// The largest price of one P·h and the largest budget, in millionths: 10^12 of the currency.
+    pub const MONEY_MAX: i64 = 1_000_000_000_000_000_000;
 }
 
 #[cfg(test)]

@@ -70,6 +70,7 @@ fn snapshot(jobs: u64, shapes: u64, cores_used: u64, tasks: u32, mean_run_ms: Op
         shapes: views,
         tenants: vec![TenantView::new(tenant, Money(i64::MAX))],
         running: Vec::new(),
+        targets: None,
     }
 }
 
@@ -84,8 +85,9 @@ fn shape(number: u64, tenant: &TenantId) -> ShapeView {
         memory: Bytes(1 << 30),
         walltime: DurationMs(3_600_000),
         gang: None,
+        reach: None,
     };
-    ShapeView { shape, jobs: Vec::new(), more: 0 }
+    ShapeView::new(shape, Vec::new())
 }
 
 fn centre(name: &str, cores_used: u64) -> CentreView {
@@ -115,5 +117,15 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(1_000_000) };
     let id = CentreId::new(name).expect("a valid name");
-    CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool], absent: false, closed: Vec::new() }
+    CentreView {
+        id,
+        class: Class::Hpc,
+        active: true,
+        tariff,
+        pools: vec![pool],
+        absent: false,
+        closed: Vec::new(),
+        place: None,
+        facts: None,
+    }
 }

@@ -14,6 +14,7 @@ use crate::{
     violation::Violation,
 };
 
+mod latency;
 mod nodes;
 mod preemptions;
 mod promises;
@@ -109,6 +110,7 @@ impl<'a> Judge<'a> {
             (closed(centre, pool, self.now, wanted.walltime), "it would not end before the centre closes"),
             (pool.pool.rating.as_ref().is_none_or(|rating| rating.sustained.0 == 0), "the pool is not rated"),
             (!kind_matches(&wanted.need, &pool.pool), "the pool is other hardware"),
+            (latency::broken(self.snapshot, wanted, centre), "the centre is farther than its latency bound"),
         ];
         for (_, why) in rules.into_iter().filter(|(broken, _)| *broken) {
             let Placement { job, centre, pool, .. } = placement.clone();

@@ -6,11 +6,15 @@
 
 use std::fmt;
 
-use huisuan_model::{Bytes, CentreId, Millicores, Shape, spec::Need};
+use huisuan_model::{
+    Bytes, CentreId, Millicores, Shape,
+    spec::{LatencyBound, Need},
+};
 
 use crate::{
     fit::{self, Answer, Demand},
     load::Load,
+    reach::{Near, Ways, near},
     snapshot::{CentreView, PoolView},
 };
 
@@ -42,7 +46,10 @@ pub fn never_fits(centres: &[CentreView], shape: &Shape) -> Option<NeverFits> {
         return None;
     }
     let unknown = |name: &&CentreId| centres.iter().all(|centre| centre.id != **name);
-    let unknown: Vec<&CentreId> = shape.centres.iter().filter(unknown).collect();
+    let reach = shape.reach.as_deref();
+    let users = reach.and_then(|reach| reach.latency.as_ref()?.to.as_ref());
+    let homes = reach.into_iter().flat_map(|reach| &reach.reads).map(|reading| &reading.at);
+    let unknown: Vec<&CentreId> = shape.centres.iter().chain(users).chain(homes).filter(unknown).collect();
     if let Some(first) = unknown.first() {
         let hint = known(first, centres);
         return Some(NeverFits {
@@ -51,7 +58,11 @@ pub fn never_fits(centres: &[CentreView], shape: &Shape) -> Option<NeverFits> {
         });
     }
     let mut lacks = Vec::new();
-    for centre in centres.iter().filter(|centre| fit::named(&centre.id, shape)) {
+    let bound = reach.and_then(|reach| reach.latency.as_ref());
+    let ways = bound.map(|_| Ways::new(centres));
+    let mut far = false;
+    for (at, centre) in centres.iter().enumerate().filter(|(_, centre)| fit::named(&centre.id, shape)) {
+        let away = ways.as_ref().zip(bound).and_then(|(ways, bound)| too_far(ways, at, shape, bound));
         match shape.class {
             Some(class) if class != centre.class => {
                 // Without a list of centres, one of the class may join; with one, the list and the class disagree.
@@ -59,14 +70,35 @@ pub fn never_fits(centres: &[CentreView], shape: &Shape) -> Option<NeverFits> {
                     lacks.push((centre.id.clone(), format!("is of class {}, the job asks for {class}", centre.class)));
                 }
             }
-            _ => lacks.push((centre.id.clone(), missing(centre, shape)?)),
+            _ => match (missing(centre, shape), away) {
+                (Some(lack), _) => lacks.push((centre.id.clone(), lack)),
+                (None, Some(away)) => {
+                    far = true;
+                    lacks.push((centre.id.clone(), away));
+                }
+                (None, None) => return None,
+            },
         }
     }
     let hint = match &shape.gang {
+        _ if far => "allow a longer round trip, or have the operator declare places and links (`huisuan network set`)",
         Some(_) => "ask for fewer tasks or less for each, or let them start one by one without gang",
         None => "ask for less for each task, or allow other centres or classes",
     };
     if lacks.is_empty() { None } else { Some(NeverFits { centres: lacks, hint: hint.to_owned() }) }
+}
+
+/// How far a centre is beyond a latency bound; `None` when it is within.
+fn too_far(ways: &Ways, centre: usize, shape: &Shape, bound: &LatencyBound) -> Option<String> {
+    let users = bound.to.as_ref().map_or_else(|| "its users".to_owned(), ToString::to_string);
+    match near(ways, centre, shape) {
+        Near::Within => None,
+        Near::Beyond(us) => {
+            let (away, most) = (thousandths(us), bound.round_trip_max.0);
+            Some(format!("is {away} ms there and back from {users}, the job allows {most} ms"))
+        }
+        Near::Unknown => Some(format!("has no known way from {users}, and the job bounds its latency")),
+    }
 }
 
 /// What a centre lacks; `None` when it could run the shape now or might once its pools are told and rated.

@@ -3,6 +3,8 @@
 //! What somebody must change comes before what time mends: no centre or a paused one, then money and quota, then the
 //! job's own limit, then capacity, and last those ahead in the queue and what is kept for them.
 
+mod latency;
+
 use std::ops::Range;
 
 use huisuan_model::{Bytes, CentreId, MilliDevices, Millicores, Money, QuotaResource, Reason, ShapeReason};
@@ -15,7 +17,7 @@ use crate::{
     progress::Block,
     snapshot::{ShapeView, Window},
     state::State,
-    translate::{Candidate, Problem},
+    translate::{Candidate, Problem, within},
 };
 
 /// A reason for every shape of which something waits, in the order of shapes.
@@ -71,11 +73,17 @@ impl<'a> Case<'a> {
 
 fn reason(case: &Case<'_>) -> ShapeReason {
     let reason = match case.block {
-        _ if case.candidates().is_empty() => no_candidate(case, 0..case.problem.pools.len()),
+        _ if case.candidates().is_empty() => {
+            let all = 0..case.problem.pools.len();
+            latency::none_within(case, &all).unwrap_or_else(|| no_candidate(case, all))
+        }
         None => Reason::NotPlanned,
         Some(Block::ParallelMax(limit)) => Reason::ParallelMax { limit },
         Some(Block::Places { .. }) => busy(case, case.candidates()).unwrap_or(Reason::NotPlanned),
     };
+    // Where what is near is full and something farther is not, the bound is what keeps it waiting.
+    let full = matches!(reason, Reason::Capacity { .. } | Reason::GangCapacity { .. } | Reason::NodeCapacity { .. });
+    let reason = if full { latency::open_beyond(case).unwrap_or(reason) } else { reason };
     let rejected = match reason {
         Reason::NotPlanned => Vec::new(),
         _ => rejected(case),
@@ -94,7 +102,10 @@ fn rejected(case: &Case<'_>) -> Vec<(CentreId, Reason)> {
         if !fit::named(&centre.id, &case.view.shape) {
             continue;
         }
-        let answer = if here.is_empty() { Some(no_candidate(case, pools.clone())) } else { busy(case, here) };
+        let answer = match here.is_empty() {
+            true => Some(latency::none_within(case, pools).unwrap_or_else(|| no_candidate(case, pools.clone()))),
+            false => busy(case, here),
+        };
         answers.extend(answer.map(|reason| (centre.id.clone(), reason)));
     }
     answers
@@ -112,6 +123,7 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
         }
         let centre = &place.centre.id;
         match fit::answer(&place.pool.pool, &case.view.shape) {
+            Answer::Fits(_) if !within(case.problem.ways.as_ref(), place.centre, &case.view.shape) => {}
             Answer::Fits(_) if !place.centre.active => paused = paused.or(Some(centre)),
             Answer::Fits(_) if place.centre.absent => absent = absent.or(Some(centre)),
             Answer::Fits(_) => {

@@ -43,7 +43,7 @@ pub fn demand(pool: &Pool, shape: &Shape) -> Option<Demand> {
 
 /// The money held for one task of `shape`: the price of what it takes for its whole walltime.
 pub fn hold_each(pool: &Pool, tariff: &Tariff, demand: &Demand, shape: &Shape) -> Money {
-    tariff.price(pool.work(demand.cores, demand.devices, shape.walltime.0))
+    tariff.price_up(pool.work(demand.cores, demand.devices, shape.walltime.0))
 }
 
 /// Whether the shape's class and list of centres let it go to this centre.

@@ -1,13 +1,14 @@
 //! What would help a waiting shape to start now: each change is made to the snapshot and tried with a cycle before it
 //! is told.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use huisuan_model::{Bytes, DurationMs, JobId, MilliDevices, Millicores, PoolId, RangeSet, Shape, TimeMs, spec::Need};
 
 use crate::{
     cycle, fit,
     policy::{Budget, Policy, Seed},
+    reach::{Near, Ways, near},
     snapshot::{JobView, ShapeView, Snapshot},
 };
 
@@ -43,6 +44,8 @@ pub enum Change {
     AnyClass,
     /// More tasks at once than the job's own limit.
     NoParallelMax,
+    /// A longer round trip to its users, in milliseconds.
+    Latency(DurationMs),
 }
 
 /// The most changes of one kind that are tried.
@@ -111,7 +114,7 @@ impl Change {
         next.shapes.retain(|view| !view.jobs.is_empty() || view.more > 0);
         match next.shapes.binary_search_by(|view| view.shape.cmp(&changed)) {
             Ok(found) => next.shapes[found].jobs.push(job),
-            Err(place) => next.shapes.insert(place, ShapeView { shape: changed.clone(), jobs: vec![job], more: 0 }),
+            Err(place) => next.shapes.insert(place, ShapeView::new(changed.clone(), vec![job])),
         }
         let found = next.shapes.binary_search_by(|view| view.shape.cmp(&changed)).ok()?;
         next.shapes[found].jobs.sort_by_key(|job| {
@@ -138,6 +141,12 @@ impl Change {
             (Change::AnyCentre, _) => shape.centres.clear(),
             (Change::AnyClass, _) => shape.class = None,
             (Change::NoParallelMax, _) => job.parallel_max = None,
+            (Change::Latency(longest), _) => {
+                let reach = shape.reach.as_mut().map(Arc::make_mut);
+                if let Some(bound) = reach.and_then(|reach| reach.latency.as_mut()) {
+                    bound.round_trip_max = *longest;
+                }
+            }
             (Change::Cores(_) | Change::Devices(_) | Change::Part(_), _) => {}
         }
     }
@@ -166,6 +175,7 @@ fn candidates(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape, 
     kinds.push(if shape.centres.is_empty() { vec![] } else { vec![Change::AnyCentre] });
     kinds.push(if shape.class.is_none() { vec![] } else { vec![Change::AnyClass] });
     kinds.push(if job.parallel_max.is_none() { vec![] } else { vec![Change::NoParallelMax] });
+    kinds.push(latencies(snapshot, shape));
     kinds
 }
 
@@ -205,6 +215,19 @@ fn fewer(snapshot: &Snapshot, shape: &Shape, asked: u64, free: impl Fn((u64, u64
     left.into_iter().rev().collect()
 }
 
+/// The round trips to centres beyond the bound, the shortest first.
+fn latencies(snapshot: &Snapshot, shape: &Shape) -> Vec<Change> {
+    if shape.reach.as_ref().is_none_or(|reach| reach.latency.is_none()) {
+        return Vec::new();
+    }
+    let ways = Ways::new(&snapshot.centres);
+    let beyond = (0..snapshot.centres.len()).filter_map(|centre| match near(&ways, centre, shape) {
+        Near::Beyond(us) => Some(DurationMs(us.div_ceil(1_000))),
+        Near::Within | Near::Unknown => None,
+    });
+    beyond.collect::<BTreeSet<DurationMs>>().into_iter().map(Change::Latency).collect()
+}
+
 /// Part numbers of the network that the job does not accept yet.
 fn parts(snapshot: &Snapshot, accepted: &[PoolId]) -> Vec<Change> {
     let pools = snapshot.centres.iter().flat_map(|centre| &centre.pools).filter(|pool| !pool.pool.devices.is_zero());
@@ -232,6 +255,7 @@ impl std::fmt::Display for Change {
             Change::AnyCentre => write!(f, "any centre"),
             Change::AnyClass => write!(f, "any class of centre"),
             Change::NoParallelMax => write!(f, "no limit of parallel tasks"),
+            Change::Latency(DurationMs(ms)) => write!(f, "latency <= {ms} ms"),
         }
     }
 }

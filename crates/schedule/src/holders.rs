@@ -21,6 +21,9 @@ pub(crate) struct Holders {
     pub(crate) project_of: Vec<usize>,
     /// For each running group of the snapshot where it counts; `None` when its pool is not known.
     pub(crate) running: Vec<Option<Running>>,
+    /// The numbers of the groups that were told to end, and of those that may be: few of thousands.
+    pub(crate) stopping: Vec<usize>,
+    pub(crate) preemptible: Vec<usize>,
     /// What is due to each unit of weight: a weighted share above it is more than is due.
     pub(crate) due: Share,
     /// Cores and devices in thousandths that each tenant of the snapshot holds.
@@ -62,12 +65,20 @@ impl Holders {
             projects,
             project_of,
             running: Vec::with_capacity(snapshot.running.len()),
+            stopping: Vec::new(),
+            preemptible: Vec::new(),
             due: (1 << 64) / weights.max(1),
             held: vec![[0; 2]; snapshot.tenants.len()],
         };
-        // Groups of one owner or pool come one after the other: a name is looked up once for all of them.
-        let mut last: Option<Last<'_>> = None;
-        for group in &snapshot.running {
+        holders.count(snapshot, pools, &names);
+        holders
+    }
+
+    /// Counts in what runs. Groups of one owner and pool come one after the other, and many of them are alike: what was
+    /// found for one is taken for the next.
+    fn count<'a>(&mut self, snapshot: &'a Snapshot, pools: &[Place<'_>], names: &Names<'a>) {
+        let mut last: Option<Last<'a>> = None;
+        for (number, group) in snapshot.running.iter().enumerate() {
             let Amounts { cores, devices, .. } = group.each;
             let (tenant, project) = match &last {
                 Some(last) if last.group.tenant == group.tenant && last.group.project == group.project => {
@@ -75,31 +86,40 @@ impl Holders {
                 }
                 _ => (index_of(snapshot, &group.tenant), names.number(&group.tenant, &group.project)),
             };
-            let place = match &last {
-                Some(last) if last.group.centre == group.centre && last.group.pool == group.pool => last.place,
-                _ => place_of(pools, group),
+            let place = |last: &Last<'_>| last.group.centre == group.centre && last.group.pool == group.pool;
+            let found = match last.filter(place) {
+                Some(last) if last.group.each == group.each => last.found.map(|found| Running { project, ..found }),
+                last => {
+                    let known = last.and_then(|last| last.found).map(|found| found.pool);
+                    known.or_else(|| place_of(pools, group)).map(|at| {
+                        let pool = &pools[at].pool.pool;
+                        let rate = pool.share(cores, devices).map_or(0, |share| share.rate_up().0);
+                        Running { pool: at, project, class: share::index(pool.class), rate }
+                    })
+                }
             };
-            last = Some(Last { group, tenant, project, place });
+            last = Some(Last { group, tenant, project, found });
             if let Some(index) = tenant {
-                let [held_cores, held_devices] = &mut holders.held[index];
+                let [held_cores, held_devices] = &mut self.held[index];
                 *held_cores = held_cores.saturating_add(cores.0.saturating_mul(group.count));
                 *held_devices = held_devices.saturating_add(devices.0.saturating_mul(group.count));
             }
-            let found = place.map(|at| {
-                let pool = &pools[at].pool.pool;
-                let rate = pool.share(cores, devices).map_or(0, |share| share.rate_up().0);
-                Running { pool: at, project, class: share::index(pool.class), rate }
-            });
+            match (group.stopping, &group.preemptible) {
+                (true, _) => self.stopping.push(number),
+                (false, Some(_)) => self.preemptible.push(number),
+                (false, None) => {}
+            }
             // What is about to end is no longer held.
             if let Some(Running { project, class, rate, .. }) = found.filter(|_| !group.stopping) {
                 let rate = rate.saturating_mul(group.count);
-                let (tenant, holder) = &mut holders.projects[project];
-                holder.add(class, rate);
-                holders.tenants[*tenant].add(class, rate);
+                let (tenant, holder) = &mut self.projects[project];
+                holder.hold(class, rate);
+                self.tenants[*tenant].hold(class, rate);
             }
-            holders.running.push(found);
+            self.running.push(found);
         }
-        holders
+        self.tenants.iter_mut().for_each(Holder::settle);
+        self.projects.iter_mut().for_each(|(_, holder)| holder.settle());
     }
 }
 
@@ -108,7 +128,7 @@ struct Last<'a> {
     group: &'a RunningView,
     tenant: Option<usize>,
     project: usize,
-    place: Option<usize>,
+    found: Option<Running>,
 }
 
 /// The number of the pool that a group runs on; `None` when it is not known.

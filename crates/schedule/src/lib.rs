@@ -16,6 +16,7 @@
 //! - `explain`: why the rest waits; [`helps`]: what would help; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
 //! - [`pack`]: nodes and devices, where a centre shows them; `nodes`: those of the cycle's pools;
+//! - [`reach`]: what lies between centres: latency bounds, data to be moved, power;
 //! - `check`: an independent judge of plans, which shares no code with the rest;
 //! - [`network`]: the level above: which centre and pool for each class of work.
 
@@ -35,6 +36,7 @@ mod policy;
 mod preempt;
 mod progress;
 pub mod queue;
+pub mod reach;
 mod reserve;
 mod score;
 mod share;

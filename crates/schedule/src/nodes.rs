@@ -10,9 +10,10 @@ use crate::{
 
 /// The index over the nodes of a pool; `None` where its centre shows none.
 pub(crate) fn index(pool: &PoolView) -> Option<Packer> {
+    let fleet = pool.nodes.as_ref()?;
     // The tightest node is taken without rating: a cycle may place a hundred thousand tasks.
     let rule = Rule::new(Packing::BestFit, Mix::of(Vec::new()), 0);
-    pool.nodes.as_ref().map(|fleet| Packer::new(fleet.clone(), rule))
+    Some(Packer::new(fleet.clone(), rule))
 }
 
 /// What a task asks of one node; `None` when no node could ever have it. Of several devices only whole ones are given.

@@ -1,5 +1,6 @@
 //! How to choose, and how much to do in one cycle.
 
+use huisuan_model::spec::Objective;
 use serde::{Deserialize, Serialize};
 
 /// The rules of choice. It is part of the state and changed by commands, so that a replay knows it.
@@ -23,6 +24,8 @@ pub struct Policy {
     pub reservations_max: u64,
     /// The most jobs for which others are preempted in one cycle.
     pub preemptions_max: u64,
+    /// How long targets of the network level are used before they are made anew, in milliseconds; 0 for no targets.
+    pub targets_every_ms: u64,
 }
 
 /// Whose turn it is. Tenants and projects come before jobs.
@@ -60,6 +63,16 @@ pub struct Weights {
     pub price: i64,
     /// Term `fit`: the whole of it where a task leaves no core free.
     pub fit: i64,
+    /// Term `transfer`: the whole of it where the data of a job lies, half of it where bringing it takes as long as the
+    /// job may run. Only for jobs that say what they read.
+    pub transfer: i64,
+    /// Term `energy`: the whole of it where the electricity of a task costs least, half of it at twice the bill. Only
+    /// for places that declare their power.
+    pub energy: i64,
+    /// Term `carbon`: the same for the CO2 of a task.
+    pub carbon: i64,
+    /// Term `target`: the whole of it at the place to which the network level sends most of this kind of work.
+    pub target: i64,
 }
 
 impl Default for Policy {
@@ -72,13 +85,37 @@ impl Default for Policy {
             order: Order::default(),
             reservations_max: 1,
             preemptions_max: 1_000,
+            targets_every_ms: 60_000,
         }
     }
 }
 
 impl Default for Weights {
     fn default() -> Self {
-        Weights { wait: 1000, price: 500, fit: 100 }
+        Weights { wait: 1000, price: 500, fit: 100, transfer: 500, energy: 0, carbon: 0, target: 200 }
+    }
+}
+
+impl Weights {
+    /// What counts for a job that prefers something. What it prefers outweighs everything but waiting: a place with
+    /// room now still goes before one without.
+    pub fn preferring(&self, objective: Objective) -> Weights {
+        let most = self.wait.max(self.price).max(0).saturating_mul(4);
+        let fewer = |weight: i64| weight / 10;
+        let Weights { price, energy, carbon, .. } = *self;
+        match objective {
+            Objective::Balanced => self.clone(),
+            Objective::Soonest => Weights {
+                price: fewer(price),
+                transfer: most,
+                energy: fewer(energy),
+                carbon: fewer(carbon),
+                target: 0,
+                ..self.clone()
+            },
+            Objective::Cheapest => Weights { price: most, carbon: fewer(carbon), target: 0, ..self.clone() },
+            Objective::Greenest => Weights { carbon: most, price: fewer(price), target: 0, ..self.clone() },
+        }
     }
 }
 

@@ -102,9 +102,9 @@ impl<'a> Round<'a> {
     /// What was told to end is taken to have ended: those that it ends for find their room, and need no more to end.
     fn let_stopping_go(&mut self) {
         let Problem { snapshot, holders, now, .. } = self.problem;
-        let running = snapshot.running.iter().zip(&holders.running);
-        for (group, found) in running.filter(|(group, _)| group.stopping) {
-            if let Some(found) = found {
+        for &number in &holders.stopping {
+            let group = &snapshot.running[number];
+            if let Some(found) = holders.running[number] {
                 let given = Amounts::default().plus(group.each, group.count);
                 let end = group.ends_at.max(TimeMs(now.0.saturating_add(1)));
                 self.state.loads[found.pool].remove(given);

@@ -2,37 +2,40 @@
 
 use huisuan_model::ScoreTerm;
 
-use crate::{load::Dimension, policy::Weights};
+use crate::{load::Dimension, policy::Weights, reach::Fixed};
 
 /// The terms of one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Score {
     wait: i64,
-    price: i64,
+    /// All terms that do not change in a cycle: [`price`] and those of [`Fixed`].
+    standing: i64,
     fit: i64,
 }
 
 impl Score {
-    /// Of a place where the next task goes into `layer`, whose [`price`] scores so much, and which leaves of `resource`
-    /// what is free in this layer after it.
-    pub(crate) fn of(weights: &Weights, layer: u64, price: i64, resource: &Dimension) -> Self {
+    /// Of a place where the next task goes into `layer`, whose standing terms score so much, and which leaves of
+    /// `resource` what is free in this layer after it.
+    pub(crate) fn of(weights: &Weights, layer: u64, standing: i64, resource: &Dimension) -> Self {
         let layers = i64::try_from(layer).unwrap_or(i64::MAX);
         let left = resource.free(layer).saturating_sub(resource.need).min(resource.has);
         Score {
             wait: weights.wait.saturating_sub(weights.wait.saturating_mul(layers)),
-            price,
+            standing,
             fit: part(weights.fit, resource.has - left, resource.has),
         }
     }
 
     pub(crate) fn total(&self) -> i128 {
-        i128::from(self.wait) + i128::from(self.price) + i128::from(self.fit)
+        i128::from(self.wait) + i128::from(self.standing) + i128::from(self.fit)
     }
 
-    /// The terms, the largest first.
-    pub(crate) fn terms(&self) -> Vec<ScoreTerm> {
+    /// The terms, the largest first; `fixed` are those within the standing ones that are not the price.
+    pub(crate) fn terms(&self, fixed: Option<&Fixed>) -> Vec<ScoreTerm> {
+        let price = self.standing.saturating_sub(fixed.map_or(0, Fixed::total));
         let term = |term: &'static str, value| ScoreTerm { term: term.into(), value };
-        let mut terms = vec![term("wait", self.wait), term("price", self.price), term("fit", self.fit)];
+        let mut terms = vec![term("wait", self.wait), term("price", price), term("fit", self.fit)];
+        terms.extend(fixed.into_iter().flat_map(Fixed::terms));
         terms.sort_by(|a, b| b.value.cmp(&a.value).then_with(|| a.term.cmp(&b.term)));
         terms
     }
@@ -47,7 +50,7 @@ pub(crate) fn price(weights: &Weights, hold: i64, cheapest: i64) -> i64 {
 }
 
 /// `weight * numerator / denominator`; the whole weight when there is nothing to divide by.
-fn part(weight: i64, numerator: u64, denominator: u64) -> i64 {
+pub(crate) fn part(weight: i64, numerator: u64, denominator: u64) -> i64 {
     if denominator == 0 {
         return weight;
     }
@@ -68,11 +71,11 @@ mod tests {
 
     #[test]
     fn terms_follow_wait_price_and_fit() {
-        let weights = Weights { wait: 1000, price: 500, fit: 100 };
+        let weights = Weights { wait: 1000, price: 500, fit: 100, ..Weights::default() };
         let check = |layer, hold, cheapest, used, expected: [i64; 3]| {
             let resource = Dimension { has: 8000, used, long: 0, need: 2000 };
             let score = Score::of(&weights, layer, price(&weights, hold, cheapest), &resource);
-            assert_eq!([score.wait, score.price, score.fit], expected);
+            assert_eq!([score.wait, score.standing, score.fit], expected);
         };
         check(0, 10, 10, 0, [1000, 500, 25]);
         check(0, 20, 10, 6000, [1000, 250, 100]);
@@ -84,17 +87,17 @@ mod tests {
     fn extreme_weights_do_not_overflow() {
         let resource = Dimension { has: u64::MAX, used: 0, long: 0, need: 1 };
         for extreme in [i64::MIN, i64::MAX] {
-            let weights = Weights { wait: extreme, price: extreme, fit: extreme };
+            let weights = Weights { wait: extreme, price: extreme, fit: extreme, ..Weights::default() };
             let score = Score::of(&weights, u64::MAX, price(&weights, i64::MAX, i64::MAX), &resource);
-            assert_eq!(score.price, extreme);
+            assert_eq!(score.standing, extreme);
             assert!(score.total() != 0);
         }
     }
 
     #[test]
     fn the_largest_term_comes_first_and_ties_by_name() {
-        let order = |wait, price, fit| {
-            Score { wait, price, fit }.terms().into_iter().map(|term| term.term).collect::<Vec<_>>().join(" ")
+        let order = |wait, standing, fit| {
+            Score { wait, standing, fit }.terms(None).into_iter().map(|term| term.term).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(order(1, 2, 3), "fit price wait");
         assert_eq!(order(5, 5, 5), "fit price wait");

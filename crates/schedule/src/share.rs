@@ -54,6 +54,16 @@ impl Holder {
     /// Counts out what was taken from it.
     pub(crate) fn take(&mut self, class: usize, rate: u64) {
         self.held[class] = self.held[class].saturating_sub(rate);
+        self.settle();
+    }
+
+    /// Counts in what it holds without a new share: [`settle`](Self::settle) makes it once for many of these.
+    pub(crate) fn hold(&mut self, class: usize, rate: u64) {
+        self.held[class] = self.held[class].saturating_add(rate);
+    }
+
+    /// Makes the share anew from what it holds.
+    pub(crate) fn settle(&mut self) {
         self.share = 0;
         self.share = (0..self.held.len()).map(|class| self.share_with(class, 0)).max().unwrap_or(0);
     }

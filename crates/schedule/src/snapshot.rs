@@ -1,9 +1,11 @@
 //! What a cycle knows: centres with what is used of them, waiting jobs by shape, free balances.
 
+use std::sync::Arc;
+
 use crate::pack::Fleet;
 use huisuan_model::{
-    Bytes, CentreId, Class, JobId, MilliDevices, Millicores, Money, Pool, PoolId, ProjectId, RangeSet, Shape, Tariff,
-    TenantId, TimeMs,
+    Bytes, CentreId, Class, Facts, JobId, MilliDevices, Millicores, Money, Place, Pool, PoolId, ProjectId, RangeSet,
+    Shape, Targets, Tariff, TenantId, TimeMs,
 };
 
 /// The state of the network at one version, as far as planning needs it.
@@ -17,8 +19,11 @@ pub struct Snapshot {
     pub shapes: Vec<ShapeView>,
     /// The tenants of these shapes at least, in the order of their ids.
     pub tenants: Vec<TenantView>,
-    /// What is placed or runs, in groups: who holds what, and when it comes free at the latest. In any order.
-    pub running: Vec<RunningView>,
+    /// What is placed or runs, in groups: who holds what, and when it comes free at the latest. In any
+    /// order. Shared with the state that it was made from: there are thousands, and few change between two cycles.
+    pub running: Vec<Arc<RunningView>>,
+    /// What the network level wants of each kind of work, where it has a say.
+    pub targets: Option<Arc<Targets>>,
 }
 
 /// Attempts that take the same of one pool for one project and end together at the latest.
@@ -77,6 +82,10 @@ pub struct CentreView {
     pub absent: bool,
     /// When it or one of its pools is closed for maintenance.
     pub closed: Vec<Window>,
+    /// Where it stands, if that is known.
+    pub place: Option<Place>,
+    /// Its links and its power, as far as they are declared.
+    pub facts: Option<Arc<Facts>>,
 }
 
 /// A time in which no task may run.
@@ -170,6 +179,15 @@ pub struct ShapeView {
     pub jobs: Vec<JobView>,
     /// Jobs of the shape that were left out of `jobs`, all later in the queue.
     pub more: u64,
+    /// What may be held for it beside its tenant's money, such as of a project's budget; no such limit when absent.
+    pub available: Option<Money>,
+}
+
+impl ShapeView {
+    /// Jobs of a shape: all that there are, limited by nothing but their tenant's money.
+    pub fn new(shape: Shape, jobs: Vec<JobView>) -> Self {
+        ShapeView { shape, jobs, more: 0, available: None }
+    }
 }
 
 /// One waiting job.

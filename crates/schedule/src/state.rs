@@ -13,7 +13,7 @@ use crate::{
     reserve::Agenda,
     score::Score,
     snapshot::{Amounts, Quota},
-    translate::{Candidate, Priced, Problem},
+    translate::{Candidate, Problem, Standing},
 };
 
 /// What changes while a cycle goes on.
@@ -26,6 +26,8 @@ pub(crate) struct State {
     kept: Vec<bool>,
     /// What each tenant may still spend, in millionths.
     pub(crate) available: Vec<i64>,
+    /// What may be spent on each shape beside that.
+    own: Vec<i64>,
     /// What each tenant holds, in thousandths of cores and devices.
     pub(crate) held: Vec<[u64; 2]>,
     /// What is kept of each pool for jobs that found no room.
@@ -40,9 +42,9 @@ pub(crate) struct State {
     pub(crate) placements: Vec<Placement>,
     /// Placements of jobs that may be preempted.
     pub(crate) preemptible: Vec<Preemptible>,
-    /// For each kind of places the candidates that may have room yet, from the cheapest to the dearest. Room only
+    /// For each kind of places the candidates that may have room yet, from the best to the worst. Room only
     /// shrinks, so what is full is not looked at again until the end of the cycle.
-    open: Vec<Vec<Priced>>,
+    open: Vec<Vec<Standing>>,
     /// The pool of the last placement.
     last_pool: usize,
     /// What the current turn has placed.
@@ -63,12 +65,13 @@ struct Take {
 impl State {
     pub(crate) fn new(problem: &Problem<'_>) -> Self {
         State {
-            open: problem.kinds.iter().map(|places| places.by_price.clone()).collect(),
+            open: problem.kinds.iter().map(|places| places.by_standing.clone()).collect(),
             last_pool: 0,
             preemptible: Vec::new(),
             takes: Vec::new(),
             loads: problem.pools.iter().map(|place| Load::of(place.pool)).collect(),
             kept: vec![false; problem.pools.len()],
+            own: problem.snapshot.shapes.iter().map(|view| view.available.map_or(i64::MAX, |own| own.0)).collect(),
             available: problem.snapshot.tenants.iter().map(|tenant| tenant.available.0).collect(),
             held: problem.holders.held.clone(),
             agendas: vec![Agenda::default(); problem.pools.len()],
@@ -81,9 +84,9 @@ impl State {
         }
     }
 
-    /// What the shape's tenant may still spend, in millionths.
+    /// What may still be spent on the shape, in millionths: of its tenant's money, and of what limits it alone.
     pub(crate) fn available(&self, problem: &Problem<'_>, shape: usize) -> i64 {
-        problem.shapes[shape].tenant.map_or(0, |tenant| self.available[tenant])
+        problem.shapes[shape].tenant.map_or(0, |tenant| self.available[tenant]).min(self.own[shape])
     }
 
     /// Whether the next turn of a shape is the first one of its job.
@@ -239,7 +242,9 @@ impl State {
         self.agendas[pool].place(Amounts::default().plus(candidate.each(), count), problem.now, end);
         if let Some(tenant) = problem.shapes[shape].tenant {
             let spent = i64::try_from(i128::from(hold) * i128::from(count));
-            self.available[tenant] -= spent.expect("no more tasks than the tenant can pay");
+            let spent = spent.expect("no more tasks than the tenant can pay");
+            self.available[tenant] -= spent;
+            self.own[shape] = self.own[shape].saturating_sub(spent);
             let [cores, devices] = &mut self.held[tenant];
             *cores = cores.saturating_add(demand.cores.0.saturating_mul(count));
             *devices = devices.saturating_add(demand.devices.0.saturating_mul(count));
@@ -320,7 +325,7 @@ impl State {
                 cores: demand.cores,
                 devices: demand.devices,
                 nodes,
-                score: score.terms(),
+                score: score.terms(problem.shapes[shape].places.fixed.get(number)),
             });
             self.last_pool = pool;
         }
@@ -333,12 +338,12 @@ impl State {
         let kind = problem.shapes[shape].kind;
         let weights = &problem.policy.weights;
         let mut best: Option<(i128, usize, Take)> = None;
-        // The dearer a place, the less it can score: the rest need not be looked at once the best of it would lose.
-        let most_beside_price = i128::from(weights.wait) + i128::from(weights.fit);
+        // The less its standing, the less a place can score: the rest need not be looked at once its best would lose.
+        let most_beside = i128::from(weights.wait) + i128::from(weights.fit);
         let bounded = weights.wait >= 0 && weights.fit >= 0;
         let mut next = 0;
-        while let Some(&Priced { number, price, ref candidate }) = self.open[kind].get(next) {
-            if best.as_ref().is_some_and(|best| bounded && most_beside_price + i128::from(price) < best.0) {
+        while let Some(&Standing { number, score: standing, ref candidate }) = self.open[kind].get(next) {
+            if best.as_ref().is_some_and(|best| bounded && most_beside + i128::from(standing) < best.0) {
                 break;
             }
             // Nobody fills nodes ahead: there is no node for it yet.
@@ -354,7 +359,7 @@ impl State {
             let Some(count) = self.count(problem, shape, (number, candidate), layer, request) else { continue };
             let [cores, _, devices] = self.loads[candidate.pool].dimensions(&candidate.demand);
             let resource = if devices.need > 0 { devices } else { cores };
-            let score = Score::of(weights, layer, price, &resource);
+            let score = Score::of(weights, layer, standing, &resource);
             let total = score.total();
             if best.as_ref().is_none_or(|best| (total, Reverse(number)) > (best.0, Reverse(best.1))) {
                 best = Some((total, number, Take { number, candidate: *candidate, count, score, nodes: Vec::new() }));

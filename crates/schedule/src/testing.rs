@@ -1,9 +1,13 @@
 //! Snapshots in a few readable words, for tests.
 
+use std::sync::Arc;
+
 use huisuan_model::{
-    Bytes, CentreId, Class, DurationMs, GflopPerS, JobId, Mark, MilliDevices, Millicores, Money, Plan, Pool, PoolId,
-    ProjectId, RangeSet, Rating, Reason, Shape, Tariff, TenantId, TimeMs,
-    spec::{DeviceNeed, Need},
+    Bytes, CentreId, Class, DurationMs, GflopPerS, JobId, Mark, MilliDevices, Millicores, Money, Place, Plan, Pool,
+    PoolId, ProjectId, RangeSet, Rating, Reason, Shape, Tariff, TenantId, TimeMs,
+    facts::{Link, Power},
+    shape::Reach,
+    spec::{DeviceNeed, LatencyBound, Need, Objective, Reading},
 };
 
 use crate::{
@@ -22,7 +26,17 @@ pub(crate) fn centre(id: &str, cores: u64) -> CentreView {
     let pool = pool("cpu:x", Class::Hpc, cores, 0);
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(100_000_000_000) };
     let id = CentreId::new(id).expect("a valid name");
-    CentreView { id, class: Class::Hpc, active: true, tariff, pools: vec![pool], absent: false, closed: Vec::new() }
+    CentreView {
+        id,
+        class: Class::Hpc,
+        active: true,
+        tariff,
+        pools: vec![pool],
+        absent: false,
+        closed: Vec::new(),
+        place: None,
+        facts: None,
+    }
 }
 
 /// A centre of class ai with one pool `A100` of so many devices of 80 GiB, 8 cores and 16 GiB for each.
@@ -79,6 +93,41 @@ impl CentreView {
         self
     }
 
+    /// With a link of so many milliseconds there and back, and so many GB a second.
+    pub(crate) fn link(self, to: &str, round_trip_ms: u64, gb_per_s: u64) -> Self {
+        let to = CentreId::new(to).expect("a valid name");
+        let link = Link {
+            to,
+            round_trip_us: round_trip_ms * 1_000,
+            bytes_per_s: gb_per_s * 1_000_000_000,
+            price_per_gb: Money::ZERO,
+        };
+        let mut facts = self.facts.as_deref().cloned().unwrap_or_default();
+        facts.links.push(link);
+        CentreView { facts: Some(Arc::new(facts)), ..self }
+    }
+
+    /// With a core of `cpu:x` that draws 10 W, and so many grams of CO2 for each kWh of half a currency unit.
+    pub(crate) fn carbon(self, g_per_kwh: u32) -> Self {
+        let power = Power {
+            offset_minutes: 480,
+            price_per_kwh: [Money(500_000); 24],
+            carbon_g_per_kwh: [g_per_kwh; 24],
+            pue_permille: 1_200,
+            draw_mw: [(PoolId::new("cpu:x").expect("a valid name"), 10_000)].into(),
+        };
+        let mut facts = self.facts.as_deref().cloned().unwrap_or_default();
+        facts.power = Some(power);
+        CentreView { facts: Some(Arc::new(facts)), ..self }
+    }
+
+    /// At a place in whole degrees.
+    pub(crate) fn place(self, latitude: i32, longitude: i32) -> Self {
+        let place =
+            Place { latitude_microdegrees: latitude * 1_000_000, longitude_microdegrees: longitude * 1_000_000 };
+        CentreView { place: Some(place), ..self }
+    }
+
     pub(crate) fn with_pool(mut self, pool: PoolView) -> Self {
         self.pools.push(pool);
         self
@@ -97,7 +146,26 @@ pub(crate) fn shape(cores: u64) -> Shape {
         memory: Bytes(GIB),
         walltime: DurationMs(3_600_000),
         gang: None,
+        reach: None,
     }
+}
+
+/// The same, within a round trip of so many milliseconds from a centre.
+pub(crate) fn near_to(to: &str, round_trip_ms: u64, shape: Shape) -> Shape {
+    let to = Some(CentreId::new(to).expect("a valid name"));
+    let latency = Some(LatencyBound { round_trip_max: DurationMs(round_trip_ms), to, place: None });
+    Shape { reach: Some(Arc::new(Reach { latency, ..Reach::default() })), ..shape }
+}
+
+/// The same, reading so many GiB of a centre.
+pub(crate) fn reading(at: &str, gib: u64, shape: Shape) -> Shape {
+    let reads = vec![Reading { at: CentreId::new(at).expect("a valid name"), bytes: Bytes(gib * GIB) }];
+    Shape { reach: Some(Arc::new(Reach { reads, ..Reach::default() })), ..shape }
+}
+
+/// The same, preferring something.
+pub(crate) fn preferring(objective: Objective, shape: Shape) -> Shape {
+    Shape { reach: Some(Arc::new(Reach { objective, ..Reach::default() })), ..shape }
 }
 
 /// The same with devices of 80 GiB.
@@ -150,11 +218,11 @@ impl JobView {
 
 /// A network where `lab` can pay for a thousand million core hours.
 pub(crate) fn network(centres: Vec<CentreView>, jobs: Vec<(Shape, Vec<JobView>)>) -> Snapshot {
-    let mut shapes: Vec<ShapeView> = jobs.into_iter().map(|(shape, jobs)| ShapeView { shape, jobs, more: 0 }).collect();
+    let mut shapes: Vec<ShapeView> = jobs.into_iter().map(|(shape, jobs)| ShapeView::new(shape, jobs)).collect();
     shapes.sort_by(|a, b| a.shape.cmp(&b.shape));
     let id = TenantId::new("lab").expect("a valid name");
     let tenants = vec![TenantView::new(id, Money(1_000_000_000_000_000))];
-    Snapshot { version: 7, centres, shapes, tenants, running: Vec::new() }
+    Snapshot { version: 7, centres, shapes, tenants, running: Vec::new(), targets: None }
 }
 
 pub(crate) fn with_money(mut snapshot: Snapshot, millionths: i64) -> Snapshot {

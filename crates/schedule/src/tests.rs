@@ -8,5 +8,6 @@ mod nodes;
 mod order;
 mod places;
 mod promises;
+mod reach;
 mod reasons;
 mod rounds;

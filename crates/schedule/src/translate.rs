@@ -2,12 +2,13 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, ops::Range, rc::Rc};
 
-use huisuan_model::{Bytes, CentreId, Class, DurationMs, Money, Shape, TimeMs, spec::Need};
+use huisuan_model::{Bytes, CentreId, Class, DurationMs, Money, Shape, TimeMs, shape::Reach, spec::Need};
 
 use crate::{
     fit::{self, Answer, Demand},
     holders::Holders,
-    policy::Policy,
+    policy::{Policy, Weights},
+    reach::{Fixed, Near, Site, Ways, fixed, near},
     reserve::Base,
     score,
     share::{self, Rates},
@@ -30,6 +31,8 @@ pub(crate) struct Problem<'a> {
     pub(crate) kinds: Vec<Rc<Places>>,
     /// Who holds what, and who waits.
     pub(crate) holders: Holders,
+    /// The ways between the centres, where a shape minds them.
+    pub(crate) ways: Option<Ways>,
 }
 
 /// One pool and where it is.
@@ -68,19 +71,22 @@ pub(crate) struct ShapeProblem {
 pub(crate) struct Places {
     /// Pools that can run them at centres that take work, in the order of pools.
     pub(crate) candidates: Vec<Candidate>,
-    /// The candidates from the cheapest to the dearest.
-    pub(crate) by_price: Vec<Priced>,
+    /// The candidates from the best to the worst by their standing terms: from the cheapest to the dearest where only
+    /// the price counts.
+    pub(crate) by_standing: Vec<Standing>,
+    /// The standing terms besides the price, by candidate; empty where there are none.
+    pub(crate) fixed: Vec<Fixed>,
     /// The smallest share of the network's rate that tasks that start together take anywhere, times the walltime:
     /// milliseconds in 2^-32.
     pub(crate) area: u128,
 }
 
-/// A candidate with its number and what its price scores. It repeats the candidate: a turn looks at the first few of
+/// A candidate with its number and what its standing terms score. It repeats the candidate: a turn looks at the first few of
 /// these, and memory that is read in its order answers sooner than what it points to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Priced {
+pub(crate) struct Standing {
     pub(crate) number: usize,
-    pub(crate) price: i64,
+    pub(crate) score: i64,
     pub(crate) candidate: Candidate,
 }
 
@@ -132,12 +138,15 @@ impl<'a> Problem<'a> {
             .collect();
         let network = network_rates(&pools);
         let holders = Holders::new(snapshot, policy, &pools, &network);
+        let minds = |view: &ShapeView| view.shape.reach.as_ref().is_some_and(|reach| reach.minds_ways());
+        let ways = snapshot.shapes.iter().any(minds).then(|| Ways::new(&snapshot.centres));
         let mut known: BTreeMap<Asked<'a>, usize> = BTreeMap::new();
         let mut kinds: Vec<Rc<Places>> = Vec::new();
         let mut shapes = Vec::with_capacity(snapshot.shapes.len());
         for (view, &project) in snapshot.shapes.iter().zip(&holders.project_of) {
             let kind = *known.entry(asked(&view.shape)).or_insert_with(|| {
-                kinds.push(Rc::new(places((&pools, &network), policy, now, view)));
+                let question = Question { snapshot, policy, now, ways: ways.as_ref() };
+                kinds.push(Rc::new(places((&pools, &network), &question, view)));
                 kinds.len() - 1
             });
             shapes.push(ShapeProblem {
@@ -156,7 +165,7 @@ impl<'a> Problem<'a> {
             range
         });
         let pools_of = pools_of.collect();
-        Problem { snapshot, policy, now, pools, pools_of, shapes, kinds, holders }
+        Problem { snapshot, policy, now, pools, pools_of, shapes, kinds, holders, ways }
     }
 
     /// What a pool's room over time is made of.
@@ -186,33 +195,78 @@ fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView)
 }
 
 /// All of a shape but who asks.
-type Asked<'a> = (Option<Class>, &'a [CentreId], &'a [CentreId], &'a Need, Bytes, DurationMs, Option<u32>);
+type Asked<'a> =
+    (Option<Class>, &'a [CentreId], &'a [CentreId], &'a Need, Bytes, DurationMs, Option<u32>, Option<&'a Reach>);
 
 fn asked(shape: &Shape) -> Asked<'_> {
-    (shape.class, &shape.centres, &shape.refused_by, &shape.need, shape.memory, shape.walltime, shape.gang)
+    (
+        shape.class,
+        &shape.centres,
+        &shape.refused_by,
+        &shape.need,
+        shape.memory,
+        shape.walltime,
+        shape.gang,
+        shape.reach.as_deref(),
+    )
 }
 
-fn places((pools, network): (&[Place<'_>], &Rates), policy: &Policy, now: TimeMs, view: &ShapeView) -> Places {
+/// What the places of a shape depend on besides the pools.
+struct Question<'a> {
+    snapshot: &'a Snapshot,
+    policy: &'a Policy,
+    now: TimeMs,
+    ways: Option<&'a Ways>,
+}
+
+fn places((pools, network): (&[Place<'_>], &Rates), question: &Question<'_>, view: &ShapeView) -> Places {
+    let shape = &view.shape;
     let mut candidates = Vec::new();
     for (number, place) in pools.iter().enumerate() {
-        let open = place.centre.active && !place.centre.absent && place.closed(now, view).is_none();
-        if !open || !fit::allowed(place.centre, &view.shape) {
+        let open = place.centre.active && !place.centre.absent && place.closed(question.now, view).is_none();
+        if !open || !fit::allowed(place.centre, shape) || !within(question.ways, place.centre, shape) {
             continue;
         }
-        if let Answer::Fits(demand) = fit::answer(&place.pool.pool, &view.shape) {
+        if let Answer::Fits(demand) = fit::answer(&place.pool.pool, shape) {
             candidates.push(candidate(pools, number, demand, view));
         }
     }
-    let together = u128::from(view.shape.gang.unwrap_or(1)) * u128::from(view.shape.walltime.0);
+    let together = u128::from(shape.gang.unwrap_or(1)) * u128::from(shape.walltime.0);
     let part = |one: &Candidate| (u128::from(one.rate) << 32) / u128::from(network[one.class]).max(1);
     let cheapest = candidates.iter().map(|candidate| candidate.hold).min().unwrap_or(0);
-    let priced = |(number, &candidate): (usize, &Candidate)| {
-        let price = score::price(&policy.weights, candidate.hold, cheapest);
-        Priced { number, price, candidate }
+    let (weights, fixed) = weighed(pools, question, shape, &candidates);
+    let standing = |(number, &candidate): (usize, &Candidate)| {
+        let price = score::price(&weights, candidate.hold, cheapest);
+        let score = price.saturating_add(fixed.get(number).map_or(0, Fixed::total));
+        Standing { number, score, candidate }
     };
-    let mut by_price: Vec<Priced> = candidates.iter().enumerate().map(priced).collect();
-    by_price.sort_by_key(|priced| (Reverse(priced.price), priced.number));
-    Places { by_price, area: candidates.iter().map(part).min().unwrap_or(0).saturating_mul(together), candidates }
+    let mut by_standing: Vec<Standing> = candidates.iter().enumerate().map(standing).collect();
+    by_standing.sort_by_key(|standing| (Reverse(standing.score), standing.number));
+    let area = candidates.iter().map(part).min().unwrap_or(0).saturating_mul(together);
+    Places { by_standing, fixed, area, candidates }
+}
+
+/// What counts for a shape, and its standing terms besides the price.
+fn weighed(
+    pools: &[Place<'_>],
+    question: &Question<'_>,
+    shape: &Shape,
+    candidates: &[Candidate],
+) -> (Weights, Vec<Fixed>) {
+    let Question { snapshot, policy, now, ways } = *question;
+    let objective = shape.reach.as_ref().map_or_else(Default::default, |reach| reach.objective);
+    let weights = policy.weights.preferring(objective);
+    let targets = snapshot.targets.as_ref().filter(|_| weights.target != 0);
+    let target = targets.map_or(&[][..], |targets| targets.of(shape.kind()));
+    let fixed = fixed(&Site { weights: &weights, now, shape, ways, target, pools }, candidates);
+    (weights, fixed)
+}
+
+/// Whether a centre is within the latency bound of a shape.
+pub(crate) fn within(ways: Option<&Ways>, centre: &CentreView, shape: &Shape) -> bool {
+    let bound = shape.reach.as_ref().and_then(|reach| reach.latency.as_ref());
+    let (Some(_), Some(ways)) = (bound, ways) else { return bound.is_none() };
+    ways.index(&centre.id).is_some_and(|at| near(ways, at, shape) == Near::Within)
 }
 
 /// The rate of all rated pools, by class.

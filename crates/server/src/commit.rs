@@ -2,25 +2,30 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use huisuan_control::{State, ledger::Transfer};
-use huisuan_model::Entry;
-use huisuan_store::{BalanceRow, Batch, KeyRow, Prepared, TransferRow};
+use huisuan_control::{
+    State,
+    ledger::{Chain, Transfer},
+};
+use huisuan_model::{Entry, TimeMs};
+use huisuan_store::{BalanceRow, Batch, DayRow, KeyRow, Prepared, TransferRow};
 
-/// The entries and every row that they changed.
-pub(crate) fn prepare(state: &mut State, entries: &[Arc<Entry>]) -> Prepared {
+use crate::books::{day_of, line_of};
+
+/// The entries and every row that they changed. The chain goes on over the transfers among them.
+pub(crate) fn prepare(state: &mut State, entries: &[Arc<Entry>], chain: &mut Chain) -> Prepared {
     let touched = state.take_touched();
     let state = &*state;
     let accounts: BTreeSet<_> = touched
         .transfers
         .iter()
-        .flat_map(|transfer| [(&transfer.debit, transfer.asset), (&transfer.credit, transfer.asset)])
+        .flat_map(|(_, transfer)| [(&transfer.debit, transfer.asset), (&transfer.credit, transfer.asset)])
         .collect();
     let balances = accounts.into_iter().map(|(account, asset)| BalanceRow {
         account: account.to_string(),
         asset: asset.to_string(),
         amount: state.ledger().balance(account, asset),
     });
-    let transfers = touched.transfers.iter().map(transfer_row);
+    let (transfers, ledger_days) = chained(&touched.transfers, entries, chain);
     let keys = touched.keys.iter().map(|record| KeyRow {
         tenant: record.tenant.clone(),
         key: record.key.clone(),
@@ -42,14 +47,56 @@ pub(crate) fn prepare(state: &mut State, entries: &[Arc<Entry>]) -> Prepared {
         keys: keys.collect(),
         keys_forgotten_before: touched.keys_forgotten_before,
         balances: balances.collect(),
-        transfers: transfers.collect(),
+        transfers,
+        ledger_days,
     };
     batch.prepare()
 }
 
-/// A transfer as it is stored.
-pub(crate) fn transfer_row(transfer: &Transfer) -> TransferRow {
+/// Transfers as they are stored, with their hashes, and where the chain is now for the days that they lie on.
+fn chained(
+    transfers: &[(u64, Transfer)],
+    entries: &[Arc<Entry>],
+    chain: &mut Chain,
+) -> (Vec<TransferRow>, Vec<DayRow>) {
+    let mut at = Moments { entries: entries.iter() };
+    let (mut rows, mut days) = (Vec::with_capacity(transfers.len()), Vec::<DayRow>::new());
+    for (seq, transfer) in transfers {
+        let mut row = transfer_row(*seq, transfer);
+        let at = at.of(*seq);
+        let hash = chain.append(&line_of(&row, at)).0;
+        row.hash = Some(hash);
+        rows.push(row);
+        let day = DayRow { day: day_of(at), transfers: chain.count(), hash };
+        match days.last_mut().filter(|last| last.day == day.day) {
+            Some(last) => *last = day,
+            None => days.push(day),
+        }
+    }
+    (rows, days)
+}
+
+/// When entries were decided, asked in their order.
+struct Moments<'a> {
+    entries: std::slice::Iter<'a, Arc<Entry>>,
+}
+
+impl Moments<'_> {
+    fn of(&mut self, seq: u64) -> TimeMs {
+        while let Some(entry) = self.entries.as_slice().first() {
+            if entry.seq == seq {
+                return entry.at;
+            }
+            self.entries.next();
+        }
+        panic!("transfers are made by the entries of their batch, in order; entry {seq} is not there");
+    }
+}
+
+/// A transfer as it is stored, without its hash.
+pub(crate) fn transfer_row(seq: u64, transfer: &Transfer) -> TransferRow {
     TransferRow {
+        seq,
         kind: transfer.kind.to_string(),
         asset: transfer.asset.to_string(),
         debit: transfer.debit.to_string(),
@@ -57,5 +104,6 @@ pub(crate) fn transfer_row(transfer: &Transfer) -> TransferRow {
         amount: transfer.amount,
         job: transfer.job,
         attempt: transfer.attempt,
+        hash: None,
     }
 }

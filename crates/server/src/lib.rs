@@ -5,6 +5,7 @@
 //! "accepted" comes after the commit. Start reading at [`Server`], then `writer.rs`, then `http`.
 
 mod answers;
+mod books;
 mod centre_tokens;
 mod clock;
 mod commit;
@@ -34,6 +35,7 @@ mod views;
 mod wake;
 mod writer;
 
+pub use books::{Audit, Checked, Export, Format, LedgerRate, Span, audit_data, export, export_data, ledger_rate};
 pub use journal::read_journal;
 pub use server::{LOCAL_FUNDS, ServeConfig, Server};
 pub use simulation::{Simulation, Title};

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use huisuan_api::discovery::{Folder, Running};
 use huisuan_control::{KeyRecord, State, Stored, ledger::Account};
 use huisuan_model::{Centre, CentreId, Command, Money, Tenant, TimeMs};
-use huisuan_store::{DataDirectory, Rows, Store};
+use huisuan_store::{DataDirectory, Reader, Rows, Store};
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    answers,
+    answers, books,
     centre_tokens::CentreTokens,
     clock::Clock,
     committer::Listeners,
@@ -125,6 +125,7 @@ impl Server {
         let clock = Arc::new(Clock::starting_at(rows.at));
         let state = restore(rows)?;
         let (tokens, centre_tokens) = (TenantTokens::of(&state), CentreTokens::of(&state));
+        let chain = books::resume(&Reader::open(&store.database())?).context("the stored books were altered")?;
         let readers = Readers::new(store.database());
         let (hub, feed, metrics) = (Arc::new(Hub::default()), Feed::new(), Arc::new(Metrics::new(&state)));
         let disk = Arc::new(Disk::new(config.data.clone(), clock.clone()));
@@ -141,7 +142,7 @@ impl Server {
             metrics: metrics.clone(),
             answers: answers::start(runtime.handle()),
         };
-        let (writer, writer_thread) = Writer::start(state, store, clock.clone(), disk.clone(), listeners)?;
+        let (writer, writer_thread) = Writer::start(state, chain, store, clock.clone(), disk.clone(), listeners)?;
         open_tenant(&writer, config.funds)?;
         let reasons = SharedReasons::default();
         let planner = Planner {

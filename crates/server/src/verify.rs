@@ -20,12 +20,12 @@ use std::{
 use anyhow::{Context as _, anyhow, bail, ensure};
 use huisuan_control::{State, Touched, apply};
 use huisuan_model::{Attempt, Entry, Job, TimeMs};
-use huisuan_store::{DataDirectory, Reader, Store, TransferRow};
+use huisuan_store::{DataDirectory, Reader, Store, StoredTransfer, TransferRow};
 
-use crate::{commit::transfer_row, server::restore};
+use crate::{books::ChainCheck, commit::transfer_row, server::restore};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Entries and transfers that are read at once.
 const PAGE: usize = 1000;
@@ -58,7 +58,8 @@ pub fn verify(data: &Path) -> anyhow::Result<Verified> {
     }
     let mut fold =
         Fold { reader: &reader, state: State::new(), last_at: TimeMs(i64::MIN), jobs_ended: 0, attempts_ended: 0 };
-    let mut transfers = Transfers { reader: &reader, page: VecDeque::new(), last: 0 };
+    let chain = ChainCheck::from_start(&reader.ledger_days()?);
+    let mut transfers = Transfers { reader: &reader, page: VecDeque::new(), last: 0, chain };
     loop {
         let entries = reader.entries(fold.state.version(), PAGE)?;
         if entries.is_empty() {
@@ -66,8 +67,8 @@ pub fn verify(data: &Path) -> anyhow::Result<Verified> {
         }
         for entry in &entries {
             let touched = fold.take(entry)?;
-            for transfer in &touched.transfers {
-                transfers.next_is(&transfer_row(transfer), entry.seq)?;
+            for (seq, transfer) in &touched.transfers {
+                transfers.next_is(transfer_row(*seq, transfer))?;
             }
         }
     }
@@ -80,6 +81,7 @@ pub fn verify(data: &Path) -> anyhow::Result<Verified> {
     same("rows in table `job`", verified.jobs, totals.jobs)?;
     same("rows in table `attempt`", verified.attempts, totals.attempts)?;
     ensure!(transfers.peek()?.is_none(), "table `transfer` has rows that no entry of the journal made");
+    transfers.chain.finish()?;
     fold.state.ledger().audit().context("the books do not balance")?;
     Ok(verified)
 }
@@ -155,22 +157,36 @@ fn is_attempt(reader: &Reader, attempt: &Attempt) -> anyhow::Result<()> {
 /// The rows of the table of transfers, one after another.
 struct Transfers<'a> {
     reader: &'a Reader,
-    page: VecDeque<(i64, TransferRow)>,
-    last: i64,
+    page: VecDeque<StoredTransfer>,
+    last: u64,
+    chain: ChainCheck,
 }
 
 impl Transfers<'_> {
-    fn peek(&mut self) -> anyhow::Result<Option<&TransferRow>> {
+    fn peek(&mut self) -> anyhow::Result<Option<&StoredTransfer>> {
         if self.page.is_empty() {
             self.page = self.reader.transfers(self.last, PAGE)?.into();
         }
-        Ok(self.page.front().map(|(_, row)| row))
+        Ok(self.page.front())
     }
 
-    fn next_is(&mut self, expected: &TransferRow, seq: u64) -> anyhow::Result<()> {
-        let found = self.peek()?;
-        ensure!(found == Some(expected), "entry {seq}: journal and table `transfer` differ: {expected:?}, {found:?}");
-        self.last = self.page.pop_front().map_or(self.last, |(id, _)| id);
+    fn next_is(&mut self, mut expected: TransferRow) -> anyhow::Result<()> {
+        let seq = expected.seq;
+        let found = self.peek()?.map(|transfer| transfer.row.clone());
+        match &found {
+            // Rows of format 1 name the last entry of their batch.
+            Some(TransferRow { hash: None, seq, .. }) => expected.seq = *seq,
+            Some(row) => expected.hash = row.hash,
+            None => {}
+        }
+        ensure!(
+            found.as_ref() == Some(&expected),
+            "entry {seq}: journal and table `transfer` differ: {expected:?}, {found:?}"
+        );
+        if let Some(transfer) = self.page.pop_front() {
+            self.chain.take(&transfer)?;
+            self.last = transfer.id;
+        }
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, thread};
 
-use huisuan_control::{Refusal, State};
+use huisuan_control::{Refusal, State, ledger::Chain};
 use huisuan_model::{Command, Entry, Event, JobId, command::ENTRY_VERSION, command::Origin};
 use huisuan_store::{Prepared, Store};
 use tokio::sync::{mpsc, oneshot};
@@ -78,9 +78,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer's thread on a loaded state.
+    /// Starts the writer's thread on a loaded state and the chain of its books.
     pub(crate) fn start(
         state: State,
+        chain: Chain,
         store: Store,
         clock: Arc<Clock>,
         disk: Arc<Disk>,
@@ -90,7 +91,7 @@ impl Writer {
         let metrics = listeners.metrics.clone();
         let committer = Committer::start(store, listeners)?;
         let thread = thread::Builder::new().name("writer".into()).spawn(move || {
-            Loop { state, clock, disk, metrics, committer }.run(queue);
+            Loop { state, chain, clock, disk, metrics, committer }.run(queue);
         })?;
         Ok((Writer { queue: sender }, thread))
     }
@@ -144,6 +145,8 @@ impl Writer {
 
 struct Loop {
     state: State,
+    /// Where the chain over all transfers is.
+    chain: Chain,
     clock: Arc<Clock>,
     disk: Arc<Disk>,
     metrics: Arc<Metrics>,
@@ -184,7 +187,7 @@ impl Loop {
             return;
         }
         if !batch.entries.is_empty() {
-            batch.rows = commit::prepare(&mut self.state, &batch.entries);
+            batch.rows = commit::prepare(&mut self.state, &batch.entries, &mut self.chain);
             batch.live = (self.state.jobs_live(), self.state.attempts_live());
         }
         self.committer.send(batch);

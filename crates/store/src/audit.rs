@@ -3,7 +3,7 @@
 use huisuan_model::{Attempt, AttemptId, Job, JobId};
 use rusqlite::{OptionalExtension, Row, params};
 
-use crate::{Reader, StoreError, TransferRow, reader::parse};
+use crate::{Reader, StoreError, reader::parse};
 
 /// How many rows the large tables have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,25 +58,6 @@ impl Reader {
         let attempt: Attempt = parse("attempt", &name, &data)?;
         agree("attempt", &name, &columns, &[attempt.centre.as_str(), attempt.state.as_str()])?;
         Ok(Some(attempt))
-    }
-
-    /// Up to `limit` transfers after row `after`, in order, each with its row's number.
-    pub fn transfers(&self, after: i64, limit: usize) -> Result<Vec<(i64, TransferRow)>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id, kind, asset, debit, credit, amount, job, task, attempt FROM transfer
-             WHERE id > ?1 ORDER BY id LIMIT ?2",
-        )?;
-        let rows = statement.query_map(params![after, limit as i64], |row| {
-            let job = row.get::<_, Option<i64>>(6)?.map(|id| JobId(id.unsigned_abs()));
-            let (task, number): (Option<u32>, Option<u32>) = (row.get(7)?, row.get(8)?);
-            let attempt = match (job, task, number) {
-                (Some(job), Some(task), Some(attempt)) => Some(AttemptId { job, task, attempt }),
-                _ => None,
-            };
-            let (kind, asset, debit, credit) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-            Ok((row.get(0)?, TransferRow { kind, asset, debit, credit, amount: row.get(5)?, job, attempt }))
-        })?;
-        rows.map(|row| row.map_err(StoreError::from)).collect()
     }
 
     /// The actor and tenant columns of a journal entry.

@@ -6,6 +6,8 @@ use huisuan_model::{
     ActorId, Attempt, AttemptId, Centre, CentreId, Entry, Job, JobId, ProjectId, SpecHash, Tenant, TenantId, TimeMs,
 };
 
+use crate::books::{BalanceRow, DayRow, TransferRow};
+
 /// All rows of one transaction. A row that was there is replaced.
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
@@ -27,6 +29,8 @@ pub struct Batch<'a> {
     pub balances: Vec<BalanceRow>,
     /// New transfers, in order.
     pub transfers: Vec<TransferRow>,
+    /// Where the chain of transfers is now, for the days that they lie on.
+    pub ledger_days: Vec<DayRow>,
 }
 
 /// A batch as it goes to the disk: rows in their stored form, which need nothing of the state any more. So one
@@ -44,6 +48,7 @@ pub struct Prepared {
     pub(crate) keys_forgotten_before: Option<TimeMs>,
     pub(crate) balances: Vec<BalanceRow>,
     pub(crate) transfers: Vec<TransferRow>,
+    pub(crate) ledger_days: Vec<DayRow>,
 }
 
 #[derive(Debug)]
@@ -141,6 +146,7 @@ impl Batch<'_> {
             keys_forgotten_before: self.keys_forgotten_before,
             balances: self.balances,
             transfers: self.transfers,
+            ledger_days: self.ledger_days,
         }
     }
 }
@@ -158,34 +164,4 @@ pub struct KeyRow {
     pub spec_hash: SpecHash,
     /// When.
     pub at: TimeMs,
-}
-
-/// One balance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BalanceRow {
-    /// Account as text.
-    pub account: String,
-    /// Asset as text.
-    pub asset: String,
-    /// Debits are negative.
-    pub amount: i128,
-}
-
-/// One transfer between two accounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransferRow {
-    /// What it was for.
-    pub kind: String,
-    /// Asset as text.
-    pub asset: String,
-    /// The account that gives.
-    pub debit: String,
-    /// The account that gets.
-    pub credit: String,
-    /// Positive.
-    pub amount: i64,
-    /// The job that it belongs to.
-    pub job: Option<JobId>,
-    /// The attempt that it belongs to.
-    pub attempt: Option<AttemptId>,
 }

@@ -8,6 +8,7 @@
 
 mod audit;
 mod batch;
+mod books;
 mod directory;
 mod error;
 mod load;
@@ -16,7 +17,8 @@ mod schema;
 mod write;
 
 pub use audit::Totals;
-pub use batch::{BalanceRow, Batch, KeyRow, Prepared, TransferRow};
+pub use batch::{Batch, KeyRow, Prepared};
+pub use books::{BalanceRow, DayRow, StoredTransfer, TransferRow};
 pub use directory::DataDirectory;
 pub use error::StoreError;
 pub use load::Rows;

@@ -6,7 +6,7 @@ use huisuan_model::{Attempt, AttemptId, Entry, Job, JobId, JobState, Money, Tena
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
-use crate::{BalanceRow, StoreError};
+use crate::StoreError;
 
 /// A read-only connection.
 #[derive(Debug)]
@@ -144,18 +144,6 @@ impl Reader {
             entries.push(entry(seq.unsigned_abs(), TimeMs(at), version, body)?);
         }
         Ok(entries)
-    }
-
-    /// All balances by account and asset.
-    pub fn balances(&self) -> Result<Vec<BalanceRow>, StoreError> {
-        crate::load::balances(&self.connection)
-    }
-
-    /// How many transfers were recorded: they are numbered from 1 and never go.
-    pub fn transfers_total(&self) -> Result<u64, StoreError> {
-        let count: i64 =
-            self.connection.query_row("SELECT COALESCE(MAX(id), 0) FROM transfer", [], |row| row.get(0))?;
-        Ok(count.unsigned_abs())
     }
 }
 

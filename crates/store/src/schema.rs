@@ -7,10 +7,11 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::StoreError;
 
 /// The newest stored format that this version reads, and the one that it writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Migrations in order; the position is the format that each leads to, from 1.
-const MIGRATIONS: [&str; FORMAT as usize] = [include_str!("../migrations/sqlite/0001_first.sql")];
+const MIGRATIONS: [&str; FORMAT as usize] =
+    [include_str!("../migrations/sqlite/0001_first.sql"), include_str!("../migrations/sqlite/0002_chain.sql")];
 
 /// Settings of every connection. `synchronous=FULL` makes a commit durable before it returns; the longer
 /// checkpoint interval is measured in docs/decisions/0002.

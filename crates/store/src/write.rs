@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, Transaction, params};
 
-use crate::{DataDirectory, Prepared, Rows, StoreError, load, schema};
+use crate::{DataDirectory, Prepared, Rows, StoreError, books, load, schema};
 
 /// The database of a data directory, opened for writing. There is one in a process.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()
     }
     write_jobs(transaction, batch)?;
     write_names(transaction, batch)?;
-    write_books(transaction, batch)
+    books::write(transaction, batch)
 }
 
 fn write_jobs(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {
@@ -115,28 +115,6 @@ fn write_names(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Res
     )?;
     for (centre, data) in &batch.centres {
         centre_row.execute(params![centre.as_str(), &batch.json[data.clone()]])?;
-    }
-    Ok(())
-}
-
-fn write_books(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {
-    let mut balance_row = transaction.prepare_cached(
-        "INSERT INTO balance (account, asset, amount) VALUES (?1, ?2, ?3)
-         ON CONFLICT (account, asset) DO UPDATE SET amount = excluded.amount",
-    )?;
-    for row in &batch.balances {
-        balance_row.execute(params![row.account, row.asset, row.amount.to_string()])?;
-    }
-    let seq = batch.journal.last().map_or(0, |entry| entry.seq);
-    let mut transfer_row = transaction.prepare_cached(
-        "INSERT INTO transfer (seq, kind, asset, debit, credit, amount, job, task, attempt)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?;
-    for row in &batch.transfers {
-        let job = row.job.or(row.attempt.map(|id| id.job)).map(|id| id.0 as i64);
-        let (task, attempt) = (row.attempt.map(|id| id.task), row.attempt.map(|id| id.attempt));
-        transfer_row
-            .execute(params![seq as i64, row.kind, row.asset, row.debit, row.credit, row.amount, job, task, attempt])?;
     }
     Ok(())
 }

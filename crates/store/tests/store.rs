@@ -11,7 +11,8 @@ use huisuan_model::{
     quantity::GflopPerS,
 };
 use huisuan_store::{
-    BalanceRow, Batch, DataDirectory, FORMAT, JobFilter, KeyRow, Reader, Store, StoreError, TransferRow,
+    BalanceRow, Batch, DataDirectory, DayRow, FORMAT, JobFilter, KeyRow, Reader, Store, StoreError, StoredTransfer,
+    TransferRow,
 };
 
 fn open(path: &Path) -> Store {
@@ -106,6 +107,7 @@ fn what_is_committed_is_loaded() {
         KeyRow { tenant: origin().tenant, key: "k".into(), job: JobId(1), spec_hash: waiting.spec_hash, at: TimeMs(1) };
     let balance = BalanceRow { account: "a".into(), asset: "CNY".into(), amount: i128::from(i64::MIN) * 3 };
     let transfer = TransferRow {
+        seq: 2,
         kind: "fund".into(),
         asset: "CNY".into(),
         debit: "a".into(),
@@ -113,7 +115,9 @@ fn what_is_committed_is_loaded() {
         amount: 1,
         job: Some(JobId(1)),
         attempt: None,
+        hash: Some([7; 32]),
     };
+    let day = DayRow { day: 20_000, transfers: 1, hash: [7; 32] };
     let batch = Batch {
         entries: entries.iter().collect(),
         jobs: vec![&waiting, &ended],
@@ -121,7 +125,8 @@ fn what_is_committed_is_loaded() {
         tenants: vec![&tenant],
         keys: vec![key.clone()],
         balances: vec![balance.clone()],
-        transfers: vec![transfer],
+        transfers: vec![transfer.clone()],
+        ledger_days: vec![day],
         ..Batch::default()
     };
     store.commit([&batch.prepare()]).expect("a commit");
@@ -139,6 +144,9 @@ fn what_is_committed_is_loaded() {
     assert_eq!(reader.entries(1, 10).expect("a query").len(), 1);
     assert_eq!(reader.last_attempt(JobId(1), 0).expect("a query"), Some(attempts[1].clone()));
     assert_eq!(reader.attempts(JobId(1), Some((0, 1)), 10).expect("a query").len(), 1);
+    let stored = StoredTransfer { id: 1, at: TimeMs(1), row: transfer };
+    assert_eq!(reader.transfers(0, 10).expect("a query"), [stored]);
+    assert_eq!(reader.ledger_days().expect("a query"), [day]);
     assert_eq!((reader.transfers_total().expect("a query"), reader.attempts_total(JobId(1)).expect("a query")), (1, 2));
 }
 
@@ -235,4 +243,24 @@ fn newer_and_damaged_databases_are_refused() {
     assert!(found.starts_with("table `job`, row 1: missing field `state`"), "{found}");
     let found = damaged("UPDATE meta SET value = 'x' WHERE name = 'format'");
     assert!(found.contains("not a number"), "{found}");
+}
+
+#[test]
+fn a_database_of_format_1_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("huisuan.db");
+    let old = rusqlite::Connection::open(path).expect("a database");
+    old.execute_batch(include_str!("../migrations/sqlite/0001_first.sql")).expect("the first format");
+    old.execute_batch(
+        "INSERT INTO meta VALUES ('format', '1');
+         INSERT INTO journal VALUES (1, 5, 1, 'server', 'local', '{}');
+         INSERT INTO transfer (seq, kind, asset, debit, credit, amount) VALUES (1, 'fund', 'CNY', 'a', 'b', 3);",
+    )
+    .expect("rows");
+    drop(old);
+    let store = open(folder.path());
+    let reader = Reader::open(&store.database()).expect("a reader");
+    let rows = reader.transfers(0, 10).expect("a query");
+    assert_eq!((rows.len(), rows[0].row.hash, rows[0].at), (1, None, TimeMs(5)));
+    assert_eq!(reader.ledger_days().expect("a query"), []);
 }

@@ -1,6 +1,8 @@
 //! A made-up network under heavy load, to measure a scheduling cycle with: many centres of accelerator nodes, far
 //! more jobs than fit, many tenants with different weights. Every figure of it is assumed.
 
+use std::sync::Arc;
+
 use huisuan_model::{
     Bytes, CentreId, Class, DurationMs, GflopPerS, JobId, Mark, MilliDevices, Millicores, Money, Pool, PoolId,
     ProjectId, RangeSet, Rating, Shape, Tariff, TenantId, TimeMs,
@@ -50,7 +52,7 @@ pub fn snapshot(load: &Load) -> Snapshot {
     let mut centres = centres(load);
     let tenants = tenants(load);
     let running = running(load, &mut centres, &tenants);
-    Snapshot { version: 1, centres, shapes: shapes(load, &tenants), tenants, running }
+    Snapshot { version: 1, centres, shapes: shapes(load, &tenants), tenants, running, targets: None }
 }
 
 fn centres(load: &Load) -> Vec<CentreView> {
@@ -78,6 +80,8 @@ fn centres(load: &Load) -> Vec<CentreView> {
             pools: pools.collect(),
             absent: false,
             closed: Vec::new(),
+            place: None,
+            facts: None,
         }
     };
     (0..CENTRES).map(centre).collect()
@@ -121,7 +125,7 @@ fn tenants(load: &Load) -> Vec<TenantView> {
 }
 
 /// Fills the first part of every pool with tasks of one device that end over the next day.
-fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> Vec<RunningView> {
+fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> Vec<Arc<RunningView>> {
     let mut random = Stream::new(load.seed, "running");
     let each = Amounts { cores: Millicores(8000), memory: Bytes(32 << 30), devices: MilliDevices(1000) };
     let mut groups = Vec::new();
@@ -135,7 +139,7 @@ fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> V
                 (0..count).for_each(|task| occupy(pool, left - task));
                 pool.long = pool.used;
                 left -= count;
-                groups.push(RunningView {
+                groups.push(Arc::new(RunningView {
                     tenant: tenant.id.clone(),
                     project: tenant.projects[0].id.clone(),
                     centre: centre.id.clone(),
@@ -145,7 +149,7 @@ fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> V
                     ends_at: TimeMs(NOW.0 + 60_000 * (1 + random.below(24 * 60)) as i64),
                     preemptible: None,
                     stopping: false,
-                });
+                }));
             }
         }
     }
@@ -189,7 +193,7 @@ fn shapes(load: &Load, tenants: &[TenantView]) -> Vec<ShapeView> {
     for (shape, _, mut jobs) in views {
         match shapes.last_mut() {
             Some(last) if last.shape == shape => last.jobs.append(&mut jobs),
-            _ => shapes.push(ShapeView { shape, jobs, more: 0 }),
+            _ => shapes.push(ShapeView::new(shape, jobs)),
         }
     }
     shapes.retain(|view| !view.jobs.is_empty());
@@ -279,6 +283,7 @@ impl Kind {
             memory: Bytes(self.memory),
             walltime: DurationMs(self.walltime),
             gang: (self.tasks > 1).then_some(self.tasks),
+            reach: None,
         }
     }
 }

@@ -147,7 +147,7 @@ impl Replay {
             Some(Terms { share, tariff: centre.tariff.clone() })
         });
         let walltime = self.state.job(placement.job).map(|job| job.spec.walltime);
-        terms.zip(walltime).map_or(Money::ZERO, |(terms, walltime)| terms.price(walltime.0))
+        terms.zip(walltime).map_or(Money::ZERO, |(terms, walltime)| terms.hold(walltime.0))
     }
 
     fn compare(&mut self, entry: &Entry, after: Plan) {

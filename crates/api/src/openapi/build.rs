@@ -157,8 +157,16 @@ impl Route {
     }
 
     pub(super) fn raw_answer(self, media_type: &str, description: &str) -> Self {
-        let content = Content::new(None::<RefOr<Schema>>);
-        self.respond(200, ResponseBuilder::new().description(description).content(media_type, content).build())
+        self.raw_answers(&[media_type], description)
+    }
+
+    /// One of several media types, as was asked for.
+    pub(super) fn raw_answers(self, media_types: &[&str], description: &str) -> Self {
+        let response = ResponseBuilder::new().description(description);
+        let with = |response: ResponseBuilder, media_type: &&str| {
+            response.content(*media_type, Content::new(None::<RefOr<Schema>>))
+        };
+        self.respond(200, media_types.iter().fold(response, with).build())
     }
 
     pub(super) fn no_answer(self, description: &str) -> Self {

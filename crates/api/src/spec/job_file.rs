@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    Dependency, JobSpec, RangeSet, When,
-    spec::{JobKind, Need, Objective, Rerun, Work},
+    Dependency, JobSpec, Place, RangeSet, When,
+    spec::{JobKind, Need, Objective, Reading, Rerun, Work},
 };
 use serde::Serialize;
 use serde_json::{Number, Value};
@@ -23,7 +23,7 @@ use super::{
 use crate::wire::Timestamp;
 
 /// A job file. All fields but `command` or `script` may be left out; unknown fields are refused.
-/// `kind` other than `batch`, `image`, `inputs`, `outputs`, `latency` and `checkpoint` are read and
+/// `kind` other than `batch`, `image`, `inputs`, `outputs` and `budget` are read and
 /// refused as not supported yet.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = JobRequest)]
@@ -107,6 +107,9 @@ pub struct JobFile {
     /// Data taken from the task after it ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<DataField>,
+    /// Data that each task reads by itself: where it lies and how much, so that places count the way to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<ReadingField>,
     /// The longest network latency to where its users are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyField>,
@@ -179,7 +182,18 @@ pub struct DataField {
     pub size: Option<String>,
 }
 
-/// The longest round trip to a centre.
+/// Data that lies at a centre.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobReading)]
+#[serde(deny_unknown_fields)]
+pub struct ReadingField {
+    /// The centre.
+    pub at: String,
+    /// How much of it each task reads, such as `500GiB`.
+    pub size: String,
+}
+
+/// The longest round trip to a centre or to a place: one of both.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = JobLatency)]
 #[serde(deny_unknown_fields)]
@@ -187,7 +201,11 @@ pub struct LatencyField {
     /// Such as `10ms`.
     pub round_trip: String,
     /// The centre next to the users.
-    pub to: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Where the users are: latitude and longitude in degrees, such as `34.75, 113.62`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// How a task saves its state before it is ended.
@@ -263,9 +281,11 @@ impl JobFile {
             retries: i32::try_from(spec.retries).unwrap_or(i32::MAX),
             inputs: data_fields(&spec.inputs),
             outputs: data_fields(&spec.outputs),
+            reads: spec.reads.iter().map(reading_field).collect(),
             latency: spec.latency.as_ref().map(|bound| LatencyField {
                 round_trip: duration_text(bound.round_trip_max),
-                to: bound.to.to_string(),
+                to: bound.to.as_ref().map(ToString::to_string),
+                place: bound.place.as_ref().map(place_text),
             }),
             deadline: spec.deadline_at.map(Timestamp),
             budget: spec.budget.map(money_text),
@@ -305,6 +325,16 @@ fn need_fields(need: &Need) -> (Option<Value>, Option<DevicesField>, Option<Dema
             (None, None, Some(demand))
         }
     }
+}
+
+fn reading_field(reading: &Reading) -> ReadingField {
+    ReadingField { at: reading.at.to_string(), size: bytes_text(reading.bytes) }
+}
+
+/// Degrees with all six digits: what is read again is the same place.
+fn place_text(place: &Place) -> String {
+    let degrees = |microdegrees: i32| f64::from(microdegrees) / 1e6;
+    format!("{}, {}", degrees(place.latitude_microdegrees), degrees(place.longitude_microdegrees))
 }
 
 fn after_field(dependency: &Dependency) -> AfterField {

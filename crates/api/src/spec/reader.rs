@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    CentreId, Class, Dependency, JobId, JobSpec, PoolId, RangeSet, When,
+    CentreId, Class, Dependency, JobId, JobSpec, Place, PoolId, RangeSet, When,
     spec::{
-        Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Rerun, SpecError, Work, limits,
+        Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Rerun, SpecError, Work,
+        limits,
     },
 };
 use serde_json::Value;
@@ -14,7 +15,7 @@ use super::{distinct::Distinct, fields::Fields, problem::SpecProblem, quantity};
 use crate::{problem::ErrorCode, wire::Timestamp};
 
 /// The fields of a job file, in the order in which people write them.
-pub(super) const FIELDS: [&str; 32] = [
+pub(super) const FIELDS: [&str; 33] = [
     "name",
     "kind",
     "command",
@@ -39,6 +40,7 @@ pub(super) const FIELDS: [&str; 32] = [
     "retries",
     "inputs",
     "outputs",
+    "reads",
     "latency",
     "deadline",
     "budget",
@@ -116,6 +118,7 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
     spec.retries = fields.count("retries")?.unwrap_or(0);
     spec.inputs = data(&fields, "inputs")?;
     spec.outputs = data(&fields, "outputs")?;
+    spec.reads = reads(&fields)?;
     spec.latency = latency(&fields)?;
     let deadline = fields.parsed("deadline", "a time such as 2026-03-01T08:30:00Z", str::parse::<Timestamp>)?;
     spec.deadline_at = deadline.map(|time| time.0);
@@ -290,13 +293,45 @@ fn data(fields: &Fields<'_>, name: &str) -> Result<Vec<DataReference>, SpecProbl
 
 fn latency(fields: &Fields<'_>) -> Result<Option<LatencyBound>, SpecProblem> {
     let Some(value) = fields.value("latency") else { return Ok(None) };
-    let inner = Fields::new("latency", value, &["round_trip", "to"])?;
+    let inner = Fields::new("latency", value, &["round_trip", "to", "place"])?;
     let round_trip = inner.quantity("round_trip", quantity::duration)?;
     let to = inner.parsed("to", "the name of a centre", CentreId::new)?;
-    Ok(Some(LatencyBound {
-        round_trip_max: inner.needed("round_trip", round_trip, quantity::DURATION)?,
-        to: inner.needed("to", to, "the name of a centre")?,
-    }))
+    let place = inner.parsed("place", "latitude and longitude such as `34.75, 113.62`", place)?;
+    let round_trip_max = inner.needed("round_trip", round_trip, quantity::DURATION)?;
+    Ok(Some(LatencyBound { round_trip_max, to, place }))
+}
+
+/// `34.75, 113.62`: degrees north and east.
+fn place(text: &str) -> Result<Place, String> {
+    let degrees = |text: &str, most: f64| {
+        let degrees = text.trim().parse::<f64>().ok().filter(|degrees| degrees.abs() <= most);
+        degrees.map(|degrees| (degrees * 1e6).round() as i32)
+    };
+    let found = text.split_once(',').and_then(|(north, east)| degrees(north, 90.0).zip(degrees(east, 180.0)));
+    let (latitude_microdegrees, longitude_microdegrees) = found.ok_or_else(|| "not a place".to_owned())?;
+    Ok(Place { latitude_microdegrees, longitude_microdegrees })
+}
+
+/// By centre, so that their order does not change the hash.
+fn reads(fields: &Fields<'_>) -> Result<Vec<Reading>, SpecProblem> {
+    let Some(value) = fields.value("reads") else { return Ok(Vec::new()) };
+    let Value::Array(items) = value else {
+        let problem = SpecProblem::invalid("reads", value, "a list");
+        return Err(problem.with_hint("write `reads: [{at: zhengzhou, size: 500GiB}]`"));
+    };
+    let mut reads = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let path = format!("reads[{at}]");
+        let inner = Fields::new(&path, item, &["at", "size"])?;
+        let centre = inner.parsed("at", "the name of a centre", CentreId::new)?;
+        let size = inner.quantity("size", quantity::bytes)?;
+        reads.push(Reading {
+            at: inner.needed("at", centre, "the name of a centre")?,
+            bytes: inner.needed("size", size, quantity::BYTES)?,
+        });
+    }
+    reads.sort();
+    Ok(reads)
 }
 
 fn checkpoint(fields: &Fields<'_>) -> Result<Option<Checkpoint>, SpecProblem> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use huisuan_model::{
-    Bytes, CentreId, Class, DurationMs, GflopPerS, JobSpec, MilliDevices, Millicores, Money, PoolId, RangeSet, TimeMs,
-    spec::{Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Work},
+    Bytes, CentreId, Class, DurationMs, GflopPerS, JobSpec, MilliDevices, Millicores, Money, Place, PoolId, RangeSet,
+    TimeMs,
+    spec::{Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Work},
 };
 use proptest::prelude::*;
 use utoipa::PartialSchema;
@@ -77,9 +78,18 @@ fn fields_become_the_spec() {
         job.kind = JobKind::Service;
     });
     check("latency: {round_trip: 10ms, to: a}\ncheckpoint: {signal: TERM, grace: 2m}", |job| {
-        job.latency = Some(LatencyBound { round_trip_max: DurationMs(10), to: centre("a") });
+        job.latency = Some(LatencyBound { round_trip_max: DurationMs(10), to: Some(centre("a")), place: None });
         job.checkpoint = Some(Checkpoint { signal: "TERM".into(), grace: DurationMs(120_000) });
     });
+    check(
+        "latency: {round_trip: 5ms, place: '34.75, -113.62'}\nreads: [{at: b, size: 1GiB}, {at: a, size: 2GiB}]",
+        |job| {
+            let place = Some(Place { latitude_microdegrees: 34_750_000, longitude_microdegrees: -113_620_000 });
+            job.latency = Some(LatencyBound { round_trip_max: DurationMs(5), to: None, place });
+            job.reads =
+                [("a", 2), ("b", 1)].map(|(at, gib)| Reading { at: centre(at), bytes: Bytes(gib << 30) }).to_vec();
+        },
+    );
     check("inputs: [{url: 'https://h/f', path: f, size: 2GiB}]", |job| {
         job.inputs = vec![DataReference { url: "https://h/f".into(), path: "f".into(), bytes: Some(Bytes(2 << 30)) }];
     });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
-use huisuan_api::spec::quantity;
+use huisuan_api::{Timestamp, books::moment, spec::quantity};
 use huisuan_model::{CentreId, Class, DurationMs, Money, PoolId, ProjectId, TenantId};
 
 use super::EngineArg;
@@ -131,6 +131,22 @@ pub(crate) struct WindowArgs {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum NetworkCommand {
+    /// Declares places, links and power of centres from a TOML file; what was declared of them before is replaced.
+    Set(NetworkSetArgs),
+    /// Shows what is declared.
+    Show,
+}
+
+/// A file about the network.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkSetArgs {
+    /// The file; its fields are those of scenarios.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum TenantCommand {
     /// Lists all tenants.
     Ls,
@@ -187,6 +203,35 @@ pub(crate) struct TenantSettings {
 pub(crate) enum LedgerCommand {
     /// Lists all accounts and says whether they add up to nothing.
     Balance,
+    /// Derives every balance again from the journal, by other code, and checks the chain over all transfers.
+    Audit(AuditArgs),
+    /// Lists the hash at the end of each day: keep some elsewhere to prove later that nothing was altered.
+    Days,
+    /// Writes transfers in a form that other programs read.
+    Export(ExportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// The data folder of a server that does not run, instead of a server.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// How: a ledger for beancount, one line a transfer, or one document.
+    #[arg(long, value_name = "FORMAT", value_parser = ["beancount", "csv", "json"])]
+    pub(crate) format: String,
+    /// Only what was booked at this moment or later: a day such as 2026-11-22 (UTC), or a time in RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) from: Option<Timestamp>,
+    /// Only what was booked before this moment.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) to: Option<Timestamp>,
+    /// The data folder of a server that does not run, instead of a server.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -194,4 +239,14 @@ pub(crate) struct DoctorArgs {
     /// Checks the data folder of a server that does not run: its journal against its tables and books.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApiArgs {
+    /// The method; GET alone, because it changes nothing.
+    #[arg(value_name = "METHOD", ignore_case = true, value_parser = ["GET"])]
+    pub(crate) method: String,
+    /// The path, such as /v1/jobs?state=running.
+    #[arg(value_name = "PATH", value_parser = parse::path)]
+    pub(crate) path: String,
 }

@@ -1,10 +1,10 @@
-//! `usage` and `ledger balance`.
+//! `usage` and `ledger balance`; the rest of `ledger` is in `ledger.rs`.
 
 use huisuan_api::books::{LedgerView, UsageView};
 
 use crate::{
     args::LedgerCommand,
-    commands::jobs::amount,
+    commands::{jobs::amount, ledger},
     failure::{Exit, Failure},
     output::fields,
     session::Session,
@@ -44,9 +44,18 @@ fn usage_listing(usage: &UsageView) -> Listing {
     listing
 }
 
-/// The books; an imbalance is an error, because it must never be.
+/// The books and those who look at them.
 pub(crate) fn ledger(session: &Session, command: &LedgerCommand) -> Result<(), Failure> {
-    let LedgerCommand::Balance = command;
+    match command {
+        LedgerCommand::Balance => balance(session),
+        LedgerCommand::Audit(args) => ledger::audit(session, args),
+        LedgerCommand::Days => ledger::days(session),
+        LedgerCommand::Export(args) => ledger::export(session, args),
+    }
+}
+
+/// The balances; an imbalance is an error, because it must never be.
+fn balance(session: &Session) -> Result<(), Failure> {
     let ledger = session.client()?.ledger()?;
     session.output.one(
         &ledger,

@@ -7,12 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_api::centres::{AlarmView, CentreView, PoolView, WindowRequest, WindowView};
+use huisuan_api::{
+    centres::{AlarmView, CentreView, PoolView, WindowRequest, WindowView},
+    facts::{FactsFields, LinkFields, PowerFields},
+};
 use huisuan_model::TimeMs;
 
 use crate::{
     args::{CentreCommand, CentreDrainArgs},
-    commands::jobs::amount,
+    commands::{jobs::amount, network},
     failure::{Exit, Failure},
     output::{Output, fields},
     session::Session,
@@ -170,6 +173,9 @@ fn centre_text(output: &Output, centre: &CentreView, now: TimeMs) -> String {
         ("memory", centre.memory_mode.clone().map(|mode| format!("limits kept by: {mode}")).unwrap_or_default()),
         ("cores", if centre.overlapping { "shared with other centres: do not add them up" } else { "" }.to_owned()),
         ("active", text::count(centre.active, "task")),
+        ("place", centre.facts.as_ref().and_then(place).unwrap_or_default()),
+        ("power", centre.facts.as_ref().and_then(|facts| facts.power.as_ref()).map(power).unwrap_or_default()),
+        ("links", centre.facts.as_ref().map(links).unwrap_or_default()),
     ]));
     if !centre.alarms.is_empty() {
         lines.push(String::new());
@@ -184,6 +190,21 @@ fn centre_text(output: &Output, centre: &CentreView, now: TimeMs) -> String {
         lines.push(output.table(&pools_listing(&centre.pools)));
     }
     lines.join("\n")
+}
+
+fn place(facts: &FactsFields) -> Option<String> {
+    let (north, east) = facts.latitude.zip(facts.longitude)?;
+    Some(format!("{north}, {east}"))
+}
+
+fn power(power: &PowerFields) -> String {
+    let [price, grams] = [&power.price_cny_per_kwh, &power.carbon_g_per_kwh].map(|hours| network::range(hours));
+    format!("CNY {price} and {grams} g CO2 a kWh, PUE {}", power.pue)
+}
+
+fn links(facts: &FactsFields) -> String {
+    let link = |link: &LinkFields| format!("{} ({} ms, {} Gbit/s)", link.to, link.round_trip_ms, link.gbit_per_s);
+    facts.links.iter().map(link).collect::<Vec<_>>().join(", ")
 }
 
 fn windows_listing(windows: &[WindowView]) -> Listing {

@@ -33,7 +33,7 @@ pub(crate) fn logs(session: &Session, args: &LogsArgs) -> Result<(), Failure> {
 }
 
 /// Copies and flushes every piece at once, so that a follower sees a line when it is written.
-fn copy(mut from: impl Read) -> Result<u64, Failure> {
+pub(crate) fn copy(mut from: impl Read) -> Result<u64, Failure> {
     let mut out = io::stdout().lock();
     let mut piece = vec![0; 64 * 1024];
     let mut copied = 0;

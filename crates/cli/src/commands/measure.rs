@@ -1,6 +1,6 @@
 //! `measure`: rates this machine in every class.
 
-use huisuan_measure::{MeasureSpec, Measurement};
+use huisuan_measure::{Bandwidth, Basis, MeasureSpec, Measurement};
 use serde::Serialize;
 
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
 #[derive(Debug, Serialize)]
 struct Ratings {
     ratings: Vec<Rating>,
+    /// Memory bandwidth by STREAM's triad.
+    memory: Option<Bandwidth>,
     host: huisuan_measure::Host,
     cpus: Vec<u32>,
 }
@@ -29,10 +31,17 @@ struct Rating {
     sustained_gflops: u64,
     method: String,
     version: u32,
-    /// False when the nameplate that the machine tells is too low to be true.
+    /// Whether the class's unit is this precision; other rates of a class are for information.
+    unit: bool,
+    /// Whether arithmetic of a wider format did the work.
+    emulated: bool,
+    /// Whether the rate is at most the nameplate; without a nameplate nobody knows. What is not is refused.
     plausible: Option<bool>,
-    /// Every timed run, so that the median can be doubted.
+    /// Every timed run, so that the median can be doubted: wall time and processor time.
     runs_ns: Vec<u64>,
+    runs_cpu_ns: Vec<u64>,
+    /// Which of the two makes the rate: `cpu` or `wall`.
+    basis: Basis,
     /// Where `sustained_gflops` comes from.
     mark: &'static str,
 }
@@ -47,6 +56,11 @@ pub(crate) fn measure(session: &Session, args: &MeasureArgs) -> Result<(), Failu
     let measurement = huisuan_measure::measure(&spec).map_err(|error| {
         Failure::new(Exit::Error, error).hint("name processors that this process may use, such as `--cores 0`")
     })?;
+    if let Some(memory) = &measurement.bandwidth {
+        let caches = if memory.beyond_caches { "" } else { "; caches may have helped, the arrays are small" };
+        let speed = text::grouped(memory.mb_per_s);
+        session.output.remark(&format!("memory: {speed} MB/s measured (STREAM triad{caches})"));
+    }
     let ratings = Ratings::from(measurement);
     session.output.list(&ratings, &ratings.ratings, "nothing measured", || listing(&ratings.ratings))
 }
@@ -64,12 +78,16 @@ impl From<Measurement> for Ratings {
                 sustained_gflops: rate.sustained_gflops,
                 method: measurement.method.clone(),
                 version: measurement.version,
-                plausible: rate.plausible,
+                unit: rate.unit,
+                emulated: rate.emulated,
+                plausible: rate.nameplate_gflops.map(|_| true),
                 runs_ns: rate.runs_ns.clone(),
+                runs_cpu_ns: rate.runs_cpu_ns.clone(),
+                basis: rate.basis,
                 mark: "measured",
             })
             .collect();
-        Ratings { ratings, host: measurement.host, cpus: measurement.cpus }
+        Ratings { ratings, memory: measurement.bandwidth, host: measurement.host, cpus: measurement.cpus }
     }
 }
 
@@ -77,11 +95,8 @@ fn listing(ratings: &[Rating]) -> Listing {
     let columns = ["pool", "class", "precision", "sustained_gflop_per_s", "nameplate_gflop_per_s", "method"];
     let mut listing = Listing::with_details(&columns, &["version", "mark"]);
     for rating in ratings {
-        let nameplate = match (rating.nameplate_gflops, rating.plausible) {
-            (Some(gflops), Some(false)) => Cell::figure(format!("{} (too low)", text::rate(gflops)), gflops),
-            (Some(gflops), _) => Cell::figure(text::rate(gflops), gflops),
-            (None, _) => Cell::none(),
-        };
+        let nameplate =
+            rating.nameplate_gflops.map_or_else(Cell::none, |gflops| Cell::figure(text::rate(gflops), gflops));
         listing.row(vec![
             Cell::text(&rating.pool),
             Cell::text(&rating.class),

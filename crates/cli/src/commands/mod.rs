@@ -9,8 +9,11 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod jobs;
+pub(crate) mod ledger;
 pub(crate) mod logs;
 pub(crate) mod measure;
+pub(crate) mod network;
+pub(crate) mod parts;
 pub(crate) mod plan;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
@@ -20,7 +23,7 @@ pub(crate) mod twin;
 pub(crate) mod wait;
 
 use crate::{
-    args::{BenchCommand, Cli, Command},
+    args::{BenchCommand, Cli, Command, MeasureCommand},
     failure::Failure,
     session::Session,
 };
@@ -43,10 +46,14 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Wait(args) => wait::wait(&session, args),
         Command::Cancel(args) => jobs::cancel(&session, args),
         Command::Centre(command) => centres::centre(&session, command),
+        Command::Network(command) => network::network(&session, command),
         Command::Tenant(command) => tenants::tenant(&session, command),
         Command::Usage => books::usage(&session),
         Command::Ledger(command) => books::ledger(&session, command),
-        Command::Measure(args) => measure::measure(&session, args),
+        Command::Measure(args) => match &args.what {
+            None => measure::measure(&session, args),
+            Some(MeasureCommand::Parts(args)) => parts::parts(&session, args),
+        },
         Command::Bench(BenchCommand::Submit(args)) => bench::submit(&session, args),
         Command::Twin(command) => twin::twin(&session, command),
         Command::Doctor(args) => doctor::doctor(&session, args),

@@ -140,3 +140,34 @@ fn whoever_waits_hears_of_the_end() {
     let status = wait_until(deadline, || waiting.try_wait().expect("a child"));
     assert!(status.expect("an end").success());
 }
+
+/// Each attempt gets its signal before the walltime is over, and the next one goes on where it left off.
+#[test]
+fn a_job_that_saves_its_state_goes_on() {
+    let site = Site::open();
+    let file = site.home.path("resumes.yaml");
+    let job = r#"
+script: |
+  #!/bin/sh
+  state=$HUISUAN_CHECKPOINT_DIR/state
+  begun=$(cat $state 2>/dev/null || echo 0)
+  trap 'echo $((begun + 1)) > $state; exit 1' USR1
+  echo begun $begun
+  [ $begun -lt 2 ] || exit 0
+  while :; do sleep 0.01; done
+checkpoint: {signal: USR1, grace: 1m}
+walltime: 60300ms
+retries: 2
+"#;
+    fs::write(&file, job).expect("written");
+    let id = site.submit(&["run", &file]);
+    let ended = site.ended(id);
+    assert_eq!(ended.summary.state, "succeeded", "{ended:?}");
+    let mut ends: Vec<_> =
+        ended.attempts.iter().map(|attempt| (attempt.attempt.clone(), attempt.cause.clone())).collect();
+    ends.sort();
+    let cause = |word: &str| Some(word.to_owned());
+    let expected = [("1", "walltime"), ("2", "walltime"), ("3", "exited")];
+    let expected: Vec<_> = expected.map(|(number, word)| (format!("{id}.0.{number}"), cause(word))).into();
+    assert_eq!(ends, expected);
+}

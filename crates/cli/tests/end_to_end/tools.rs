@@ -74,6 +74,27 @@ fn the_machine_is_measured_in_every_class() {
 }
 
 #[test]
+fn a_name_of_many_parts_is_asked_back() {
+    let ids = |name: &str| {
+        let ran = huisuan(&["measure", "parts", name, "-o", "json"]);
+        let parts = ran.json()["parts"].as_array().expect("parts").clone();
+        (parts.iter().map(|part| part["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>(), ran.stderr)
+    };
+    let (found, remark) = ids("Ascend 910B");
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(remark.contains("which one?"), "{remark}");
+    let (found, remark) = ids("A100-SXM4-80G");
+    assert_eq!((found, remark.as_str()), (vec!["A100-SXM4-80G".to_owned()], ""));
+    assert_eq!(huisuan(&["measure", "parts", "no such thing"]).exit, 5);
+
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "[[part]]\nid = \"X1\"\nsparse = true\n").expect("written");
+    let ran = huisuan(&["measure", "parts", "--parts", file.path().to_str().expect("a path")]);
+    assert_eq!(ran.exit, 2, "{ran:?}");
+    assert!(ran.stderr.contains("hint: "), "{ran:?}");
+}
+
+#[test]
 fn a_plain_request_gives_the_plain_answer() {
     let site = Site::open();
     site.submit(&["run", "--wait", "--", "true"]);

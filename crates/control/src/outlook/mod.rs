@@ -12,7 +12,7 @@ use huisuan_schedule::{
     Budget, CentreView, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, cycle, demand, hold_each, never_fits,
 };
 
-use crate::{Refusal, State, snapshot, submit};
+use crate::{Refusal, State, snapshot, snapshot::available, submit};
 use ahead::{Ahead, Quantile, Running};
 
 /// All that the question needs of the state; a copy, so that answering keeps nobody waiting.
@@ -22,6 +22,8 @@ pub struct Outlook {
     policy: Policy,
     running: Vec<Running>,
     shape: Shape,
+    /// What may be held for it beside its tenant's money.
+    available: Option<Money>,
     job: JobView,
 }
 
@@ -71,11 +73,13 @@ impl Outlook {
             deadline_at: spec.deadline_at,
             preemptible: spec.preemptible,
         };
+        let shape = Shape::of(&origin.tenant, &origin.project, spec);
         Ok(Outlook {
             snapshot: snapshot(state),
             policy: state.policy().clone(),
             running: ahead::running(state, now),
-            shape: Shape::of(&origin.tenant, &origin.project, spec),
+            available: available(state, &shape),
+            shape,
             job,
         })
     }
@@ -164,9 +168,10 @@ impl Outlook {
                 let at = jobs.partition_point(|other| ahead::goes_before(other, &self.job));
                 jobs.insert(at, self.job.clone());
             }
-            Err(at) => {
-                snapshot.shapes.insert(at, ShapeView { shape: shape.clone(), jobs: vec![self.job.clone()], more: 0 })
-            }
+            Err(at) => snapshot.shapes.insert(
+                at,
+                ShapeView { available: self.available, ..ShapeView::new(shape.clone(), vec![self.job.clone()]) },
+            ),
         }
         let plan = cycle(&snapshot, &self.policy, now, Budget::default(), Seed(0));
         let reason = plan.reasons.into_iter().find(|reason| reason.shape == *shape).map(|found| found.reason);

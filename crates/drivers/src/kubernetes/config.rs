@@ -142,7 +142,7 @@ impl KubernetesConfig {
     /// When it cannot be read, has a key that is not known, or says something that no cluster accepts.
     pub fn read(path: &Path) -> Result<KubernetesConfig, EngineError> {
         let text = std::fs::read_to_string(path).map_err(EngineError::file("configuration", path))?;
-        let wrong = |detail: String| EngineError::Refused(format!("configuration `{}`: {detail}", path.display()));
+        let wrong = |detail: String| EngineError::Config { path: path.to_owned(), detail };
         let config: KubernetesConfig = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         config.check().map_err(wrong)?;
         Ok(config)

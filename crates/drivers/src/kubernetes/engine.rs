@@ -24,7 +24,7 @@ use super::{
     state::{Look, State},
     watch,
 };
-use crate::{Engine, EngineError, LogChunk, SubmitResult};
+use crate::{Alarm, Engine, EngineError, LogChunk, SubmitResult};
 
 /// How many requests are made at the same time.
 const AT_ONCE: usize = 8;
@@ -317,6 +317,10 @@ impl Engine for KubernetesEngine {
         }
         self.shared.changed([]);
         Ok(())
+    }
+
+    fn alarms(&self) -> Vec<Alarm> {
+        self.shared.alarms()
     }
 
     fn logs(&self, attempt: AttemptId, stream: Stream, offset: u64, limit: usize) -> Result<LogChunk, EngineError> {

@@ -41,6 +41,8 @@ const MEMORY_LABEL: &str = "nvidia.com/gpu.memory";
 pub(super) struct Hardware {
     rules: Vec<PoolRule>,
     machines: Vec<Machine>,
+    /// Nodes of the centre that take no work now, and why, by name.
+    away: BTreeMap<String, &'static str>,
 }
 
 /// What one node may give away.
@@ -73,13 +75,26 @@ pub(super) struct Requirement {
 impl Hardware {
     /// The hardware that these nodes are; those that are cordoned, not ready or tainted against us are left out.
     pub(super) fn of(nodes: &[Node], config: &KubernetesConfig) -> Hardware {
-        let usable: Vec<&Node> = nodes.iter().filter(|node| usable(node, &config.tolerations)).collect();
+        // A taint that is not tolerated says that a node is not for this centre at all.
+        let ours: Vec<&Node> = nodes.iter().filter(|node| !kept_away(node, &config.tolerations)).collect();
         let rules = match config.pools.is_empty() {
-            true => found(&usable),
+            true => found(&ours),
             false => config.pools.clone(),
         };
-        let machines = usable.iter().filter_map(|node| machine(node, &rules)).collect();
-        Hardware { rules, machines }
+        let (mut machines, mut away) = (Vec::new(), BTreeMap::new());
+        for node in ours {
+            let Some(machine) = machine(node, &rules) else { continue };
+            match absence(node) {
+                None => machines.push(machine),
+                Some(why) => drop(away.insert(node.metadata.name.clone(), why)),
+            }
+        }
+        Hardware { rules, machines, away }
+    }
+
+    /// Nodes that take no work now, and why.
+    pub(super) fn away(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.away.iter().map(|(node, why)| (node.as_str(), *why))
     }
 
     /// The pools that have a node, without ratings, in the order of their names.
@@ -179,10 +194,26 @@ fn named(order: &StartOrder, rule: &PoolRule) -> bool {
         && (order.devices.is_zero() || memory_min <= rule.device_memory)
 }
 
-fn usable(node: &Node, tolerations: &[Toleration]) -> bool {
+/// Taints that the cluster itself puts on nodes whose state is told by other fields, too.
+const STATE_TAINTS: &str = "node.kubernetes.io/";
+
+fn kept_away(node: &Node, tolerations: &[Toleration]) -> bool {
+    node.spec.taints.iter().any(|taint| {
+        let of_state = taint.key.starts_with(STATE_TAINTS);
+        taint.effect != "PreferNoSchedule" && !of_state && !tolerated(taint, tolerations)
+    })
+}
+
+/// Why a node takes no work now.
+fn absence(node: &Node) -> Option<&'static str> {
     let ready = node.status.conditions.iter().any(|one| one.kind == "Ready" && one.status == "True");
-    let kept_away = |taint: &&Taint| taint.effect != "PreferNoSchedule" && !tolerated(taint, tolerations);
-    ready && !node.spec.unschedulable && !node.spec.taints.iter().any(|taint| kept_away(&taint))
+    let pressed =
+        node.spec.taints.iter().any(|taint| taint.key.starts_with(STATE_TAINTS) && taint.effect != "PreferNoSchedule");
+    match (ready, node.spec.unschedulable) {
+        (false, _) => Some("it is not ready"),
+        (true, true) => Some("it is cordoned"),
+        (true, false) => pressed.then_some("the cluster tainted it for its state"),
+    }
 }
 
 fn tolerated(taint: &Taint, tolerations: &[Toleration]) -> bool {

@@ -53,7 +53,8 @@ struct Known {
     cancelled: bool,
     /// It is being ended because it cannot begin.
     doomed: Option<String>,
-    stuck_since: Option<TimeMs>,
+    /// Since when its container cannot be started, and why.
+    stuck: Option<(TimeMs, String)>,
     ending_since: Option<TimeMs>,
     sampled_at: Option<TimeMs>,
     used: Usage,
@@ -83,7 +84,7 @@ impl Known {
             stage,
             cancelled: false,
             doomed: None,
-            stuck_since: None,
+            stuck: None,
             ending_since: None,
             sampled_at: None,
             used: Usage::default(),
@@ -193,6 +194,12 @@ impl State {
         }
     }
 
+    /// What cannot begin, and why.
+    pub(super) fn stuck(&self) -> impl Iterator<Item = (AttemptId, &str)> {
+        let open = self.attempts.iter().filter(|(_, known)| !known.ended());
+        open.filter_map(|(&id, known)| Some((id, known.stuck.as_ref()?.1.as_str())))
+    }
+
     /// What has not ended.
     pub(super) fn held(&self) -> Vec<AttemptId> {
         self.attempts.iter().filter(|(_, known)| !known.ended()).map(|(&id, _)| id).collect()
@@ -283,9 +290,10 @@ impl State {
                     known.stage = Stage::Waiting;
                 }
                 match stuck {
-                    None => known.stuck_since = None,
+                    None => known.stuck = None,
                     Some(stuck) => {
-                        let since = *known.stuck_since.get_or_insert(now);
+                        let since = known.stuck.as_ref().map_or(now, |(since, _)| *since);
+                        known.stuck = Some((since, stuck.why.clone()));
                         if stuck.for_ever || now.since(since) >= patience.image {
                             known.doomed = Some(stuck.why);
                         }
@@ -315,7 +323,7 @@ impl State {
     /// Looks again at what waits for something, and again at ends that were asked for.
     pub(super) fn tick(&mut self, now: TimeMs, patience: Patience) -> Vec<Errand> {
         let waits = |known: &Known| {
-            let open = known.cancelled || known.stuck_since.is_some() || known.ending_since.is_some();
+            let open = known.cancelled || known.stuck.is_some() || known.ending_since.is_some();
             open && !known.ended()
         };
         let pods: Vec<Pod> =

@@ -238,7 +238,7 @@ impl Engine for LocalEngine {
 
 /// At most `limit` bytes from `offset` on, and whether the file ends there. A file that is not there, or
 /// is no plain file (`/dev/null`), is empty.
-fn read_part(path: &Path, offset: u64, limit: usize) -> io::Result<(Vec<u8>, bool)> {
+pub(crate) fn read_part(path: &Path, offset: u64, limit: usize) -> io::Result<(Vec<u8>, bool)> {
     let mut data = Vec::new();
     match std::fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => return Ok((data, true)),

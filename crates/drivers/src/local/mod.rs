@@ -16,11 +16,11 @@
 
 mod config;
 mod connection;
-mod engine;
-mod paths;
-mod records;
-mod supervisor;
-mod wire;
+pub(crate) mod engine;
+pub(crate) mod paths;
+pub(crate) mod records;
+pub(crate) mod supervisor;
+pub(crate) mod wire;
 
 pub use config::{LocalConfig, LocalLimits};
 pub use engine::LocalEngine;

@@ -18,6 +18,8 @@ pub(crate) struct Paths {
 #[derive(Debug, Clone)]
 pub(crate) struct AttemptPaths {
     pub(crate) dir: PathBuf,
+    /// Shared by all attempts of the task; made for those that save their state.
+    pub(crate) checkpoint: PathBuf,
 }
 
 impl Paths {
@@ -64,13 +66,21 @@ impl Paths {
         self.dir.join("attempts")
     }
 
+    /// Where the attempts of one task keep what the next one goes on from.
+    pub(crate) fn checkpoint(&self, attempt: AttemptId) -> PathBuf {
+        self.dir.join("checkpoints").join(attempt.job.to_string()).join(attempt.task.to_string())
+    }
+
     /// The folder of all attempts of a job.
     pub(crate) fn job(&self, attempt: AttemptId) -> PathBuf {
         self.attempts().join(attempt.job.to_string())
     }
 
     pub(crate) fn attempt(&self, attempt: AttemptId) -> AttemptPaths {
-        AttemptPaths { dir: self.job(attempt).join(format!("{}.{}", attempt.task, attempt.attempt)) }
+        AttemptPaths {
+            dir: self.job(attempt).join(format!("{}.{}", attempt.task, attempt.attempt)),
+            checkpoint: self.checkpoint(attempt),
+        }
     }
 }
 

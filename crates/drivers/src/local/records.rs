@@ -172,7 +172,8 @@ mod tests {
     #[test]
     fn a_claim_is_made_once_and_read_even_when_cut_off() {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let paths = AttemptPaths { dir: folder.path().to_owned() };
+        let paths = Paths::make(folder.path()).expect("made").attempt(attempt());
+        paths.make().expect("made");
         assert_eq!(read_claim(&paths).expect("readable"), None);
         let claim = Claim {
             version: 1,
@@ -211,7 +212,8 @@ mod tests {
     #[test]
     fn a_done_record_comes_back() {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let paths = AttemptPaths { dir: folder.path().to_owned() };
+        let paths = Paths::make(folder.path()).expect("made").attempt(attempt());
+        paths.make().expect("made");
         assert_eq!(read_done(&paths), None);
         write_done(&paths, &report()).expect("written");
         assert_eq!(read_done(&paths), Some(report()));

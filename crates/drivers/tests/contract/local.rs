@@ -7,7 +7,7 @@ use huisuan_model::{EndCause, EngineKind, JobSpec, Millicores, Stream};
 
 use crate::{
     bench::{Bench, expect_cause, id, open_local, order, script, task, try_open_local},
-    suite,
+    checkpoint, suite,
 };
 
 macro_rules! contract {
@@ -38,6 +38,16 @@ contract! {
     a_duplicate_runs_once,
     capacity_is_never_exceeded,
     a_report_comes_until_it_is_acknowledged,
+}
+
+#[test]
+fn state_is_saved_within_the_walltime() {
+    checkpoint::state_is_saved_within_the_walltime(&mut Bench::local());
+}
+
+#[test]
+fn state_is_saved_when_room_is_taken_away() {
+    checkpoint::state_is_saved_when_room_is_taken_away(&mut Bench::local());
 }
 
 #[test]

@@ -1,10 +1,14 @@
-//! What every engine promises, run on each engine there is, and what the local engine promises beyond it.
+//! What every engine promises, run on each engine there is, and what each promises beyond it.
 
 mod bench;
+mod checkpoint;
 mod crash;
 mod kubernetes;
+#[path = "../lab/mod.rs"]
+mod lab;
 mod local;
 mod simulated;
+mod slurm;
 mod suite;
 
 use std::path::PathBuf;

@@ -24,3 +24,7 @@ pub const RETRIES_MAX: u32 = 100;
 pub const PRIORITY_MAX: i32 = 1000;
 /// Most jobs that one job waits for.
 pub const AFTER_MAX: usize = 1000;
+/// Most centres that a task reads data of.
+pub const READS_MAX: usize = 16;
+/// Most that a task reads of one centre: 1 EiB.
+pub const READ_BYTES_MAX: u64 = 1 << 60;

@@ -1,7 +1,10 @@
 //! Whether only those are ended that may be, for those that hold less than they are due, and nobody is left with less
 //! than that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use huisuan_model::{CentreId, Class, JobId, Plan, Pool, PoolId, Preemption, Reservation, TenantId, TimeMs};
 
@@ -73,7 +76,7 @@ fn is_for(preemption: &Preemption, promise: &Reservation) -> bool {
 }
 
 fn group_of<'a>(snapshot: &'a Snapshot, preemption: &Preemption) -> Option<&'a RunningView> {
-    snapshot.running.iter().find(|group| {
+    snapshot.running.iter().map(Arc::as_ref).find(|group| {
         let there = (&group.centre, &group.pool) == (&preemption.centre, &preemption.pool);
         let tasks = group.preemptible.as_ref().filter(|preemptible| preemptible.job == preemption.job);
         let runs = |task| tasks.is_some_and(|preemptible| preemptible.tasks.contains(task));
@@ -109,7 +112,7 @@ impl<'a> Books<'a> {
             let centre = snapshot.centres.iter().find(|view| view.id == *centre)?;
             centre.pools.iter().find(|view| view.pool.id == *pool)
         };
-        for group in snapshot.running.iter().filter(|group| !group.stopping) {
+        for group in snapshot.running.iter().map(Arc::as_ref).filter(|group| !group.stopping) {
             if let Some(view) = find(&group.centre, &group.pool) {
                 let ended = plan.preemptions.iter().filter(|one| group_of(snapshot, one) == Some(group));
                 let ended: i128 = ended.map(|one| i128::from(one.tasks.len())).sum();

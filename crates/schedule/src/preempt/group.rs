@@ -1,5 +1,7 @@
 //! What may end in a round, and who may start.
 
+use std::sync::Arc;
+
 use huisuan_model::{JobId, RangeSet};
 
 use crate::{
@@ -19,7 +21,7 @@ pub(super) struct Part {
 
 /// Tasks that may end: a group that runs, or a placement of this cycle.
 pub(super) struct Group {
-    pub(super) view: RunningView,
+    pub(super) view: Arc<RunningView>,
     pub(super) tasks: Preemptible,
     pub(super) found: Running,
     /// The number among the preemptible placements of the cycle.
@@ -29,8 +31,9 @@ pub(super) struct Group {
 /// What may end at all.
 pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
     let mut groups = Vec::new();
-    for (view, found) in problem.snapshot.running.iter().zip(&problem.holders.running) {
-        if let (Some(tasks), Some(found), false) = (&view.preemptible, *found, view.stopping) {
+    for &number in &problem.holders.preemptible {
+        let view = &problem.snapshot.running[number];
+        if let (Some(tasks), Some(found)) = (&view.preemptible, problem.holders.running[number]) {
             groups.push(Group { view: view.clone(), tasks: tasks.clone(), found, placement: None });
         }
     }
@@ -59,7 +62,7 @@ pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
             stopping: false,
         };
         let found = Running { pool, project: *project, class, rate };
-        groups.push(Group { view: running, tasks, found, placement: Some(number) });
+        groups.push(Group { view: Arc::new(running), tasks, found, placement: Some(number) });
     }
     groups
 }

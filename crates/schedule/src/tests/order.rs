@@ -1,5 +1,7 @@
 //! Whose turn it is: tenants and projects by their shares, jobs by urgency, size and age.
 
+use std::sync::Arc;
+
 use huisuan_model::{CentreId, Class, JobId, Money, PoolId, ProjectId, Shape, TenantId, TimeMs};
 use proptest::prelude::*;
 
@@ -22,9 +24,9 @@ fn of(tenant: &str, project: &str, shape: Shape) -> Shape {
 }
 
 /// `cores` cores of centre `a` for a tenant's project.
-fn running(tenant: &str, project: &str, cores: u64) -> RunningView {
+fn running(tenant: &str, project: &str, cores: u64) -> Arc<RunningView> {
     let shape = of(tenant, project, shape(1));
-    RunningView {
+    Arc::new(RunningView {
         tenant: shape.tenant,
         project: shape.project,
         centre: CentreId::new("a").expect("a valid name"),
@@ -34,7 +36,7 @@ fn running(tenant: &str, project: &str, cores: u64) -> RunningView {
         ends_at: TimeMs(HOUR_MS),
         preemptible: None,
         stopping: false,
-    }
+    })
 }
 
 /// Who was given how many tasks, in the order of ids.
@@ -76,7 +78,8 @@ fn what_runs_counts() {
     check(&snapshot, &[(1, 2), (2, 6)]);
     // Of a pool that has gone, and of a tenant that asks for nothing.
     snapshot.running = vec![running("nobody", "p", 4)];
-    snapshot.running.push(RunningView { pool: PoolId::new("gone").expect("a valid name"), ..running("lab", "p", 9) });
+    let gone = PoolId::new("gone").expect("a valid name");
+    snapshot.running.push(Arc::new(RunningView { pool: gone, ..(*running("lab", "p", 9)).clone() }));
     check(&snapshot, &[(1, 4), (2, 4)]);
 }
 
@@ -204,7 +207,7 @@ proptest! {
             }).collect();
             jobs.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.id));
             if views.iter().all(|view| view.shape != shape) {
-                views.push(ShapeView { shape, jobs, more: 0 });
+                views.push(ShapeView::new(shape, jobs));
             }
         }
         views.sort_by(|a, b| a.shape.cmp(&b.shape));

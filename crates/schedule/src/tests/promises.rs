@@ -1,5 +1,7 @@
 //! What is kept for later: promises to jobs that found no room, maintenance, quotas.
 
+use std::sync::Arc;
+
 use huisuan_model::{
     CentreId, Class, JobId, MilliDevices, Millicores, PoolId, QuotaResource, Reason, Reservation, Shape, TimeMs,
 };
@@ -18,7 +20,7 @@ fn runs(mut snapshot: Snapshot, centre: usize, groups: &[(u64, i64)]) -> Snapsho
         view.pools[0].used = view.pools[0].used.plus(each, cores);
         view.pools[0].long = view.pools[0].used;
         let shape = shape(1);
-        snapshot.running.push(RunningView {
+        snapshot.running.push(Arc::new(RunningView {
             tenant: shape.tenant,
             project: shape.project,
             centre: view.id.clone(),
@@ -28,7 +30,7 @@ fn runs(mut snapshot: Snapshot, centre: usize, groups: &[(u64, i64)]) -> Snapsho
             ends_at: TimeMs(NOW.0 + hours * HOUR_MS),
             preemptible: None,
             stopping: false,
-        });
+        }));
     }
     snapshot
 }
@@ -245,7 +247,7 @@ fn devices_are_promised_too() {
     assert_eq!(snapshot.centres[0].class, Class::Ai);
     snapshot = runs(snapshot, 0, &[(1, 2)]);
     let each = Amounts { devices: MilliDevices(1000), ..snapshot.running[0].each };
-    snapshot.running[0].each = each;
+    Arc::make_mut(&mut snapshot.running[0]).each = each;
     snapshot.centres[0].pools[0].used = each;
     // Tasks of one hour fit before it, all nine of them three at a time, but only three now.
     check_plan(&snapshot, &["2:0-2@a"], &["1:0@a in 2 h"]);

@@ -1,5 +1,7 @@
 //! Preemption: who may end whom, and that one round is enough.
 
+use std::sync::Arc;
+
 use huisuan_model::{
     CentreId, JobId, MilliDevices, Millicores, Money, Plan, PoolId, ProjectId, RangeSet, Shape, TenantId, TimeMs,
 };
@@ -40,7 +42,7 @@ fn load(snapshot: &mut Snapshot, centre: usize, groups: &[Group]) {
             priority,
             gang,
         };
-        snapshot.running.push(RunningView {
+        snapshot.running.push(Arc::new(RunningView {
             tenant: TenantId::new(TENANTS[tenant]).expect("a valid name"),
             project: ProjectId::new("p").expect("a valid name"),
             centre: snapshot.centres[centre].id.clone(),
@@ -50,7 +52,7 @@ fn load(snapshot: &mut Snapshot, centre: usize, groups: &[Group]) {
             ends_at: TimeMs(NOW.0 + HOUR_MS * 24),
             preemptible: Some(preemptible),
             stopping: false,
-        });
+        }));
     }
 }
 
@@ -93,10 +95,10 @@ fn a_tenant_gets_what_it_is_due_and_no_more() {
 fn who_holds_what_it_is_due_preempts_nobody() {
     let mut snapshot = filled(&[(0, 1, 6, 0, 1, false), (1, 1, 6, 0, 1, false)]);
     check_round(&snapshot, &[]);
-    snapshot.running.iter_mut().for_each(|group| group.preemptible = None);
+    snapshot.running.iter_mut().map(Arc::make_mut).for_each(|group| group.preemptible = None);
     check_round(&snapshot, &[]);
     let mut fixed = filled(&[(0, 1, 12, 0, 1, false)]);
-    fixed.running[0].preemptible = None;
+    Arc::make_mut(&mut fixed.running[0]).preemptible = None;
     check_round(&fixed, &[]);
     let policy = Policy { preemptions_max: 2, ..Policy::default() };
     assert_eq!(
@@ -158,14 +160,15 @@ fn preemptions_are_judged() {
         let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert!(texts.iter().any(|text| text.contains(expected)), "{texts:?}");
     };
-    check_spoilt("may not be preempted", &|snapshot, _| snapshot.running[0].preemptible = None);
+    check_spoilt("may not be preempted", &|snapshot, _| Arc::make_mut(&mut snapshot.running[0]).preemptible = None);
     check_spoilt("ended twice", &|_, plan| plan.preemptions.push(plan.preemptions[0].clone()));
     check_spoilt("nothing starts", &|_, plan| plan.reservations.clear());
     check_spoilt("no room", &|_, plan| plan.preemptions[0].tasks = RangeSet::from_range(7, 11));
     check_spoilt("less than it is due", &|snapshot, _| snapshot.tenants[0].weight = 9);
     check_spoilt("more than it is due", &|snapshot, _| snapshot.tenants[0].weight = 9);
     check_spoilt("a gang ends", &|snapshot, _| {
-        snapshot.running[0].preemptible.as_mut().expect("it may be preempted").gang = true;
+        let group = Arc::make_mut(&mut snapshot.running[0]);
+        group.preemptible.as_mut().expect("it may be preempted").gang = true;
     });
 }
 
@@ -174,12 +177,12 @@ fn ordered(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
     let mut next = snapshot.clone();
     for ended in &plan.preemptions {
         let of_job = |group: &&mut RunningView| group.preemptible.as_ref().is_some_and(|one| one.job == ended.job);
-        let group = next.running.iter_mut().find(|group| of_job(group)).expect("what ends runs");
+        let group = next.running.iter_mut().map(Arc::make_mut).find(|group| of_job(group)).expect("what ends runs");
         group.count -= ended.tasks.len();
         let preemptible = group.preemptible.as_mut().expect("it may be preempted");
         ended.tasks.iter().for_each(|task| assert!(preemptible.tasks.remove(task)));
         let stops = RunningView { count: ended.tasks.len(), preemptible: None, stopping: true, ..group.clone() };
-        next.running.push(stops);
+        next.running.push(Arc::new(stops));
     }
     next.running.retain(|group| group.count > 0);
     plan.placements.iter().for_each(|one| start(&mut next, one.job, &one.tasks, &one.centre));
@@ -203,6 +206,7 @@ fn carried_out(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
         let group = next
             .running
             .iter_mut()
+            .map(Arc::make_mut)
             .find(|group| group.preemptible.as_ref().is_some_and(|preemptible| preemptible.job == ended.job));
         let group = group.expect("what ends runs");
         group.count -= ended.tasks.len();
@@ -233,7 +237,8 @@ fn start(next: &mut Snapshot, id: JobId, tasks: &RangeSet, centre: &CentreId) {
     let each = Amounts { cores: need.cores, memory: need.memory, devices: need.devices };
     centre.pools[0].used = centre.pools[0].used.plus(each, tasks.len());
     centre.pools[0].long = centre.pools[0].used;
-    next.running.push(RunningView {
+    let number = next.running.len() as u64;
+    next.running.push(Arc::new(RunningView {
         tenant: shape.tenant,
         project: shape.project,
         centre: centre.id.clone(),
@@ -242,14 +247,14 @@ fn start(next: &mut Snapshot, id: JobId, tasks: &RangeSet, centre: &CentreId) {
         count: tasks.len(),
         ends_at: NOW.after(shape.walltime),
         preemptible: Some(Preemptible {
-            job: JobId(1_000 + next.running.len() as u64),
+            job: JobId(1_000 + number),
             tasks: RangeSet::from_range(0, tasks.len() as u32 - 1),
             started_at: NOW,
             priority: 0,
             gang: shape.gang.is_some(),
         }),
         stopping: false,
-    });
+    }));
 }
 
 /// Cores of a tenant times 1,000; with pools of one class and one rate these are the shares.
@@ -370,7 +375,7 @@ proptest! {
 #[test]
 fn a_view_without_tasks_is_no_group() {
     let mut snapshot = filled(&[(0, 1, 12, 0, 1, false)]);
-    snapshot.shapes.push(ShapeView { shape: of(2, shape(1)), jobs: Vec::new(), more: 0 });
+    snapshot.shapes.push(ShapeView::new(of(2, shape(1)), Vec::new()));
     // Who waits for nothing is due something all the same while its queue exists.
     check_round(&snapshot, &["101:8-11@a for 1"]);
 }

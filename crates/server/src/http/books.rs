@@ -2,9 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Extension, extract::State};
+use axum::{
+    Extension,
+    body::Body,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use futures_util::stream;
 use huisuan_api::{
-    books::{AccountView, LedgerView, UsageView},
+    ErrorCode,
+    books::{AccountView, AuditView, DayHeads, LedgerView, UsageView, moment},
+    routes::ExportQuery,
     wire::{Amount, Usage},
 };
 use huisuan_control::{
@@ -13,8 +22,9 @@ use huisuan_control::{
 };
 use huisuan_model::{Class, Gflop, Money, TenantId, TimeMs, centre::CURRENCY};
 
-use super::{App, Failure};
+use super::{App, Failure, extract::Params};
 use crate::{
+    books::{self, Span},
     identity::{Identity, Scope},
     server::Shared,
 };
@@ -81,4 +91,34 @@ pub(crate) async fn ledger_view(shared: &Shared) -> Result<LedgerView, Failure> 
     // Every transfer is two postings.
     let postings = 2 * shared.readers.read(|reader| reader.transfers_total()).await?;
     Ok(LedgerView { balanced: audit.is_ok(), accounts, postings })
+}
+
+pub(crate) async fn audit(State(shared): App) -> Result<axum::Json<AuditView>, Failure> {
+    let audit = shared.readers.read(books::audit).await?;
+    for check in audit.checks.iter().filter(|check| !check.findings.is_empty()) {
+        tracing::error!(rule = check.name, finding = check.findings[0], "the stored books break a rule");
+    }
+    Ok(axum::Json(audit.view()))
+}
+
+pub(crate) async fn days(State(shared): App) -> Result<axum::Json<DayHeads>, Failure> {
+    Ok(axum::Json(shared.readers.read(books::heads).await?))
+}
+
+/// Streams an export piece by piece: it may be larger than memory.
+pub(crate) async fn export(State(shared): App, Params(query): Params<ExportQuery>) -> Result<Response, Failure> {
+    let bad = |detail: String| Failure::new(ErrorCode::BadRequest, detail);
+    let format: books::Format = query.format.parse().map_err(bad)?;
+    let bound = |text: Option<String>| text.map(|text| moment(&text).map(|at| at.0)).transpose().map_err(bad);
+    let export = books::export(format, Span { from: bound(query.from)?, until: bound(query.to)? });
+    let readers = shared.readers.clone();
+    let pieces = stream::try_unfold(export, move |mut export| {
+        let readers = readers.clone();
+        async move {
+            let next = readers.read(move |reader| Ok(export.next(reader)?.map(|piece| (piece, export)))).await;
+            next.inspect_err(|error| tracing::error!(%error, "an export broke off")).map_err(std::io::Error::other)
+        }
+    });
+    let kind = [(header::CONTENT_TYPE, format.content_type())];
+    Ok((kind, Body::from_stream(pieces)).into_response())
 }

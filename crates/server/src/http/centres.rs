@@ -4,6 +4,7 @@ use axum::{Extension, extract::State, http::StatusCode};
 use huisuan_api::{
     ErrorCode,
     centres::{AlarmList, AlarmView, CentreList, CentreToken, CentreView, NewCentreRequest, PoolView, WindowRequest},
+    facts::FactsFields,
     views::engine_word,
 };
 use huisuan_control::{PoolUse, State as Network};
@@ -179,6 +180,20 @@ pub(crate) async fn resume(
     NamePath(name): NamePath,
 ) -> Result<axum::Json<CentreView>, Failure> {
     set(&shared, identity, request, &name, CentreState::Active).await
+}
+
+pub(crate) async fn set_facts(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(request): Extension<RequestId>,
+    NamePath(name): NamePath,
+    Json(asked): Json<FactsFields>,
+) -> Result<axum::Json<CentreView>, Failure> {
+    let zone = one(&shared, &name).await?.zone;
+    let facts = asked.facts(&zone, shared.clock.now());
+    let (place, facts) = facts.map_err(|problem| Failure::new(ErrorCode::InvalidSpec, problem))?;
+    let command = |centre| Command::SetFacts { centre, place, facts };
+    change(&shared, identity, request, &name, command).await
 }
 
 pub(crate) async fn maintain(

@@ -41,7 +41,7 @@ impl From<Refusal> for Failure {
             Refusal::Spec(_) | Refusal::UnknownDependency(_) => ErrorCode::InvalidSpec,
             Refusal::DependencyUnmet { .. } => ErrorCode::Conflict,
             Refusal::NotSupported { .. } => ErrorCode::NotSupported,
-            Refusal::Window { .. } => ErrorCode::InvalidSpec,
+            Refusal::Window { .. } | Refusal::Facts { .. } => ErrorCode::InvalidSpec,
             Refusal::NoWindow { .. } => ErrorCode::NotFound,
             Refusal::TenantExists(_) | Refusal::CentreExists(_) => ErrorCode::Conflict,
             Refusal::Tenant { .. } | Refusal::NoProject { .. } => ErrorCode::InvalidSpec,

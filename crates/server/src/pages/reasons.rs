@@ -125,6 +125,17 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
             number("fitting_tasks")?,
             text("pool")?
         ),
+        "latency" => {
+            let away = match details["round_trip_us"].as_u64() {
+                Some(us) => format!("往返 {} 毫秒", us as f64 / 1000.0),
+                None => "到用户处没有已知链路".to_owned(),
+            };
+            let (bound, centre) = (number("round_trip_max_ms")?, text("centre")?);
+            match number("within_centres")? {
+                0 => format!("时延上限 {bound} 毫秒：没有足够近的合适中心；最近的 {centre} {away}"),
+                near => format!("时延上限 {bound} 毫秒：足够近的 {near} 个中心已满；{centre} 有空位，但{away}"),
+            }
+        }
         "behind" => format!("优先级更高或更早的 {} 个任务先行；它本可放在 {}", number("ahead_tasks")?, text("centre")?),
         "dependency" => match number("jobs")? {
             1 => format!("等待作业 {}{}", number("job_id")?, becomes(text("when")?)?),
@@ -228,6 +239,12 @@ mod tests {
             Reason::GangCapacity { centre: centre(), pool: pool(), needed: 4, fits: 3 },
             "它的 4 个任务须同时启动；最接近的 hpc-1 现可容纳 3 个（资源池 cpu:x）",
         );
+        let far = |within, round_trip_us| {
+            let round_trip_max = huisuan_model::DurationMs(5);
+            Reason::Latency { round_trip_max, within, centre: centre(), round_trip_us }
+        };
+        check(far(0, None), "时延上限 5 毫秒：没有足够近的合适中心；最近的 hpc-1 到用户处没有已知链路");
+        check(far(2, Some(8_250)), "时延上限 5 毫秒：足够近的 2 个中心已满；hpc-1 有空位，但往返 8.25 毫秒");
         check(Reason::Behind { ahead: 7, centre: centre() }, "优先级更高或更早的 7 个任务先行；它本可放在 hpc-1");
         check(
             Reason::FairShare { centre: centre(), ahead: 7, held_ppm: 1_234_567 },

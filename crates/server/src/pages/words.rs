@@ -240,6 +240,7 @@ pub(super) const TERM_FIT: Word = word("fit", "贴合");
 pub(super) const TERM_PRICE: Word = word("price", "价格");
 pub(super) const TERM_WAIT: Word = word("no wait", "无需等待");
 
+pub(super) const REASON_LATENCY: Word = word("latency bound", "受时延限制");
 pub(super) const REASON_BEHIND: Word = word("behind others", "排在其后");
 pub(super) const REASON_BUDGET: Word = word("budget", "余额不足");
 pub(super) const REASON_QUOTA: Word = word("quota", "配额");
@@ -327,6 +328,7 @@ pub(super) fn reason(code: &str) -> Option<Word> {
         "quota" => REASON_QUOTA,
         "capacity" => REASON_CAPACITY,
         "gang-capacity" => REASON_GANG_CAPACITY,
+        "latency" => REASON_LATENCY,
         "behind" => REASON_BEHIND,
         "fair-share" => REASON_FAIR_SHARE,
         "node-capacity" => REASON_NODE_CAPACITY,

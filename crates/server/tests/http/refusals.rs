@@ -161,7 +161,6 @@ fn what_cannot_run_yet_is_refused_by_name() {
         (json!({"outputs": data}), "outputs"),
         (json!({"latency": {"round_trip": "10ms", "to": "hpc-1"}}), "latency"),
         (json!({"budget": 12.5}), "budget"),
-        (json!({"checkpoint": {"signal": "TERM", "grace": "1m"}}), "checkpoint"),
     ] {
         let problem = network.refused(&job_with(&fields), ErrorCode::NotSupported);
         assert!(problem.detail.contains(&format!("`{name}`")), "{fields}: {problem}");

@@ -70,6 +70,9 @@ fn what_is_not_for_tenants_is_denied() {
     let token = tenant(&network, "lab", &json!({}));
     let denied = [
         Request::get("/v1/ledger"),
+        Request::get("/v1/ledger/audit"),
+        Request::get("/v1/ledger/days"),
+        Request::get("/v1/ledger/export?format=csv"),
         Request::get("/v1/events"),
         Request::get("/metrics"),
         Request::get("/"),

@@ -7,7 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Job, peak::Peak};
+use super::{
+    Job,
+    asked::{Asked, part_id},
+    peak::Peak,
+};
 use crate::read::{hostlist, sacct::SacctJob, sinfo::SinfoNode};
 
 /// The part number of the pool for jobs without accelerators.
@@ -87,6 +91,17 @@ impl Network {
     /// Whether a centre has accelerators of this part number.
     pub(super) fn has_part(&self, part: &str) -> bool {
         self.centres.iter().any(|centre| centre.pools.iter().any(|pool| pool.part == part && pool.devices > 0))
+    }
+
+    /// The pool that a job is meant for: that of its part in its centre, or the processors there. None when it may go
+    /// anywhere, or wants accelerators of no told type where there are several.
+    pub(super) fn pool_of(&self, asked: &Asked) -> Option<&ImportedPool> {
+        let centre = self.centres.iter().find(|centre| Some(&centre.name) == asked.centre.as_ref())?;
+        let mut fitting = centre.pools.iter().filter(|pool| match &asked.part {
+            Some(part) => part_id(&pool.part) == *part,
+            None => (pool.devices > 0) == (asked.devices > 0),
+        });
+        fitting.next().filter(|_| fitting.next().is_none())
     }
 
     /// The centre that a job ran in.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    ImportedCentre, ImportedPool, Network, Workload,
-    asked::{asked, part_id},
+    ImportedCentre, ImportedPool, Job, Network, Workload,
+    asked::{Asked, asked, part_id},
     network::id_of,
     simulate::{CORE_GFLOP_PER_S, DEVICE_GFLOP_PER_S, PLAN_EVERY_MS, room_gib},
 };
@@ -15,13 +15,15 @@ pub const JOBS_FILE: &str = "jobs.csv";
 /// The most cores and GiB that a scenario's node may have; larger pools are made of several.
 const NODE_MAX: u64 = 1_000_000;
 
+/// The longest scenario, in hours: ten years.
+const HOURS_MAX: u64 = 87_840;
+
 /// The scenario file: centres, tenants, and the trace [`JOBS_FILE`].
 pub fn scenario_toml(name: &str, workload: &Workload, network: &Network) -> String {
     let (jobs, name) = (&workload.jobs, id_of(name, "site"));
     let start_ms = jobs.first().map_or(0, |job| job.submit_at_ms);
-    let last_ms = jobs.iter().map(|job| job.submit_at_ms.saturating_add_unsigned(job.run_ms)).max().unwrap_or(start_ms);
-    // Twice the time that it took, so that a worse policy comes to its end too.
-    let hours = (last_ms.abs_diff(start_ms) / 3_600_000 + 1).saturating_mul(2).min(87_840);
+    let asked = asked(workload, network, false);
+    let hours = (span_ms(jobs, &asked, network) / 3_600_000 + 1).min(HOURS_MAX);
     let start = jiff::Timestamp::from_millisecond(start_ms).map_or_else(|_| String::new(), |time| time.to_string());
     let mut text = format!(
         "# A site's past, made by `huisuan twin import sacct`. Jobs run as long as they did; prices and rates are assumed:\n\
@@ -29,7 +31,7 @@ pub fn scenario_toml(name: &str, workload: &Workload, network: &Network) -> Stri
          name = \"{name}\"\nstart = {start}\nhours = {hours}\nseed = 1\n\n\
          [planning]\nevery_ms = {PLAN_EVERY_MS}\n"
     );
-    let mut tenants: Vec<String> = asked(workload, network, false).into_iter().map(|asked| asked.tenant).collect();
+    let mut tenants: Vec<String> = asked.into_iter().map(|asked| asked.tenant).collect();
     tenants.sort();
     tenants.dedup();
     for tenant in tenants {
@@ -40,6 +42,32 @@ pub fn scenario_toml(name: &str, workload: &Workload, network: &Network) -> Stri
     }
     let _ = write!(text, "\n[[trace]]\nname = \"{name}\"\nfile = \"{JOBS_FILE}\"\n");
     text
+}
+
+/// How long the scenario lasts, in milliseconds: long enough for other policies than the site's, too. What leaves no
+/// room idle for which a job waits takes at most `s + 1` times the best possible with `s` resources (Garey & Graham
+/// 1975). Pools counted one after the other leave room for policies that keep some idle for a promise.
+fn span_ms(jobs: &[Job], asked: &[Asked], network: &Network) -> u64 {
+    const RESOURCES: u64 = 3;
+    let start_ms = jobs.first().map_or(0, |job| job.submit_at_ms);
+    let submitting_ms = jobs.last().map_or(0, |job| job.submit_at_ms.abs_diff(start_ms));
+    let longest_ms = jobs.iter().map(|job| job.run_ms).max().unwrap_or(0);
+    let filled_ms = jobs.iter().zip(asked).fold(0_u64, |sum, (job, asked)| {
+        sum.saturating_add(network.pool_of(asked).map_or(job.run_ms, |pool| filled_ms(job.run_ms, asked, pool)))
+    });
+    let list_ms = filled_ms.saturating_add(longest_ms).saturating_mul(RESOURCES + 1);
+    submitting_ms.saturating_add(list_ms)
+}
+
+/// How long a whole pool would be busy with one job, in milliseconds, by what it takes most of.
+fn filled_ms(run_ms: u64, asked: &Asked, pool: &ImportedPool) -> u64 {
+    let share = |part: u64, whole: u64| {
+        let filled = u128::from(run_ms) * u128::from(part);
+        u64::try_from(filled.div_ceil(u128::from(whole.max(1)))).unwrap_or(u64::MAX).min(run_ms)
+    };
+    share(asked.cores, pool.cores)
+        .max(share(asked.devices, pool.devices))
+        .max(share(asked.memory_bytes, room_gib(pool) << 30))
 }
 
 fn centre_toml(text: &mut String, centre: &ImportedCentre) {
@@ -101,7 +129,7 @@ pub fn jobs_csv(workload: &Workload, network: &Network, anywhere: bool) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::{CPU, Job, SizedBy};
+    use crate::import::{CPU, SizedBy};
 
     #[test]
     fn a_site_is_written_as_a_scenario() {
@@ -130,7 +158,7 @@ mod tests {
         let workload = Workload { jobs: vec![job, later] };
         let toml = scenario_toml("site", &workload, &network);
         for part in [
-            "start = 2026-01-01T00:00:00Z\nhours = 2\n",
+            "start = 2026-01-01T00:00:00Z\nhours = 1\n",
             "[[tenant]]\nid = \"lab-a\"\n",
             "[[centre]]\nid = \"c\"\nclass = \"ai\"\n",
             "part = \"cpu\"\nnodes = 2\nnode_tflops = 7500\nnode_devices = 0\nnode_cores = 750000\nnode_memory_gib = 734\n",

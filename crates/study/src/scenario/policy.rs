@@ -20,7 +20,7 @@ pub fn policy(name: &str) -> Option<Policy> {
 /// The policy of a name: those of the file go before the built-in ones.
 pub(super) fn find(name: &str, own: &BTreeMap<String, Policy>) -> Option<Policy> {
     let named = |wait, price, fit| {
-        let weights = Weights { wait, price, fit };
+        let weights = Weights { wait, price, fit, ..Weights::default() };
         Policy { name: name.to_owned(), weights, ..Policy::default() }
     };
     if let Some(policy) = own.get(name) {

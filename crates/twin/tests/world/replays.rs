@@ -28,7 +28,8 @@ fn the_same_policy_makes_the_same_plans() {
 fn another_policy_says_what_it_would_have_done() {
     let mut world = world(11);
     world.run();
-    let dear = Policy { weights: Weights { wait: 1_000, price: -5_000, fit: 0 }, ..Policy::default() };
+    let dear =
+        Policy { weights: Weights { wait: 1_000, price: -5_000, fit: 0, ..Weights::default() }, ..Policy::default() };
     let found = replay(&world.observer().entries, Some(dear));
     assert!(found.identical < found.plans && !found.differences.is_empty());
     let tasks = |side: &huisuan_twin::replay::Side| side.tasks.values().sum::<u64>();

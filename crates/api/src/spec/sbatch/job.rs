@@ -74,6 +74,7 @@ pub(super) fn job(
     spec.centres = wishes.centres.clone();
     spec.priority = wishes.priority;
     spec.after = wishes.after.clone();
+    spec.checkpoint = wishes.checkpoint.clone();
     validate(&spec)?;
     Ok(spec)
 }

@@ -99,6 +99,8 @@ fn directives_become_fields() {
         "-d afterok:2:1,afterany:3,after:5",
         json!({"after": [{"job": 1}, {"job": 2}, {"job": 3, "when": "any"}, {"job": 5, "when": "start"}]}),
     );
+    check("--signal=B:USR1@120", json!({"checkpoint": {"signal": "USR1", "grace": "2m"}}));
+    check("--signal=12", json!({"checkpoint": {"signal": "USR2", "grace": "1m"}}));
     check("-t 0", json!({"walltime": "366d"}));
 }
 
@@ -121,6 +123,8 @@ fn every_directive_is_reported() {
     check("-N 1-4", Approximated, "left to the centre");
     check("-o %N", Approximated, "stays as it is");
     check("--export=ALL", Approximated, "stay here");
+    check("--signal=SIGTERM@30", Approximated, "all of its processes get SIGTERM 30s before");
+    check("--signal=B:TERM@30", Honoured, "SIGTERM");
     check("-t UNLIMITED", Approximated, "366 days");
     check("--mem=0", Ignored, "256 MiB");
     check("-p short", Ignored, "short");
@@ -147,6 +151,8 @@ fn every_directive_is_reported() {
         ("--gres=shm:1", "not known here"),
         ("--gpus=a:1,b:2", "one type"),
         ("--mem=lots", "megabytes"),
+        ("--signal=KILL@30", "USR1"),
+        ("--signal=TERM@soon", "SECONDS"),
         ("-c 0", "from 1"),
         ("--time=1h", "MM:SS"),
         ("--array=5-1", "indices"),

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, PoolId, RangeSet, When, spec::limits};
+use huisuan_model::{
+    Bytes, CentreId, Class, Dependency, DurationMs, PoolId, RangeSet, When,
+    spec::{Checkpoint, checkpoint::SIGNALS, limits},
+};
 
 use super::{Context, Treatment, options::Wish};
 use crate::spec::{quantity, reader::name_from};
@@ -59,6 +62,7 @@ pub(super) struct Wishes {
     pub(super) centres: Vec<CentreId>,
     pub(super) priority: i32,
     pub(super) after: Vec<Dependency>,
+    pub(super) checkpoint: Option<Checkpoint>,
 }
 
 impl Wishes {
@@ -113,6 +117,7 @@ impl Wishes {
             Wish::Partition => Ok(self.take_partition(value, context)),
             Wish::Nice => self.take_nice(value),
             Wish::Dependency => self.take_dependency(value),
+            Wish::Signal => self.take_signal(value),
             Wish::Input => match value {
                 "/dev/null" | "none" => honoured("standard input is empty".to_owned()),
                 _ => Err("/dev/null: redirect the input within the script".to_owned()),
@@ -300,6 +305,27 @@ impl Wishes {
         honoured(format!("starts after job {}", notes.join(", ")))
     }
 
+    fn take_signal(&mut self, value: &str) -> Result<Taken, String> {
+        let expected = || "SIGNAL or SIGNAL@SECONDS, with TERM, INT, HUP, USR1 or USR2 or their numbers".to_owned();
+        let asked = value.trim_start_matches("B:");
+        let (name, seconds) = match asked.split_once('@') {
+            Some((name, seconds)) => (name, seconds.parse::<u32>().map_err(|_| expected())?),
+            None => (asked, SIGNAL_SECONDS),
+        };
+        let signal = match name.strip_prefix("SIG").unwrap_or(name) {
+            "1" => "HUP",
+            "2" => "INT",
+            "10" => "USR1",
+            "12" => "USR2",
+            "15" => "TERM",
+            name => SIGNALS.into_iter().find(|&signal| signal == name).ok_or_else(expected)?,
+        };
+        let grace = DurationMs(u64::from(seconds) * 1000);
+        self.checkpoint = Some(Checkpoint { signal: signal.to_owned(), grace });
+        let note = format!("all of its processes get SIG{signal} {} before the end", quantity::duration_text(grace));
+        Ok((if asked == value { Treatment::Approximated } else { Treatment::Honoured }, note))
+    }
+
     fn take_nice(&mut self, value: &str) -> Result<Taken, String> {
         let nice: i32 = match value {
             "" => 100,
@@ -309,6 +335,9 @@ impl Wishes {
         Ok((Treatment::Approximated, format!("priority {}", self.priority)))
     }
 }
+
+/// How long before the end a signal comes for which no time is said, as in Slurm.
+const SIGNAL_SECONDS: u32 = 60;
 
 /// `afterok:1:2,afterany:3` as Slurm writes it: all of them must hold.
 fn dependencies(value: &str) -> Result<Vec<Dependency>, String> {

@@ -6,13 +6,13 @@
 
 mod attempt;
 mod cores;
-mod log;
-mod process;
+pub(crate) mod log;
+pub(crate) mod process;
 mod recover;
 mod sample;
 mod serve;
 mod shared;
-mod start;
+pub(crate) mod start;
 mod state;
 mod watch;
 mod worker;

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::{
-        fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+        fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
@@ -18,6 +18,9 @@ use crate::local::paths::AttemptPaths;
 
 /// The variable that names the attempt's folder; also how processes of an attempt are found again.
 pub(crate) const DIR_VARIABLE: &str = "HUISUAN_ATTEMPT_DIR";
+
+/// The variable that names the folder from which a task goes on where its last attempt was ended.
+const CHECKPOINT_VARIABLE: &str = "HUISUAN_CHECKPOINT_DIR";
 
 /// Variables of the supervisor that every attempt gets.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "USER", "TMPDIR"];
@@ -98,6 +101,12 @@ pub(crate) fn start(
     // `arg0` is what the user wrote: some programs do different things under different names.
     command.arg0(&program).args(&arguments).current_dir(directory).process_group(0);
     set_environment(&mut command, order, paths, inherited);
+    if order.spec.checkpoint.is_some() {
+        let folder = &paths.checkpoint;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| format!("checkpoint folder `{}` cannot be made: {error}", folder.display()))?;
+        command.env(CHECKPOINT_VARIABLE, folder);
+    }
     let (stdout, stderr) = open_outputs(paths, outputs)?;
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     command.spawn().map_err(|error| explain(&error, &program, directory))
@@ -106,7 +115,7 @@ pub(crate) fn start(
 /// The program and its arguments. A script is read by the interpreter that its first line names, called
 /// here as the kernel would: executing the file itself fails at random with "text file busy" while
 /// another thread is starting a process and still holds the file open for writing.
-fn program(order: &StartOrder, paths: &AttemptPaths) -> Result<(String, Vec<String>), String> {
+pub(crate) fn program(order: &StartOrder, paths: &AttemptPaths) -> Result<(String, Vec<String>), String> {
     let (text, arguments) = match &order.spec.work {
         Work::Command(words) => {
             let (program, arguments) = words.split_first().ok_or("the command has no words")?;
@@ -166,46 +175,55 @@ fn set_environment(
     paths: &AttemptPaths,
     inherited: &[(&'static str, OsString)],
 ) {
-    let spec = &order.spec;
-    let id = order.attempt;
     command.env_clear();
     command.envs(inherited.iter().map(|(name, value)| (name, value)));
-    command.envs(&spec.environment);
+    command.envs(&order.spec.environment);
+    command.envs(variables(order, &paths.dir));
+    if order.devices.is_zero() {
+        command.env("CUDA_VISIBLE_DEVICES", "");
+    }
+}
+
+/// What every attempt is told of itself, under the names that Slurm's scripts know.
+pub(crate) fn variables(order: &StartOrder, attempt_dir: &Path) -> Vec<(&'static str, OsString)> {
+    let spec = &order.spec;
+    let id = order.attempt;
     let job = id.job.to_string();
     let cores = format!("{}.{:03}", order.cores.0 / 1000, order.cores.0 % 1000);
     let cores = cores.trim_end_matches('0').trim_end_matches('.');
-    command.env("HUISUAN_JOB_ID", &job);
-    command.env("HUISUAN_TASK", id.task.to_string());
-    command.env("HUISUAN_ATTEMPT", id.to_string());
-    command.env("HUISUAN_CENTRE", order.centre.as_str());
-    command.env("HUISUAN_CORES", cores);
-    command.env(DIR_VARIABLE, &paths.dir);
-    command.env("SLURM_JOB_ID", &job);
-    command.env("SLURM_JOB_NAME", &spec.name);
-    command.env("SLURM_CPUS_PER_TASK", order.cores.cores_up().max(1).to_string());
-    command.env("SLURM_MEM_PER_NODE", spec.memory.0.div_ceil(1 << 20).to_string());
     let (ntasks, rank) = match spec.gang {
         true => (spec.tasks.len(), spec.tasks.iter().take_while(|&task| task != id.task).count()),
         false => (1, 0),
     };
-    command.env("SLURM_NTASKS", ntasks.to_string());
-    command.env("SLURM_PROCID", rank.to_string());
-    let array = !spec.gang && (spec.tasks.len() > 1 || id.task != 0);
-    if array {
-        command.env("SLURM_ARRAY_JOB_ID", &job);
-        command.env("SLURM_ARRAY_TASK_ID", id.task.to_string());
-        command.env("SLURM_ARRAY_TASK_COUNT", spec.tasks.len().to_string());
-        command.env("SLURM_ARRAY_TASK_MIN", spec.tasks.first().unwrap_or(0).to_string());
-        command.env("SLURM_ARRAY_TASK_MAX", spec.tasks.last().unwrap_or(0).to_string());
+    let mut variables: Vec<(&'static str, OsString)> = vec![
+        ("HUISUAN_JOB_ID", job.clone().into()),
+        ("HUISUAN_TASK", id.task.to_string().into()),
+        ("HUISUAN_ATTEMPT", id.to_string().into()),
+        ("HUISUAN_CENTRE", order.centre.as_str().into()),
+        ("HUISUAN_CORES", cores.into()),
+        (DIR_VARIABLE, attempt_dir.into()),
+        ("SLURM_JOB_ID", job.clone().into()),
+        ("SLURM_JOB_NAME", spec.name.clone().into()),
+        ("SLURM_CPUS_PER_TASK", order.cores.cores_up().max(1).to_string().into()),
+        ("SLURM_MEM_PER_NODE", spec.memory.0.div_ceil(1 << 20).to_string().into()),
+        ("SLURM_NTASKS", ntasks.to_string().into()),
+        ("SLURM_PROCID", rank.to_string().into()),
+    ];
+    if !spec.gang && (spec.tasks.len() > 1 || id.task != 0) {
+        variables.extend([
+            ("SLURM_ARRAY_JOB_ID", job.into()),
+            ("SLURM_ARRAY_TASK_ID", id.task.to_string().into()),
+            ("SLURM_ARRAY_TASK_COUNT", spec.tasks.len().to_string().into()),
+            ("SLURM_ARRAY_TASK_MIN", spec.tasks.first().unwrap_or(0).to_string().into()),
+            ("SLURM_ARRAY_TASK_MAX", spec.tasks.last().unwrap_or(0).to_string().into()),
+        ]);
     }
     // The door that knows where a script was submitted from says so in the environment of the spec.
     if !spec.environment.contains_key("SLURM_SUBMIT_DIR") {
-        let directory = spec.directory.as_deref().map_or(paths.dir.as_path(), Path::new);
-        command.env("SLURM_SUBMIT_DIR", directory);
+        let directory = spec.directory.as_deref().map_or(attempt_dir, Path::new);
+        variables.push(("SLURM_SUBMIT_DIR", directory.into()));
     }
-    if order.devices.is_zero() {
-        command.env("CUDA_VISIBLE_DEVICES", "");
-    }
+    variables
 }
 
 fn open_outputs(paths: &AttemptPaths, outputs: &Outputs) -> Result<(File, File), String> {

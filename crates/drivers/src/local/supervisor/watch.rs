@@ -5,13 +5,48 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_model::EndCause;
+use huisuan_model::{EndCause, StartOrder};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, kill_process_group},
 };
 
 use super::attempt::Attempt;
+
+/// How a task is asked to end.
+#[derive(Debug, Clone, Copy)]
+struct Notice {
+    signal: Signal,
+    /// How long it then has.
+    grace: Duration,
+    /// How long before its walltime it is asked.
+    ahead: Duration,
+}
+
+impl Notice {
+    /// As the job wishes. One that saves its state gets its time within its walltime; to the others, SIGTERM comes
+    /// when it is over.
+    fn of(order: &StartOrder, grace: Duration) -> Self {
+        match &order.spec.checkpoint {
+            Some(checkpoint) => {
+                let grace = Duration::from_millis(checkpoint.grace.0);
+                Notice { signal: signal_of(&checkpoint.signal), grace, ahead: grace }
+            }
+            None => Notice { signal: Signal::TERM, grace, ahead: Duration::ZERO },
+        }
+    }
+}
+
+/// The signals of [`huisuan_model::spec::checkpoint::SIGNALS`].
+fn signal_of(name: &str) -> Signal {
+    match name {
+        "INT" => Signal::INT,
+        "HUP" => Signal::HUP,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        _ => Signal::TERM,
+    }
+}
 
 /// What is being done to the process.
 enum Phase {
@@ -26,8 +61,9 @@ enum Phase {
 /// Returns once the process has ended (it is not reaped here), with the cause: [`EndCause::Exited`]
 /// unless its end was brought about.
 ///
-/// An end that is due is asked for by SIGTERM to the whole process group, and enforced by SIGKILL when
-/// `grace` is over. For memory there is no grace: the machine may have none left.
+/// An end that is due is asked for by a signal to the whole process group, and enforced by SIGKILL when the time to
+/// end is over: what the job asks for to save its state, else `grace` after SIGTERM. For memory there is no grace: the
+/// machine may have none left.
 pub(crate) fn watch(
     attempt: &Attempt,
     pidfd: &OwnedFd,
@@ -35,7 +71,8 @@ pub(crate) fn watch(
     deadline: Option<Instant>,
     grace: Duration,
 ) -> EndCause {
-    let mut phase = Phase::Runs(deadline);
+    let notice = Notice::of(&attempt.order, grace);
+    let mut phase = Phase::Runs(deadline.map(|deadline| deadline.checked_sub(notice.ahead).unwrap_or(deadline)));
     loop {
         let until = match &phase {
             Phase::Runs(deadline) => *deadline,
@@ -55,8 +92,8 @@ pub(crate) fn watch(
                 signal(group, Signal::KILL);
                 Phase::Killed(EndCause::Memory)
             }
-            (Phase::Runs(_), Some(cause)) => ask(group, cause, grace),
-            (Phase::Runs(_), None) if over => ask(group, EndCause::Walltime, grace),
+            (Phase::Runs(_), Some(cause)) => ask(group, cause, notice),
+            (Phase::Runs(_), None) if over => ask(group, EndCause::Walltime, notice),
             (Phase::Asked(cause, _), _) if over => {
                 signal(group, Signal::KILL);
                 Phase::Killed(cause)
@@ -66,9 +103,9 @@ pub(crate) fn watch(
     }
 }
 
-fn ask(group: Pid, cause: EndCause, grace: Duration) -> Phase {
-    signal(group, Signal::TERM);
-    Phase::Asked(cause, Instant::now() + grace)
+fn ask(group: Pid, cause: EndCause, notice: Notice) -> Phase {
+    signal(group, notice.signal);
+    Phase::Asked(cause, Instant::now() + notice.grace)
 }
 
 /// The group exists for as long as its first process is not reaped, which happens after the watch.

@@ -47,6 +47,9 @@ fn the_inventory_is_what_nodes_offer() {
     let [gpu, cpu] = pools.as_slice() else { panic!("two pools: {pools:?}") };
     assert_eq!((gpu.id.as_str(), gpu.devices.0, gpu.device_memory.0), ("NVIDIA-A100-SXM4-80GB", 8_000, 80 << 30));
     assert_eq!((cpu.id.as_str(), cpu.cores.0, cpu.memory.0), ("cpu:unknown", 2_000, 1 << 30));
+    let alarms: Vec<_> = lab.bench.engine.alarms().into_iter().map(|alarm| (alarm.subject, alarm.what)).collect();
+    let expected = [("node cordoned", "it is cordoned"), ("node dead", "it is not ready")];
+    assert_eq!(alarms, expected.map(|(subject, what)| (subject.to_owned(), what.to_owned())));
 }
 
 #[test]

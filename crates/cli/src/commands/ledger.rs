@@ -1,0 +1,100 @@
+//! `ledger audit`, `ledger days` and `ledger export`: the books for those who do not believe us.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use huisuan_api::{
+    books::{AuditView, DayHeads},
+    routes::ExportQuery,
+};
+use huisuan_server::{Format, Span, audit_data, export as begin, export_data};
+
+use crate::{
+    args::{AuditArgs, ExportArgs},
+    commands::logs::copy,
+    failure::{Exit, Failure},
+    output::fields,
+    session::Session,
+    table::{Cell, Listing},
+    text,
+};
+
+/// Audits a server's books, or those of a folder; a finding is an error.
+pub(crate) fn audit(session: &Session, args: &AuditArgs) -> Result<(), Failure> {
+    let audit = match &args.data {
+        Some(data) => audit_data(&below(data)).map_err(cannot)?.view(),
+        None => session.client()?.audit()?,
+    };
+    session.output.one(
+        &audit,
+        || checks_listing(&audit),
+        |output| {
+            let summary = fields(&[
+                ("entries", text::grouped(audit.entries)),
+                ("transfers", text::grouped(audit.transfers)),
+                ("head", audit.head.clone()),
+            ]);
+            format!("{}\n\n{summary}", output.table(&checks_listing(&audit)))
+        },
+    )?;
+    let broken: Vec<&str> = audit.checks.iter().filter(|check| !check.ok).map(|check| check.name.as_str()).collect();
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Error, format!("the books break {}", broken.join(", ")))
+        .hint("stop the server and keep its data folder; restore the last backup that passes"))
+}
+
+fn checks_listing(audit: &AuditView) -> Listing {
+    let mut listing = Listing::new(&["rule", "ok", "found"]);
+    for check in &audit.checks {
+        let found = check.findings.join("; ");
+        listing.row(vec![Cell::text(&check.name), Cell::text(if check.ok { "yes" } else { "NO" }), Cell::text(found)]);
+    }
+    listing
+}
+
+/// The hash at the end of each day.
+pub(crate) fn days(session: &Session) -> Result<(), Failure> {
+    let heads = session.client()?.ledger_days()?;
+    session.output.list(&heads, &heads.days, "nothing is booked yet", || days_listing(&heads))
+}
+
+fn days_listing(heads: &DayHeads) -> Listing {
+    let mut listing = Listing::new(&["day", "transfers", "head"]);
+    for day in &heads.days {
+        let transfers = Cell::figure(text::grouped(day.transfers), day.transfers);
+        listing.row(vec![Cell::text(&day.day), transfers, Cell::text(&day.head)]);
+    }
+    listing
+}
+
+/// Writes the export of a folder.
+fn export_folder(args: &ExportArgs, data: &Path) -> Result<(), Failure> {
+    let format: Format = args.format.parse().map_err(|detail: String| Failure::new(Exit::Usage, detail))?;
+    let span = Span { from: args.from.map(|at| at.0), until: args.to.map(|at| at.0) };
+    let mut out = io::stdout().lock();
+    export_data(&below(data), begin(format, span), |piece| Ok(out.write_all(piece.as_bytes())?)).map_err(cannot)
+}
+
+/// Writes an export to standard output, in its own format whatever `-o` says.
+pub(crate) fn export(session: &Session, args: &ExportArgs) -> Result<(), Failure> {
+    if let Some(data) = &args.data {
+        return export_folder(args, data);
+    }
+    let bound = |at: Option<huisuan_api::Timestamp>| at.map(|at| at.to_string());
+    let query = ExportQuery { format: args.format.clone(), from: bound(args.from), to: bound(args.to) };
+    copy(session.client()?.export(&query)?).map(drop)
+}
+
+/// The folder of a demo is that of its server, too.
+fn below(data: &Path) -> PathBuf {
+    let server = data.join("server");
+    if server.is_dir() { server } else { data.to_owned() }
+}
+
+fn cannot(error: anyhow::Error) -> Failure {
+    Failure::new(Exit::Error, format!("{error:#}")).hint(huisuan_server::hint_of(&error))
+}

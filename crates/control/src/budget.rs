@@ -1,0 +1,112 @@
+//! Budgets and caps: what may still be held for a tenant and a project. What is held counts as spent, so that money
+//! that runs is never more than the limit.
+
+use std::collections::BTreeMap;
+
+use huisuan_model::{Attempt, Job, Money, ProjectId, Tenant, TenantId, TimeMs};
+
+use crate::State;
+
+/// What is held for live attempts by project, and what they cost for an hour at most. Derived, never stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Committed {
+    tenants: BTreeMap<TenantId, BTreeMap<ProjectId, Sums>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sums {
+    held: i128,
+    hourly: i128,
+}
+
+impl Committed {
+    pub(crate) fn add(&mut self, attempt: &Attempt, job: &Job) {
+        let held = i128::from(attempt.hold.0) - i128::from(attempt.cost.0);
+        self.change(&job.tenant, &job.project, held, hourly(attempt.hold, job.spec.walltime.0));
+    }
+
+    pub(crate) fn remove(&mut self, attempt: &Attempt, job: &Job) {
+        let held = i128::from(attempt.hold.0) - i128::from(attempt.cost.0);
+        self.change(&job.tenant, &job.project, -held, -hourly(attempt.hold, job.spec.walltime.0));
+    }
+
+    /// Sums of nothing are not kept, so that a restored state equals the one that it was stored from.
+    pub(crate) fn change(&mut self, tenant: &TenantId, project: &ProjectId, held: i128, hourly: i128) {
+        let projects = self.tenants.entry(tenant.clone()).or_default();
+        let sums = projects.entry(project.clone()).or_default();
+        (sums.held, sums.hourly) = (sums.held + held, sums.hourly + hourly);
+        if *sums == Sums::default() {
+            projects.remove(project);
+        }
+        if projects.is_empty() {
+            self.tenants.remove(tenant);
+        }
+    }
+
+    fn of(&self, tenant: &TenantId, project: Option<&ProjectId>) -> Sums {
+        let own = self.tenants.get(tenant).into_iter().flatten();
+        let own = own.filter(|(known, _)| project.is_none_or(|project| project == *known));
+        own.fold(Sums::default(), |sum, (_, more)| Sums {
+            held: sum.held + more.held,
+            hourly: sum.hourly + more.hourly,
+        })
+    }
+}
+
+/// The most that an attempt costs for an hour, rounded up.
+fn hourly(hold: Money, walltime_ms: u64) -> i128 {
+    let walltime = i128::from(walltime_ms.max(1));
+    (i128::from(hold.0) * 3_600_000 + walltime - 1).div_euclid(walltime)
+}
+
+/// What a month's limit leaves, of one project or of all.
+fn left_of_month(state: &State, tenant: &Tenant, project: Option<&ProjectId>, limit: Money, now: TimeMs) -> i128 {
+    let month = state.calendar.month(now);
+    let spent = state.tallies.get(&tenant.id).map_or(0, |tally| tally.spent(month, project));
+    i128::from(limit.0) - spent - state.committed.of(&tenant.id, project).held
+}
+
+/// What a tenant's month leaves for more holds; `None` without a limit.
+pub(crate) fn left_of_tenant(state: &State, tenant: &Tenant, now: TimeMs) -> Option<Money> {
+    tenant.budget.month.map(|limit| narrow(left_of_month(state, tenant, None, limit, now)))
+}
+
+/// What may be held for tasks of a walltime of a project beside the tenant's month; `None` without such a limit.
+pub(crate) fn left_of_shape(
+    state: &State,
+    tenant: &Tenant,
+    project: &ProjectId,
+    walltime_ms: u64,
+    now: TimeMs,
+) -> Option<Money> {
+    let limit = tenant.budget.projects.get(project);
+    let project = limit.map(|limit| left_of_month(state, tenant, Some(project), *limit, now));
+    let hour = tenant.budget.hour.map(|limit| {
+        let left = i128::from(limit.0) - state.committed.of(&tenant.id, None).hourly;
+        // As much as costs no more for an hour than what is left: tasks are not looked at one by one.
+        left.max(0) * i128::from(walltime_ms) / 3_600_000
+    });
+    project.into_iter().chain(hour).min().map(narrow)
+}
+
+/// Whether so much may be held for each of so many tasks, by every limit.
+pub(crate) fn within(state: &State, job: &Job, hold_each: Money, tasks: u64, now: TimeMs) -> bool {
+    let Some(tenant) = state.tenants.get(&job.tenant) else { return false };
+    if tenant.budget.is_unlimited() {
+        return true;
+    }
+    let (tasks, limits) = (i128::from(tasks), &tenant.budget);
+    let hold = i128::from(hold_each.0) * tasks;
+    let month = |project, limit: &Money| hold == 0 || hold <= left_of_month(state, tenant, project, *limit, now);
+    let hour = |limit: &Money| {
+        let more = hourly(hold_each, job.spec.walltime.0) * tasks;
+        more == 0 || state.committed.of(&job.tenant, None).hourly + more <= i128::from(limit.0)
+    };
+    limits.month.as_ref().is_none_or(|limit| month(None, limit))
+        && limits.projects.get(&job.project).is_none_or(|limit| month(Some(&job.project), limit))
+        && limits.hour.as_ref().is_none_or(hour)
+}
+
+fn narrow(left: i128) -> Money {
+    Money(i64::try_from(left.max(0)).unwrap_or(i64::MAX))
+}

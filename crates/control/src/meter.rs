@@ -1,0 +1,134 @@
+//! Reading the meters of attempts and posting what they say: every full hour while an attempt runs, the rest at its
+//! end. What a reading costs is decided once and written in its event; folding it again prices nothing anew.
+
+use std::collections::BTreeMap;
+
+use huisuan_ledger::{
+    Transfer,
+    meter::{charge, cut, exact},
+    tariff::Scope,
+};
+use huisuan_model::{
+    Attempt, AttemptId, Gflop, Job, LineKey, MeterRecord, Metered, Money, Reading, TimeMs, Usage,
+    quantity::GFLOP_PER_P_H,
+};
+
+use crate::{State, apply::booked, books};
+
+/// What an attempt's meter gives beyond what was read before, up to `usage`, of which so many milliseconds count; the
+/// last hour too when it is `closed`.
+pub(crate) fn read(
+    state: &State,
+    attempt: &Attempt,
+    started_at: Option<TimeMs>,
+    (usage, billed): (Usage, huisuan_model::DurationMs),
+    closed: bool,
+    now: TimeMs,
+) -> Vec<Reading> {
+    let Some(job) = state.job(attempt.id.job) else { return Vec::new() };
+    let begin = started_at.unwrap_or(attempt.placed_at);
+    let mut meter = attempt.metered.unwrap_or(Metered { until: begin, ..Metered::default() });
+    let first = meter.number;
+    let zone = state.calendar.zone(&attempt.centre);
+    let spans = cut(&mut meter, billed, usage.cpu, &attempt.terms.share, zone, closed);
+    let scope = Scope {
+        centre: &attempt.centre,
+        pool: &attempt.pool,
+        class: attempt.terms.share.class,
+        priority: job.spec.priority,
+    };
+    let tally = state.tallies.get(&job.tenant);
+    let mut owed: BTreeMap<LineKey, u64> = BTreeMap::new();
+    let mut left = attempt.hold.saturating_sub(attempt.cost);
+    let price = |span: &huisuan_ledger::meter::Span| {
+        let rule = state.tariffs.holding(&scope, span.from, zone);
+        rule.map_or((0, attempt.terms.tariff.price_per_p_h), |rule| (rule.id, rule.price_per_p_h))
+    };
+    let mut readings = Vec::with_capacity(spans.len());
+    for (number, span) in (first + 1..).zip(spans) {
+        let (rule, price) = price(&span);
+        let key = line(attempt, job, rule, price);
+        let remainder = owed.get(&key).copied().unwrap_or_else(|| tally.map_or(0, |tally| tally.remainder(&key)));
+        let charged = charge(span.work, price, remainder, left);
+        left = left.saturating_sub(charged.cost);
+        owed.insert(key, charged.remainder);
+        readings.push(Reading {
+            number,
+            adjusts: None,
+            from: span.from,
+            until: span.until,
+            at: now,
+            work: i64::try_from(span.work).unwrap_or(i64::MAX),
+            cpu: span.cpu,
+            rule,
+            price,
+            cost: charged.cost,
+        });
+    }
+    readings
+}
+
+fn line(attempt: &Attempt, job: &Job, rule: u32, price: Money) -> LineKey {
+    LineKey { centre: attempt.centre.clone(), pool: attempt.pool.clone(), project: job.project.clone(), rule, price }
+}
+
+/// Takes the readings of an attempt into rows, budgets and what lines owe; the ledger is the caller's.
+pub(crate) fn take(state: &mut State, attempt: &Attempt, readings: &[Reading]) {
+    if readings.is_empty() {
+        return;
+    }
+    let job = &state.jobs[&attempt.id.job];
+    let tally = state.tallies.entry(job.tenant.clone()).or_default();
+    for reading in readings {
+        let key = line(attempt, job, reading.rule, reading.price);
+        let parts = exact(reading.work, reading.price) + i128::from(tally.remainder(&key));
+        let rest = parts - exact(reading.cost.0, Money(GFLOP_PER_P_H as i64));
+        // What a hold did not cover is not owed, but for less than a millionth.
+        let rest = rest.clamp(0, i128::from(GFLOP_PER_P_H) - 1);
+        tally.set_remainder(key, u64::try_from(rest).expect("it is within a millionth"));
+        tally.spend(state.calendar.month(reading.at), &job.project, reading.cost);
+        state.touched.meters.push(MeterRecord {
+            attempt: attempt.id,
+            tenant: job.tenant.clone(),
+            project: job.project.clone(),
+            centre: attempt.centre.clone(),
+            pool: attempt.pool.clone(),
+            share: attempt.terms.share,
+            energy: None,
+            reading: reading.clone(),
+        });
+    }
+    state.touched.tallies.insert(job.tenant.clone());
+}
+
+/// Posts the hours that were read while an attempt runs: their cost leaves its hold, the rest stays held.
+pub(crate) fn post_hours(state: &mut State, id: AttemptId, readings: &[Reading]) {
+    let Some(last) = readings.last() else { return };
+    let attempt = (*state.attempts[&id]).clone();
+    take(state, &attempt, readings);
+    let cost: Money = readings.iter().fold(Money::ZERO, |sum, reading| sum.saturating_add(reading.cost));
+    let work: i64 = readings.iter().fold(0, |sum, reading| sum.saturating_add(reading.work));
+    let wall = readings.iter().map(|reading| reading.until.since(reading.from).0).sum::<u64>();
+    let cpu = readings.iter().map(|reading| reading.cpu.0).sum::<u64>();
+    let tenant = state.jobs[&id.job].tenant.clone();
+    let class = attempt.terms.share.class;
+    let mut transfers: Vec<Transfer> = state
+        .ledger
+        .settle(id, &attempt.centre, cost, class, Gflop(work.unsigned_abs()))
+        .expect("a live attempt has a hold that covers its hours");
+    let row = state.attempts.get_mut(&id).expect("an event names a live attempt");
+    row.cost = row.cost.saturating_add(cost);
+    let before = row.metered.unwrap_or_default();
+    row.metered = Some(Metered {
+        number: last.number,
+        until: last.until,
+        wall: huisuan_model::DurationMs(before.wall.0.saturating_add(wall)),
+        cpu: huisuan_model::DurationMs(before.cpu.0.saturating_add(cpu)),
+        work: before.work.saturating_add(work.unsigned_abs()),
+    });
+    let rest = row.hold.saturating_sub(row.cost);
+    let held = state.ledger.hold(&tenant, books::currency(&attempt.terms.tariff), [id], rest);
+    transfers.extend(held.expect("what was just given back can be held again"));
+    booked(state, transfers);
+    state.committed.change(&tenant, &state.jobs[&id.job].project, -i128::from(cost.0), 0);
+}

@@ -1,0 +1,418 @@
+//! Hours of use: readings while an attempt runs, tariffs by the hour, budgets, what is priced anew, what is odd.
+
+use huisuan_model::{
+    AttemptId, Bytes, Correction, DurationMs, Event, JobSpec, MeterRecord, Metering, Money, OddityKind, ProjectId,
+    RangeSet, Reading, ReportKind, TariffRule, TimeMs, Usage,
+    spec::Need,
+    tenant::{Limit, TenantChange},
+};
+use proptest::prelude::*;
+
+use crate::{
+    Refusal,
+    testing::{Network, attempt, cancelled, centre, exited, origin},
+};
+
+const HOUR: i64 = 3_600_000;
+
+/// One core of four rated 60 GFLOP/s: 15 GFLOP/s, 54,000 GFLOP an hour, 45,000 millionths an hour at 3,000 CNY.
+const HOUR_COST: i64 = 45_000;
+
+fn long(hours: u64) -> JobSpec {
+    JobSpec {
+        walltime: DurationMs(hours * HOUR as u64),
+        class: Some(huisuan_model::Class::Hpc),
+        ..JobSpec::command("long", &["/bin/true"])
+    }
+}
+
+fn usage(wall_ms: i64) -> Usage {
+    Usage { wall: DurationMs(wall_ms as u64), cpu: DurationMs(wall_ms as u64 / 2), memory_peak: Bytes(1) }
+}
+
+/// A job that runs since the last full hour.
+fn running(spec: JobSpec) -> (Network, AttemptId) {
+    let mut network = Network::new();
+    network.pass(10 * HOUR - 1_000);
+    network.submit(spec).expect("a job");
+    network.plan();
+    let id = attempt(1, 0, 1);
+    network.report("hpc-1", vec![(id, ReportKind::Started)]);
+    (network, id)
+}
+
+fn readings(network: &Network) -> Vec<(i64, i64, i64, i64)> {
+    let begin = 10 * HOUR;
+    let rows = network.state.touched.meters.iter().map(|row| &row.reading);
+    rows.map(|row| (row.from.0 - begin, row.until.0 - begin, row.work, row.cost.0)).collect()
+}
+
+#[test]
+fn full_hours_are_posted_while_an_attempt_runs() {
+    let (mut network, id) = running(long(5));
+    let free = |network: &Network| network.state.ledger.available(&origin().tenant, crate::books::home_currency());
+    let held = free(&network);
+    network.pass(HOUR + HOUR / 2);
+    network.report("hpc-1", vec![(id, ReportKind::Used(usage(HOUR + HOUR / 2)))]);
+    assert_eq!(readings(&network), [(0, HOUR, 54_000, HOUR_COST)]);
+    assert_eq!((network.state.attempt(id).map(|row| row.cost), free(&network)), (Some(Money(HOUR_COST)), held));
+    network.check_rebuilt();
+    // The same and older news change nothing.
+    for wall in [HOUR, HOUR + HOUR / 2, 5] {
+        network.report("hpc-1", vec![(id, ReportKind::Used(usage(wall)))]);
+    }
+    assert_eq!(readings(&network).len(), 1);
+    network.pass(2 * HOUR);
+    network.report("hpc-1", vec![(id, network.ended(exited(0), 3 * HOUR as u64 + HOUR as u64 / 2))]);
+    let expected = [(0, HOUR, 54_000, 45_000), (HOUR, 2 * HOUR, 54_000, 45_000), (2 * HOUR, 3 * HOUR, 54_000, 45_000)];
+    assert_eq!(readings(&network)[..3], expected);
+    assert_eq!(readings(&network)[3..], [(3 * HOUR, 3 * HOUR + HOUR / 2, 27_000, 22_500)]);
+    let ended = &network.state.touched.attempts_ended[&id];
+    assert_eq!((ended.cost, ended.work.0, ended.metered), (Money(157_500), 189_000, None));
+    assert_eq!(network.state.ledger.earned(&centre("hpc-1"), crate::books::home_currency()), Money(157_500));
+    network.check_meters();
+    network.check_rebuilt();
+}
+
+#[test]
+fn hours_that_were_read_stay_when_a_centre_forgets_the_rest() {
+    let (mut network, id) = running(long(5));
+    network.pass(HOUR + HOUR / 2);
+    network.report("hpc-1", vec![(id, ReportKind::Used(usage(HOUR + HOUR / 2)))]);
+    network.take(huisuan_model::Command::LoseRunning { centre: centre("hpc-1") });
+    let ended = &network.state.touched.attempts_ended[&id];
+    assert_eq!((ended.cost, ended.work.0), (Money(HOUR_COST), 54_000));
+    network.check_meters();
+    network.check_rebuilt();
+}
+
+#[test]
+fn what_is_less_than_a_millionth_is_not_lost() {
+    let mut network = Network::new();
+    let spec = JobSpec { tasks: RangeSet::from_range(0, 3), ..long(1) };
+    for job in 1..=30 {
+        network.submit(spec.clone()).expect("a job");
+        network.plan();
+        // 15 GFLOP/s for 100 ms at 3,000 CNY: 1.25 millionths, of work cut to a GFLOP 0.83.
+        network.pass(100);
+        let ends = (0..4).map(|task| (attempt(job, task, 1), network.ended(exited(0), 100)));
+        let ends = ends.collect();
+        network.report("hpc-1", ends);
+    }
+    let earned = network.state.ledger.earned(&centre("hpc-1"), crate::books::home_currency());
+    assert_eq!(earned, Money(100), "120 GFLOP at 3,000 CNY");
+    network.check_meters();
+    network.check_rebuilt();
+}
+
+fn rule(price: i64, from: i64) -> TariffRule {
+    TariffRule {
+        id: 0,
+        centre: centre("hpc-1"),
+        pool: None,
+        class: None,
+        hours: None,
+        priority_min: None,
+        from: TimeMs(from),
+        until: None,
+        currency: "CNY".into(),
+        price_per_p_h: Money(price),
+    }
+}
+
+fn set(network: &mut Network, rule: TariffRule, rerate: bool) -> Result<Vec<Event>, Refusal> {
+    network.execute(huisuan_model::Command::SetTariffRule { rule, rerate })
+}
+
+#[test]
+fn hours_of_the_day_have_their_own_price_and_the_dearest_is_held() {
+    let mut network = Network::new();
+    network.pass(10 * HOUR - 1_000);
+    // The network's tenth hour is the 18th in Shanghai.
+    let evening = TariffRule { hours: Some("19-20".parse().expect("hours")), ..rule(6_000_000_000, 10 * HOUR) };
+    set(&mut network, evening, false).expect("a rule");
+    set(&mut network, rule(1_000_000_000, 12 * HOUR), false).expect("a rule");
+    network.submit(long(3)).expect("a job");
+    network.plan();
+    let id = attempt(1, 0, 1);
+    assert_eq!(network.state.attempt(id).map(|row| row.hold), Some(Money(3 * 2 * HOUR_COST)));
+    network.report("hpc-1", vec![(id, ReportKind::Started)]);
+    network.pass(3 * HOUR);
+    network.report("hpc-1", vec![(id, network.ended(exited(0), 3 * HOUR as u64))]);
+    let costs: Vec<i64> = readings(&network).iter().map(|row| row.3).collect();
+    assert_eq!(costs, [HOUR_COST, 2 * HOUR_COST, HOUR_COST / 3]);
+    network.check_meters();
+    network.check_rebuilt();
+}
+
+#[test]
+fn bad_rules_are_refused() {
+    let mut network = Network::new();
+    network.pass(10 * HOUR - 1_000);
+    let known = set(&mut network, rule(5, 20 * HOUR), false).expect("a rule");
+    assert!(matches!(known[..], [Event::TariffRuleSet(TariffRule { id: 1, .. })]));
+    let mut check = |changed: TariffRule, expected: &str| {
+        let refusal = set(&mut network, changed, false).expect_err(expected);
+        assert!(refusal.to_string().contains(expected), "{refusal}");
+        assert!(!refusal.hint().is_empty());
+    };
+    check(rule(5, 30 * HOUR), "overlaps rule 1");
+    check(rule(5, 9 * HOUR), "is past");
+    check(TariffRule { currency: "EUR".into(), ..rule(5, 20 * HOUR) }, "its centre asks `CNY`");
+    check(TariffRule { centre: centre("none"), ..rule(5, 20 * HOUR) }, "is not known");
+    check(TariffRule { pool: "gpu".parse().ok(), ..rule(5, 20 * HOUR) }, "has no pool");
+    let end = |rule, until| huisuan_model::Command::EndTariffRule { rule, until: TimeMs(until) };
+    for (rule, until, expected) in
+        [(9, 30 * HOUR, "no tariff rule 9"), (1, 20 * HOUR, "no full hour after"), (1, 9 * HOUR, "is past")]
+    {
+        let refusal = network.execute(end(rule, until)).expect_err(expected);
+        assert!(refusal.to_string().contains(expected), "{refusal}");
+    }
+    network.take(end(1, 30 * HOUR));
+    set(&mut network, rule(5, 30 * HOUR), false).expect("the one before has ended by then");
+    network.check_rebuilt();
+}
+
+/// The rows of the meter as a door would find them: net of corrections.
+fn meterings(network: &Network) -> Vec<Metering> {
+    let rows = &network.state.touched.meters;
+    let of = |row: &MeterRecord| Correction {
+        attempt: row.attempt,
+        tenant: row.tenant.clone(),
+        project: row.project.clone(),
+        centre: row.centre.clone(),
+        pool: row.pool.clone(),
+        share: row.share,
+        reading: row.reading.clone(),
+    };
+    let mut found: Vec<Metering> = Vec::new();
+    for row in rows {
+        match row.reading.adjusts {
+            None => found.push(Metering { of: of(row), priority: 0, next: 0 }),
+            Some(number) => {
+                let named = found.iter_mut().find(|one| one.of.reading.number == number).expect("a reading");
+                let cost = named.of.reading.cost.saturating_add(row.reading.cost);
+                named.of.reading = Reading { cost, price: row.reading.price, ..named.of.reading.clone() };
+            }
+        }
+    }
+    let count = rows.len() as u32;
+    found.iter_mut().for_each(|metering| metering.next = count + 1);
+    found
+}
+
+#[test]
+fn the_past_is_priced_anew_on_order_alone() {
+    let (mut network, id) = running(long(3));
+    network.pass(2 * HOUR);
+    network.report("hpc-1", vec![(id, network.ended(exited(0), 2 * HOUR as u64))]);
+    let rerate = |network: &mut Network, rule: u32| {
+        let readings = meterings(network);
+        network.take(huisuan_model::Command::Rerate { rule, readings })
+    };
+    // Half the price from the second hour on, then again another one: each counts from the last.
+    set(&mut network, rule(1_500_000_000, 11 * HOUR), true).expect("an order");
+    rerate(&mut network, 1);
+    assert_eq!(network.state.ledger.earned(&centre("hpc-1"), crate::books::home_currency()), Money(67_500));
+    assert!(rerate(&mut network, 1).is_empty(), "it changes nothing a second time");
+    set(&mut network, rule(6_000_000_000, 10 * HOUR), true).expect("an order");
+    rerate(&mut network, 2);
+    assert_eq!(network.state.ledger.earned(&centre("hpc-1"), crate::books::home_currency()), Money(180_000));
+    network.check_meters();
+    network.check_rebuilt();
+    // Nobody can be made to pay what is not there.
+    set(&mut network, rule(900_000_000_000_000, 10 * HOUR), true).expect("an order");
+    let readings = meterings(&network);
+    let refusal = network.execute(huisuan_model::Command::Rerate { rule: 3, readings }).expect_err("too much");
+    assert!(refusal.to_string().contains("would have to pay"), "{refusal}");
+}
+
+fn limit(network: &mut Network, change: TenantChange) -> Result<Vec<Event>, Refusal> {
+    network.execute(huisuan_model::Command::ChangeTenant { tenant: origin().tenant, change })
+}
+
+#[test]
+fn budgets_act_before_the_money_is_gone() {
+    let most = |amount: i64| Some(Limit::Most(amount as u64));
+    let project = ProjectId::new("default").expect("a name");
+    for (name, change, at_once) in [
+        ("month", TenantChange { budget_month: most(2 * HOUR_COST), ..TenantChange::default() }, 2),
+        ("hour", TenantChange { budget_hour: most(3 * HOUR_COST + 1), ..TenantChange::default() }, 3),
+        (
+            "project",
+            TenantChange {
+                budget_projects: [(project, Limit::Most(HOUR_COST as u64))].into(),
+                ..TenantChange::default()
+            },
+            1,
+        ),
+        ("nothing", TenantChange { budget_month: most(0), ..TenantChange::default() }, 0),
+        ("no limit", TenantChange::default(), 4),
+    ] {
+        let mut network = Network::new();
+        limit(&mut network, change).expect("a budget");
+        network.submit(JobSpec { tasks: RangeSet::from_range(0, 9), ..long(1) }).expect("a job");
+        network.plan();
+        network.plan();
+        assert_eq!(network.state.attempts_live(), at_once, "{name}");
+        network.check_rebuilt();
+    }
+}
+
+#[test]
+fn a_new_month_has_its_own_budget() {
+    let mut network = Network::new();
+    let change = TenantChange { budget_month: Some(Limit::Most(HOUR_COST as u64)), ..TenantChange::default() };
+    limit(&mut network, change).expect("a budget");
+    network.submit(JobSpec { tasks: RangeSet::from_range(0, 1), ..long(1) }).expect("a job");
+    network.plan();
+    network.pass(HOUR);
+    network.report("hpc-1", vec![(attempt(1, 0, 1), network.ended(exited(0), HOUR as u64))]);
+    assert!(network.plan().is_empty(), "the month's money is spent");
+    network.pass(32 * 24 * HOUR);
+    network.take(huisuan_model::Command::Fund { amount: Money(1) });
+    assert_eq!(network.plan().len(), 1);
+    network.check_rebuilt();
+}
+
+#[test]
+fn credit_is_money_until_it_is_taken_back() {
+    let mut network = Network::new();
+    let credit = |amount| TenantChange { credit: Some(Money(amount)), ..TenantChange::default() };
+    let free = |network: &Network| network.state.ledger.available(&origin().tenant, crate::books::home_currency()).0;
+    limit(&mut network, credit(500)).expect("a credit");
+    assert_eq!(free(&network), 10_000_500);
+    limit(&mut network, credit(200)).expect("a lower one");
+    assert_eq!(free(&network), 10_000_200);
+    for bad in [-1, i64::MAX] {
+        assert!(limit(&mut network, credit(bad)).is_err(), "{bad}");
+    }
+    // All of it is held by what runs: the credit cannot go below what is used.
+    limit(&mut network, credit(0)).expect("none");
+    let all = JobSpec { need: Need::Hardware { cores: huisuan_model::Millicores(4_000), devices: None }, ..long(55) };
+    network.submit(all).expect("a job");
+    limit(&mut network, credit(1_000)).expect("a credit");
+    network.plan();
+    assert_eq!(free(&network), 101_000);
+    limit(&mut network, credit(0)).expect("it is free");
+    assert_eq!(free(&network), 100_000);
+    network.check_rebuilt();
+}
+
+#[test]
+fn what_cannot_be_is_kept_with_its_reason() {
+    let check = |story: &dyn Fn(&mut Network, AttemptId), kind: OddityKind, text: &str| {
+        let (mut network, id) = running(long(5));
+        network.pass(HOUR / 2);
+        network.report("hpc-1", vec![(id, ReportKind::Used(usage(HOUR / 2)))]);
+        story(&mut network, id);
+        story(&mut network, id);
+        let found = &network.state.touched.oddities;
+        let kinds: Vec<OddityKind> = found.iter().map(|(_, oddity)| oddity.kind).collect();
+        assert_eq!(kinds, [kind], "once, though it came twice: {found:?}");
+        assert!(found[0].1.detail.contains(text), "{found:?}");
+        network.check_rebuilt();
+    };
+    let used = |usage: Usage| ReportKind::Used(usage);
+    check(
+        &|network, id| {
+            let cpu = DurationMs(7);
+            network.report("hpc-1", vec![(id, used(Usage { cpu, ..usage(HOUR / 2 + 1) }))]);
+        },
+        OddityKind::Backwards,
+        "processor time ran backwards from 900000 to 7",
+    );
+    check(
+        &|network, id| {
+            network.pass(HOUR);
+            network.report("hpc-1", vec![(id, used(usage(5)))]);
+        },
+        OddityKind::Backwards,
+        "run time ran backwards",
+    );
+    check(
+        &|network, id| drop(network.report("hpc-1", vec![(id, used(usage(40 * HOUR)))])),
+        OddityKind::TooLong,
+        "ran for 144000000 ms",
+    );
+    check(
+        &|network, id| {
+            network.pass(HOUR);
+            let what = used(usage(HOUR));
+            let at = TimeMs(network.now.0 + HOUR);
+            let report = huisuan_model::AttemptReport { attempt: id, at, what };
+            let seq = network.state.centres()[&centre("hpc-1")].reported_seq + 1;
+            let centre = centre("hpc-1");
+            network.take(huisuan_model::Command::Report { centre, seq, reports: vec![report] });
+        },
+        OddityKind::ClockAhead,
+        "still to come",
+    );
+}
+
+#[test]
+fn work_beyond_the_books_is_cut_and_told() {
+    let mut network = Network::new();
+    let pool = network.state.centres()[&centre("hpc-1")].pools[&crate::testing::pool()].clone();
+    let rating = huisuan_model::Rating { sustained: huisuan_model::GflopPerS(u64::MAX), ..pool.rating.expect("rated") };
+    let free = huisuan_model::Tariff { currency: "CNY".into(), price_per_p_h: Money(0) };
+    let known = huisuan_model::Centre { tariff: free, ..network.state.centres()[&centre("hpc-1")].clone() };
+    network.take(huisuan_model::Command::SetCentre(Box::new(known)));
+    network.take(huisuan_model::Command::Rate { centre: centre("hpc-1"), pool: pool.id, rating });
+    network.submit(long(5)).expect("a job");
+    network.plan();
+    network.pass(4 * HOUR);
+    network.report("hpc-1", vec![(attempt(1, 0, 1), network.ended(exited(0), 4 * HOUR as u64))]);
+    assert_eq!(network.state.touched.oddities.last().map(|(_, oddity)| oddity.kind), Some(OddityKind::Overflow));
+    network.check_rebuilt();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    /// Whatever runs, ends, fails, is cancelled or lost, with rules that come and go: the rows of the meter are whole,
+    /// cost what was posted, every line is rounded once, and no budget is passed by a unit.
+    #[test]
+    fn the_meter_and_the_books_agree(steps in prop::collection::vec((0..7_u8, 0..5_u32, 1..9_000_000_i64), 1..60)) {
+        let mut network = Network::new();
+        let budget = 3_000_000;
+        let change = TenantChange {
+            budget_month: Some(Limit::Most(budget)),
+            budget_hour: Some(Limit::Most(4 * HOUR_COST as u64)),
+            ..TenantChange::default()
+        };
+        limit(&mut network, change).expect("a budget");
+        for (what, number, amount) in steps {
+            let live: Vec<AttemptId> = network.state.attempts().map(|row| row.id).filter(|id| id.task != 9).collect();
+            let id = live.get(number as usize).copied();
+            match (what, id) {
+                (0, _) => {
+                    let tasks = RangeSet::from_range(0, number);
+                    let walltime = DurationMs(amount as u64);
+                    network.submit(JobSpec { walltime, tasks, ..long(1) }).expect("a job");
+                }
+                (1, _) => drop(network.plan()),
+                (2, _) => network.pass(amount),
+                (3, Some(id)) => drop(network.report("hpc-1", vec![(id, ReportKind::Used(usage(amount)))])),
+                (4, Some(id)) => {
+                    let outcome = if amount % 2 == 0 { exited(0) } else { cancelled() };
+                    let end = network.ended(outcome, amount as u64);
+                    network.report("hpc-1", vec![(id, end)]);
+                }
+                (5, _) => {
+                    let hour = (network.now.0 / HOUR + 1 + i64::from(number)) * HOUR;
+                    // A rule that overlaps is refused, and the story goes on.
+                    drop(set(&mut network, rule(amount * 1000, hour), false));
+                }
+                (6, Some(_)) if amount % 5 == 0 => {
+                    network.take(huisuan_model::Command::LoseRunning { centre: centre("hpc-1") });
+                }
+                _ => {}
+            }
+            let spent = network.state.tally(&origin().tenant).map_or(0, |tally| tally.spent(tally.month, None));
+            let held = network.state.ledger.held(&origin().tenant, crate::books::home_currency());
+            prop_assert!(spent + i128::from(held.0) <= i128::from(budget), "{} {}", spent, held);
+        }
+        network.check_rebuilt();
+        network.check_meters();
+    }
+}

@@ -1,0 +1,263 @@
+//! What Slurm's programs print. The columns are asked for by name, so that versions from 20.11 to 24.x print the same;
+//! what still cannot be read is an error, and nothing is decided on it.
+
+use std::collections::BTreeMap;
+
+use huisuan_model::{Bytes, DurationMs, Usage};
+
+/// What `squeue` is asked for: number, state, reason, name. The name comes last, for it may hold anything.
+pub(super) const QUEUE_FORMAT: &str = "%A|%T|%r|%j";
+
+/// What `sacct` is asked for.
+pub(super) const ACCOUNT_FORMAT: &str = "JobIDRaw,State,ExitCode,ElapsedRaw,TotalCPU,MaxRSS,JobName";
+
+/// What `sinfo` is asked for: node, processors, MiB, accelerators, state, longest job, reason. The reason comes last.
+pub(super) const NODE_FORMAT: &str = "%N|%c|%m|%G|%T|%l|%E";
+
+/// How a job stands in Slurm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JobState {
+    /// Waits; true when it is held by its own user, as we submit it.
+    Pending { held: bool },
+    /// Runs, or is being started, stopped or cleaned up.
+    Active,
+    /// Over.
+    Over(Ending),
+}
+
+/// How Slurm says that a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Completed,
+    Failed,
+    Cancelled,
+    Timeout,
+    OutOfMemory,
+    /// A node failed, or could not be booted.
+    NodeFailed,
+    Preempted,
+}
+
+impl JobState {
+    /// Reads a state in words, such as `RUNNING` or `CANCELLED by 1000`.
+    fn read(text: &str, reason: &str) -> Option<JobState> {
+        let word = text.split_ascii_whitespace().next()?.trim_end_matches('+');
+        Some(match word {
+            "PENDING" => JobState::Pending { held: reason == "JobHeldUser" },
+            "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT" | "RESV_DEL_HOLD" => {
+                JobState::Pending { held: false }
+            }
+            "RUNNING" | "COMPLETING" | "CONFIGURING" | "SUSPENDED" | "STOPPED" | "SIGNALING" | "STAGE_OUT"
+            | "RESIZING" | "POWER_UP_NODE" | "UPDATE_DB" => JobState::Active,
+            "COMPLETED" => JobState::Over(Ending::Completed),
+            "FAILED" | "LAUNCH_FAILED" | "RECONFIG_FAIL" => JobState::Over(Ending::Failed),
+            "CANCELLED" | "REVOKED" => JobState::Over(Ending::Cancelled),
+            "TIMEOUT" | "DEADLINE" => JobState::Over(Ending::Timeout),
+            "OUT_OF_MEMORY" => JobState::Over(Ending::OutOfMemory),
+            "NODE_FAIL" | "BOOT_FAIL" => JobState::Over(Ending::NodeFailed),
+            "PREEMPTED" => JobState::Over(Ending::Preempted),
+            _ => return None,
+        })
+    }
+}
+
+/// One job of the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct QueuedJob {
+    pub(super) state: JobState,
+    /// Why it waits, as Slurm says it.
+    pub(super) reason: String,
+    pub(super) name: String,
+}
+
+/// Reads what `squeue` printed. The error names the line.
+pub(super) fn read_queue(text: &str) -> Result<BTreeMap<u64, QueuedJob>, String> {
+    let mut jobs = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let job = || {
+            let mut parts = line.splitn(4, '|');
+            let (id, state, reason, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+            let state = JobState::read(state, reason)?;
+            Some((id.parse().ok()?, QueuedJob { state, reason: reason.to_owned(), name: name.to_owned() }))
+        };
+        let (id, job) = job().ok_or_else(|| not_understood(line))?;
+        jobs.insert(id, job);
+    }
+    Ok(jobs)
+}
+
+/// A job as accounting has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AccountedJob {
+    pub(super) name: String,
+    pub(super) state: JobState,
+    pub(super) exit_code: i32,
+    pub(super) signal: i32,
+    pub(super) usage: Usage,
+}
+
+/// Reads what `sacct --parsable2` printed: a line for each job and each of its steps. A number may stand for several
+/// jobs, because Slurm gives numbers again.
+pub(super) fn read_accounts(text: &str) -> Result<Vec<(u64, AccountedJob)>, String> {
+    let mut jobs: Vec<(u64, AccountedJob)> = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let parts: Vec<&str> = line.splitn(7, '|').collect();
+        let [id, state, exit, elapsed, cpu, memory, name] = parts.as_slice() else { return Err(not_understood(line)) };
+        let memory = read_memory(memory).ok_or_else(|| not_understood(line))?;
+        if let Some((job, _)) = id.split_once('.') {
+            // Only steps have a memory peak; those of a job follow its line.
+            if let Some((last, record)) = jobs.last_mut()
+                && job.parse() == Ok(*last)
+            {
+                record.usage.memory_peak = record.usage.memory_peak.max(memory);
+            }
+            continue;
+        }
+        let job = || {
+            let (exit_code, signal) = exit.split_once(':')?;
+            let usage = Usage {
+                wall: DurationMs(elapsed.parse::<u64>().ok()?.checked_mul(1000)?),
+                cpu: read_cpu(cpu)?,
+                memory_peak: memory,
+            };
+            let state = JobState::read(state, "")?;
+            let (exit_code, signal) = (exit_code.parse().ok()?, signal.parse().ok()?);
+            Some((id.parse().ok()?, AccountedJob { name: (*name).to_owned(), state, exit_code, signal, usage }))
+        };
+        jobs.push(job().ok_or_else(|| not_understood(line))?);
+    }
+    Ok(jobs)
+}
+
+/// `[[days-]hours:]minutes:seconds[.thousandths]`
+fn read_cpu(text: &str) -> Option<DurationMs> {
+    if text.is_empty() {
+        return Some(DurationMs::default());
+    }
+    let (days, rest) = text.split_once('-').unwrap_or(("0", text));
+    let (whole, part) = rest.split_once('.').unwrap_or((rest, "0"));
+    let mut seconds: u64 = days.parse::<u64>().ok()?.checked_mul(24)?;
+    let fields: Vec<&str> = whole.split(':').collect();
+    let fields: Vec<&str> = if fields.len() == 2 { [&["0"], fields.as_slice()].concat() } else { fields };
+    let [hours, minutes, rest] = fields.as_slice() else { return None };
+    seconds = seconds.checked_add(hours.parse().ok()?)?.checked_mul(60)?.checked_add(minutes.parse().ok()?)?;
+    seconds = seconds.checked_mul(60)?.checked_add(rest.parse().ok()?)?;
+    let thousandths: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
+    Some(DurationMs(seconds.checked_mul(1000)?.checked_add(thousandths)?))
+}
+
+/// `4328K`, `1.5G`, `0`, or nothing.
+fn read_memory(text: &str) -> Option<Bytes> {
+    if text.is_empty() {
+        return Some(Bytes::ZERO);
+    }
+    let unit = match text.as_bytes().last()? {
+        b'K' => 10,
+        b'M' => 20,
+        b'G' => 30,
+        b'T' => 40,
+        _ => 0,
+    };
+    let number = if unit == 0 { text } else { &text[..text.len() - 1] };
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let hundredths: u64 = format!("{part:0<2}").get(..2)?.parse().ok()?;
+    let hundredths = whole.parse::<u64>().ok()?.checked_mul(100)?.checked_add(hundredths)?;
+    Some(Bytes(hundredths.checked_mul(1 << unit)? / 100))
+}
+
+/// A node, in one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) name: String,
+    pub(super) cpus: u64,
+    pub(super) memory: Bytes,
+    /// Accelerators by type, such as `gpu:h100`, and how many.
+    pub(super) devices: BTreeMap<String, u64>,
+    /// As Slurm says it, such as `idle`, `drained*`.
+    pub(super) state: String,
+    /// The longest job that the partition takes; `None` without limit.
+    pub(super) walltime_max: Option<DurationMs>,
+    pub(super) reason: String,
+}
+
+impl Node {
+    /// Whether it runs work, now or when it has ended what it runs.
+    pub(super) fn usable(&self) -> bool {
+        let word = self.state.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let bad = ["down", "drain", "fail", "unknown", "maint", "error", "inval", "future"];
+        !self.state.contains('*') && !bad.iter().any(|bad| word.to_ascii_lowercase().contains(bad))
+    }
+}
+
+/// Reads what `sinfo --Node` printed.
+pub(super) fn read_nodes(text: &str) -> Result<Vec<Node>, String> {
+    let mut nodes = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let parts: Vec<&str> = line.splitn(7, '|').collect();
+        let [name, cpus, memory, gres, state, limit, reason] = parts.as_slice() else {
+            return Err(not_understood(line));
+        };
+        let node = || {
+            // A `+` says that nodes of a group differ, which one line for each node rules out.
+            let memory = memory.trim_end_matches('+').parse::<u64>().ok()?.checked_mul(1 << 20)?;
+            Some(Node {
+                name: (*name).to_owned(),
+                cpus: cpus.trim_end_matches('+').parse().ok()?,
+                memory: Bytes(memory),
+                devices: read_gres(gres)?,
+                state: (*state).to_owned(),
+                walltime_max: read_limit(limit)?,
+                reason: if *reason == "none" { String::new() } else { (*reason).to_owned() },
+            })
+        };
+        nodes.push(node().ok_or_else(|| not_understood(line))?);
+    }
+    Ok(nodes)
+}
+
+/// `gpu:h100:4(S:0-1),gpu:a100:2`, `gpu:4`, `(null)`.
+fn read_gres(text: &str) -> Option<BTreeMap<String, u64>> {
+    let mut devices = BTreeMap::new();
+    if text.is_empty() || text == "(null)" || text == "N/A" {
+        return Some(devices);
+    }
+    // Commas within parentheses, as in `(IDX:0,2)`, separate nothing.
+    let mut depth = 0;
+    let plain = text.chars().filter(|&c| {
+        depth += i32::from(c == '(');
+        let outside = depth == 0;
+        depth -= i32::from(c == ')');
+        outside
+    });
+    let plain: String = plain.collect();
+    for part in plain.split(',') {
+        let fields: Vec<&str> = part.split(':').collect();
+        let (name, count) = match fields.as_slice() {
+            [name] => ((*name).to_owned(), 1),
+            [name, last] => match last.parse() {
+                Ok(count) => ((*name).to_owned(), count),
+                Err(_) => (format!("{name}:{last}"), 1),
+            },
+            // `gpu:h100:no_consume:4` is what it says: a count that jobs do not use up.
+            [name, kind, .., count] => (format!("{name}:{kind}"), count.parse().ok()?),
+            [] => return None,
+        };
+        *devices.entry(name).or_insert(0) += count;
+    }
+    Some(devices)
+}
+
+/// `7-00:00:00`, `1:00:00`, `30:00`, `infinite`, `n/a`.
+fn read_limit(text: &str) -> Option<Option<DurationMs>> {
+    match text {
+        "infinite" | "n/a" | "UNLIMITED" => Some(None),
+        text => read_cpu(text).map(Some),
+    }
+}
+
+fn not_understood(line: &str) -> String {
+    format!("printed what is not understood: `{}`", line.chars().take(200).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests;

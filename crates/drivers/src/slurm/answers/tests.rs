@@ -1,0 +1,119 @@
+//! Output of several versions. That of 22.05 was recorded on Debian's packages; that of 20.11, 21.08, 23.11 and 24.05 was
+//! written after the documentation of those versions, for no such cluster was at hand.
+
+use super::*;
+
+fn job(state: JobState, reason: &str, name: &str) -> QueuedJob {
+    QueuedJob { state, reason: reason.to_owned(), name: name.to_owned() }
+}
+
+#[test]
+fn the_queue_is_read_whole_or_not_at_all() {
+    let check = |text: &str, expected: Option<Vec<(u64, QueuedJob)>>| {
+        assert_eq!(read_queue(text).ok().map(|jobs| jobs.into_iter().collect()), expected, "{text}");
+    };
+    let held = JobState::Pending { held: true };
+    let waits = JobState::Pending { held: false };
+    // 22.05, recorded.
+    check(
+        "8|CANCELLED|None|k.sh\n1|COMPLETED|None|hs-1\n6|PENDING|JobHeldUser|w.sh\n",
+        Some(vec![
+            (1, job(JobState::Over(Ending::Completed), "None", "hs-1")),
+            (6, job(held, "JobHeldUser", "w.sh")),
+            (8, job(JobState::Over(Ending::Cancelled), "None", "k.sh")),
+        ]),
+    );
+    // 20.11 and 24.05, from their documentation; names may hold anything.
+    check("7|PENDING|JobHeldAdmin|a|b c\n", Some(vec![(7, job(waits, "JobHeldAdmin", "a|b c"))]));
+    check("9|RUNNING|None|\n", Some(vec![(9, job(JobState::Active, "None", ""))]));
+    check("9|STAGE_OUT|None|x\n", Some(vec![(9, job(JobState::Active, "None", "x"))]));
+    check("9|REQUEUE_HOLD|JobHoldMaxRequeue|x\n", Some(vec![(9, job(waits, "JobHoldMaxRequeue", "x"))]));
+    check(
+        "9|OUT_OF_MEMORY|OutOfMemory|x\n",
+        Some(vec![(9, job(JobState::Over(Ending::OutOfMemory), "OutOfMemory", "x"))]),
+    );
+    check("", Some(vec![]));
+    for bad in ["nonsense\n", "9|EXPLODED|None|x\n", "x|RUNNING|None|x\n", "9|RUNNING|None\n", "9||None|x\n"] {
+        check(bad, None);
+        check(&format!("1|RUNNING|None|x\n{bad}"), None);
+    }
+}
+
+#[test]
+fn accounts_are_read_with_their_steps() {
+    // 22.05, recorded: an end, a job that used too much memory, a job whose name is not known yet.
+    let text = "1|COMPLETED|0:0|2|00:00.006||hs-1\n1.batch|COMPLETED|0:0|2|00:00.006|4328K|batch\n\
+                2|FAILED|0:9|2|00:00.654||hs-a\n2.batch|CANCELLED by 0|0:9|2|00:00.654|141184K|batch\n\
+                3|PENDING|0:0|1|00:00:00||allocation\n";
+    let jobs = read_accounts(text).expect("understood");
+    let told: Vec<_> = jobs.iter().map(|(id, job)| (*id, job.state, job.exit_code, job.signal)).collect();
+    assert_eq!(
+        told,
+        [
+            (1, JobState::Over(Ending::Completed), 0, 0),
+            (2, JobState::Over(Ending::Failed), 0, 9),
+            (3, JobState::Pending { held: false }, 0, 0),
+        ]
+    );
+    let usage = |at: usize| jobs[at].1.usage;
+    assert_eq!((usage(0).cpu, usage(0).memory_peak), (DurationMs(6), Bytes(4328 << 10)));
+    assert_eq!((usage(1).wall, usage(1).cpu), (DurationMs(2_000), DurationMs(654)));
+    // 23.11, from its documentation: an external step, days of processor time, a number given twice.
+    let text = "5|NODE_FAIL|1:0|90061|1-02:03:04||hs-x\n5.extern|COMPLETED|0:0|9|00:00:00|1.50M|extern\n\
+                5|CANCELLED by 1000|0:0|0|00:00:00||hs-y\n";
+    let jobs = read_accounts(text).expect("understood");
+    assert_eq!(jobs[0].1.usage.cpu, DurationMs(((26 * 60 + 3) * 60 + 4) * 1000));
+    assert_eq!(jobs[0].1.usage.memory_peak, Bytes(3 << 19));
+    assert_eq!((jobs[1].0, jobs[1].1.name.as_str()), (5, "hs-y"));
+    for bad in
+        ["5|COMPLETED|0:0\n", "5|GONE|0:0|1|00:01|0|x\n", "5|COMPLETED|0|1|00:01|0|x\n", "5|COMPLETED|0:0|1|x|0|x\n"]
+    {
+        assert!(read_accounts(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn nodes_are_read_with_their_devices() {
+    let check = |line: &str, cpus: u64, devices: &[(&str, u64)], usable: bool, limit: Option<u64>| {
+        let nodes = read_nodes(line).expect("understood");
+        let [node] = nodes.as_slice() else { panic!("one node: {nodes:?}") };
+        let found: Vec<_> = node.devices.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        assert_eq!((node.cpus, found.as_slice(), node.usable()), (cpus, devices, usable), "{line}");
+        assert_eq!(node.walltime_max.map(|limit| limit.0 / 1000), limit, "{line}");
+    };
+    // 22.05, recorded.
+    check("alpha1|4|8000|gpu:h100:4|idle|7-00:00:00|none\n", 4, &[("gpu:h100", 4)], true, Some(604_800));
+    // Others, from documentation.
+    check("n1|128|515000|(null)|mixed|infinite|none\n", 128, &[], true, None);
+    check("n1|64|257000|gpu:a100:8(S:0-1)|allocated|30:00|none\n", 64, &[("gpu:a100", 8)], true, Some(1_800));
+    check("n1|8|9|gpu:4|idle~|1:00:00|none\n", 8, &[("gpu", 4)], true, Some(3_600));
+    check(
+        "n1|8|9|gpu:a100:2(IDX:0,2),gpu:v100:1|planned|n/a|none\n",
+        8,
+        &[("gpu:a100", 2), ("gpu:v100", 1)],
+        true,
+        None,
+    );
+    check(
+        "n1|8|9|npu:910b:8,bandwidth:lustre:no_consume:4|idle|1:00|none\n",
+        8,
+        &[("bandwidth:lustre", 4), ("npu:910b", 8)],
+        true,
+        Some(60),
+    );
+    check("n1|8|9||drained|1:00|Duplicate jobid\n", 8, &[], false, Some(60));
+    for state in ["drained*", "idle*", "draining", "DOWN", "down~", "fail", "maint", "unknown", "inval"] {
+        check(&format!("n1|8|9||{state}|1:00|x | y\n"), 8, &[], false, Some(60));
+    }
+    for bad in ["n1\n", "n1|x|9||idle|1:00|none\n", "n1|8|9|gpu:a:b:c|idle|1:00|none\n", "n1|8|9||idle|soon|none\n"] {
+        assert!(read_nodes(bad).is_err(), "{bad}");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever a program prints, it is read or refused.
+    #[test]
+    fn no_output_makes_the_readers_panic(text in "([0-9A-Z_:|.,()+\\-Kn \n]|\\PC){0,80}") {
+        let _ = (read_queue(&text), read_accounts(&text), read_nodes(&text));
+    }
+}

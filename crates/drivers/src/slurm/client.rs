@@ -1,0 +1,190 @@
+//! Calls Slurm's own programs: arguments as a list, a clean environment, a limit of time.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::Read,
+    os::fd::AsFd,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::config::SlurmConfig;
+use crate::engine::EngineError;
+
+/// How often a call looks whether it should give up.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Variables of the agent that Slurm's programs get, and with them every job.
+const INHERITED: [&str; 4] = ["HOME", "LANG", "LOGNAME", "USER"];
+
+/// What a program said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) success: bool,
+    pub(super) stdout: String,
+    /// Standard error, or why the program was given up.
+    pub(super) stderr: String,
+}
+
+impl Answer {
+    fn failed(why: String) -> Self {
+        Answer { success: false, stdout: String::new(), stderr: why }
+    }
+}
+
+/// Calls programs until it is told to stop.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    environment: Vec<(OsString, OsString)>,
+    timeout: Duration,
+    stop: Arc<AtomicBool>,
+}
+
+impl Client {
+    pub(super) fn new(config: &SlurmConfig, stop: Arc<AtomicBool>) -> Self {
+        let system = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+        let folders = config.programs.iter().cloned().chain(std::env::split_paths(&system));
+        let path = std::env::join_paths(folders).unwrap_or(system);
+        let mut environment: Vec<(OsString, OsString)> = vec![("PATH".into(), path)];
+        environment.extend(INHERITED.iter().filter_map(|&name| Some((name.into(), std::env::var_os(name)?))));
+        // Times come as seconds since 1970, whatever the site's zone is.
+        environment.push(("SLURM_TIME_FORMAT".into(), "%s".into()));
+        let conf = config.slurm_conf.as_ref().map(|path| path.clone().into_os_string());
+        environment.extend(conf.or_else(|| std::env::var_os("SLURM_CONF")).map(|path| ("SLURM_CONF".into(), path)));
+        Client { environment, timeout: Duration::from_millis(config.command_timeout_ms), stop }
+    }
+
+    /// Runs a program to its end. When it cannot be started or takes too long, the answer is a failure that says so:
+    /// what the program did until then is not known.
+    pub(super) fn call<A: AsRef<OsStr>>(&self, program: &'static str, arguments: &[A]) -> Answer {
+        let mut command = Command::new(self.find(program));
+        command.args(arguments).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => return Answer::failed(format!("cannot be started: {error}")),
+        };
+        let read = self.read(&mut child);
+        if read.is_err() {
+            let _ = child.kill();
+        }
+        let status = child.wait();
+        match (read, status) {
+            (Ok((stdout, stderr)), Ok(status)) => Answer { success: status.success(), stdout, stderr },
+            (Err(why), _) => Answer::failed(why),
+            (_, Err(error)) => Answer::failed(format!("cannot be waited for: {error}")),
+        }
+    }
+
+    /// As [`Client::call`] with an answer that is needed: a failure is an error.
+    pub(super) fn ask<A: AsRef<OsStr>>(&self, program: &'static str, arguments: &[A]) -> Result<String, EngineError> {
+        let answer = self.call(program, arguments);
+        if answer.success {
+            return Ok(answer.stdout);
+        }
+        Err(EngineError::Program { program, what: format!("failed: {}", first_line(&answer.stderr)) })
+    }
+
+    fn find(&self, program: &str) -> OsString {
+        let path = &self.environment[0].1;
+        let found = std::env::split_paths(path).map(|folder| folder.join(program)).find(|file| file.is_file());
+        found.map_or_else(|| program.into(), Into::into)
+    }
+
+    /// Both outputs, read as they come, so that neither pipe fills up.
+    fn read(&self, child: &mut Child) -> Result<(String, String), String> {
+        let mut pipes: Vec<(Box<dyn Pipe>, Vec<u8>)> = Vec::new();
+        pipes.extend(child.stdout.take().map(|pipe| (Box::new(pipe) as Box<dyn Pipe>, Vec::new())));
+        pipes.extend(child.stderr.take().map(|pipe| (Box::new(pipe) as Box<dyn Pipe>, Vec::new())));
+        let mut open = vec![true; pipes.len()];
+        let deadline = Instant::now() + self.timeout;
+        let tick = Timespec::try_from(TICK).expect("a short time");
+        while open.contains(&true) {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err("was given up because the engine is closed".to_owned());
+            }
+            if Instant::now() >= deadline {
+                return Err(format!("did not answer in {:?}", self.timeout));
+            }
+            let mut fds = Vec::with_capacity(2);
+            for ((pipe, _), _) in pipes.iter().zip(&open).filter(|(_, open)| **open) {
+                fds.push(PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN));
+            }
+            let ready = poll(&mut fds, Some(&tick));
+            let ready: Vec<bool> = fds.iter().map(|fd| ready.is_ok() && !fd.revents().is_empty()).collect();
+            let mut ready = ready.into_iter();
+            for ((pipe, text), open) in pipes.iter_mut().zip(&mut open).filter(|(_, open)| **open) {
+                if ready.next() != Some(true) {
+                    continue;
+                }
+                let mut part = [0; 65_536];
+                match pipe.read(&mut part) {
+                    Ok(0) => *open = false,
+                    Ok(length) => text.extend_from_slice(&part[..length]),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(format!("cannot be read: {error}")),
+                }
+            }
+        }
+        let mut texts = pipes.into_iter().map(|(_, text)| String::from_utf8_lossy(&text).into_owned());
+        Ok((texts.next().unwrap_or_default(), texts.next().unwrap_or_default()))
+    }
+}
+
+trait Pipe: Read + AsFd {}
+impl<T: Read + AsFd> Pipe for T {}
+
+/// The first line that says something, cut to a readable length.
+pub(super) fn first_line(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no message");
+    line.chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+    use super::*;
+    use crate::slurm::config::example;
+
+    fn client(folder: &Path, timeout_ms: u64, text: &str) -> Client {
+        let program = folder.join("squeue");
+        fs::write(&program, format!("#!/bin/sh\n{text}\n")).expect("written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("made a program");
+        let mut config = example(folder);
+        config.programs = Some(folder.to_owned());
+        config.command_timeout_ms = timeout_ms;
+        Client::new(&config, Arc::default())
+    }
+
+    #[test]
+    fn a_program_answers_fails_or_is_given_up() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let check = |text: &str, expected: Result<&str, &str>| {
+            let client = client(folder.path(), 2_000, text);
+            match (client.ask("squeue", &["a b", "$(id)"]), expected) {
+                (Ok(said), Ok(expected)) => assert_eq!(said, expected),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "`{error}` does not say `{part}`"),
+                (said, expected) => panic!("{text}: {said:?}, expected {expected:?}"),
+            }
+        };
+        check("printf '%s|' \"$@\"", Ok("a b|$(id)|"));
+        check("echo $CARGO_MANIFEST_DIR $SLURM_TIME_FORMAT", Ok("%s\n"));
+        check("echo no >&2; echo x; exit 3", Err("failed: no"));
+        check("head -c 300000 /dev/zero | tr '\\0' e >&2; echo done", Ok("done\n"));
+        check("exec sleep 100", Err("did not answer"));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_a_failure() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let client = client(folder.path(), 2_000, "true");
+        assert!(client.call("no-such-program", &[""]).stderr.contains("cannot be started"));
+    }
+}

@@ -1,0 +1,247 @@
+//! [`SlurmEngine`]: a Slurm cluster as an engine.
+
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::OpenOptionsExt as _,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use huisuan_model::{AttemptId, AttemptReport, EndCause, EngineKind, Pool, PoolId, StartOrder, Stream};
+use rustix::fs::{FlockOperation, flock};
+
+use super::{
+    config::SlurmConfig,
+    files::Files,
+    journal::{Journal, Line},
+    look, poll,
+    shared::Shared,
+    state::{Record, State, never_ran},
+    submit,
+};
+use crate::{
+    engine::{Alarm, Engine, EngineError, LogChunk, SubmitResult},
+    failpoint,
+    local::{engine::read_part, records::read_done, wire::Batch},
+};
+
+/// What a thread of the engine does until the engine stops.
+type Loop = fn(&Shared);
+
+/// A Slurm cluster, driven by its own programs as an ordinary user of it.
+///
+/// Three threads work for it: one submits and cancels, one asks Slurm, one looks into the shared folder. What they know
+/// is on disk, so this value may be dropped, or its process killed, at any moment.
+#[derive(Debug)]
+pub struct SlurmEngine {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl SlurmEngine {
+    /// Opens the engine in `config.folder` and goes on with what is open there. Slurm is not asked yet: an agent may
+    /// start while the controller is away.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, the folder cannot be used or another engine uses it.
+    pub fn open(config: SlurmConfig) -> Result<Self, EngineError> {
+        config.check().map_err(|detail| EngineError::Config { path: config.folder.clone(), detail })?;
+        let failed = EngineError::file("folder", &config.folder);
+        let files = Files::make(&config.folder).map_err(failed)?;
+        let path = files.paths.dir.join("slurm.lock");
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let lock = lock.map_err(EngineError::file("lock", &path))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let folder = files.paths.dir.display();
+            return Err(EngineError::Refused(format!(
+                "folder `{folder}` is used by another engine; hint: stop its agent"
+            )));
+        }
+        let (journal, known) = Journal::open(&files)?;
+        let state = State::recover(journal, known);
+        let shared = Arc::new(Shared::new(config, files, state, lock));
+        read_all_records(&shared)?;
+        let mut engine = SlurmEngine { shared, threads: Vec::new() };
+        let threads: [(&str, Loop); 3] = [("submit", submit::run), ("poll", poll::run), ("look", look::run)];
+        for (name, run) in threads {
+            let shared = Arc::clone(&engine.shared);
+            let spawned = thread::Builder::new().name(format!("slurm-{name}")).spawn(move || run(&shared));
+            let dir = &engine.shared.config.folder;
+            engine.threads.push(spawned.map_err(EngineError::file("thread for folder", dir))?);
+        }
+        Ok(engine)
+    }
+
+    /// Whether an attempt was ever ordered here: its folder is never removed.
+    fn known(&self, state: &State, id: AttemptId) -> bool {
+        state.records.contains_key(&id) || self.shared.files.attempt(id).dir.exists()
+    }
+}
+
+/// News of what happened while no engine ran may be gone; the records themselves are not.
+fn read_all_records(shared: &Shared) -> Result<(), EngineError> {
+    let open: Vec<AttemptId> = shared.lock().in_slurm.iter().copied().collect();
+    let mut exits = Vec::new();
+    for id in open {
+        let path = shared.files.attempt(id).dir;
+        match shared.files.exit(id).map_err(EngineError::file("done record", &path))? {
+            Some(exit) => exits.push((id, exit)),
+            None => {
+                let claim = shared.files.claim(id).map_err(EngineError::file("claim", &path))?;
+                if let Some(at) = claim.and_then(|claim| claim.at) {
+                    shared.lock().note_started(id, at);
+                }
+            }
+        }
+    }
+    look::end(shared, &exits)
+}
+
+impl Drop for SlurmEngine {
+    /// Ends the threads; a program of Slurm that runs is given up, and asked about at the next start.
+    fn drop(&mut self) {
+        self.shared.stop();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Engine for SlurmEngine {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Slurm
+    }
+
+    fn memory_mode(&self) -> String {
+        "slurm".to_owned()
+    }
+
+    fn blank(&self) -> bool {
+        fs::read_dir(self.shared.files.paths.attempts()).is_ok_and(|mut attempts| attempts.next().is_none())
+    }
+
+    fn inventory(&self) -> Result<Vec<Pool>, EngineError> {
+        let inventory = poll::nodes(&self.shared)?;
+        let pools = inventory.pools();
+        self.shared.lock().inventory = inventory;
+        self.shared.work.notify_all();
+        Ok(pools)
+    }
+
+    fn measurable_cpus(&self, _: &PoolId) -> Vec<usize> {
+        // The nodes are elsewhere.
+        Vec::new()
+    }
+
+    fn submit(&self, starts: &[StartOrder]) -> Result<Vec<SubmitResult>, EngineError> {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        let mut results = Vec::with_capacity(starts.len());
+        let mut taken: Vec<Arc<StartOrder>> = Vec::new();
+        for start in starts {
+            let id = start.attempt;
+            if taken.iter().rev().any(|order| order.attempt == id) {
+                results.push(SubmitResult::Duplicate);
+            } else if self.known(&state, id) {
+                // Who asks again for an attempt that was acknowledged is told its end again.
+                if !state.records.contains_key(&id)
+                    && let Some(report) = read_done(&shared.files.attempt(id))
+                {
+                    state.tell_end(report);
+                }
+                results.push(SubmitResult::Duplicate);
+            } else if let Err(why) = state.inventory.gres(start) {
+                results.push(SubmitResult::Refused { why });
+            } else {
+                taken.push(Arc::new(start.clone()));
+                results.push(SubmitResult::Accepted);
+            }
+        }
+        if !taken.is_empty() {
+            state.note(&[Line::Accepted(Batch::new(taken.iter().map(Arc::as_ref)))], true)?;
+            failpoint::reach("slurm-after-accepted");
+            for order in taken {
+                state.enqueue(order);
+            }
+            shared.work.notify_all();
+        }
+        shared.reports.notify_all();
+        Ok(results)
+    }
+
+    fn observe(&self, wait: Duration) -> Result<Vec<AttemptReport>, EngineError> {
+        let shared = &self.shared;
+        let mut state = shared.wait(shared.lock(), &shared.reports, wait, State::reportable);
+        Ok(state.take_reports())
+    }
+
+    fn acknowledge(&self, ended: &[AttemptId]) -> Result<(), EngineError> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        self.shared.lock().acknowledge(ended)
+    }
+
+    fn cancel(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
+        if attempts.is_empty() {
+            return Ok(());
+        }
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        let over = |id: &AttemptId| match state.records.get(id) {
+            Some(Record::Ended(_)) => true,
+            Some(Record::Open(_)) => false,
+            None => self.known(&state, *id),
+        };
+        let ids: Vec<AttemptId> = attempts.iter().copied().filter(|id| !over(id)).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        state.note(&[Line::Cancelled(ids.clone())], true)?;
+        let mut ends = Vec::new();
+        for id in ids {
+            // Whoever has the claim decides: if it is ours, the attempt never starts, whatever Slurm does with its job.
+            let path = shared.files.attempt(id).claim();
+            let never = shared.files.claim_against_start(id).map_err(EngineError::file("claim", &path))?;
+            let job = state.open_mut(id).and_then(|open| {
+                open.cancelled = true;
+                open.job
+            });
+            if let Some(job) = job {
+                state.doomed.insert(job, shared.files.job_name(id));
+            }
+            if never {
+                ends.push((id, never_ran(EndCause::Cancelled, String::new())));
+            }
+        }
+        state.finish(ends, &shared.files)?;
+        shared.reports.notify_all();
+        shared.work.notify_all();
+        Ok(())
+    }
+
+    fn alarms(&self) -> Vec<Alarm> {
+        self.shared.lock().alarms()
+    }
+
+    fn logs(&self, attempt: AttemptId, stream: Stream, offset: u64, limit: usize) -> Result<LogChunk, EngineError> {
+        let ended = {
+            let state = self.shared.lock();
+            if !self.known(&state, attempt) {
+                return Err(EngineError::UnknownAttempt(attempt));
+            }
+            // Looked up before the output is read: what was written until then is all there is.
+            state.open(attempt).is_none()
+        };
+        let files = self.shared.files.attempt(attempt);
+        let outputs = self.shared.files.outputs(attempt).map_err(EngineError::file("order", &files.dir))?;
+        let [stdout, stderr] = outputs.unwrap_or_else(|| [files.stdout(), files.stderr()]);
+        let path = match stream {
+            Stream::Stdout => stdout,
+            Stream::Stderr => stderr,
+        };
+        let (data, all) = read_part(&path, offset, limit).map_err(EngineError::file("output", &path))?;
+        Ok(LogChunk { data, offset, end: ended && all })
+    }
+}

@@ -1,0 +1,273 @@
+//! What an attempt and its wrapper leave in the folder that agent and compute nodes share.
+//!
+//! | path | what |
+//! |---|---|
+//! | `wrapper.sh` | the script of every job |
+//! | `instance` | a random word: job names of two engines in one cluster are never the same |
+//! | `slurm.log` | orders, numbers of jobs, ends: the engine's memory, see `journal.rs` |
+//! | `news/` | empty files by which wrappers say that something happened; one listing shows all |
+//! | `attempts/JOB/TASK.ATTEMPT/` | `start` what to run; `claim`, `used`, `alive`, `exit` by the wrapper; `done.json` by the engine |
+
+use std::{
+    ffi::OsString,
+    fs::{self, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use huisuan_model::{AttemptId, Bytes, DurationMs, StartOrder, TimeMs};
+
+use crate::local::{
+    paths::{AttemptPaths, Paths},
+    supervisor::start::{Outputs, program, variables},
+};
+
+/// The script of every job.
+const WRAPPER: &str = include_str!("wrapper.sh");
+
+/// The wrapper's exit code when another one claimed the attempt.
+pub(super) const CLAIMED_ELSEWHERE: i32 = 113;
+/// The wrapper's exit code when it cannot write into the attempt's folder.
+pub(super) const FOLDER_UNUSABLE: i32 = 114;
+
+/// Where the engine's own files are.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    pub(super) paths: Paths,
+    /// What names of jobs begin with.
+    pub(super) prefix: String,
+}
+
+/// Who may start an attempt, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Claim {
+    /// When it was made, as far as that could be written down.
+    pub(super) at: Option<TimeMs>,
+}
+
+/// How a wrapper says that its attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Exit {
+    pub(super) at: TimeMs,
+    pub(super) how: ExitKind,
+    pub(super) cpu: DurationMs,
+}
+
+/// The two ways in which an attempt ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ExitKind {
+    /// It could not be started: a sentence for people.
+    StartFailed(String),
+    /// It ran.
+    Exited {
+        started_at: TimeMs,
+        exit_code: Option<i32>,
+        signal: Option<i32>,
+        /// It was asked to end by Slurm: a cancel, the walltime in Slurm, a preemption.
+        outside: bool,
+        /// Its walltime was over.
+        walltime: bool,
+    },
+}
+
+/// A sign of life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Used {
+    pub(super) wall: DurationMs,
+    pub(super) cpu: DurationMs,
+    pub(super) memory_peak: Bytes,
+}
+
+impl Files {
+    /// Makes the folder and what belongs into it.
+    pub(super) fn make(folder: &Path) -> io::Result<Files> {
+        let paths = Paths::make(folder)?;
+        fs::create_dir_all(paths.dir.join("news"))?;
+        let instance = paths.dir.join("instance");
+        if !instance.exists() {
+            let mut random = [0; 5];
+            fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+            let word: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+            write_whole(&instance, word.as_bytes())?;
+        }
+        let word = fs::read_to_string(&instance)?;
+        if word.len() != 10 || !word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "file `instance` does not hold ten hexadecimal digits",
+            ));
+        }
+        write_whole(&paths.dir.join("wrapper.sh"), WRAPPER.as_bytes())?;
+        Ok(Files { paths, prefix: format!("hs-{word}-") })
+    }
+
+    pub(super) fn wrapper(&self) -> PathBuf {
+        self.paths.dir.join("wrapper.sh")
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.paths.dir.join("slurm.log")
+    }
+
+    pub(super) fn news(&self) -> PathBuf {
+        self.paths.dir.join("news")
+    }
+
+    pub(super) fn attempt(&self, id: AttemptId) -> AttemptPaths {
+        self.paths.attempt(id)
+    }
+
+    /// The name of an attempt's job.
+    pub(super) fn job_name(&self, id: AttemptId) -> String {
+        format!("{}{id}", self.prefix)
+    }
+
+    /// The attempt that a job's name stands for, when it is one of this engine.
+    pub(super) fn attempt_of(&self, name: &str) -> Option<AttemptId> {
+        name.strip_prefix(&self.prefix)?.parse().ok()
+    }
+
+    /// Writes down what to run. The error is a sentence for people: the attempt can never start.
+    pub(super) fn prepare(&self, order: &StartOrder) -> Result<(), String> {
+        let paths = self.attempt(order.attempt);
+        let failed = |error: io::Error| format!("the attempt's folder cannot be written: {error}");
+        paths.make().map_err(failed)?;
+        let directory = order.spec.directory.as_deref().map_or(paths.dir.as_path(), Path::new);
+        if !directory.is_absolute() {
+            return Err(format!("directory `{}` is not absolute", directory.display()));
+        }
+        let (program, arguments) = program(order, &paths)?;
+        let outputs = Outputs::of(order, &paths.dir);
+        let stdout = outputs.stdout.map_or_else(|| paths.stdout(), PathBuf::from);
+        let stderr = outputs.stderr.map_or_else(|| paths.stderr(), PathBuf::from);
+        let variables = environment(order, &paths.dir);
+        let mut text = Vec::new();
+        let count = variables.len().to_string();
+        let head = [directory.as_os_str(), stdout.as_os_str(), stderr.as_os_str(), count.as_ref()];
+        let tail = std::iter::once(&program).chain(&arguments).map(std::ffi::OsStr::new);
+        for word in head.into_iter().chain(variables.iter().map(OsString::as_os_str)).chain(tail) {
+            text.extend_from_slice(word.as_bytes());
+            text.push(0);
+        }
+        write_whole(&paths.dir.join("start"), &text).map_err(failed)
+    }
+
+    /// Where the outputs go: standard output, then standard error. `None` when it was never prepared.
+    pub(super) fn outputs(&self, id: AttemptId) -> io::Result<Option<[PathBuf; 2]>> {
+        let text = match fs::read(self.attempt(id).dir.join("start")) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut words =
+            text.split(|&byte| byte == 0).skip(1).map(|word| PathBuf::from(std::ffi::OsStr::from_bytes(word)));
+        Ok(words.next().zip(words.next()).map(|(stdout, stderr)| [stdout, stderr]))
+    }
+
+    /// Takes the claim so that nobody will ever start the attempt; false when somebody did.
+    pub(super) fn claim_against_start(&self, id: AttemptId) -> io::Result<bool> {
+        let paths = self.attempt(id);
+        paths.make()?;
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(paths.claim()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Who claimed it, if anybody did.
+    pub(super) fn claim(&self, id: AttemptId) -> io::Result<Option<Claim>> {
+        let Some(text) = read_optional(&self.attempt(id).claim())? else { return Ok(None) };
+        Ok(Some(Claim { at: field(&text, "at").and_then(|at| at.parse().ok()).map(TimeMs) }))
+    }
+
+    /// The done record, once it is whole.
+    pub(super) fn exit(&self, id: AttemptId) -> io::Result<Option<Exit>> {
+        Ok(read_optional(&self.attempt(id).dir.join("exit"))?.as_deref().and_then(read_exit))
+    }
+
+    /// What it used, by the wrapper's last look.
+    pub(super) fn used(&self, id: AttemptId) -> Option<Used> {
+        let text = read_optional(&self.attempt(id).dir.join("used")).ok()??;
+        if !text.ends_with("complete\n") {
+            return None;
+        }
+        let number = |name| field(&text, name)?.parse().ok();
+        let wall = DurationMs(number("wall_ms")?);
+        Some(Used { wall, cpu: DurationMs(number("cpu_ms")?), memory_peak: Bytes(number("memory_peak")?) })
+    }
+
+    /// How often it said that it lives.
+    pub(super) fn beats(&self, id: AttemptId) -> u64 {
+        fs::metadata(self.attempt(id).dir.join("alive")).map_or(0, |metadata| metadata.len())
+    }
+}
+
+/// The variables of an attempt beyond those that Slurm sets: as text, in the order in which they count.
+fn environment(order: &StartOrder, dir: &Path) -> Vec<OsString> {
+    let pair = |name: &str, value: &std::ffi::OsStr| {
+        let mut text = OsString::from(name);
+        text.push("=");
+        text.push(value);
+        text
+    };
+    let own = order.spec.environment.iter().map(|(name, value)| pair(name, value.as_ref()));
+    // Slurm's own number of the job stays: `srun` inside of it needs that one.
+    let ours = variables(order, dir).into_iter().filter(|(name, _)| *name != "SLURM_JOB_ID");
+    let ours = ours.map(|(name, value)| pair(name, &value));
+    let none = order.devices.is_zero().then(|| OsString::from("CUDA_VISIBLE_DEVICES="));
+    own.chain(ours).chain(none).collect()
+}
+
+fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(text)?;
+    fs::rename(&new, path)
+}
+
+fn read_optional(path: &Path) -> io::Result<Option<String>> {
+    match fs::read(path) {
+        Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// `None` while it is being written, or when it cannot be understood.
+fn read_exit(text: &str) -> Option<Exit> {
+    let body = text.strip_suffix("complete\n")?;
+    let number = |name| field(body, name)?.parse::<i64>().ok();
+    let how = match field(body, "cause")? {
+        "start-failed" => ExitKind::StartFailed(field(body, "detail")?.chars().take(300).collect()),
+        "exited" => {
+            let status = i32::try_from(number("status")?).ok()?;
+            let signal = number("signal").and_then(|signal| i32::try_from(signal).ok());
+            ExitKind::Exited {
+                started_at: TimeMs(number("started_at")?),
+                exit_code: signal.is_none().then_some(status),
+                signal,
+                outside: number("outside")? > 0,
+                walltime: number("walltime")? > 0,
+            }
+        }
+        _ => return None,
+    };
+    // The last line of bash's `times`: processor time of all children, in and out of the kernel.
+    let times = body.lines().next_back()?;
+    let cpu = times.split_ascii_whitespace().map(read_minutes).sum::<Option<u64>>()?;
+    Some(Exit { at: TimeMs(number("at")?), how, cpu: DurationMs(cpu) })
+}
+
+/// `1m2.345s` in milliseconds.
+fn read_minutes(text: &str) -> Option<u64> {
+    let (minutes, rest) = text.strip_suffix('s')?.split_once('m')?;
+    let (seconds, part) = rest.split_once('.')?;
+    let thousandths: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
+    Some((minutes.parse::<u64>().ok()? * 60 + seconds.parse::<u64>().ok()?) * 1000 + thousandths)
+}

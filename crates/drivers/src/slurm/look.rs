@@ -1,0 +1,118 @@
+//! The thread that looks into the shared folder: wrappers leave an empty file in `news/` for each thing that happened, so
+//! one listing shows all, however many attempts there are, and Slurm is not asked for it.
+
+use std::{collections::BTreeMap, fs, io, time::Duration};
+
+use huisuan_model::AttemptId;
+
+use super::{
+    files::{Exit, ExitKind},
+    shared::Shared,
+    verdict::{Evidence, Verdict, judge},
+};
+use crate::{engine::EngineError, local::supervisor::process::now};
+
+/// What happened to an attempt since the last look.
+#[derive(Debug, Clone, Copy, Default)]
+struct News {
+    started: bool,
+    used: bool,
+    ended: bool,
+}
+
+/// The thread's loop; returns when the engine stops.
+pub(super) fn run(shared: &Shared) {
+    let interval = Duration::from_millis(shared.config.look_interval_ms);
+    while !shared.stopped() {
+        if let Err(error) = look(shared) {
+            tracing::error!(%error, "shared folder cannot be read, trying again");
+        }
+        shared.pause(interval);
+    }
+}
+
+fn look(shared: &Shared) -> Result<(), EngineError> {
+    let folder = shared.files.news();
+    let news = read_news(&folder).map_err(EngineError::file("folder", &folder))?;
+    let mut ends = Vec::new();
+    for (id, news) in news {
+        if news.started && !news.ended {
+            let claim = shared.files.claim(id).map_err(EngineError::file("claim", &folder))?;
+            let at = claim.and_then(|claim| claim.at).unwrap_or_else(now);
+            shared.lock().note_started(id, at);
+            shared.reports.notify_all();
+        }
+        if news.used
+            && let Some(used) = shared.files.used(id)
+        {
+            shared.lock().note_used(id, used);
+            shared.reports.notify_all();
+        }
+        if news.ended
+            && let Some(exit) = shared.files.exit(id).map_err(EngineError::file("done record", &folder))?
+        {
+            ends.push((id, exit));
+        }
+    }
+    end(shared, &ends)
+}
+
+/// Lists what is new and takes it away: who is killed after this reads all records again at the next start.
+fn read_news(folder: &std::path::Path) -> io::Result<BTreeMap<AttemptId, News>> {
+    let mut all: BTreeMap<AttemptId, News> = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let parsed = name.to_str().and_then(|name| name.rsplit_once('.'));
+        if let Some((id, what)) = parsed
+            && let Ok(id) = id.parse::<AttemptId>()
+        {
+            let news = all.entry(id).or_default();
+            match what {
+                "start" => news.started = true,
+                "used" => news.used = true,
+                "end" => news.ended = true,
+                _ => {}
+            }
+        }
+        match fs::remove_file(entry.path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(all)
+}
+
+/// Ends attempts whose record says how; for those that Slurm ended, only Slurm knows why.
+pub(super) fn end(shared: &Shared, exits: &[(AttemptId, Exit)]) -> Result<(), EngineError> {
+    if exits.is_empty() {
+        return Ok(());
+    }
+    let mut state = shared.lock();
+    let mut ends = Vec::new();
+    for (id, exit) in exits {
+        if let ExitKind::Exited { started_at, .. } = exit.how {
+            state.note_started(*id, started_at);
+        }
+        let Some(open) = state.open_mut(*id) else { continue };
+        let evidence = Evidence {
+            claim: None,
+            exit: Some(exit),
+            used: shared.files.used(*id).unwrap_or(open.used),
+            queue: None,
+            memory: open.order.memory(),
+            account: None,
+            cancelled: open.cancelled,
+            silent: false,
+            now: now(),
+        };
+        match judge(&evidence) {
+            Verdict::Ended(end) => ends.push((*id, end)),
+            _ => open.exit_seen = true,
+        }
+    }
+    state.finish(ends, &shared.files)?;
+    shared.reports.notify_all();
+    shared.work.notify_all();
+    Ok(())
+}

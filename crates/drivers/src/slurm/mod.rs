@@ -1,0 +1,34 @@
+//! The `slurm` engine: a Slurm cluster, driven by its own programs as an ordinary user at a login node.
+//!
+//! Read `files.rs` for what is shared with compute nodes and `wrapper.sh` for what runs there; then follow an order:
+//!
+//! | step | where |
+//! |---|---|
+//! | accepted: on disk, then answered | `engine.rs`, `journal.rs` |
+//! | submitted, held, under the attempt's name; its number written down; released | `submit.rs` |
+//! | claimed and run by the wrapper, which records the end | `wrapper.sh` |
+//! | its news seen in the shared folder, without asking Slurm | `look.rs` |
+//! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `answers.rs` |
+//! | judged | `verdict.rs` |
+//! | its end on disk, then told until it is acknowledged | `state.rs` |
+//!
+//! An attempt starts at most once, because whoever creates its claim file may start it, and nobody else ever. It is never
+//! submitted while its job may exist in a state other than held. Nothing that Slurm says ends an attempt which still gives
+//! signs of life.
+
+mod answers;
+mod client;
+mod config;
+mod engine;
+mod files;
+mod inventory;
+mod journal;
+mod look;
+mod poll;
+mod shared;
+mod state;
+mod submit;
+mod verdict;
+
+pub use config::{DeviceType, SlurmConfig};
+pub use engine::SlurmEngine;

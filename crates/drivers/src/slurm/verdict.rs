@@ -1,0 +1,184 @@
+//! What became of an attempt, from all that can be known of it. Pure: the whole judgement is one table, tested as one.
+//!
+//! Slurm was seen to forget jobs that it had acknowledged, to give their numbers to others, and to call a job cancelled
+//! that had succeeded. So the wrapper's own records come first, then the queue, then accounting; and while nothing can be
+//! told, nothing is said.
+
+use huisuan_model::{Bytes, EndCause, Outcome, TimeMs, Usage};
+
+use super::{
+    answers::{AccountedJob, Ending, JobState},
+    files::{CLAIMED_ELSEWHERE, Claim, Exit, ExitKind, FOLDER_UNUSABLE, Used},
+};
+
+/// All that is known of one attempt.
+#[derive(Debug, Clone)]
+pub(super) struct Evidence<'a> {
+    pub(super) claim: Option<Claim>,
+    pub(super) exit: Option<&'a Exit>,
+    pub(super) used: Used,
+    /// Its job in the queue; `None` when the queue was read and does not have it.
+    pub(super) queue: Option<JobState>,
+    /// What it asked for.
+    pub(super) memory: Bytes,
+    /// What accounting says; the outer `None` when it was not asked.
+    pub(super) account: Option<Option<&'a AccountedJob>>,
+    /// This engine was told to end it.
+    pub(super) cancelled: bool,
+    /// It has given no sign of life for so long that it cannot be running.
+    pub(super) silent: bool,
+    /// Now, by the clock of this machine.
+    pub(super) now: TimeMs,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing yet.
+    Wait,
+    /// Ask accounting.
+    Ask,
+    /// Take the claim: if that works it never ran and never will, and this is its end.
+    Bar(EndCause, String),
+    /// Slurm forgot it before it ran: submit it again. Whichever of two copies is first takes the claim.
+    SubmitAgain,
+    /// It ended.
+    Ended(Ended),
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) at: TimeMs,
+    pub(super) started_at: Option<TimeMs>,
+    pub(super) outcome: Outcome,
+    pub(super) usage: Usage,
+}
+
+const TOO_MUCH_MEMORY: &str = "used more memory than it asked for";
+const SLURM_SAYS: &str = "told by Slurm, its own record is missing";
+
+pub(super) fn judge(evidence: &Evidence<'_>) -> Verdict {
+    if let Some(exit) = evidence.exit {
+        return judge_record(evidence, exit);
+    }
+    match (evidence.queue, evidence.account) {
+        (Some(JobState::Pending { .. } | JobState::Active), _) => Verdict::Wait,
+        // The record may be on its way through the shared folder, and a job that is called over may still run.
+        (_, _) if !evidence.silent => Verdict::Wait,
+        (None, None) => Verdict::Ask,
+        (Some(JobState::Over(Ending::Failed)), None) => Verdict::Ask,
+        (Some(JobState::Over(ending)), account) => judge_over(evidence, ending, account.flatten()),
+        (None, Some(Some(job))) => match job.state {
+            JobState::Over(ending) => judge_over(evidence, ending, Some(job)),
+            // Accounting was not told of the end, or has not heard of it yet.
+            JobState::Pending { .. } | JobState::Active => judge_forgotten(evidence),
+        },
+        (None, Some(None)) => judge_forgotten(evidence),
+    }
+}
+
+/// The done record outranks everything that Slurm says.
+fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
+    let (started_at, exit_code, signal, outside, walltime) = match &exit.how {
+        ExitKind::StartFailed(detail) => {
+            let outcome = outcome(EndCause::StartFailed, detail);
+            let usage = Usage::default();
+            return Verdict::Ended(Ended { at: exit.at, started_at: None, outcome, usage });
+        }
+        ExitKind::Exited { started_at, exit_code, signal, outside, walltime } => {
+            (*started_at, *exit_code, *signal, *outside, *walltime)
+        }
+    };
+    let (cause, detail) = match (evidence.cancelled, walltime, outside, evidence.queue) {
+        (_, true, _, _) => (EndCause::Walltime, ""),
+        (true, _, true, _) => (EndCause::Cancelled, ""),
+        // The two signals of a cancel, which may reach the child and end it before its wrapper hears of it.
+        (true, _, false, _) if matches!(signal, Some(9 | 15)) => (EndCause::Cancelled, ""),
+        (_, _, false, Some(JobState::Over(Ending::OutOfMemory))) if signal == Some(9) => {
+            (EndCause::Memory, TOO_MUCH_MEMORY)
+        }
+        (_, _, false, _) if signal == Some(9) && evidence.used.memory_peak > evidence.memory => {
+            (EndCause::Memory, TOO_MUCH_MEMORY)
+        }
+        // The kernel ends what uses too much memory by this signal, and only Slurm hears of it.
+        (_, _, false, None | Some(JobState::Active)) if signal == Some(9) && !evidence.silent => return Verdict::Wait,
+        (_, _, false, _) => (EndCause::Exited, ""),
+        (_, _, true, Some(JobState::Over(Ending::Timeout))) => (EndCause::Walltime, "ended by Slurm's time limit"),
+        (_, _, true, Some(JobState::Over(Ending::OutOfMemory))) => (EndCause::Memory, TOO_MUCH_MEMORY),
+        (_, _, true, Some(JobState::Over(Ending::Preempted))) => (EndCause::Cancelled, "preempted by the centre"),
+        (_, _, true, Some(JobState::Over(_))) => (EndCause::Cancelled, "cancelled at the centre"),
+        // Slurm knows why, and will say so unless it is away.
+        (_, _, true, _) if !evidence.silent => return Verdict::Wait,
+        (_, _, true, _) => (EndCause::Cancelled, "ended by the centre"),
+    };
+    let wall = exit.at.since(started_at);
+    let account = evidence.account.flatten().map_or(Usage::default(), |job| job.usage);
+    let cpu = exit.cpu.max(evidence.used.cpu).max(account.cpu);
+    let usage = Usage { wall, cpu, memory_peak: evidence.used.memory_peak.max(account.memory_peak) };
+    let outcome = Outcome { cause, exit_code, signal, detail: detail.to_owned() };
+    Verdict::Ended(Ended { at: exit.at, started_at: Some(started_at), outcome, usage })
+}
+
+/// The job is over and left no done record.
+fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&AccountedJob>) -> Verdict {
+    let code = account.map(|job| job.exit_code);
+    let Some(claim) = evidence.claim else {
+        return match ending {
+            // A copy found the attempt claimed, and the claim is not seen here yet.
+            Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => Verdict::Wait,
+            Ending::Failed if code == Some(FOLDER_UNUSABLE) => {
+                let detail = "a compute node cannot write into the engine's folder; hint: `folder` must be shared";
+                Verdict::Bar(EndCause::StartFailed, detail.to_owned())
+            }
+            Ending::Cancelled => Verdict::Bar(EndCause::Cancelled, "cancelled at the centre before it ran".to_owned()),
+            ending => Verdict::Bar(EndCause::StartFailed, format!("Slurm ended it before it ran: {ending:?}")),
+        };
+    };
+    let usage = account.map_or_else(|| used(evidence), |job| job.usage.merge(used(evidence)));
+    let (cause, exit_code, signal, detail) = match ending {
+        _ if evidence.cancelled => (EndCause::Cancelled, None, Some(9), ""),
+        Ending::Completed => (EndCause::Exited, Some(0), None, SLURM_SAYS),
+        // This job only found the attempt claimed; the one that ran it is gone.
+        Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => {
+            (EndCause::Lost, None, None, "it left no record of its end")
+        }
+        Ending::Failed => match account.map(|job| (job.exit_code, job.signal)) {
+            Some((code, 0)) => (EndCause::Exited, Some(code), None, SLURM_SAYS),
+            Some((_, 9)) if usage.memory_peak > evidence.memory => (EndCause::Memory, None, Some(9), TOO_MUCH_MEMORY),
+            Some((_, signal)) => (EndCause::Exited, None, Some(signal), SLURM_SAYS),
+            None => (EndCause::Lost, None, None, "Slurm calls it failed, its own record is missing"),
+        },
+        Ending::Cancelled => (EndCause::Cancelled, None, None, "cancelled at the centre"),
+        Ending::Preempted => (EndCause::Cancelled, None, None, "preempted by the centre"),
+        Ending::Timeout => (EndCause::Walltime, None, Some(9), "ended by Slurm's time limit"),
+        Ending::OutOfMemory => (EndCause::Memory, None, Some(9), TOO_MUCH_MEMORY),
+        Ending::NodeFailed => (EndCause::Lost, None, None, "its node failed while it ran"),
+    };
+    let at = claim.at.map_or(evidence.now, |at| at.after(usage.wall));
+    let outcome = Outcome { cause, exit_code, signal, detail: detail.to_owned() };
+    Verdict::Ended(Ended { at, started_at: claim.at, outcome, usage })
+}
+
+/// Neither queue nor accounting has it.
+fn judge_forgotten(evidence: &Evidence<'_>) -> Verdict {
+    match evidence.claim {
+        None if evidence.cancelled => Verdict::Bar(EndCause::Cancelled, String::new()),
+        None => Verdict::SubmitAgain,
+        Some(claim) => {
+            let outcome = outcome(EndCause::Lost, "it began, left no record of its end, and Slurm does not know it");
+            Verdict::Ended(Ended { at: evidence.now, started_at: claim.at, outcome, usage: used(evidence) })
+        }
+    }
+}
+
+fn used(evidence: &Evidence<'_>) -> Usage {
+    Usage { wall: evidence.used.wall, cpu: evidence.used.cpu, memory_peak: evidence.used.memory_peak }
+}
+
+fn outcome(cause: EndCause, detail: &str) -> Outcome {
+    Outcome { cause, exit_code: None, signal: None, detail: detail.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

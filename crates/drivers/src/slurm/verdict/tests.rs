@@ -1,0 +1,166 @@
+//! The whole table, row by row.
+
+use huisuan_model::DurationMs;
+use proptest::prelude::*;
+
+use super::*;
+
+const AT: TimeMs = TimeMs(10_000);
+
+fn nothing() -> Evidence<'static> {
+    Evidence {
+        claim: None,
+        exit: None,
+        used: Used::default(),
+        queue: None,
+        memory: Bytes(100),
+        account: None,
+        cancelled: false,
+        silent: true,
+        now: AT,
+    }
+}
+
+fn exited(exit_code: Option<i32>, signal: Option<i32>, outside: bool, walltime: bool) -> Exit {
+    let how = ExitKind::Exited { started_at: TimeMs(4_000), exit_code, signal, outside, walltime };
+    Exit { at: TimeMs(9_000), how, cpu: DurationMs(700) }
+}
+
+fn account(state: Ending, exit_code: i32, signal: i32, memory: u64) -> AccountedJob {
+    let usage = Usage { wall: DurationMs(3_000), cpu: DurationMs(1), memory_peak: Bytes(memory) };
+    AccountedJob { name: "hs".into(), state: JobState::Over(state), exit_code, signal, usage }
+}
+
+/// In short: what is to be done, and how it ended.
+fn told(evidence: &Evidence<'_>) -> String {
+    match judge(evidence) {
+        Verdict::Wait => "wait".into(),
+        Verdict::Ask => "ask".into(),
+        Verdict::Bar(cause, _) => format!("bar {}", cause.as_str()),
+        Verdict::SubmitAgain => "again".into(),
+        Verdict::Ended(Ended { outcome, .. }) => {
+            let number = |number: Option<i32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+            format!("{} {} {}", outcome.cause.as_str(), number(outcome.exit_code), number(outcome.signal))
+        }
+    }
+}
+
+#[test]
+fn the_done_record_outranks_slurm() {
+    let check = |exit: &Exit, queue: Option<JobState>, cancelled: bool, silent: bool, expected: &str| {
+        let evidence = Evidence { exit: Some(exit), queue, cancelled, silent, ..nothing() };
+        assert_eq!(told(&evidence), expected, "{evidence:?}");
+    };
+    let over = |ending| Some(JobState::Over(ending));
+    let good = exited(Some(0), None, false, false);
+    // A finished job that Slurm calls cancelled, forgets, or still runs.
+    for queue in [over(Ending::Cancelled), over(Ending::NodeFailed), None, Some(JobState::Active)] {
+        check(&good, queue, false, false, "exited 0 -");
+        check(&good, queue, true, false, "exited 0 -");
+    }
+    check(&exited(Some(7), None, false, false), None, false, false, "exited 7 -");
+    check(&exited(None, Some(15), true, false), None, true, false, "cancelled - 15");
+    check(&exited(None, Some(9), false, false), None, true, false, "cancelled - 9");
+    check(&exited(Some(4), None, false, true), None, false, false, "walltime 4 -");
+    // Slurm ended it: only Slurm knows why.
+    let ended = exited(None, Some(15), true, false);
+    check(&ended, None, false, false, "wait");
+    check(&ended, Some(JobState::Active), false, false, "wait");
+    check(&ended, over(Ending::Timeout), false, false, "walltime - 15");
+    check(&ended, over(Ending::Cancelled), false, false, "cancelled - 15");
+    check(&ended, over(Ending::Preempted), false, false, "cancelled - 15");
+    check(&ended, None, false, true, "cancelled - 15");
+    // The kernel's way to end what uses too much memory.
+    let killed = exited(None, Some(9), false, false);
+    check(&killed, None, false, false, "wait");
+    check(&killed, over(Ending::OutOfMemory), false, false, "memory - 9");
+    check(&killed, over(Ending::Failed), false, false, "exited - 9");
+    let used = Used { memory_peak: Bytes(101), ..Used::default() };
+    assert_eq!(told(&Evidence { exit: Some(&killed), used, ..nothing() }), "memory - 9");
+    let failed = Exit { how: ExitKind::StartFailed("no".into()), ..killed };
+    check(&failed, over(Ending::Failed), false, false, "start-failed - -");
+}
+
+#[test]
+fn without_a_done_record_slurm_is_asked_and_signs_of_life_count() {
+    let claim = Some(Claim { at: Some(TimeMs(5_000)) });
+    let check = |evidence: Evidence<'_>, expected: &str| assert_eq!(told(&evidence), expected, "{evidence:?}");
+    for queue in [JobState::Pending { held: false }, JobState::Active] {
+        check(Evidence { queue: Some(queue), ..nothing() }, "wait");
+        check(Evidence { queue: Some(queue), claim, ..nothing() }, "wait");
+    }
+    let over = |ending| Evidence { queue: Some(JobState::Over(ending)), claim, ..nothing() };
+    // Called cancelled while it runs: seen on Slurm 22.05 after a restart of its controller.
+    check(Evidence { silent: false, ..over(Ending::Cancelled) }, "wait");
+    check(over(Ending::Cancelled), "cancelled - -");
+    check(Evidence { cancelled: true, ..over(Ending::Cancelled) }, "cancelled - 9");
+    check(over(Ending::Completed), "exited 0 -");
+    check(over(Ending::NodeFailed), "lost - -");
+    check(over(Ending::Timeout), "walltime - 9");
+    check(over(Ending::OutOfMemory), "memory - 9");
+    check(over(Ending::Failed), "ask");
+    check(Evidence { account: Some(None), ..over(Ending::Failed) }, "lost - -");
+    let with = |exit_code, signal, memory| {
+        let job = account(Ending::Failed, exit_code, signal, memory);
+        told(&Evidence { account: Some(Some(&job)), ..over(Ending::Failed) })
+    };
+    assert_eq!((with(3, 0, 1).as_str(), with(0, 11, 1).as_str()), ("exited 3 -", "exited - 11"));
+    assert_eq!((with(0, 9, 101).as_str(), with(113, 0, 1).as_str()), ("memory - 9", "lost - -"));
+    // Gone from the queue.
+    check(Evidence { claim, silent: false, ..nothing() }, "wait");
+    check(Evidence { claim, ..nothing() }, "ask");
+    check(Evidence { claim, account: Some(None), ..nothing() }, "lost - -");
+    let job = account(Ending::Completed, 0, 0, 1);
+    check(Evidence { claim, account: Some(Some(&job)), ..nothing() }, "exited 0 -");
+}
+
+#[test]
+fn what_never_began_is_submitted_again_or_barred() {
+    let check = |evidence: Evidence<'_>, expected: &str| assert_eq!(told(&evidence), expected, "{evidence:?}");
+    check(Evidence { silent: false, ..nothing() }, "wait");
+    check(nothing(), "ask");
+    check(Evidence { account: Some(None), ..nothing() }, "again");
+    check(Evidence { account: Some(None), cancelled: true, ..nothing() }, "bar cancelled");
+    let stale = AccountedJob { state: JobState::Pending { held: false }, ..account(Ending::Failed, 0, 0, 0) };
+    check(Evidence { account: Some(Some(&stale)), ..nothing() }, "again");
+    let over = |ending| Evidence { queue: Some(JobState::Over(ending)), ..nothing() };
+    check(over(Ending::Cancelled), "bar cancelled");
+    check(over(Ending::NodeFailed), "bar start-failed");
+    check(
+        Evidence { account: Some(Some(&account(Ending::Failed, 114, 0, 0))), ..over(Ending::Failed) },
+        "bar start-failed",
+    );
+    check(Evidence { account: Some(Some(&account(Ending::Failed, 113, 0, 0))), ..over(Ending::Failed) }, "wait");
+}
+
+fn queues() -> impl Strategy<Value = Option<JobState>> {
+    use Ending::{Cancelled, Completed, Failed, NodeFailed, OutOfMemory, Preempted, Timeout};
+    let endings = [Completed, Failed, Cancelled, Timeout, OutOfMemory, NodeFailed, Preempted].map(JobState::Over);
+    let mut all: Vec<Option<JobState>> = endings.into_iter().map(Some).collect();
+    all.extend([None, Some(JobState::Active), Some(JobState::Pending { held: true })]);
+    prop::sample::select(all)
+}
+
+proptest! {
+    /// An attempt with a done record of success is never called anything else, whatever Slurm says; one that was claimed is
+    /// never submitted again; one that gives signs of life never ends without a record.
+    #[test]
+    fn the_promises_hold(
+        queue in queues(),
+        claimed: bool,
+        cancelled: bool,
+        silent: bool,
+        accounted in prop::option::of(prop::option::of(0i32..200)),
+    ) {
+        let job = accounted.flatten().map(|code| account(Ending::Failed, code, 0, 0));
+        let claim = claimed.then_some(Claim { at: None });
+        let account = accounted.map(|_| job.as_ref());
+        let evidence = Evidence { claim, queue, account, cancelled, silent, ..nothing() };
+        let verdict = judge(&evidence);
+        prop_assert!(!(claimed && matches!(verdict, Verdict::SubmitAgain | Verdict::Bar(..))), "{verdict:?}");
+        prop_assert!(silent || verdict == Verdict::Wait, "{verdict:?}");
+        let exit = exited(Some(0), None, false, false);
+        let good = judge(&Evidence { exit: Some(&exit), ..evidence });
+        prop_assert!(matches!(&good, Verdict::Ended(end) if end.outcome.success()), "{good:?}");
+    }
+}

@@ -1,0 +1,177 @@
+#!/bin/bash
+# Runs one attempt of Huisuan inside a Slurm job: claims it, runs it, records how it ended.
+#
+#   wrapper.sh DIR NEWS ATTEMPT WALLTIME_MS GRACE_MS BEAT_MS
+#
+# DIR is the attempt's folder, shared with the agent. What to run is in DIR/start, NUL-separated and never read as shell
+# text: directory, stdout, stderr, number of variables, variables, words. Builtins are used where a program would do as
+# well: each process costs a short job more than all of this.
+set -f
+LC_ALL=C
+dir=$1 news=$2 attempt=$3 walltime_ms=$4 grace_ms=$5 beat_ms=$6
+claimed_elsewhere=113 folder_unusable=114
+umask 077
+
+# Sets `at` to milliseconds since 1970.
+now() {
+    if [ -n "${EPOCHREALTIME-}" ]; then
+        at=${EPOCHREALTIME/[.,]/}
+        at=${at%???}
+    else
+        at=$(date +%s%3N)
+    fi
+}
+
+# pause MILLISECONDS
+pause() {
+    local seconds
+    printf -v seconds '%d.%03d' $(($1 / 1000)) $(($1 % 1000))
+    sleep "$seconds"
+}
+
+# record LINE...: the done record. Its last line says that it is whole. A full disk is waited for.
+record() {
+    local tries=60
+    now
+    until { { printf '%s\n' version=1 "at=$at" "$@"; times; echo complete; } >"$dir/exit"; } 2>/dev/null; do
+        ((tries-- > 0)) || return
+        sleep 5
+    done
+    sync "$dir/exit" 2>/dev/null
+    : >"$news/$attempt.end"
+}
+
+start_failed() {
+    record cause=start-failed "detail=${1//$'\n'/ }"
+    exit 127
+}
+
+# Whoever creates this file, and nobody else ever, may start the attempt.
+set -C
+if ! { : >"$dir/claim"; } 2>/dev/null; then
+    [ -e "$dir/claim" ] && exit $claimed_elsewhere
+    exit $folder_unusable
+fi
+set +C
+now
+started_at=$at
+printf '%s\n' version=1 "at=$at" "job=${SLURM_JOB_ID-}" "node=${SLURMD_NODENAME-}" complete >>"$dir/claim"
+
+{
+    IFS= read -r -d '' directory && IFS= read -r -d '' stdout && IFS= read -r -d '' stderr && IFS= read -r -d '' count
+    environment=() words=()
+    while IFS= read -r -d '' item; do
+        if ((${#environment[@]} < count)); then environment+=("$item"); else words+=("$item"); fi
+    done
+} <"$dir/start"
+program=${words[0]}
+
+cd -- "$directory" 2>/dev/null || start_failed "directory \`$directory\` does not exist at this centre"
+if [[ $program == */* ]]; then
+    [ -f "$program" ] || start_failed "program \`$program\` does not exist"
+    [ -x "$program" ] || start_failed "program \`$program\` may not be run; hint: chmod +x"
+else
+    path=$PATH
+    for item in "${environment[@]}"; do [[ $item == PATH=* ]] && path=${item#PATH=}; done
+    PATH=$path type -P -- "$program" >/dev/null || start_failed "program \`$program\` is not in PATH ($path)"
+fi
+
+# Opens a file for output and sets `opened` to its descriptor.
+open_output() {
+    if [ -e "$1" ] && [ ! -f "$1" ] && [ ! -c "$1" ]; then
+        start_failed "output \`$1\` is neither a file nor a device"
+    fi
+    [ "${1#"$dir/"}" = "$1" ] && umask 022
+    { exec {opened}>"$1"; } 2>/dev/null || start_failed "output \`$1\` cannot be created; hint: make its folder first"
+    umask 077
+}
+open_output "$stdout"
+exec 5>&"$opened" {opened}>&-
+if [ "$stderr" = "$stdout" ]; then
+    exec 6>&5
+else
+    open_output "$stderr"
+    exec 6>&"$opened" {opened}>&-
+fi
+
+# Adds processor time and memory of a process and its descendants to `ticks` and `pages`.
+add_tree() {
+    local pid=$1 stat children=() child
+    { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || return
+    { read -r -a children <"/proc/$pid/task/$pid/children"; } 2>/dev/null
+    # The second field is the program's name in parentheses and may hold anything.
+    set -- ${stat##*) }
+    ((ticks += ${12} + ${13} + ${14} + ${15}, pages += ${22}))
+    for child in "${children[@]}"; do add_tree "$child"; done
+}
+
+# Ends the attempt when its walltime is over; until then, tells now and then that it lives, and what it uses.
+watch() {
+    local left=$walltime_ms step=$((beat_ms < 1000 ? beat_ms : 1000)) peak=0 page ticks pages
+    exec 5>&- 6>&-
+    page=$(getconf PAGESIZE)
+    while ((left > 0)); do
+        ((step = step < left ? step : left, left -= step))
+        pause "$step"
+        ((ticks = 0, pages = 0))
+        add_tree "$child"
+        now
+        ((peak = pages > peak ? pages : peak, step = beat_ms))
+        printf '%s\n' "wall_ms=$((at - started_at))" "cpu_ms=$((ticks * 10))" "memory_peak=$((peak * page))" complete >"$dir/used"
+        printf . >>"$dir/alive"
+        : >"$news/$attempt.used"
+    done
+    : >"$dir/walltime"
+    end_child
+}
+
+end_child() {
+    kill -TERM -- "-$child"
+    pause "$grace_ms"
+    kill -KILL -- "-$child"
+}
+
+# Slurm asks all processes of a job to end, this one included.
+asked_to_end() {
+    interrupted=1
+    ((outside++)) && return
+    end_child 2>/dev/null &
+    killer=$!
+}
+
+# Job control gives each background process a group of its own, and tells exit codes above 128 from signals.
+set -m
+outside=0 interrupted=1 killer= how=
+trap 'jobs -l >|"$dir/how"' CHLD
+(
+    umask 022
+    # `env` would take a program whose name has a `=` for a variable.
+    [[ $program == *=* ]] && words=(/bin/sh -c 'exec "$@"' sh "${words[@]}")
+    exec env "${environment[@]}" "${words[@]}" </dev/null >&5 2>&6 5>&- 6>&-
+) &
+child=$!
+trap asked_to_end TERM
+: >"$news/$attempt.start"
+watch 2>/dev/null &
+watcher=$!
+disown "$watcher"
+exec 5>&- 6>&-
+while ((interrupted)); do
+    interrupted=0
+    wait "$child"
+    status=$?
+done 2>/dev/null
+# Slurm asks one process after the other: this one's turn may come when the child is gone already.
+((status == 143 && outside == 0)) && pause 200
+trap '' TERM
+trap - CHLD
+kill -KILL -- "-$child" "-$watcher" ${killer:+"-$killer"} 2>/dev/null
+signal=
+if ((status > 128)); then
+    while read -r _ pid word _; do [ "$pid" = "$child" ] && how=$word; done <"$dir/how"
+    [ "$how" = Exit ] || signal=$((status - 128))
+fi
+walltime=0
+[ -e "$dir/walltime" ] && walltime=1
+record cause=exited "started_at=$started_at" "status=$status" "signal=$signal" "outside=$outside" "walltime=$walltime"
+exit "$status"

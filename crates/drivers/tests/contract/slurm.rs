@@ -1,0 +1,194 @@
+//! The contract on the Slurm engine with a real cluster of two nodes, and what only that engine does.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use huisuan_drivers::{EngineError, SlurmConfig, SlurmEngine};
+use huisuan_model::{
+    Bytes, EndCause, EngineKind, MilliDevices, PoolId, StartOrder,
+    spec::{DeviceNeed, Need, Work},
+};
+
+use crate::{
+    bench::{Bench, expect_cause, id, order, script},
+    lab::{Lab, Size},
+    suite,
+};
+
+/// A cluster that is started by the first test that needs it, and ends with this program.
+pub(crate) struct Cluster {
+    name: &'static str,
+    lab: OnceLock<Mutex<Lab>>,
+}
+
+/// The cluster that works.
+static WORKING: Cluster = Cluster::new("alpha");
+
+impl Cluster {
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Cluster { name, lab: OnceLock::new() }
+    }
+
+    /// For as long as it is not given back, no other test has it.
+    pub(crate) fn take(&self) -> MutexGuard<'_, Lab> {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("slurm-lab");
+        let size = Size { nodes: 2, cpus: 4, gpus: 4 };
+        let lab = self.lab.get_or_init(|| Mutex::new(Lab::start(self.name, size, &cache)));
+        lab.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Short times. A task may take all of partition `one`, which is a single node.
+pub(crate) fn config(folder: &Path, conf: &Path, partition: &str) -> SlurmConfig {
+    let text = format!(
+        "folder = \"{}\"\npartitions = [\"{partition}\"]\naccount = \"lab\"\nslurm_conf = \"{}\"\n\
+         poll_interval_ms = 500\nlook_interval_ms = 50\ngrace_ms = 300\nbeat_ms = 500\ncommand_timeout_ms = 5000\n",
+        folder.display(),
+        conf.display()
+    );
+    let path = folder.with_extension("toml");
+    fs::write(&path, text).expect("written");
+    SlurmConfig::read(&path).expect("a configuration")
+}
+
+/// An engine with a scratch folder, on a cluster.
+pub(crate) fn bench_with(conf: &Path, partition: &str, change: impl FnOnce(&mut SlurmConfig)) -> Bench {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut config = config(&folder.path().join("centre"), conf, partition);
+    change(&mut config);
+    let engine = SlurmEngine::open(config).expect("an engine");
+    Bench { engine: Box::new(engine), folder, reports: Vec::new() }
+}
+
+fn bench() -> Bench {
+    let conf = WORKING.take().conf();
+    bench_with(&conf, "one", |_| {})
+}
+
+macro_rules! contract {
+    ($($name:ident),* $(,)?) => {$(
+        #[test]
+        fn $name() {
+            suite::$name(&mut bench());
+        }
+    )*};
+}
+
+contract! {
+    runs_and_reports,
+    exit_codes,
+    signals,
+    start_failures,
+    refusals,
+    arrays_know_who_they_are,
+    environment,
+    output_of_any_kind,
+    output_can_be_followed,
+    walltime_is_kept,
+    a_queued_attempt_is_cancelled,
+    a_running_attempt_is_cancelled_with_all_it_started,
+    an_unknown_attempt_is_cancelled_for_ever,
+    memory_is_limited,
+    usage_is_measured,
+    a_duplicate_runs_once,
+    capacity_is_never_exceeded,
+    a_report_comes_until_it_is_acknowledged,
+}
+
+/// An order for GPUs.
+fn with_devices(job: u64, text: &str, count: u64, any_of: &[&str]) -> StartOrder {
+    let any_of = any_of.iter().map(|name| PoolId::new(name).expect("a name")).collect();
+    let devices = Some(DeviceNeed { count: MilliDevices(count), any_of, memory_min: Bytes::ZERO });
+    let mut spec = script(text);
+    spec.need = Need::Hardware { cores: huisuan_model::Millicores(1000), devices };
+    StartOrder { devices: MilliDevices(count), ..order(job, spec) }
+}
+
+#[test]
+fn the_inventory_is_that_of_the_partitions() {
+    let conf = WORKING.take().conf();
+    let bench = bench_with(&conf, "batch", |_| {});
+    let pools = bench.engine.inventory().expect("an inventory");
+    let [pool] = pools.as_slice() else { panic!("one pool: {pools:?}") };
+    assert_eq!((pool.id.as_str(), pool.cores.0, pool.devices.0), ("gpu:h100", 8_000, 8_000));
+    assert_eq!((pool.memory.0, &pool.rating), (16_000 << 20, &None));
+    assert!(bench.engine.measurable_cpus(&pool.id).is_empty());
+    assert_eq!((bench.engine.kind(), bench.engine.memory_mode().as_str()), (EngineKind::Slurm, "slurm"));
+    let wrong = bench_with(&conf, "nowhere", |_| {});
+    assert!(matches!(wrong.engine.inventory(), Err(EngineError::Program { program: "sinfo", .. })));
+}
+
+#[test]
+fn devices_are_bound_by_slurm() {
+    let conf = WORKING.take().conf();
+    let mut bench = bench_with(&conf, "batch", |_| {});
+    bench.engine.inventory().expect("an inventory");
+    let text = "echo $CUDA_VISIBLE_DEVICES $SLURM_GPUS_ON_NODE";
+    let end = bench.run(with_devices(1, text, 3_000, &["gpu:h100"]));
+    assert!(end.outcome.success(), "{end:?}");
+    let said = bench.stdout(id(1, 0));
+    let devices = said.split_once(' ').expect("two words");
+    assert_eq!((devices.0.split(',').count(), devices.1), (3, "3\n"), "{said}");
+    for (job, count, any_of, why) in [
+        (2, 5_000, &["gpu:h100"][..], "no node"),
+        (3, 500, &[][..], "a part of an accelerator"),
+        (4, 1_000, &["gpu:a100"][..], "no node"),
+    ] {
+        let results = bench.engine.submit(&[with_devices(job, "true", count, any_of)]).expect("submitted");
+        let refused =
+            matches!(&results[..], [huisuan_drivers::SubmitResult::Refused { why: said }] if said.contains(why));
+        assert!(refused, "{results:?} does not say `{why}`");
+    }
+}
+
+#[test]
+fn lines_for_slurm_in_a_script_are_text() {
+    let (conf, user) = (WORKING.take().conf(), rustix::process::geteuid().as_raw());
+    let mut bench = bench_with(&conf, "one", |_| {});
+    let mut spec = script("");
+    let text = "#!/bin/bash\n#SBATCH --account=other --uid=65534 --output=/tmp/stolen --partition=batch --time=1\n\
+                echo $SLURM_JOB_ACCOUNT $SLURM_JOB_PARTITION $(id -u) \"$0\" \"$1\"\n";
+    spec.work = Work::Script { text: text.to_owned(), arguments: vec!["--uid=0; $(id)".to_owned()] };
+    let end = bench.run(order(1, spec));
+    assert!(end.outcome.success(), "{end:?}");
+    let said = bench.stdout(id(1, 0));
+    assert!(said.starts_with(&format!("lab one {user} ")) && said.ends_with(" --uid=0; $(id)\n"), "{said}");
+}
+
+#[test]
+fn an_account_that_slurm_does_not_know_is_a_failed_start() {
+    let conf = WORKING.take().conf();
+    let mut bench = bench_with(&conf, "one", |config| config.account = Some("nobody-s".into()));
+    let end = bench.run(order(1, script("true")));
+    expect_cause(&end, EndCause::StartFailed);
+    assert!(end.outcome.detail.contains("account"), "{end:?}");
+}
+
+#[test]
+fn what_somebody_else_cancels_is_cancelled() {
+    let conf = WORKING.take().conf();
+    let mut bench = bench_with(&conf, "one", |_| {});
+    bench.submit(&[order(1, script("sleep 1000"))]);
+    bench.started(id(1, 0));
+    WORKING.take().call("scancel", &["--jobname", &job_name(&bench, "1.0.1")]);
+    let end = bench.end(id(1, 0));
+    expect_cause(&end, EndCause::Cancelled);
+    assert!(end.outcome.detail.contains("centre"), "{end:?}");
+}
+
+#[test]
+fn one_folder_has_one_engine() {
+    let conf = WORKING.take().conf();
+    let bench = bench_with(&conf, "one", |_| {});
+    let again = SlurmEngine::open(config(&bench.folder.path().join("centre"), &conf, "one"));
+    assert!(matches!(again, Err(EngineError::Refused(_))), "{again:?}");
+}
+
+/// What an attempt's job is called in Slurm.
+pub(crate) fn job_name(bench: &Bench, attempt: &str) -> String {
+    let instance = fs::read_to_string(bench.folder.path().join("centre/instance")).expect("a word");
+    format!("hs-{instance}-{attempt}")
+}

@@ -1,0 +1,101 @@
+//! A real Slurm cluster for tests and benchmarks, on this machine; `slurm.sh` beside this file does the work.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+/// A cluster that runs. It ends, with all that it started, when this value is dropped or this process ends, however
+/// it ends: the script sees the end of its standard input.
+pub(crate) struct Lab {
+    /// Its folder.
+    pub(crate) dir: PathBuf,
+    script: Child,
+    input: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+/// How large a cluster is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// Nodes in partition `batch`; the first of them is partition `one` too.
+    pub(crate) nodes: u16,
+    /// Pretended processors of each node.
+    pub(crate) cpus: u16,
+    /// Pretended GPUs of each node, of type `h100`.
+    pub(crate) gpus: u16,
+}
+
+#[allow(dead_code, reason = "not every program that uses the laboratory needs all of it")]
+impl Lab {
+    /// Starts a cluster and waits until its nodes are idle: 5 to 20 s. Folder `cache` keeps a database for the next time.
+    pub(crate) fn start(name: &str, size: Size, cache: &Path) -> Lab {
+        let ports = free_ports(size.nodes + 3);
+        let dir = std::env::temp_dir().join(format!("huisuan-lab-{}-{ports}", std::process::id()));
+        fs::create_dir_all(&dir).expect("a folder for the cluster");
+        let log = fs::File::create(dir.join("lab.log")).expect("a file in the folder of the cluster");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/slurm.sh");
+        let numbers = [size.nodes, size.cpus, size.gpus].map(|number| number.to_string());
+        let mut command = Command::new("bash");
+        command.arg(script).arg(&dir).arg(ports.to_string()).arg(name).args(numbers).arg(cache);
+        // A group of its own: what ends this process must not end the one that cleans up behind it.
+        command.env("LAB_REMOVE", "1").process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        let mut script = command.spawn().expect("bash");
+        let input = script.stdin.take();
+        let answers = BufReader::new(script.stdout.take().expect("a pipe"));
+        let mut lab = Lab { dir, script, input, answers };
+        let log = lab.dir.join("lab.log");
+        assert!(lab.answer() == "ready", "{}", fs::read_to_string(log).unwrap_or_else(|_| String::from("no cluster")));
+        lab
+    }
+
+    /// The configuration file that Slurm's programs need.
+    pub(crate) fn conf(&self) -> PathBuf {
+        self.dir.join("slurm.conf")
+    }
+
+    /// The process id of a daemon: `slurmctld`, `slurmdbd`, `slurmd.1`.
+    pub(crate) fn pid(&self, process: &str) -> i32 {
+        let text = fs::read_to_string(self.dir.join("pids").join(process)).expect("it was started");
+        text.trim().parse().expect("a process id")
+    }
+
+    /// Starts a daemon again that was ended.
+    pub(crate) fn restart(&mut self, process: &str) {
+        let input = self.input.as_mut().expect("it is taken in `drop` only");
+        writeln!(input, "start {process}").expect("the script runs");
+        assert_eq!(self.answer(), "ok");
+    }
+
+    /// Runs one of Slurm's programs and gives back what it printed.
+    pub(crate) fn call(&self, program: &str, arguments: &[&str]) -> String {
+        let output = Command::new(program).args(arguments).env("SLURM_CONF", self.conf()).output().expect(program);
+        assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("a pipe");
+        line.trim().to_owned()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.script.wait();
+    }
+}
+
+/// The first of so many neighbouring ports that are free, below those that the system gives to clients.
+fn free_ports(count: u16) -> u16 {
+    let from = 12_000 + u16::try_from(std::process::id() % 600).expect("below 600") * 30;
+    let free = |first: &u16| (*first..*first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    (from..31_000).step_by(30).find(free).expect("free ports")
+}

@@ -1,0 +1,213 @@
+//! A second opinion: derives every balance from the events of the journal with code of its own, and compares with
+//! what the ledger stored. It shares no function with [`Ledger`](crate::Ledger): texts and sums are all it knows.
+//!
+//! An event that moves money and is not known here shows as a difference, which is loud and right.
+
+use std::collections::BTreeMap;
+
+use huisuan_model::{Event, JobId, Money};
+
+/// Something that an auditor found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// An event speaks of something that no event before it made.
+    #[error("entry {seq} of the journal: {detail}")]
+    Event {
+        /// The entry.
+        seq: u64,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Rows of transfers move something else than the journal says.
+    #[error("from entry {seq} of the journal on, its transfers of `{asset}` for account `{account}` are off by {off}")]
+    Transfers {
+        /// The first entry after which it is so.
+        seq: u64,
+        /// Whose.
+        account: String,
+        /// In what.
+        asset: String,
+        /// What the transfers have too much.
+        off: i128,
+    },
+    /// A stored balance is not what the journal comes to.
+    #[error("account `{account}` has {found} of `{asset}`, the journal comes to {expected}")]
+    Balance {
+        /// Whose.
+        account: String,
+        /// In what.
+        asset: String,
+        /// What is stored.
+        found: i128,
+        /// What the journal comes to.
+        expected: i128,
+    },
+}
+
+type Name = (String, String);
+
+/// One that ran.
+#[derive(Debug)]
+struct Placed {
+    hold: i128,
+    currency: String,
+    centre: String,
+    class: &'static str,
+}
+
+/// Sums over a journal and the transfers beside it.
+#[derive(Debug, Default)]
+pub struct Auditor {
+    balances: BTreeMap<Name, i128>,
+    payers: BTreeMap<JobId, String>,
+    placed: BTreeMap<(JobId, u32), Placed>,
+    /// Transfers minus journal of the entry that is being taken.
+    entry: (u64, BTreeMap<Name, i128>),
+    /// Transfers minus journal, where that is not nothing, and since which entry.
+    off: BTreeMap<Name, (u64, i128)>,
+}
+
+impl Auditor {
+    /// Before the first entry.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one event of entry `seq`; entries come in order. `home` is the currency that tenants are funded in.
+    pub fn event(&mut self, seq: u64, event: &Event, home: &str) -> Result<(), Finding> {
+        match event {
+            Event::Funded { tenant, amount } => {
+                self.moved(seq, home, "funding", &format!("tenant:{tenant}"), i128::from(amount.0));
+            }
+            Event::JobSubmitted { job, tenant, .. } => _ = self.payers.insert(*job, tenant.to_string()),
+            Event::JobEnded { job, .. } => _ = self.payers.remove(job),
+            Event::TasksPlaced { job, tasks, centre, hold_each, terms, .. } => {
+                let payer = self.payer(seq, *job)?;
+                let hold = i128::from(hold_each.0);
+                for task in tasks.iter() {
+                    let currency = terms.tariff.currency.clone();
+                    let placed =
+                        Placed { hold, currency, centre: centre.to_string(), class: terms.share.class.as_str() };
+                    if self.placed.insert((*job, task), placed).is_some() {
+                        return Err(said(seq, format!("task {job}.{task} is placed while it runs")));
+                    }
+                }
+                let sum = hold * i128::from(tasks.len());
+                self.moved(seq, &terms.tariff.currency, &format!("tenant:{payer}"), &format!("held:{payer}"), sum);
+            }
+            Event::AttemptEnded { attempt, work, cost, .. } => {
+                let payer = self.payer(seq, attempt.job)?;
+                let placed = self.placed.remove(&(attempt.job, attempt.task));
+                let placed = placed.ok_or_else(|| said(seq, format!("attempt {attempt} ends and was not placed")))?;
+                self.settled(seq, &payer, &placed, *cost, i128::from(work.0))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes one stored transfer of entry `seq`, after the events of that entry.
+    pub fn transfer(&mut self, seq: u64, asset: &str, debit: &str, credit: &str, amount: i64) {
+        for (account, amount) in [(debit, -i128::from(amount)), (credit, i128::from(amount))] {
+            self.differ(seq, account, asset, amount);
+        }
+    }
+
+    /// Every balance that the journal comes to, by account and asset; zeros are left out.
+    pub fn balances(&self) -> impl Iterator<Item = (&str, &str, i128)> + '_ {
+        let all = self.balances.iter().filter(|(_, balance)| **balance != 0);
+        all.map(|((account, asset), balance)| (account.as_str(), asset.as_str(), *balance))
+    }
+
+    /// Payers whose held balance, by the journal, is not what their running tasks hold.
+    pub fn unresolved(&self) -> Vec<String> {
+        let mut held: BTreeMap<(&str, &str), i128> = BTreeMap::new();
+        for ((job, _), placed) in &self.placed {
+            let payer = self.payers.get(job).map_or("", String::as_str);
+            *held.entry((payer, placed.currency.as_str())).or_default() += placed.hold;
+        }
+        for (account, asset, balance) in self.balances() {
+            if let Some(payer) = account.strip_prefix("held:") {
+                *held.entry((payer, asset)).or_default() -= balance;
+            }
+        }
+        let wrong = held.into_iter().filter(|(_, off)| *off != 0);
+        wrong
+            .map(|((payer, asset), off)| format!("tasks of `{payer}` hold {off} {asset} more than its account"))
+            .collect()
+    }
+
+    /// Compares with all stored balances, once everything was taken. Nothing is found in good books.
+    pub fn compare<'a>(mut self, stored: impl IntoIterator<Item = (&'a str, &'a str, i128)>) -> Vec<Finding> {
+        self.close_entry();
+        let moved = self.off.iter().map(|((account, asset), (seq, off))| {
+            let (account, asset) = (account.clone(), asset.clone());
+            Finding::Transfers { seq: *seq, account, asset, off: *off }
+        });
+        let mut findings: Vec<Finding> = moved.collect();
+        let name = |account: &str, asset: &str| (account.to_owned(), asset.to_owned());
+        // A balance is what is stored and what is expected; each of the two may be absent.
+        let mut all: BTreeMap<Name, (i128, i128)> = BTreeMap::new();
+        for (account, asset, balance) in stored {
+            all.entry(name(account, asset)).or_default().0 += balance;
+        }
+        for (account, asset, balance) in self.balances() {
+            all.entry(name(account, asset)).or_default().1 = balance;
+        }
+        let differ = all.into_iter().filter(|(_, (found, expected))| found != expected);
+        findings.extend(differ.map(|((account, asset), (found, expected))| Finding::Balance {
+            account,
+            asset,
+            found,
+            expected,
+        }));
+        findings
+    }
+
+    fn settled(&mut self, seq: u64, payer: &str, placed: &Placed, cost: Money, work: i128) -> Result<(), Finding> {
+        let (cost, Placed { hold, currency, centre, class }) = (i128::from(cost.0), placed);
+        if cost < 0 || cost > *hold {
+            return Err(said(seq, format!("a cost of {cost} was posted from a hold of {hold}")));
+        }
+        let held = format!("held:{payer}");
+        self.moved(seq, currency, &held, &format!("centre:{centre}"), cost);
+        self.moved(seq, currency, &held, &format!("tenant:{payer}"), hold - cost);
+        self.moved(seq, &format!("work:{class}"), &format!("delivered:{centre}"), &format!("used:{payer}"), work);
+        Ok(())
+    }
+
+    fn payer(&self, seq: u64, job: JobId) -> Result<String, Finding> {
+        self.payers.get(&job).cloned().ok_or_else(|| said(seq, format!("job {job} is not there")))
+    }
+
+    fn moved(&mut self, seq: u64, asset: &str, debit: &str, credit: &str, amount: i128) {
+        for (account, amount) in [(debit, -amount), (credit, amount)] {
+            *self.balances.entry((account.to_owned(), asset.to_owned())).or_default() += amount;
+            self.differ(seq, account, asset, -amount);
+        }
+    }
+
+    fn differ(&mut self, seq: u64, account: &str, asset: &str, amount: i128) {
+        if self.entry.0 != seq {
+            self.close_entry();
+            self.entry.0 = seq;
+        }
+        *self.entry.1.entry((account.to_owned(), asset.to_owned())).or_default() += amount;
+    }
+
+    /// Adds what an entry is off by. Only whole entries are compared: within one, sums pass through anything.
+    fn close_entry(&mut self) {
+        for (name, amount) in std::mem::take(&mut self.entry.1) {
+            let off = self.off.get(&name).map_or(0, |(_, off)| *off) + amount;
+            if off == 0 {
+                self.off.remove(&name);
+            } else {
+                self.off.entry(name).or_insert((self.entry.0, 0)).1 = off;
+            }
+        }
+    }
+}
+
+fn said(seq: u64, detail: String) -> Finding {
+    Finding::Event { seq, detail }
+}

@@ -1,0 +1,10 @@
+//! Hours of use: a cumulative meter is cut at the full hours of its centre's zone, priced, and rounded once for each
+//! line of a bill. [`records`] says what rows of the meter must be to each other.
+
+mod charge;
+mod cut;
+mod records;
+
+pub use charge::{Charged, charge, exact};
+pub use cut::{Span, cut};
+pub use records::{MeterError, Meters, Taken};

@@ -1,0 +1,160 @@
+//! The second opinion over the golden journals: it agrees with the ledger, and names what was altered.
+
+use std::collections::BTreeMap;
+
+use huisuan_ledger::{Auditor, Currency, Ledger, Transfer};
+use huisuan_model::{AttemptId, Entry, Event, Gflop, Money};
+
+const JOURNALS: [&str; 2] = [
+    include_str!("../../store/tests/golden/v1/journal.jsonl"),
+    include_str!("../../store/tests/golden/v1-more/journal.jsonl"),
+];
+
+/// A journal beside the transfers that the ledger made of each entry.
+struct Books {
+    entries: Vec<(Entry, Vec<Transfer>)>,
+    balances: Vec<(String, String, i128)>,
+}
+
+/// Tells the ledger what the events say, as control does.
+fn books(journal: &str) -> Books {
+    let cny = Currency::new("CNY").expect("a currency");
+    let (mut ledger, mut entries) = (Ledger::new(), Vec::new());
+    let (mut payers, mut placed) = (BTreeMap::new(), BTreeMap::new());
+    let mut attempts: BTreeMap<_, u32> = BTreeMap::new();
+    for line in journal.lines() {
+        let entry: Entry = serde_json::from_str(line).expect("an entry");
+        let mut transfers = Vec::new();
+        for event in &entry.events {
+            let made = match event {
+                Event::Funded { tenant, amount } => ledger.fund(tenant, cny, *amount),
+                Event::JobSubmitted { job, tenant, .. } => {
+                    payers.insert(*job, tenant.clone());
+                    continue;
+                }
+                Event::TasksPlaced { job, tasks, centre, hold_each, terms, .. } => {
+                    let ids: Vec<_> = tasks
+                        .iter()
+                        .map(|task| {
+                            let attempt = attempts.entry((*job, task)).and_modify(|last| *last += 1).or_insert(1);
+                            AttemptId { job: *job, task, attempt: *attempt }
+                        })
+                        .collect();
+                    placed.extend(ids.iter().map(|id| ((id.job, id.task), (centre.clone(), terms.share.class))));
+                    ledger.hold(&payers[job], cny, ids, *hold_each)
+                }
+                Event::AttemptEnded { attempt, work, cost, .. } => {
+                    let (centre, class) = &placed[&(attempt.job, attempt.task)];
+                    // Preemptions renumber attempts in ways that this short story does not follow.
+                    let number = attempts[&(attempt.job, attempt.task)];
+                    ledger.settle(AttemptId { attempt: number, ..*attempt }, centre, *cost, *class, *work)
+                }
+                _ => continue,
+            };
+            transfers.extend(made.expect("a golden journal is good"));
+        }
+        entries.push((entry, transfers));
+    }
+    let balances = ledger.balances().map(|(account, asset, sum)| (account.to_string(), asset.to_string(), sum));
+    Books { balances: balances.collect(), entries }
+}
+
+/// What the auditor finds, as texts.
+fn findings(books: &Books) -> Vec<String> {
+    let mut auditor = Auditor::new();
+    for (entry, transfers) in &books.entries {
+        for event in &entry.events {
+            if let Err(finding) = auditor.event(entry.seq, event, "CNY") {
+                return vec![finding.to_string()];
+            }
+        }
+        for transfer in transfers {
+            let [asset, debit, credit] =
+                [transfer.asset.to_string(), transfer.debit.to_string(), transfer.credit.to_string()];
+            auditor.transfer(entry.seq, &asset, &debit, &credit, transfer.amount);
+        }
+    }
+    let stored = books.balances.iter().map(|(account, asset, sum)| (account.as_str(), asset.as_str(), *sum));
+    auditor.compare(stored).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn good_books_are_good() {
+    for journal in JOURNALS {
+        let books = books(journal);
+        assert!(books.entries.iter().map(|(_, transfers)| transfers.len()).sum::<usize>() > 5);
+        assert_eq!(findings(&books), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn every_altered_transfer_is_named_with_its_entry() {
+    let mut books = books(JOURNALS[0]);
+    for at in 0..books.entries.len() {
+        for row in 0..books.entries[at].1.len() {
+            books.entries[at].1[row].amount += 1;
+            let found = findings(&books);
+            assert_eq!(found.len(), 2, "one for each side: {found:?}");
+            let start = format!("from entry {} of the journal on", books.entries[at].0.seq);
+            assert!(found.iter().all(|text| text.starts_with(&start)), "{start}: {found:?}");
+            books.entries[at].1[row].amount -= 1;
+        }
+    }
+}
+
+#[test]
+fn every_altered_balance_is_named() {
+    let mut books = books(JOURNALS[0]);
+    for row in 0..books.balances.len() {
+        books.balances[row].2 -= 1;
+        let (account, asset, sum) = books.balances[row].clone();
+        let expected = format!("account `{account}` has {sum} of `{asset}`, the journal comes to {}", sum + 1);
+        assert_eq!(findings(&books), [expected]);
+        books.balances[row].2 += 1;
+    }
+    let missing = books.balances.remove(0);
+    assert!(findings(&books)[0].contains(&format!("account `{}` has 0", missing.0)));
+}
+
+#[test]
+fn an_altered_journal_is_named() {
+    fn check(alter: impl Fn(&mut Event) -> bool, expected: &str) {
+        let mut books = books(JOURNALS[0]);
+        let altered = books.entries.iter_mut().flat_map(|(entry, _)| &mut entry.events).any(alter);
+        assert!(altered, "{expected}");
+        let found = findings(&books);
+        assert!(found.iter().any(|text| text.contains(expected)), "{expected}: {found:?}");
+    }
+    let more = |event: &mut Event| match event {
+        Event::Funded { amount, .. } => {
+            amount.0 += 1;
+            true
+        }
+        _ => false,
+    };
+    check(more, "account `funding` are off by 1");
+    let dear = |event: &mut Event| match event {
+        Event::AttemptEnded { cost, .. } => {
+            *cost = Money(i64::MAX);
+            true
+        }
+        _ => false,
+    };
+    check(dear, "was posted from a hold of");
+    let busy = |event: &mut Event| match event {
+        Event::AttemptEnded { work, .. } => {
+            *work = Gflop(work.0 + 7);
+            true
+        }
+        _ => false,
+    };
+    check(busy, "are off by -7");
+    let other = |event: &mut Event| match event {
+        Event::AttemptEnded { attempt, .. } => {
+            attempt.task += 1_000;
+            true
+        }
+        _ => false,
+    };
+    check(other, "ends and was not placed");
+}

@@ -1,0 +1,23 @@
+//! The stored books as outsiders see them: the chain over transfers, an audit, and exports.
+//!
+//! - `chain.rs`: the chain goes on where the stored one ends, after that was checked.
+//! - `audit.rs`: every balance derived again from the journal, and every rule that can be checked from rows.
+//! - `export.rs`: transfers of a span of time as beancount, CSV or JSON.
+//! - `rate.rs`: how fast the books are kept.
+//!
+//! Nothing here changes books that exist.
+
+mod audit;
+mod beancount;
+mod chain;
+mod export;
+mod rate;
+
+pub(crate) use audit::audit;
+pub use audit::{Audit, Checked, audit_data};
+pub(crate) use chain::{ChainCheck, day_of, heads, line_of, resume};
+pub use export::{Export, Format, Span, export, export_data};
+pub use rate::{LedgerRate, ledger_rate};
+
+#[cfg(test)]
+mod tests;
