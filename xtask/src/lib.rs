@@ -6,6 +6,7 @@
 //! - `faults.rs`: rounds of faults against real processes.
 //! - `walls.rs`: who may use whom, compared with the committed lists in `xtask/walls`.
 //! - `tidy/`: the house rules that a machine can check, one function per rule.
+//! - `kubernetes.rs`: a real control plane for the contract of the Kubernetes engine.
 //! - `bench.rs`: benchmarks with a range of allowed results, one file each in `xtask/ranges`.
 //!
 //! What this crate must never do: be needed by the shipped binary, or pass silently over a check that
@@ -16,6 +17,7 @@
 pub mod bench;
 pub mod check;
 pub mod faults;
+pub mod kubernetes;
 pub mod python;
 pub mod repository;
 pub mod scenario;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::repository::Repository;
-use xtask::{bench, check, faults, scenario, setup, test, walls};
+use xtask::{bench, check, faults, kubernetes, scenario, setup, test, walls};
 
 /// Developer tasks of Huisuan.
 #[derive(Parser)]
@@ -34,6 +34,8 @@ enum Task {
     },
     /// Everything a change must pass: format, lints, tests, documentation, licences, spelling, links.
     Check,
+    /// Run the contract of the Kubernetes engine on a real control plane, built once from Debian's sources.
+    Kubernetes,
     /// Rewrite the committed dependency lists in `xtask/walls`; read the difference before committing.
     BlessWalls,
     /// Measure the whole system once and print a line of JSON.
@@ -75,6 +77,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Test { seed } => test::run(&repository, seed),
         Task::Faults { rounds, seed } => faults::run(&repository, rounds, seed),
         Task::Check => check::run(&repository),
+        Task::Kubernetes => kubernetes::run(&repository),
         Task::BlessWalls => walls::bless(&repository).map(|()| true),
         Task::Scenario { name, options } => scenario::run(&repository, name, options).map(|()| true),
         Task::Bench { names, list, report_only } => {

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use huisuan_model::{AttemptId, AttemptReport, EngineKind, Pool, PoolId, StartOrder, Stream};
+use huisuan_model::{AttemptId, AttemptReport, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
 use serde::{Deserialize, Serialize};
 
 /// Runs attempts on what a centre has. All methods may be called from several threads at once: one
@@ -31,6 +31,13 @@ pub trait Engine: Send + Sync {
     /// The logical CPUs of this machine that make up a pool, so that it can be measured from here; empty
     /// when the pool is elsewhere.
     fn measurable_cpus(&self, pool: &PoolId) -> Vec<usize>;
+
+    /// The sustained rate of a whole pool as its site declares it, in the precision of the pool's class; for pools that
+    /// cannot be measured from here.
+    fn declared_rate(&self, pool: &PoolId) -> Option<GflopPerS> {
+        let _ = pool;
+        None
+    }
 
     /// Takes orders, one answer for each in the same order. Once an answer says [`SubmitResult::Accepted`],
     /// the order survives a kill of the agent and of the engine's own processes.

@@ -5,14 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use huisuan_model::{Bytes, CentreId, Class, PoolId};
+use huisuan_model::{Bytes, CentreId, Class, GflopPerS, PoolId};
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
 
 /// What a Kubernetes centre is made of. Every key may be left out of the file except `namespace`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields)]
 pub struct KubernetesConfig {
     /// The centre's name; the agent fills it in where the file does not.
     #[serde(default)]
@@ -47,7 +47,8 @@ pub struct KubernetesConfig {
     /// User and group id that containers run as; never 0.
     #[serde(default = "nobody")]
     pub user: u32,
-    /// The Kueue local queue that pods wait in; without one they wait for the cluster's own scheduler.
+    /// The Kueue local queue of pods whose tenant has no account at the site; without one they wait for the cluster's
+    /// own scheduler.
     #[serde(default)]
     pub queue: Option<String>,
     /// The priority class of pods.
@@ -92,7 +93,7 @@ pub struct Toleration {
 
 /// The nodes that make up a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields)]
 pub struct PoolRule {
     /// The part number.
     pub id: PoolId,
@@ -105,6 +106,10 @@ pub struct PoolRule {
     /// Memory of one device.
     #[serde(default)]
     pub device_memory: Bytes,
+    /// The sustained rate of one device, or of one core of a pool of processors, in the precision of the class, as the
+    /// site declares it: what runs elsewhere cannot be measured by the agent.
+    #[serde(default)]
+    pub rate_each: Option<GflopPerS>,
     /// Labels that all of its nodes have.
     #[serde(default)]
     pub nodes: BTreeMap<String, String>,
@@ -137,7 +142,7 @@ impl KubernetesConfig {
     /// When it cannot be read, has a key that is not known, or says something that no cluster accepts.
     pub fn read(path: &Path) -> Result<KubernetesConfig, EngineError> {
         let text = std::fs::read_to_string(path).map_err(EngineError::file("configuration", path))?;
-        let wrong = |detail: String| EngineError::Refused(format!("configuration `{}`: {detail}", path.display()));
+        let wrong = |detail: String| EngineError::Config { path: path.to_owned(), detail };
         let config: KubernetesConfig = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         config.check().map_err(wrong)?;
         Ok(config)
@@ -152,7 +157,7 @@ impl KubernetesConfig {
         label("namespace", &self.namespace)?;
         let names = [&self.queue, &self.service_account, &self.priority_class, &self.runtime_class];
         for name in names.into_iter().flatten().chain(&self.image_pull_secrets) {
-            if name.is_empty() || name.len() > 253 || !name.split('.').all(is_dns_label) {
+            if !is_dns_name(name) {
                 return Err(format!("`{name}` is no name in Kubernetes; hint: a-z 0-9 - and ."));
             }
         }
@@ -163,7 +168,7 @@ impl KubernetesConfig {
             return Err(format!("image prefix `{prefix}` also begins other registries' names; hint: end it with /"));
         }
         if self.usage_every_s == 0 {
-            return Err("usage-every-s is 0; hint: at least 1".to_owned());
+            return Err("usage_every_s is 0; hint: at least 1".to_owned());
         }
         let mut ids: Vec<_> = self.pools.iter().map(|pool| &pool.id).collect();
         ids.sort_unstable();
@@ -172,6 +177,11 @@ impl KubernetesConfig {
             None => Ok(()),
         }
     }
+}
+
+/// A name as Kubernetes wants it for most things.
+pub(super) fn is_dns_name(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_dns_label)
 }
 
 /// A name as Kubernetes wants it for namespaces.
@@ -215,8 +225,8 @@ mod tests {
         check("namespace = 'a/b'", "namespace `a/b`");
         check("namespace = 'jobs'\nuser = 0", "root");
         check("namespace = 'jobs'\nqueue = 'Q'", "`Q`");
-        check("namespace = 'jobs'\nimage-prefixes = ['registry.local']", "end it with /");
-        check("namespace = 'jobs'\nusage-every-s = 0", "at least 1");
+        check("namespace = 'jobs'\nimage_prefixes = ['registry.local']", "end it with /");
+        check("namespace = 'jobs'\nusage_every_s = 0", "at least 1");
         let twice = "[[pools]]\nid = 'a'\nclass = 'ai'\n".repeat(2);
         check(&format!("namespace = 'jobs'\n{twice}"), "twice");
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use huisuan_model::{AttemptId, AttemptReport, EngineKind, Pool, PoolId, StartOrder, Stream};
+use huisuan_model::{AttemptId, AttemptReport, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ use super::{
     state::{Look, State},
     watch,
 };
-use crate::{Engine, EngineError, LogChunk, SubmitResult};
+use crate::{Alarm, Engine, EngineError, LogChunk, SubmitResult};
 
 /// How many requests are made at the same time.
 const AT_ONCE: usize = 8;
@@ -207,6 +207,10 @@ impl Engine for KubernetesEngine {
         Vec::new()
     }
 
+    fn declared_rate(&self, pool: &PoolId) -> Option<GflopPerS> {
+        self.shared.hardware.lock().unwrap_or_else(PoisonError::into_inner).declared_rate(pool)
+    }
+
     fn submit(&self, starts: &[StartOrder]) -> Result<Vec<SubmitResult>, EngineError> {
         let mut results: Vec<Option<SubmitResult>> = Vec::with_capacity(starts.len());
         let mut wanted: Vec<(&StartOrder, Value)> = Vec::new();
@@ -281,6 +285,42 @@ impl Engine for KubernetesEngine {
         let errands = self.shared.state().cancel(&alive);
         self.shared.changed(errands);
         Ok(())
+    }
+
+    fn held(&self) -> Result<Option<Vec<AttemptId>>, EngineError> {
+        Ok(Some(self.shared.state().held()))
+    }
+
+    fn knows(&self, attempt: AttemptId) -> Result<bool, EngineError> {
+        Ok(self.look(attempt).is_some())
+    }
+
+    fn look_for(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
+        let mut unknown = Vec::new();
+        for &id in attempts {
+            if self.shared.state().tell_again(id) {
+                continue;
+            }
+            match self.shared.find(id).map_err(|error| error.during("looking for a pod"))? {
+                Some(pod) => {
+                    let errand = self.shared.state().take(pod, now(), self.shared.patience());
+                    self.shared.changed(errand);
+                }
+                None => unknown.push(id),
+            }
+        }
+        if !unknown.is_empty() {
+            let at = now();
+            self.write(&Entry::Unknown { attempts: unknown.clone(), at })?;
+            let mut state = self.shared.state();
+            unknown.into_iter().for_each(|id| state.lose(id, at));
+        }
+        self.shared.changed([]);
+        Ok(())
+    }
+
+    fn alarms(&self) -> Vec<Alarm> {
+        self.shared.alarms()
     }
 
     fn logs(&self, attempt: AttemptId, stream: Stream, offset: u64, limit: usize) -> Result<LogChunk, EngineError> {

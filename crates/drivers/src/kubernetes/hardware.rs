@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_model::{Bytes, Class, MilliDevices, Millicores, Pool, PoolId, StartOrder, spec::Need};
+use huisuan_model::{Bytes, Class, GflopPerS, MilliDevices, Millicores, Pool, PoolId, StartOrder, spec::Need};
 
 use super::{
     config::{KubernetesConfig, PoolRule, Toleration},
@@ -41,6 +41,8 @@ const MEMORY_LABEL: &str = "nvidia.com/gpu.memory";
 pub(super) struct Hardware {
     rules: Vec<PoolRule>,
     machines: Vec<Machine>,
+    /// Nodes of the centre that take no work now, and why, by name.
+    away: BTreeMap<String, &'static str>,
 }
 
 /// What one node may give away.
@@ -73,13 +75,26 @@ pub(super) struct Requirement {
 impl Hardware {
     /// The hardware that these nodes are; those that are cordoned, not ready or tainted against us are left out.
     pub(super) fn of(nodes: &[Node], config: &KubernetesConfig) -> Hardware {
-        let usable: Vec<&Node> = nodes.iter().filter(|node| usable(node, &config.tolerations)).collect();
+        // A taint that is not tolerated says that a node is not for this centre at all.
+        let ours: Vec<&Node> = nodes.iter().filter(|node| !kept_away(node, &config.tolerations)).collect();
         let rules = match config.pools.is_empty() {
-            true => found(&usable),
+            true => found(&ours),
             false => config.pools.clone(),
         };
-        let machines = usable.iter().filter_map(|node| machine(node, &rules)).collect();
-        Hardware { rules, machines }
+        let (mut machines, mut away) = (Vec::new(), BTreeMap::new());
+        for node in ours {
+            let Some(machine) = machine(node, &rules) else { continue };
+            match absence(node) {
+                None => machines.push(machine),
+                Some(why) => drop(away.insert(node.metadata.name.clone(), why)),
+            }
+        }
+        Hardware { rules, machines, away }
+    }
+
+    /// Nodes that take no work now, and why.
+    pub(super) fn away(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.away.iter().map(|(node, why)| (node.as_str(), *why))
     }
 
     /// The pools that have a node, without ratings, in the order of their names.
@@ -103,6 +118,15 @@ impl Hardware {
         pools.into_values().collect()
     }
 
+    /// The rate of a whole pool, where the site declares what one of its devices or cores sustains.
+    pub(super) fn declared_rate(&self, id: &PoolId) -> Option<GflopPerS> {
+        let rule = self.rules.iter().find(|rule| rule.id == *id)?;
+        let each = rule.rate_each?.0;
+        let pool = self.pools().into_iter().find(|pool| pool.id == *id)?;
+        let thousandths = if rule.resource.is_some() { pool.devices.0 } else { pool.cores.0 };
+        u64::try_from(u128::from(each) * u128::from(thousandths) / 1_000).ok().map(GflopPerS)
+    }
+
     /// Which nodes suit an order; an error says in words why none ever could.
     pub(super) fn suits(&self, order: &StartOrder) -> Result<Suits, String> {
         let devices = order.devices.0;
@@ -110,6 +134,9 @@ impl Hardware {
             return Err(format!("{} is no whole number; Kubernetes gives whole devices only", order.devices));
         }
         let named: Vec<usize> = (0..self.rules.len()).filter(|&rule| named(order, &self.rules[rule])).collect();
+        if let Some(pool) = order.pool.as_ref().filter(|pool| !self.rules.iter().any(|rule| rule.id == **pool)) {
+            return Err(format!("pool `{pool}` is not here"));
+        }
         let holds = |machine: &&Machine| {
             machine.cores >= order.cores && machine.memory >= order.memory() && machine.devices * 1_000 >= devices
         };
@@ -162,13 +189,31 @@ fn named(order: &StartOrder, rule: &PoolRule) -> bool {
         Need::Hardware { devices: None, .. } => (&[][..], Bytes::ZERO),
         Need::Rate { device_memory_min, .. } => (&[][..], *device_memory_min),
     };
-    (parts.is_empty() || parts.contains(&rule.id)) && (order.devices.is_zero() || memory_min <= rule.device_memory)
+    order.pool.as_ref().is_none_or(|pool| *pool == rule.id)
+        && (parts.is_empty() || parts.contains(&rule.id))
+        && (order.devices.is_zero() || memory_min <= rule.device_memory)
 }
 
-fn usable(node: &Node, tolerations: &[Toleration]) -> bool {
+/// Taints that the cluster itself puts on nodes whose state is told by other fields, too.
+const STATE_TAINTS: &str = "node.kubernetes.io/";
+
+fn kept_away(node: &Node, tolerations: &[Toleration]) -> bool {
+    node.spec.taints.iter().any(|taint| {
+        let of_state = taint.key.starts_with(STATE_TAINTS);
+        taint.effect != "PreferNoSchedule" && !of_state && !tolerated(taint, tolerations)
+    })
+}
+
+/// Why a node takes no work now.
+fn absence(node: &Node) -> Option<&'static str> {
     let ready = node.status.conditions.iter().any(|one| one.kind == "Ready" && one.status == "True");
-    let kept_away = |taint: &&Taint| taint.effect != "PreferNoSchedule" && !tolerated(taint, tolerations);
-    ready && !node.spec.unschedulable && !node.spec.taints.iter().any(|taint| kept_away(&taint))
+    let pressed =
+        node.spec.taints.iter().any(|taint| taint.key.starts_with(STATE_TAINTS) && taint.effect != "PreferNoSchedule");
+    match (ready, node.spec.unschedulable) {
+        (false, _) => Some("it is not ready"),
+        (true, true) => Some("it is cordoned"),
+        (true, false) => pressed.then_some("the cluster tainted it for its state"),
+    }
 }
 
 fn tolerated(taint: &Taint, tolerations: &[Toleration]) -> bool {
@@ -221,6 +266,7 @@ fn found(nodes: &[&Node]) -> Vec<PoolRule> {
                     class: Class::Ai,
                     resource: Some(resource.to_owned()),
                     device_memory: Bytes(memory.saturating_mul(1 << 20)),
+                    rate_each: None,
                     nodes: product.map(|(key, value)| (key.to_owned(), value.clone())).into_iter().collect(),
                 }
             }
@@ -231,6 +277,7 @@ fn found(nodes: &[&Node]) -> Vec<PoolRule> {
                     class: Class::General,
                     resource: None,
                     device_memory: Bytes::ZERO,
+                    rate_each: None,
                     nodes: BTreeMap::new(),
                 }
             }

@@ -37,6 +37,13 @@ pub(super) enum Entry {
         /// When.
         at: TimeMs,
     },
+    /// The network asked for them, and neither journal nor cluster know of them: they are lost, and stay so.
+    Unknown {
+        /// Which.
+        attempts: Vec<AttemptId>,
+        /// When.
+        at: TimeMs,
+    },
     /// These ends are committed elsewhere; kept for who asks again.
     Acknowledged(Vec<AttemptReport>),
 }

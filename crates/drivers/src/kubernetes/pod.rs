@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    config::KubernetesConfig,
+    config::{KubernetesConfig, is_dns_name},
     environment,
     hardware::{Requirement, Suits},
     objects::Metadata,
@@ -81,7 +81,10 @@ pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesCon
         (CENTRE_LABEL): mark(&order.centre),
         "huisuan.io/job": order.attempt.job.to_string(),
     });
-    if let Some(queue) = &config.queue {
+    if let Some(queue) = order.account.as_ref().or(config.queue.as_ref()) {
+        if !is_dns_name(queue) {
+            return Err(format!("its account `{queue}` is no name of a queue in Kubernetes; hint: a-z 0-9 - and ."));
+        }
         labels["kueue.x-k8s.io/queue-name"] = json!(queue);
         if spec.gang {
             // Admitted together or not at all, and never given a replacement for one that failed.

@@ -20,7 +20,7 @@ use super::{
     pod::{CENTRE_LABEL, manifest, mark, name},
     state::{Errand, Patience, State},
 };
-use crate::EngineError;
+use crate::{Alarm, EngineError};
 
 /// How long after a pod is over the exit code of its container may be missing, beyond its grace.
 const EXIT_CODE_WITHIN_S: u32 = 60;
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) centre: CentreId,
     pub(super) outputs: Outputs,
     pub(super) hardware: Mutex<Hardware>,
+    /// Why the cluster cannot be watched now, if it cannot.
+    pub(super) trouble: Mutex<Option<String>>,
     state: Mutex<State>,
     changed: Condvar,
     errands: Sender<Errand>,
@@ -55,6 +57,7 @@ impl Shared {
             centre,
             outputs,
             hardware: Mutex::default(),
+            trouble: Mutex::default(),
             state: Mutex::new(state),
             changed: Condvar::new(),
             errands,
@@ -156,6 +159,18 @@ impl Shared {
             self.list("/api/v1/nodes", "").map_err(|error| error.during("asking for the nodes"))?;
         *self.hardware.lock().unwrap_or_else(PoisonError::into_inner) = Hardware::of(&nodes.items, &self.config);
         Ok(())
+    }
+
+    /// What somebody should look at now, ordered by subject.
+    pub(super) fn alarms(&self) -> Vec<Alarm> {
+        let hardware = self.hardware.lock().unwrap_or_else(PoisonError::into_inner);
+        let away = hardware.away().map(|(node, why)| (format!("node {node}"), why.to_owned()));
+        let mut alarms: Vec<(String, String)> = away.collect();
+        alarms.extend(self.state().stuck().map(|(id, why)| (format!("attempt {id}"), why.to_owned())));
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        alarms.extend(trouble.iter().map(|why| ("cluster".to_owned(), why.clone())));
+        alarms.sort();
+        alarms.into_iter().map(|(subject, what)| Alarm { subject, what }).collect()
     }
 
     /// The pod that an order becomes.

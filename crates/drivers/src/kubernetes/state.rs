@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_model::{AttemptId, AttemptReport, Bytes, DurationMs, EndCause, ReportKind, TimeMs, Usage};
+use huisuan_model::{AttemptId, AttemptReport, Bytes, DurationMs, EndCause, Outcome, ReportKind, TimeMs, Usage};
 
 use super::{
     journal::Entry,
@@ -53,7 +53,8 @@ struct Known {
     cancelled: bool,
     /// It is being ended because it cannot begin.
     doomed: Option<String>,
-    stuck_since: Option<TimeMs>,
+    /// Since when its container cannot be started, and why.
+    stuck: Option<(TimeMs, String)>,
     ending_since: Option<TimeMs>,
     sampled_at: Option<TimeMs>,
     used: Usage,
@@ -83,7 +84,7 @@ impl Known {
             stage,
             cancelled: false,
             doomed: None,
-            stuck_since: None,
+            stuck: None,
             ending_since: None,
             sampled_at: None,
             used: Usage::default(),
@@ -111,6 +112,7 @@ impl State {
                     state.attempts.entry(id).or_insert_with(|| Known::new(Stage::Waiting)).cancelled = true;
                 }),
                 Entry::Buried { attempts, at } => attempts.into_iter().for_each(|id| state.bury(id, at)),
+                Entry::Unknown { attempts, at } => attempts.into_iter().for_each(|id| state.lose(id, at)),
                 Entry::Acknowledged(reports) => reports.into_iter().for_each(|report| {
                     let id = report.attempt;
                     state.attempts.insert(id, Known::new(Stage::Ended { report, acknowledged: true }));
@@ -132,17 +134,11 @@ impl State {
 
     /// Notes that a pod is about to be made; false for an attempt that is known, whose end, if any, is told again.
     pub(super) fn begin(&mut self, id: AttemptId) -> bool {
-        match self.attempts.get(&id).map(|known| &known.stage) {
-            None => {
-                self.attempts.insert(id, Known::new(Stage::Creating));
-                true
-            }
-            Some(Stage::Ended { report, .. }) => {
-                self.outbox.push(report.clone());
-                false
-            }
-            Some(_) => false,
+        let fresh = !self.tell_again(id);
+        if fresh {
+            self.attempts.insert(id, Known::new(Stage::Creating));
         }
+        fresh
     }
 
     /// Its pod is in the cluster.
@@ -181,13 +177,41 @@ impl State {
         errands
     }
 
-    /// Ends an attempt that was never heard of.
+    /// Ends an attempt that was cancelled before it was heard of.
     pub(super) fn bury(&mut self, id: AttemptId, at: TimeMs) {
+        self.end_unheard(id, at, outcome(EndCause::Cancelled, ""));
+    }
+
+    /// Ends an attempt that the network believes to be here and that nothing here knows of.
+    pub(super) fn lose(&mut self, id: AttemptId, at: TimeMs) {
+        self.end_unheard(id, at, outcome(EndCause::Lost, "nothing is known of it here: neither journal nor pod"));
+    }
+
+    fn end_unheard(&mut self, id: AttemptId, at: TimeMs, outcome: Outcome) {
         if self.attempts.get(&id).is_none_or(|known| !known.ended()) {
-            let end = End { at, started_at: None, outcome: outcome(EndCause::Cancelled, "") };
             self.attempts.insert(id, Known::new(Stage::Creating));
-            self.end(id, end);
+            self.end(id, End { at, started_at: None, outcome });
         }
+    }
+
+    /// What cannot begin, and why.
+    pub(super) fn stuck(&self) -> impl Iterator<Item = (AttemptId, &str)> {
+        let open = self.attempts.iter().filter(|(_, known)| !known.ended());
+        open.filter_map(|(&id, known)| Some((id, known.stuck.as_ref()?.1.as_str())))
+    }
+
+    /// What has not ended.
+    pub(super) fn held(&self) -> Vec<AttemptId> {
+        self.attempts.iter().filter(|(_, known)| !known.ended()).map(|(&id, _)| id).collect()
+    }
+
+    /// Tells an end again; false for an attempt that is not known.
+    pub(super) fn tell_again(&mut self, id: AttemptId) -> bool {
+        let Some(known) = self.attempts.get(&id) else { return false };
+        if let Stage::Ended { report, .. } = &known.stage {
+            self.outbox.push(report.clone());
+        }
+        true
     }
 
     /// The ends of these attempts that were not acknowledged before.
@@ -266,9 +290,10 @@ impl State {
                     known.stage = Stage::Waiting;
                 }
                 match stuck {
-                    None => known.stuck_since = None,
+                    None => known.stuck = None,
                     Some(stuck) => {
-                        let since = *known.stuck_since.get_or_insert(now);
+                        let since = known.stuck.as_ref().map_or(now, |(since, _)| *since);
+                        known.stuck = Some((since, stuck.why.clone()));
                         if stuck.for_ever || now.since(since) >= patience.image {
                             known.doomed = Some(stuck.why);
                         }
@@ -298,7 +323,7 @@ impl State {
     /// Looks again at what waits for something, and again at ends that were asked for.
     pub(super) fn tick(&mut self, now: TimeMs, patience: Patience) -> Vec<Errand> {
         let waits = |known: &Known| {
-            let open = known.cancelled || known.stuck_since.is_some() || known.ending_since.is_some();
+            let open = known.cancelled || known.stuck.is_some() || known.ending_since.is_some();
             open && !known.ended()
         };
         let pods: Vec<Pod> =

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     io,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -37,7 +37,6 @@ enum Watched {
 /// Lists and watches until the engine is dropped.
 pub(super) fn watch(shared: &Arc<Shared>, mut version: String) {
     let mut listed_at = Instant::now();
-    let mut failing = false;
     while !shared.stopped() {
         let result = match version.is_empty() || listed_at.elapsed() >= RELIST_EVERY {
             true => relist(shared).map(|new| {
@@ -51,12 +50,13 @@ pub(super) fn watch(shared: &Arc<Shared>, mut version: String) {
             }),
         };
         match result {
-            Ok(()) => failing = false,
+            Ok(()) => *shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None,
             Err(error) => {
-                if !failing {
-                    warn!(error = %error.during("watching pods"), "cluster cannot be watched");
+                let why = error.during("watching pods").to_string();
+                let before = shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(why.clone());
+                if before.is_none() {
+                    warn!(error = why, "cluster cannot be watched");
                 }
-                failing = true;
                 #[expect(
                     clippy::disallowed_methods,
                     reason = "a retry pause; the engine's callers do not wait for it"

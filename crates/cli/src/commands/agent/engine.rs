@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use huisuan_drivers::{Engine, LocalConfig, LocalEngine, LocalLimits};
+use huisuan_drivers::{Engine, EngineError, KubernetesConfig, KubernetesEngine, LocalConfig, LocalEngine, LocalLimits};
 
 use super::{LocalCentre, Site};
 use crate::{
@@ -29,8 +29,20 @@ pub(super) fn open(args: &AgentArgs, site: &Site) -> Result<Box<dyn Engine>, Fai
             .hint("the local engine is told by --cores and --memory; leave --engine-config out")),
         (engine, None) => Err(usage(&format!("engine {} needs --engine-config FILE", engine.as_str()))
             .hint("docs/en/sites.md shows such a file")),
+        (EngineArg::Kubernetes, Some(file)) => kubernetes(site, file),
         (engine, Some(file)) => cluster(engine, file),
     }
+}
+
+/// Pods of a cluster. The centre's name and folder are the agent's, unless the file says otherwise.
+fn kubernetes(site: &Site, file: &Path) -> Result<Box<dyn Engine>, Failure> {
+    let failed = |error: EngineError| Failure::new(Exit::Error, error).hint("docs/en/kubernetes.md has all keys");
+    let mut config = KubernetesConfig::read(file).map_err(failed)?;
+    config.centre.get_or_insert_with(|| site.join.centre.clone());
+    if config.dir.as_os_str().is_empty() {
+        config.dir = site.folder.join("kubernetes");
+    }
+    Ok(Box::new(KubernetesEngine::open(config).map_err(failed)?))
 }
 
 /// An engine of a cluster. This build has none: each comes with its driver in `crates/drivers`, and is opened here.

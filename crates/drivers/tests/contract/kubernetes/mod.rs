@@ -125,7 +125,7 @@ pub(crate) fn config(folder: &Path, server: &Server) -> KubernetesConfig {
     );
     std::fs::write(&kubeconfig, text).expect("written");
     let path = folder.join("kubernetes.toml");
-    std::fs::write(&path, "namespace = 'jobs'\nimage = 'site/base'\ngrace-s = 1\nusage-every-s = 1\n")
+    std::fs::write(&path, "namespace = 'jobs'\nimage = 'site/base'\ngrace_s = 1\nusage_every_s = 1\n")
         .expect("written");
     let mut config = KubernetesConfig::read(&path).expect("a configuration");
     config.centre = Some(CentreId::new("here").expect("a name"));

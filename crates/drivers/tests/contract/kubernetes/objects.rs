@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use huisuan_drivers::{KubernetesConfig, KubernetesEngine, SubmitResult};
+use huisuan_drivers::{KubernetesConfig, KubernetesEngine, PoolRule, SubmitResult};
 use huisuan_model::{
-    Bytes, EndCause, EngineKind, JobSpec, MilliDevices, Millicores, PoolId, ReportKind, StartOrder,
+    Bytes, Class, EndCause, EngineKind, GflopPerS, JobSpec, MilliDevices, Millicores, PoolId, ReportKind, StartOrder,
     spec::{DeviceNeed, Need, Work},
 };
 use serde_json::{Value, json};
@@ -47,6 +47,9 @@ fn the_inventory_is_what_nodes_offer() {
     let [gpu, cpu] = pools.as_slice() else { panic!("two pools: {pools:?}") };
     assert_eq!((gpu.id.as_str(), gpu.devices.0, gpu.device_memory.0), ("NVIDIA-A100-SXM4-80GB", 8_000, 80 << 30));
     assert_eq!((cpu.id.as_str(), cpu.cores.0, cpu.memory.0), ("cpu:unknown", 2_000, 1 << 30));
+    let alarms: Vec<_> = lab.bench.engine.alarms().into_iter().map(|alarm| (alarm.subject, alarm.what)).collect();
+    let expected = [("node cordoned", "it is cordoned"), ("node dead", "it is not ready")];
+    assert_eq!(alarms, expected.map(|(subject, what)| (subject.to_owned(), what.to_owned())));
 }
 
 #[test]
@@ -170,11 +173,13 @@ fn a_queue_of_kueue_admits_gangs_as_groups() {
     let opened = KubernetesEngine::open(KubernetesConfig { queue, ..config(lab.bench.folder.path(), &lab.server) });
     lab.bench.engine = Box::new(opened.expect("again"));
     let gang = Arc::new(JobSpec { gang: true, tasks: "0-1".parse().expect("indices"), ..script("true") });
-    lab.bench.submit(&[order(1, script("true")), task(2, 0, &gang), task(2, 1, &gang)]);
+    let accounted = StartOrder { account: Some("tenant-b".into()), ..order(3, script("true")) };
+    lab.bench.submit(&[order(1, script("true")), task(2, 0, &gang), task(2, 1, &gang), accounted]);
     let objects = lab.server.cluster.lock();
     let metadata = |job: u64, part: &str| objects.pods[&lab.pod(job)]["metadata"][part].clone();
     assert_eq!(metadata(1, "labels")["kueue.x-k8s.io/queue-name"], "tenant-a");
     assert_eq!(metadata(1, "labels").get("kueue.x-k8s.io/pod-group-name"), None);
+    assert_eq!(metadata(3, "labels")["kueue.x-k8s.io/queue-name"], "tenant-b", "the site's account of the tenant");
     assert_eq!(metadata(2, "annotations")["kueue.x-k8s.io/pod-group-total-count"], "2");
     let group = metadata(2, "labels")["kueue.x-k8s.io/pod-group-name"].clone();
     let other = &objects.pods[&lab.pod(2).replace("-2-0-1", "-2-1-1")];
@@ -200,6 +205,77 @@ fn usage_comes_from_the_metrics_server() {
     std::fs::write(go, "").expect("a file");
     let end = lab.bench.end(id(1, 0));
     assert!(end.usage.cpu >= used.cpu && end.usage.memory_peak == Bytes(20 << 20), "{end:?}");
+}
+
+#[test]
+fn what_is_held_is_said_and_what_is_missed_is_looked_for() {
+    let mut lab = Lab::new();
+    let go = lab.bench.file("go");
+    let waits = order(1, script(&format!("until [ -e {go} ]; do sleep 0.01; done")));
+    lab.bench.submit(&[waits, order(2, script("exit 3"))]);
+    assert_eq!(lab.bench.end(id(2, 0)).outcome.exit_code, Some(3));
+    assert_eq!(lab.bench.engine.held().expect("asked"), Some(vec![id(1, 0)]));
+    let known = |job| lab.bench.engine.knows(id(job, 0)).expect("asked");
+    assert_eq!((known(1), known(2), known(3)), (true, true, false));
+    lab.bench.engine.acknowledge(&[id(2, 0)]).expect("acknowledged");
+    lab.bench.reports.clear();
+    lab.bench.engine.look_for(&[id(1, 0), id(2, 0), id(3, 0)]).expect("looked for");
+    assert_eq!(lab.bench.end(id(2, 0)).outcome.exit_code, Some(3), "told again");
+    expect_cause(&lab.bench.end(id(3, 0)), EndCause::Lost);
+    lab.reopen();
+    expect_cause(&lab.bench.end(id(3, 0)), EndCause::Lost);
+    let late = lab.bench.engine.submit(&[order(3, script("true"))]).expect("submitted");
+    assert_eq!(late, [SubmitResult::Duplicate], "what was called lost is not started any more");
+    std::fs::write(go, "").expect("a file");
+    assert!(lab.bench.end(id(1, 0)).outcome.success());
+    assert_eq!(lab.bench.engine.held().expect("asked"), Some(Vec::new()));
+}
+
+/// A pod that the journal does not know of, as after a folder was lost, is found in the cluster.
+#[test]
+fn a_lost_folder_is_made_good_by_the_cluster() {
+    let mut lab = Lab::new();
+    lab.bench.submit(&[order(1, script("echo kept; exit 3"))]);
+    lab.bench.end(id(1, 0));
+    lab.close();
+    std::fs::remove_dir_all(lab.bench.folder.path().join("centre")).expect("removed");
+    lab.reopen();
+    assert!(!lab.bench.engine.blank(), "its pods are there");
+    assert_eq!(lab.bench.end(id(1, 0)).outcome.exit_code, Some(3));
+    assert_eq!(lab.bench.stdout(id(1, 0)), "kept\n");
+}
+
+#[test]
+fn an_order_goes_to_the_pool_that_it_was_placed_on() {
+    let mut lab = Lab::new();
+    let rule = |id: &str, resource: Option<&str>, zone: &str, rate: u64| PoolRule {
+        id: PoolId::new(id).expect("a name"),
+        class: Class::Hpc,
+        resource: resource.map(str::to_owned),
+        device_memory: Bytes::ZERO,
+        rate_each: Some(GflopPerS(rate)),
+        nodes: [("zone".to_owned(), zone.to_owned())].into(),
+    };
+    lab.server.cluster.with(|all| {
+        all.nodes.insert("a".into(), node("a", json!({ "zone": "a" }), json!({ "nvidia.com/gpu": "4" })));
+        all.nodes.insert("b".into(), node("b", json!({ "zone": "b" }), json!({})));
+    });
+    lab.close();
+    let pools = vec![rule("gpu", Some("nvidia.com/gpu"), "a", 19_500), rule("cpu", None, "b", 40)];
+    let opened = KubernetesEngine::open(KubernetesConfig { pools, ..config(lab.bench.folder.path(), &lab.server) });
+    lab.bench.engine = Box::new(opened.expect("again"));
+    let placed = |job: u64, pool: &str| StartOrder {
+        pool: Some(PoolId::new(pool).expect("a name")),
+        ..order(job, script("true"))
+    };
+    lab.bench.submit(&[placed(1, "cpu"), placed(2, "gpu")]);
+    lab.until("nodes for both", |pods| pods.values().all(|pod| pod["spec"].get("nodeName").is_some()));
+    let node_of = |job: u64| lab.server.cluster.lock().pods[&lab.pod(job)]["spec"]["nodeName"].clone();
+    assert_eq!((node_of(1), node_of(2)), (json!("b"), json!("a")));
+    let refused = lab.bench.engine.submit(&[placed(3, "other")]).expect("submitted");
+    assert!(matches!(&refused[0], SubmitResult::Refused { why } if why.contains("`other`")), "{refused:?}");
+    let rate = |pool: &str| lab.bench.engine.declared_rate(&PoolId::new(pool).expect("a name"));
+    assert_eq!((rate("gpu"), rate("cpu"), rate("other")), (Some(GflopPerS(78_000)), Some(GflopPerS(80)), None));
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Real {
     /// The configuration of a centre that has this place only.
     pub(crate) fn config(&self, folder: &Path) -> KubernetesConfig {
         let path = folder.join("kubernetes.toml");
-        let text = format!("namespace = '{}'\nimage = 'site/base'\ngrace-s = 1\nusage-every-s = 1\n", self.name);
+        let text = format!("namespace = '{}'\nimage = 'site/base'\ngrace_s = 1\nusage_every_s = 1\n", self.name);
         fs::write(&path, text).expect("written");
         let mut config = KubernetesConfig::read(&path).expect("a configuration");
         config.kubeconfig = Some(self.kubeconfig.clone().into());
@@ -78,6 +78,7 @@ impl Real {
             class: Class::General,
             resource: None,
             device_memory: Bytes::ZERO,
+            rate_each: None,
             nodes: [(MARK.to_owned(), self.name.clone())].into(),
         }];
         config

@@ -1,0 +1,158 @@
+//! `cargo xtask kubernetes`: the contract of the Kubernetes engine on a real control plane, started for it and ended
+//! with it. Nodes and containers are faked by the tests; everything else is Kubernetes.
+
+mod build;
+
+use crate::repository::Repository;
+use crate::step::{Outcome, Steps, cargo, status};
+use anyhow::{Context, Result, bail};
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Builds what is missing, starts a control plane and runs the tests on it; false when one failed.
+///
+/// # Errors
+///
+/// When it cannot be built or started.
+pub fn run(repository: &Repository) -> Result<bool> {
+    let folder = repository.join(".tools/kubernetes");
+    let programs = build::programs(&folder)?;
+    let plane = Plane::start(repository, &programs, &folder.join("run"))?;
+    let mut steps = Steps::new(repository);
+    let mut tests = cargo();
+    tests.args(["test", "-p", "huisuan-drivers", "--test", "contract", "--", "kubernetes::"]);
+    // These look into the fake, or ask it for faults.
+    tests.args(["--skip", "kubernetes::faults", "--skip", "kubernetes::objects"]);
+    tests.env("HUISUAN_KUBERNETES", plane.folder.join("kubeconfig"));
+    steps.command("kubernetes", &mut tests);
+    let mut killed = cargo();
+    killed.args(["test", "-p", "huisuan-drivers", "--test", "contract", "--", "kubernetes::a_server_that_dies"]);
+    killed.env("HUISUAN_KUBERNETES", plane.folder.join("kubeconfig")).envs(plane.variables.clone());
+    killed.env("HUISUAN_KUBERNETES_RESTART", &plane.server);
+    steps.command("kubernetes, killed", &mut killed);
+    drop(plane);
+    Ok(steps.finish())
+}
+
+/// A running control plane; it ends when this is dropped.
+struct Plane {
+    folder: PathBuf,
+    /// Starts the API server anew.
+    server: PathBuf,
+    /// What that program needs.
+    variables: Vec<(&'static str, String)>,
+    children: Vec<Child>,
+}
+
+impl Plane {
+    fn start(repository: &Repository, programs: &Path, folder: &Path) -> Result<Plane> {
+        fs::remove_dir_all(folder).ok();
+        fs::create_dir_all(folder)?;
+        let ports = free_ports()?;
+        let [etcd, peer, server, manager, scheduler] = ports;
+        let text = |path: &Path| path.display().to_string();
+        let mut plane = Plane {
+            folder: folder.to_owned(),
+            server: repository.join("xtask/kubernetes/apiserver.sh"),
+            variables: vec![
+                ("LAB_FOLDER", text(folder)),
+                ("LAB_PROGRAMS", text(programs)),
+                ("LAB_ETCD_PORT", etcd.to_string()),
+                ("LAB_PORT", server.to_string()),
+            ],
+            children: Vec::new(),
+        };
+        plane.write_files(server)?;
+        let at = |port: u16| format!("http://127.0.0.1:{port}");
+        let arguments = [
+            "--data-dir=etcd".to_owned(),
+            // A test's cluster is gone with its test: nothing of it must be on disk.
+            "--unsafe-no-fsync".to_owned(),
+            format!("--listen-client-urls={}", at(etcd)),
+            format!("--advertise-client-urls={}", at(etcd)),
+            format!("--listen-peer-urls={}", at(peer)),
+            format!("--initial-advertise-peer-urls={}", at(peer)),
+            format!("--initial-cluster=default={}", at(peer)),
+        ];
+        plane.spawn("etcd", Path::new("etcd"), &arguments)?;
+        let mut first = Command::new(&plane.server);
+        match status(first.envs(plane.variables.clone())) {
+            Outcome::Passed => {}
+            Outcome::Failed(why) | Outcome::Skipped(why) => bail!("the API server was not started: {why}"),
+        }
+        let common = |port: u16| {
+            ["--kubeconfig=kubeconfig", "--bind-address=127.0.0.1", "--port=0", "--cert-dir=certificates"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(["--leader-elect=false".into(), "--kube-api-qps=500".into(), "--kube-api-burst=1000".into()])
+                .chain([format!("--secure-port={port}")])
+        };
+        // Nodes of the tests send no heartbeats.
+        let more = [
+            "--controllers=*,-nodelifecycle,-bootstrapsigner,-tokencleaner",
+            "--service-account-private-key-file=accounts.key",
+            "--root-ca-file=certificates/apiserver.crt",
+        ];
+        let arguments: Vec<String> = common(manager).chain(more.map(str::to_owned)).collect();
+        plane.spawn("controller-manager", &programs.join("kube-controller-manager"), &arguments)?;
+        let arguments: Vec<String> = common(scheduler).collect();
+        plane.spawn("scheduler", &programs.join("kube-scheduler"), &arguments)?;
+        Ok(plane)
+    }
+
+    fn write_files(&self, port: u16) -> Result<()> {
+        let openssl = |arguments: &[&str]| {
+            let done = Command::new("openssl").args(arguments).current_dir(&self.folder).output();
+            match done.context("openssl cannot be started; hint: apt-get install openssl")?.status.success() {
+                true => Ok(()),
+                false => bail!("openssl failed to make keys"),
+            }
+        };
+        openssl(&["genrsa", "-out", "accounts.key", "2048"])?;
+        openssl(&["rsa", "-in", "accounts.key", "-pubout", "-out", "accounts.pem"])?;
+        fs::write(self.folder.join("tokens.csv"), "lab,admin,1,system:masters\n")?;
+        let kubeconfig = format!(
+            "apiVersion: v1\nkind: Config\n\
+             clusters: [{{name: lab, cluster: {{server: \"https://127.0.0.1:{port}\", insecure-skip-tls-verify: true}}}}]\n\
+             users: [{{name: admin, user: {{token: lab}}}}]\n\
+             contexts: [{{name: lab, context: {{cluster: lab, user: admin}}}}]\ncurrent-context: lab\n"
+        );
+        fs::write(self.folder.join("kubeconfig"), kubeconfig)?;
+        Ok(())
+    }
+
+    fn spawn(&mut self, name: &str, program: &Path, arguments: &[String]) -> Result<()> {
+        let log = File::create(self.folder.join(format!("{name}.log")))?;
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).stderr(log.try_clone()?).stdout(log);
+        self.children.push(command.spawn().with_context(|| format!("{} cannot be started", program.display()))?);
+        Ok(())
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        if let Ok(pid) = fs::read_to_string(self.folder.join("apiserver.pid")) {
+            let _ = status(Command::new("kill").args(["-9", pid.trim()]));
+        }
+        for child in self.children.iter_mut().rev() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Ports that nobody listens on now.
+fn free_ports() -> Result<[u16; 5]> {
+    let mut listeners = Vec::new();
+    for _ in 0..5 {
+        listeners.push(TcpListener::bind("127.0.0.1:0")?);
+    }
+    let mut ports = [0; 5];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}
