@@ -238,8 +238,11 @@ fn altered_books_are_not_served() {
         })
     };
     start().expect("the books are good").stop();
-    database(folder.path()).execute_batch("UPDATE transfer SET credit = 'tenant:thief' WHERE id = 9").expect("altered");
+    let last = good(folder.path()).transfers;
+    let altered = format!("UPDATE transfer SET credit = 'tenant:thief' WHERE id = {last}");
+    database(folder.path()).execute_batch(&altered).expect("altered");
     let error = start().err().expect("the books are altered");
-    assert!(format!("{error:#}").contains("the stored books were altered: transfer 9 was altered"), "{error:#}");
+    let named = format!("the stored books were altered: transfer {last} was altered");
+    assert!(format!("{error:#}").contains(&named), "{error:#}");
     assert!(crate::hint_of(&error).contains("huisuan doctor"));
 }
