@@ -95,10 +95,13 @@ impl Chain {
     fn write(&mut self, line: &Line<'_>) -> fmt::Result {
         let Line { seq, at, kind, asset, debit, credit, amount, job, attempt } = line;
         let (text, number) = (&mut self.text, self.count);
-        for byte in self.head.0 {
-            write!(text, "{byte:02x}")?;
+        text.push_str(&hex::encode(&self.head.0));
+        write!(text, "|{number}|{seq}|{}", at.0)?;
+        for part in [kind, asset, debit, credit] {
+            text.push('|');
+            text.push_str(part);
         }
-        write!(text, "|{number}|{seq}|{}|{kind}|{asset}|{debit}|{credit}|{amount}|", at.0)?;
+        write!(text, "|{amount}|")?;
         if let Some(job) = job {
             write!(text, "{job}")?;
         }

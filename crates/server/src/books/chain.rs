@@ -136,10 +136,12 @@ impl ChainCheck {
 
     /// The end of the chain, when all was taken and it is where the last day's head says.
     pub(crate) fn finish(self) -> Result<Chain, ChainError> {
-        match self.last_day {
-            Some(day) if day.transfers != self.chain.count() => {
-                Err(ChainError::End { expected: day.transfers, found: self.chain.count() })
+        match (self.last_day, self.days.last()) {
+            (Some(last), _) if last.transfers != self.chain.count() => {
+                Err(ChainError::End { expected: last.transfers, found: self.chain.count() })
             }
+            // A day whose end never came: its number of transfers was altered.
+            (_, Some(day)) => Err(ChainError::Day { day: day.day, transfers: day.transfers }),
             _ => Ok(self.chain),
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use huisuan_model::TimeMs;
 use huisuan_store::Reader;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params, types::Value as SqlValue};
 use serde_json::Value;
 
 use super::{Audit, Format, Span, audit, chain::resume, export};
@@ -58,7 +58,7 @@ fn altered(folder: &Path, table: &str, column: &str, change: &str) -> Vec<(i64, 
     };
     assert!(!rows.is_empty(), "{table}.{column}");
     let found = rows.into_iter().map(|row| {
-        let value: rusqlite::types::Value = connection
+        let value: SqlValue = connection
             .query_row(&format!("SELECT {column} FROM {table} WHERE rowid = ?1"), [row], |row| row.get(0))
             .expect("a value");
         connection
@@ -132,6 +132,62 @@ fn an_altered_balance_day_or_moment_is_found() {
         assert_eq!(booked, text.contains("was altered"), "{seq}: {text:?}");
     }
     good(folder.path());
+}
+
+/// A value with each of its bytes altered in turn; of a number, each of its lowest bits.
+fn bent(value: &SqlValue) -> Vec<SqlValue> {
+    let flipped = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 1;
+        bytes
+    };
+    match value {
+        SqlValue::Text(text) => {
+            let bent = (0..text.len()).map(|at| String::from_utf8(flipped(text.as_bytes(), at)).expect("ASCII"));
+            bent.map(SqlValue::Text).collect()
+        }
+        SqlValue::Blob(bytes) => (0..bytes.len()).map(|at| SqlValue::Blob(flipped(bytes, at))).collect(),
+        SqlValue::Integer(number) => {
+            (0..20).map(|bit| number ^ (1 << bit)).filter(|bent| *bent > 0).map(SqlValue::Integer).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_altered_byte_of_the_books_is_found() {
+    let folder = directory();
+    let connection = database(folder.path());
+    let mut altered = 0;
+    for (table, key, columns) in [
+        ("balance", "account || ' ' || asset", &["account", "asset", "amount"] as &[_]),
+        ("ledger_day", "CAST(day AS TEXT)", &["transfers", "hash"]),
+        (
+            "transfer",
+            "CAST(id AS TEXT)",
+            &["seq", "kind", "asset", "debit", "credit", "amount", "job", "task", "attempt", "hash"],
+        ),
+    ] {
+        for column in columns {
+            let rows: Vec<(String, SqlValue)> = {
+                let mut rows = connection.prepare(&format!("SELECT {key}, {column} FROM {table}")).expect("SQL");
+                let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+                rows.collect::<Result<_, _>>().expect("values")
+            };
+            for (name, value) in rows {
+                for bent in bent(&value) {
+                    let alter = format!("UPDATE {table} SET {column} = ?2 WHERE {key} = ?1 RETURNING {key}");
+                    let now: String =
+                        connection.query_row(&alter, params![name, bent], |row| row.get(0)).expect("altered");
+                    altered += 1;
+                    assert_ne!(found(folder.path()), "", "{table}.{column} of {name}: {bent:?}");
+                    connection.query_row(&alter, params![now, value], |_| Ok(())).expect("back");
+                }
+            }
+        }
+    }
+    good(folder.path());
+    assert!(altered > 1_000, "{altered}");
 }
 
 #[test]
@@ -238,8 +294,11 @@ fn altered_books_are_not_served() {
         })
     };
     start().expect("the books are good").stop();
-    database(folder.path()).execute_batch("UPDATE transfer SET credit = 'tenant:thief' WHERE id = 9").expect("altered");
+    let last = good(folder.path()).transfers;
+    let altered = format!("UPDATE transfer SET credit = 'tenant:thief' WHERE id = {last}");
+    database(folder.path()).execute_batch(&altered).expect("altered");
     let error = start().err().expect("the books are altered");
-    assert!(format!("{error:#}").contains("the stored books were altered: transfer 9 was altered"), "{error:#}");
+    let named = format!("the stored books were altered: transfer {last} was altered");
+    assert!(format!("{error:#}").contains(&named), "{error:#}");
     assert!(crate::hint_of(&error).contains("huisuan doctor"));
 }
