@@ -13,6 +13,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod lab;
 pub mod repository;
 pub mod scenario;
 pub mod setup;

@@ -24,6 +24,10 @@ pub fn run(repository: &Repository) -> Result<bool> {
 pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository) {
     steps.cargo("tests", "test --workspace --all-targets");
     steps.cargo("documentation tests", "test --workspace --doc");
+    steps.cargo(
+        "engine crash tests",
+        "test -p huisuan-drivers --features failpoints --test contract -- crash:: faults::",
+    );
     if repository.join(CRASH_TESTS).is_file() {
         steps.cargo("crash tests", "test -p huisuan-cli --features failpoints --test crash");
     }
