@@ -18,6 +18,7 @@ pub mod bench;
 pub mod check;
 pub mod faults;
 pub mod kubernetes;
+pub mod lab;
 pub mod python;
 pub mod repository;
 pub mod scenario;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::repository::Repository;
-use xtask::{bench, check, faults, kubernetes, scenario, setup, test, walls};
+use xtask::{bench, check, faults, kubernetes, lab, scenario, setup, test, walls};
 
 /// Developer tasks of Huisuan.
 #[derive(Parser)]
@@ -45,6 +45,16 @@ enum Task {
         #[command(flatten)]
         options: scenario::Options,
     },
+    /// Start or end a real engine on this machine, to try things out.
+    Lab {
+        /// Which engine.
+        engine: lab::Engine,
+        /// What to do.
+        action: lab::Action,
+        /// Where it lives: a short path, for it holds sockets.
+        #[arg(long, default_value = "/tmp/huisuan-lab")]
+        dir: std::path::PathBuf,
+    },
     /// Run benchmarks and compare their results with the ranges in `xtask/ranges`.
     Bench {
         /// Names of the benchmarks; all of them when none is given.
@@ -80,6 +90,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Kubernetes => kubernetes::run(&repository),
         Task::BlessWalls => walls::bless(&repository).map(|()| true),
         Task::Scenario { name, options } => scenario::run(&repository, name, options).map(|()| true),
+        Task::Lab { engine: lab::Engine::Slurm, action, dir } => lab::slurm(&repository, action, &dir).map(|()| true),
         Task::Bench { names, list, report_only } => {
             let ranges = bench::load(&repository, &names)?;
             if list {

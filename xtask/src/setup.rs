@@ -59,7 +59,7 @@ pub const PACKAGES: [Package; 10] = [
     },
     Package {
         name: "slurmdbd",
-        probe: &["/usr/sbin/slurmdbd", "-V"],
+        probe: &["test", "-x", "/usr/sbin/slurmdbd"],
         needed_for: Use::Tests,
         reason: "accounting of those clusters",
     },

@@ -41,6 +41,8 @@ pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     };
     steps.command("tests", &mut cargo("test --workspace --all-targets"));
     steps.command("documentation tests", &mut cargo("test --workspace --doc"));
+    let engines = "test -p huisuan-drivers --features failpoints --test contract -- crash:: faults::";
+    steps.command("engine crash tests", &mut cargo(engines));
     if repository.join(CRASH_TESTS).is_file() {
         steps.command("crash tests", &mut cargo("test -p huisuan-cli --features failpoints --test crash"));
     }

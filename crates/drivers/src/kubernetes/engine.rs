@@ -20,11 +20,11 @@ use super::{
     objects::Pod,
     output,
     pod::identity,
-    shared::{Shared, now},
+    shared::{Errands, Shared, now},
     state::{Look, State},
     watch,
 };
-use crate::{Alarm, Engine, EngineError, LogChunk, SubmitResult};
+use crate::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
 
 /// How many requests are made at the same time.
 const AT_ONCE: usize = 8;
@@ -65,8 +65,10 @@ impl KubernetesEngine {
         let only_one = lock(&dir)?;
         let (journal, entries) = Journal::open(&dir)?;
         let client = Client::new(Access::of(&config).map_err(refused)?);
-        let (sender, receiver) = mpsc::channel();
-        let shared = Arc::new(Shared::new(client, config, centre, State::restore(entries), sender)?);
+        let (deletions, to_delete) = mpsc::channel();
+        let (sweeps, to_sweep) = mpsc::channel();
+        let errands = Errands { deletions, sweeps };
+        let shared = Arc::new(Shared::new(client, config, centre, State::restore(entries), errands)?);
         shared.refresh_hardware()?;
         let version = watch::relist(&shared).map_err(|error| error.during("listing pods"))?;
         let blank = shared.state().is_empty();
@@ -78,7 +80,9 @@ impl KubernetesEngine {
         let shared = Arc::clone(&engine.shared);
         spawn("kube-watch", Box::new(move || watch::watch(&shared, version)))?;
         let shared = Arc::clone(&engine.shared);
-        spawn("kube-errands", Box::new(move || errands::work(&shared, &receiver)))?;
+        spawn("kube-errands", Box::new(move || errands::work(&shared, &to_delete)))?;
+        let shared = Arc::clone(&engine.shared);
+        spawn("kube-sweep", Box::new(move || errands::sweep(&shared, &to_sweep)))?;
         Ok(engine)
     }
 
@@ -287,7 +291,7 @@ impl Engine for KubernetesEngine {
         Ok(())
     }
 
-    fn held(&self) -> Result<Option<Vec<AttemptId>>, EngineError> {
+    fn held(&self) -> Result<Option<Held>, EngineError> {
         Ok(Some(self.shared.state().held()))
     }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use huisuan_model::{Bytes, DurationMs, Usage};
 
-/// What `squeue` is asked for: number, state, reason, name. The name comes last, for it may hold anything.
-pub(super) const QUEUE_FORMAT: &str = "%A|%T|%r|%j";
+/// What `squeue` is asked for: number, state, nodes, reason, name. The name comes last, for it may hold anything.
+pub(super) const QUEUE_FORMAT: &str = "%A|%T|%N|%r|%j";
 
 /// What `sacct` is asked for.
-pub(super) const ACCOUNT_FORMAT: &str = "JobIDRaw,State,ExitCode,ElapsedRaw,TotalCPU,MaxRSS,JobName";
+pub(super) const ACCOUNT_FORMAT: &str = "JobIDRaw,State,ExitCode,ElapsedRaw,TotalCPU,MaxRSS,NodeList,JobName";
 
 /// What `sinfo` is asked for: node, processors, MiB, accelerators, state, longest job, reason. The reason comes last.
 pub(super) const NODE_FORMAT: &str = "%N|%c|%m|%G|%T|%l|%E";
@@ -65,6 +65,8 @@ impl JobState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct QueuedJob {
     pub(super) state: JobState,
+    /// Slurm gave it nodes, now or before it ended.
+    pub(super) placed: bool,
     /// Why it waits, as Slurm says it.
     pub(super) reason: String,
     pub(super) name: String,
@@ -75,10 +77,11 @@ pub(super) fn read_queue(text: &str) -> Result<BTreeMap<u64, QueuedJob>, String>
     let mut jobs = BTreeMap::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
         let job = || {
-            let mut parts = line.splitn(4, '|');
-            let (id, state, reason, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-            let state = JobState::read(state, reason)?;
-            Some((id.parse().ok()?, QueuedJob { state, reason: reason.to_owned(), name: name.to_owned() }))
+            let parts: Vec<&str> = line.splitn(5, '|').collect();
+            let [id, state, nodes, reason, name] = parts.as_slice() else { return None };
+            let (state, placed) = (JobState::read(state, reason)?, is_node(nodes));
+            let (reason, name) = ((*reason).to_owned(), (*name).to_owned());
+            Some((id.parse().ok()?, QueuedJob { state, placed, reason, name }))
         };
         let (id, job) = job().ok_or_else(|| not_understood(line))?;
         jobs.insert(id, job);
@@ -91,6 +94,7 @@ pub(super) fn read_queue(text: &str) -> Result<BTreeMap<u64, QueuedJob>, String>
 pub(super) struct AccountedJob {
     pub(super) name: String,
     pub(super) state: JobState,
+    pub(super) placed: bool,
     pub(super) exit_code: i32,
     pub(super) signal: i32,
     pub(super) usage: Usage,
@@ -101,8 +105,10 @@ pub(super) struct AccountedJob {
 pub(super) fn read_accounts(text: &str) -> Result<Vec<(u64, AccountedJob)>, String> {
     let mut jobs: Vec<(u64, AccountedJob)> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
-        let parts: Vec<&str> = line.splitn(7, '|').collect();
-        let [id, state, exit, elapsed, cpu, memory, name] = parts.as_slice() else { return Err(not_understood(line)) };
+        let parts: Vec<&str> = line.splitn(8, '|').collect();
+        let [id, state, exit, elapsed, cpu, memory, nodes, name] = parts.as_slice() else {
+            return Err(not_understood(line));
+        };
         let memory = read_memory(memory).ok_or_else(|| not_understood(line))?;
         if let Some((job, _)) = id.split_once('.') {
             // Only steps have a memory peak; those of a job follow its line.
@@ -122,11 +128,16 @@ pub(super) fn read_accounts(text: &str) -> Result<Vec<(u64, AccountedJob)>, Stri
             };
             let state = JobState::read(state, "")?;
             let (exit_code, signal) = (exit_code.parse().ok()?, signal.parse().ok()?);
-            Some((id.parse().ok()?, AccountedJob { name: (*name).to_owned(), state, exit_code, signal, usage }))
+            let (name, placed) = ((*name).to_owned(), is_node(nodes));
+            Some((id.parse().ok()?, AccountedJob { name, state, placed, exit_code, signal, usage }))
         };
         jobs.push(job().ok_or_else(|| not_understood(line))?);
     }
     Ok(jobs)
+}
+
+fn is_node(text: &str) -> bool {
+    !matches!(text.trim(), "" | "None assigned" | "(null)" | "n/a")
 }
 
 /// `[[days-]hours:]minutes:seconds[.thousandths]`

@@ -100,6 +100,8 @@ pub(super) fn end(shared: &Shared, exits: &[(AttemptId, Exit)]) -> Result<(), En
             exit: Some(exit),
             used: shared.files.used(*id).unwrap_or(open.used),
             queue: None,
+            placed: true,
+            launches_failed: 0,
             memory: open.order.memory(),
             account: None,
             cancelled: open.cancelled,

@@ -103,7 +103,7 @@ fn sort_out(
     files: &Files,
     ours: &BTreeMap<AttemptId, BTreeMap<u64, QueuedJob>>,
     poll: u64,
-) -> Result<Vec<(AttemptId, Option<JobState>)>, EngineError> {
+) -> Result<Vec<Doubt>, EngineError> {
     let none = BTreeMap::new();
     for (&id, jobs) in ours {
         let own = state.open(id).and_then(|open| open.job);
@@ -127,7 +127,7 @@ fn sort_out(
             }
             match adopt(jobs) {
                 Some(job) => state.note_submitted(id, job, files)?,
-                None => doubts.push((id, None)),
+                None => doubts.push(Doubt { id, queue: None, placed: false }),
             }
             continue;
         }
@@ -148,7 +148,8 @@ fn sort_out(
         note_waiting(state, id, queued);
         let unheard = state.open(id).is_some_and(|open| open.exit_seen || open.started_at.is_none());
         if !here || (unheard && queued.is_some_and(|job| job.state == JobState::Active)) {
-            doubts.push((id, queued.map(|job| job.state)));
+            let placed = queued.is_some_and(|job| job.placed);
+            doubts.push(Doubt { id, queue: queued.map(|job| job.state), placed });
         }
     }
     Ok(doubts)
@@ -176,10 +177,20 @@ fn note_waiting(state: &mut State, id: AttemptId, queued: Option<&QueuedJob>) {
     }
 }
 
-/// What is known of an attempt that must be looked at.
+/// An attempt that must be looked at, with what the queue says of its job.
+#[derive(Debug, Clone, Copy)]
+struct Doubt {
+    id: AttemptId,
+    queue: Option<JobState>,
+    placed: bool,
+}
+
+/// What is known of it.
 struct Look {
     id: AttemptId,
     queue: Option<JobState>,
+    placed: bool,
+    launches_failed: u32,
     job: Option<u64>,
     claim: Option<Claim>,
     exit: Option<Exit>,
@@ -190,10 +201,10 @@ struct Look {
 }
 
 /// Looks at attempts one by one: their records first, then accounting for those that need it.
-fn settle(shared: &Shared, doubts: &[(AttemptId, Option<JobState>)]) -> Result<(), EngineError> {
+fn settle(shared: &Shared, doubts: &[Doubt]) -> Result<(), EngineError> {
     let mut looks = Vec::with_capacity(doubts.len());
-    for &(id, queue) in doubts {
-        looks.extend(look(shared, id, queue)?);
+    for &doubt in doubts {
+        looks.extend(look(shared, doubt)?);
     }
     let mut ask: BTreeSet<u64> = BTreeSet::new();
     let mut unsettled = Vec::new();
@@ -239,7 +250,8 @@ fn accounts(shared: &Shared, jobs: &BTreeSet<u64>) -> Result<Vec<(u64, Accounted
 }
 
 /// Reads the records of an attempt; `None` when it has ended in the meantime.
-fn look(shared: &Shared, id: AttemptId, queue: Option<JobState>) -> Result<Option<Look>, EngineError> {
+fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
+    let Doubt { id, queue, placed } = doubt;
     let path = shared.files.attempt(id).dir;
     let claim = shared.files.claim(id).map_err(EngineError::file("claim", &path))?;
     let exit = shared.files.exit(id).map_err(EngineError::file("done record", &path))?;
@@ -258,8 +270,8 @@ fn look(shared: &Shared, id: AttemptId, queue: Option<JobState>) -> Result<Optio
     let quiet = open.quiet_since.map_or(Duration::ZERO, |since| since.elapsed());
     let silent = quiet >= patience(shared, open, claim.is_some(), exit.is_some());
     let (cancelled, job, used) = (open.cancelled, open.job, used.unwrap_or(open.used));
-    let memory = open.order.memory();
-    Ok(Some(Look { id, queue, job, claim, exit, memory, cancelled, silent, used }))
+    let (memory, launches_failed) = (open.order.memory(), open.launches_failed);
+    Ok(Some(Look { id, queue, placed, launches_failed, job, claim, exit, memory, cancelled, silent, used }))
 }
 
 /// How long an attempt may be quiet before it is taken to be gone. Where the claim settles it anyhow, not long; where only
@@ -281,6 +293,8 @@ impl Look {
             exit: self.exit.as_ref(),
             used: self.used,
             queue: self.queue,
+            placed: self.placed,
+            launches_failed: self.launches_failed,
             memory: self.memory,
             account,
             cancelled: self.cancelled,
@@ -296,9 +310,11 @@ fn carry_out(shared: &Shared, look: &Look, verdict: Verdict) -> Result<(), Engin
         Verdict::Wait | Verdict::Ask => return Ok(()),
         Verdict::SubmitAgain => {
             let mut state = shared.lock();
-            let known = state.open(id).and_then(|open| open.job);
-            if let Some(job) = known {
-                tracing::warn!(attempt = %id, job, "slurm forgot a job that it had acknowledged, submitting it again");
+            if let Some(open) = state.open_mut(id)
+                && let Some(job) = open.job
+            {
+                open.launches_failed += u32::from(look.queue.is_some());
+                tracing::warn!(attempt = %id, job, "slurm forgot a job or could not launch it, submitting it again");
             }
             state.submit_again(id);
             shared.work.notify_all();

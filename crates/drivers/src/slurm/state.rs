@@ -53,6 +53,8 @@ pub(super) struct Open {
     pub(super) beats: u64,
     /// Since when it should have been heard of and was not.
     pub(super) quiet_since: Option<Instant>,
+    /// How often Slurm ended its job before it began.
+    pub(super) launches_failed: u32,
     /// How often Slurm refused it for a reason that is not known to last.
     pub(super) refusals: u32,
 }
@@ -104,6 +106,7 @@ impl Open {
             exit_seen: false,
             beats: 0,
             quiet_since: None,
+            launches_failed: 0,
             refusals: 0,
         }
     }

@@ -19,6 +19,10 @@ pub(super) struct Evidence<'a> {
     pub(super) used: Used,
     /// Its job in the queue; `None` when the queue was read and does not have it.
     pub(super) queue: Option<JobState>,
+    /// Slurm gave its job nodes.
+    pub(super) placed: bool,
+    /// How often it was submitted again because Slurm had ended its job before it began.
+    pub(super) launches_failed: u32,
     /// What it asked for.
     pub(super) memory: Bytes,
     /// What accounting says; the outer `None` when it was not asked.
@@ -54,6 +58,9 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
     pub(super) usage: Usage,
 }
+
+/// So many jobs of an attempt may end before they begin.
+const LAUNCHES_MAX: u32 = 5;
 
 const TOO_MUCH_MEMORY: &str = "used more memory than it asked for";
 const SLURM_SAYS: &str = "told by Slurm, its own record is missing";
@@ -123,18 +130,7 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
 /// The job is over and left no done record.
 fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&AccountedJob>) -> Verdict {
     let code = account.map(|job| job.exit_code);
-    let Some(claim) = evidence.claim else {
-        return match ending {
-            // A copy found the attempt claimed, and the claim is not seen here yet.
-            Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => Verdict::Wait,
-            Ending::Failed if code == Some(FOLDER_UNUSABLE) => {
-                let detail = "a compute node cannot write into the engine's folder; hint: `folder` must be shared";
-                Verdict::Bar(EndCause::StartFailed, detail.to_owned())
-            }
-            Ending::Cancelled => Verdict::Bar(EndCause::Cancelled, "cancelled at the centre before it ran".to_owned()),
-            ending => Verdict::Bar(EndCause::StartFailed, format!("Slurm ended it before it ran: {ending:?}")),
-        };
-    };
+    let Some(claim) = evidence.claim else { return judge_unclaimed(evidence, ending, account) };
     let usage = account.map_or_else(|| used(evidence), |job| job.usage.merge(used(evidence)));
     let (cause, exit_code, signal, detail) = match ending {
         _ if evidence.cancelled => (EndCause::Cancelled, None, Some(9), ""),
@@ -158,6 +154,30 @@ fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&Accounte
     let at = claim.at.map_or(evidence.now, |at| at.after(usage.wall));
     let outcome = Outcome { cause, exit_code, signal, detail: detail.to_owned() };
     Verdict::Ended(Ended { at, started_at: claim.at, outcome, usage })
+}
+
+/// The job is over, and the attempt never began. A controller that was killed gives numbers again that its nodes remember,
+/// cannot launch those jobs, and calls them cancelled: what it had placed is submitted again, what somebody cancelled while
+/// it waited is not.
+fn judge_unclaimed(evidence: &Evidence<'_>, ending: Ending, account: Option<&AccountedJob>) -> Verdict {
+    let code = account.map(|job| job.exit_code);
+    let placed = evidence.placed || account.is_some_and(|job| job.placed);
+    match ending {
+        _ if evidence.cancelled => Verdict::Bar(EndCause::Cancelled, String::new()),
+        // A copy found the attempt claimed, and the claim is not seen here yet.
+        Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => Verdict::Wait,
+        Ending::Failed if code == Some(FOLDER_UNUSABLE) => {
+            let detail = "a compute node cannot write into the engine's folder; hint: `folder` must be shared";
+            Verdict::Bar(EndCause::StartFailed, detail.to_owned())
+        }
+        Ending::Cancelled if !placed => {
+            Verdict::Bar(EndCause::Cancelled, "cancelled at the centre before it ran".to_owned())
+        }
+        ending if evidence.launches_failed >= LAUNCHES_MAX => {
+            Verdict::Bar(EndCause::StartFailed, format!("Slurm ended it before it ran, again and again: {ending:?}"))
+        }
+        _ => Verdict::SubmitAgain,
+    }
 }
 
 /// Neither queue nor accounting has it.

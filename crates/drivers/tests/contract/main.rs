@@ -3,6 +3,7 @@
 mod bench;
 mod checkpoint;
 mod crash;
+mod faults;
 mod kubernetes;
 #[path = "../lab/mod.rs"]
 mod lab;
@@ -24,4 +25,12 @@ fn supervisor_entry() {
     let dir = std::env::args_os().skip_while(|argument| argument != "--dir").nth(1);
     let dir = PathBuf::from(dir.expect("a supervisor is started with --dir DIR"));
     huisuan_drivers::supervise(&dir).expect("the supervisor ends well");
+}
+
+/// Not a test by itself: an agent that the fault tests of the Slurm engine kill.
+#[test]
+fn slurm_agent_entry() {
+    if std::env::var_os(faults::AGENT_VARIABLE).is_some() {
+        faults::agent();
+    }
 }

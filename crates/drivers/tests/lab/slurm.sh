@@ -5,7 +5,7 @@
 #   slurm.sh DIR PORT NAME NODES CPUS GPUS CACHE
 #
 # It writes `ready` to standard output once the nodes are idle, then obeys one line of standard input at a time
-# (`start PROCESS`), answering `ok`. When its standard input ends, all that it started ends: a test program that is
+# (`start PROCESS`, `down`), answering `ok`. When its standard input ends, all that it started ends: a test program that is
 # killed leaves nothing behind, and DIR goes too when LAB_REMOVE is set. CACHE keeps a database that is ready to use, because making one takes most of the time.
 set -u -o pipefail
 dir=$1 port=$2 name=$3 nodes=$4 cpus=$5 gpus=$6 cache=$7
@@ -233,6 +233,7 @@ echo ready
 while read -r verb process; do
     case $verb in
         start) wait "$(cat "$dir/pids/$process")" 2>/dev/null; start "$process" ;;
+        down) exit 0 ;;
         *) fail "no such command: $verb" ;;
     esac
     echo ok

@@ -3,8 +3,8 @@
 
 use super::*;
 
-fn job(state: JobState, reason: &str, name: &str) -> QueuedJob {
-    QueuedJob { state, reason: reason.to_owned(), name: name.to_owned() }
+fn job(state: JobState, placed: bool, reason: &str, name: &str) -> QueuedJob {
+    QueuedJob { state, placed, reason: reason.to_owned(), name: name.to_owned() }
 }
 
 #[test]
@@ -16,35 +16,35 @@ fn the_queue_is_read_whole_or_not_at_all() {
     let waits = JobState::Pending { held: false };
     // 22.05, recorded.
     check(
-        "8|CANCELLED|None|k.sh\n1|COMPLETED|None|hs-1\n6|PENDING|JobHeldUser|w.sh\n",
+        "8|CANCELLED||None|k.sh\n1|COMPLETED|alpha1|None|hs-1\n6|PENDING||JobHeldUser|w.sh\n",
         Some(vec![
-            (1, job(JobState::Over(Ending::Completed), "None", "hs-1")),
-            (6, job(held, "JobHeldUser", "w.sh")),
-            (8, job(JobState::Over(Ending::Cancelled), "None", "k.sh")),
+            (1, job(JobState::Over(Ending::Completed), true, "None", "hs-1")),
+            (6, job(held, false, "JobHeldUser", "w.sh")),
+            (8, job(JobState::Over(Ending::Cancelled), false, "None", "k.sh")),
         ]),
     );
     // 20.11 and 24.05, from their documentation; names may hold anything.
-    check("7|PENDING|JobHeldAdmin|a|b c\n", Some(vec![(7, job(waits, "JobHeldAdmin", "a|b c"))]));
-    check("9|RUNNING|None|\n", Some(vec![(9, job(JobState::Active, "None", ""))]));
-    check("9|STAGE_OUT|None|x\n", Some(vec![(9, job(JobState::Active, "None", "x"))]));
-    check("9|REQUEUE_HOLD|JobHoldMaxRequeue|x\n", Some(vec![(9, job(waits, "JobHoldMaxRequeue", "x"))]));
+    check("7|PENDING||JobHeldAdmin|a|b c\n", Some(vec![(7, job(waits, false, "JobHeldAdmin", "a|b c"))]));
+    check("9|RUNNING|n[1-2]|None|\n", Some(vec![(9, job(JobState::Active, true, "None", ""))]));
+    check("9|STAGE_OUT|n1|None|x\n", Some(vec![(9, job(JobState::Active, true, "None", "x"))]));
+    check("9|REQUEUE_HOLD|(null)|JobHoldMaxRequeue|x\n", Some(vec![(9, job(waits, false, "JobHoldMaxRequeue", "x"))]));
     check(
-        "9|OUT_OF_MEMORY|OutOfMemory|x\n",
-        Some(vec![(9, job(JobState::Over(Ending::OutOfMemory), "OutOfMemory", "x"))]),
+        "9|OUT_OF_MEMORY|n1|OutOfMemory|x\n",
+        Some(vec![(9, job(JobState::Over(Ending::OutOfMemory), true, "OutOfMemory", "x"))]),
     );
     check("", Some(vec![]));
-    for bad in ["nonsense\n", "9|EXPLODED|None|x\n", "x|RUNNING|None|x\n", "9|RUNNING|None\n", "9||None|x\n"] {
+    for bad in ["nonsense\n", "9|EXPLODED||None|x\n", "x|RUNNING||None|x\n", "9|RUNNING||None\n", "9|||None|x\n"] {
         check(bad, None);
-        check(&format!("1|RUNNING|None|x\n{bad}"), None);
+        check(&format!("1|RUNNING|n|None|x\n{bad}"), None);
     }
 }
 
 #[test]
 fn accounts_are_read_with_their_steps() {
     // 22.05, recorded: an end, a job that used too much memory, a job whose name is not known yet.
-    let text = "1|COMPLETED|0:0|2|00:00.006||hs-1\n1.batch|COMPLETED|0:0|2|00:00.006|4328K|batch\n\
-                2|FAILED|0:9|2|00:00.654||hs-a\n2.batch|CANCELLED by 0|0:9|2|00:00.654|141184K|batch\n\
-                3|PENDING|0:0|1|00:00:00||allocation\n";
+    let text = "1|COMPLETED|0:0|2|00:00.006||alpha1|hs-1\n1.batch|COMPLETED|0:0|2|00:00.006|4328K|alpha1|batch\n\
+                2|FAILED|0:9|2|00:00.654||alpha1|hs-a\n2.batch|CANCELLED by 0|0:9|2|00:00.654|141184K|alpha1|batch\n\
+                3|PENDING|0:0|1|00:00:00||None assigned|allocation\n";
     let jobs = read_accounts(text).expect("understood");
     let told: Vec<_> = jobs.iter().map(|(id, job)| (*id, job.state, job.exit_code, job.signal)).collect();
     assert_eq!(
@@ -57,17 +57,21 @@ fn accounts_are_read_with_their_steps() {
     );
     let usage = |at: usize| jobs[at].1.usage;
     assert_eq!((usage(0).cpu, usage(0).memory_peak), (DurationMs(6), Bytes(4328 << 10)));
+    assert_eq!(jobs.iter().map(|(_, job)| job.placed).collect::<Vec<_>>(), [true, true, false]);
     assert_eq!((usage(1).wall, usage(1).cpu), (DurationMs(2_000), DurationMs(654)));
     // 23.11, from its documentation: an external step, days of processor time, a number given twice.
-    let text = "5|NODE_FAIL|1:0|90061|1-02:03:04||hs-x\n5.extern|COMPLETED|0:0|9|00:00:00|1.50M|extern\n\
-                5|CANCELLED by 1000|0:0|0|00:00:00||hs-y\n";
+    let text = "5|NODE_FAIL|1:0|90061|1-02:03:04||n1|hs-x\n5.extern|COMPLETED|0:0|9|00:00:00|1.50M|n1|extern\n\
+                5|CANCELLED by 1000|0:0|0|00:00:00|||hs-y\n";
     let jobs = read_accounts(text).expect("understood");
     assert_eq!(jobs[0].1.usage.cpu, DurationMs(((26 * 60 + 3) * 60 + 4) * 1000));
     assert_eq!(jobs[0].1.usage.memory_peak, Bytes(3 << 19));
     assert_eq!((jobs[1].0, jobs[1].1.name.as_str()), (5, "hs-y"));
-    for bad in
-        ["5|COMPLETED|0:0\n", "5|GONE|0:0|1|00:01|0|x\n", "5|COMPLETED|0|1|00:01|0|x\n", "5|COMPLETED|0:0|1|x|0|x\n"]
-    {
+    for bad in [
+        "5|COMPLETED|0:0\n",
+        "5|GONE|0:0|1|00:01|0|n|x\n",
+        "5|COMPLETED|0|1|00:01|0|n|x\n",
+        "5|COMPLETED|0:0|1|x|0|n|x\n",
+    ] {
         assert!(read_accounts(bad).is_err(), "{bad}");
     }
 }

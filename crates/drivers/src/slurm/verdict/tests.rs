@@ -13,6 +13,8 @@ fn nothing() -> Evidence<'static> {
         exit: None,
         used: Used::default(),
         queue: None,
+        placed: false,
+        launches_failed: 0,
         memory: Bytes(100),
         account: None,
         cancelled: false,
@@ -28,7 +30,7 @@ fn exited(exit_code: Option<i32>, signal: Option<i32>, outside: bool, walltime: 
 
 fn account(state: Ending, exit_code: i32, signal: i32, memory: u64) -> AccountedJob {
     let usage = Usage { wall: DurationMs(3_000), cpu: DurationMs(1), memory_peak: Bytes(memory) };
-    AccountedJob { name: "hs".into(), state: JobState::Over(state), exit_code, signal, usage }
+    AccountedJob { name: "hs".into(), state: JobState::Over(state), placed: true, exit_code, signal, usage }
 }
 
 /// In short: what is to be done, and how it ended.
@@ -125,7 +127,10 @@ fn what_never_began_is_submitted_again_or_barred() {
     check(Evidence { account: Some(Some(&stale)), ..nothing() }, "again");
     let over = |ending| Evidence { queue: Some(JobState::Over(ending)), ..nothing() };
     check(over(Ending::Cancelled), "bar cancelled");
-    check(over(Ending::NodeFailed), "bar start-failed");
+    check(over(Ending::NodeFailed), "again");
+    check(Evidence { placed: true, ..over(Ending::Cancelled) }, "again");
+    check(Evidence { placed: true, cancelled: true, ..over(Ending::Cancelled) }, "bar cancelled");
+    check(Evidence { placed: true, launches_failed: 5, ..over(Ending::Cancelled) }, "bar start-failed");
     check(
         Evidence { account: Some(Some(&account(Ending::Failed, 114, 0, 0))), ..over(Ending::Failed) },
         "bar start-failed",
