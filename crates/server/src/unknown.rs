@@ -63,6 +63,8 @@ mod tests {
             hold: Money::ZERO,
             cost: Money::ZERO,
             score: Vec::new(),
+            metered: None,
+            oddities: Vec::new(),
         })
     }
 

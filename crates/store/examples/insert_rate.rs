@@ -59,7 +59,6 @@ fn row(number: u64) -> (Entry, Job, KeyRow) {
     let entry = Entry { seq: number, at, version: ENTRY_VERSION, origin, command, events: vec![event] };
     let row = KeyRow { tenant: tenant.clone(), key, job: id, spec_hash, at };
     let job = Job {
-        refused_by: Default::default(),
         id,
         tenant,
         project,

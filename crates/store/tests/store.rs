@@ -31,7 +31,6 @@ fn origin() -> Origin {
 fn job(id: u64, state: JobState) -> Job {
     let spec = Arc::new(JobSpec::command("test", &["/bin/echo", "汇算 \"quoted\"\n"]));
     Job {
-        refused_by: Default::default(),
         id: JobId(id),
         tenant: origin().tenant,
         project: origin().project,
