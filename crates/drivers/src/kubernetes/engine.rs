@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    path::Path,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
@@ -20,16 +21,19 @@ use super::{
     objects::Pod,
     output,
     pod::identity,
-    shared::{Shared, now},
+    shared::{Errands, Shared, now},
     state::{Look, State},
     watch,
 };
-use crate::{Alarm, Engine, EngineError, LogChunk, SubmitResult};
+use crate::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
 
 /// How many requests are made at the same time.
 const AT_ONCE: usize = 8;
 /// So many orders are made one after the other in any case: what was ordered first waits first.
 const LANE_MIN: usize = 16;
+/// How often the folder's lock is tried, and the pause between.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs attempts as pods of a Kubernetes cluster.
 pub struct KubernetesEngine {
@@ -65,8 +69,10 @@ impl KubernetesEngine {
         let only_one = lock(&dir)?;
         let (journal, entries) = Journal::open(&dir)?;
         let client = Client::new(Access::of(&config).map_err(refused)?);
-        let (sender, receiver) = mpsc::channel();
-        let shared = Arc::new(Shared::new(client, config, centre, State::restore(entries), sender)?);
+        let (deletions, to_delete) = mpsc::channel();
+        let (sweeps, to_sweep) = mpsc::channel();
+        let errands = Errands { deletions, sweeps };
+        let shared = Arc::new(Shared::new(client, config, centre, State::restore(entries), errands)?);
         shared.refresh_hardware()?;
         let version = watch::relist(&shared).map_err(|error| error.during("listing pods"))?;
         let blank = shared.state().is_empty();
@@ -78,7 +84,9 @@ impl KubernetesEngine {
         let shared = Arc::clone(&engine.shared);
         spawn("kube-watch", Box::new(move || watch::watch(&shared, version)))?;
         let shared = Arc::clone(&engine.shared);
-        spawn("kube-errands", Box::new(move || errands::work(&shared, &receiver)))?;
+        spawn("kube-errands", Box::new(move || errands::work(&shared, &to_delete)))?;
+        let shared = Arc::clone(&engine.shared);
+        spawn("kube-sweep", Box::new(move || errands::sweep(&shared, &to_sweep)))?;
         Ok(engine)
     }
 
@@ -287,7 +295,7 @@ impl Engine for KubernetesEngine {
         Ok(())
     }
 
-    fn held(&self) -> Result<Option<Vec<AttemptId>>, EngineError> {
+    fn held(&self) -> Result<Option<Held>, EngineError> {
         Ok(Some(self.shared.state().held()))
     }
 
@@ -340,12 +348,20 @@ impl Engine for KubernetesEngine {
     }
 }
 
-/// One process for a folder.
-fn lock(dir: &std::path::Path) -> Result<File, EngineError> {
+/// One process for a folder. A process that was just started by the one before may hold its lock until it runs a
+/// program of its own, so a lock that is taken is looked at again for two seconds.
+fn lock(dir: &Path) -> Result<File, EngineError> {
     let path = dir.join("engine.lock");
     let file = File::create(&path).map_err(EngineError::file("lock", &path))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        EngineError::Refused(format!("folder `{}` is used by another agent; hint: stop that one first", dir.display()))
-    })?;
-    Ok(file)
+    for _ in 0..LOCK_TRIES {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(file);
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "no descriptor tells of a lock: this is a pause between two looks"
+        )]
+        thread::sleep(LOCK_PAUSE);
+    }
+    Err(EngineError::Refused(format!("folder `{}` is used by another agent; hint: stop that one first", dir.display())))
 }

@@ -1,5 +1,5 @@
-//! What is done in the cluster beside the engine's callers: ends that were asked for, pods that are let go, usage,
-//! and a look now and then at what waits for something.
+//! What is done in the cluster beside the engine's callers. One thread sees to ends that were asked for, usage, and what
+//! waits for something; another lets pods go, which may take long, for their output is fetched first.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -21,7 +21,7 @@ use super::{
     pod::{FINALIZER, identity},
     quantity::{thousandths, units},
     shared::{Listed, Shared, now},
-    state::{Errand, PodReference},
+    state::PodReference,
 };
 
 /// How often what waits is looked at.
@@ -30,15 +30,54 @@ const TICK: Duration = Duration::from_secs(2);
 const NODES_EVERY: Duration = Duration::from_secs(60);
 /// How often a change that met another one is made again.
 const CONFLICTS_MAX: u32 = 8;
+/// How often output is fetched in vain, with pauses of two seconds that double each time: eight minutes and a half.
+const FETCHES_MAX: u32 = 8;
 
-/// Does errands until the engine is dropped.
-pub(super) fn work(shared: &Arc<Shared>, errands: &Receiver<Errand>) {
-    let mut failed: VecDeque<Errand> = VecDeque::new();
+/// A pod that could not be let go.
+struct Again {
+    id: AttemptId,
+    pod: PodReference,
+    tries: u32,
+    at: Instant,
+}
+
+/// Lets pods go until the engine is dropped.
+pub(super) fn sweep(shared: &Arc<Shared>, sweeps: &Receiver<(AttemptId, PodReference)>) {
+    let mut failed: Vec<Again> = Vec::new();
+    while !shared.stopped() {
+        let fresh = match sweeps.recv_timeout(TICK) {
+            Ok((id, pod)) => Some(Again { id, pod, tries: 0, at: Instant::now() }),
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => None,
+        };
+        let now = Instant::now();
+        let due: Vec<Again> = failed.extract_if(.., |again| again.at <= now).chain(fresh).collect();
+        for mut again in due {
+            let kept = output::keep(shared, again.id, &again.pod).or_else(|error| {
+                if again.tries < FETCHES_MAX {
+                    return Err(error);
+                }
+                warn!(attempt = %again.id, error = %error.during("fetching output"), "output is given up");
+                output::give_up(shared, again.id)
+            });
+            if let Err(error) = kept.and_then(|()| let_go(shared, &again.pod)) {
+                debug!(attempt = %again.id, error = %error.during("letting a pod go"), "a pod stays for now");
+                again.tries += 1;
+                again.at = Instant::now() + TICK * 2u32.pow(again.tries.min(FETCHES_MAX) - 1);
+                failed.push(again);
+            }
+        }
+    }
+}
+
+/// Does what else is to be done until the engine is dropped.
+pub(super) fn work(shared: &Arc<Shared>, deletions: &Receiver<PodReference>) {
+    let mut failed: VecDeque<PodReference> = VecDeque::new();
     let (mut ticked_at, mut sampled_at, mut nodes_at) = (Instant::now(), Instant::now(), Instant::now());
     let sample_every = Duration::from_secs(shared.config.usage_every_s.into());
     while !shared.stopped() {
-        match errands.recv_timeout(TICK.saturating_sub(ticked_at.elapsed())) {
-            Ok(errand) => failed.extend(run(shared, errand)),
+        match deletions.recv_timeout(TICK.saturating_sub(ticked_at.elapsed())) {
+            Ok(pod) => failed.extend(end(shared, pod)),
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -46,8 +85,8 @@ pub(super) fn work(shared: &Arc<Shared>, errands: &Receiver<Errand>) {
             continue;
         }
         ticked_at = Instant::now();
-        for errand in std::mem::take(&mut failed) {
-            failed.extend(run(shared, errand));
+        for pod in std::mem::take(&mut failed) {
+            failed.extend(end(shared, pod));
         }
         let again = shared.state().tick(now(), shared.patience());
         shared.changed(again);
@@ -64,19 +103,15 @@ pub(super) fn work(shared: &Arc<Shared>, errands: &Receiver<Errand>) {
     }
 }
 
-/// Does an errand; gives it back when it is to be tried again.
-fn run(shared: &Shared, errand: Errand) -> Option<Errand> {
-    let done = match &errand {
-        Errand::Delete(_, pod) => delete(shared, pod, None),
-        Errand::Sweep(id, pod) => output::keep(shared, *id, pod).and_then(|()| let_go(shared, pod)),
-    };
-    let error = done.err()?;
-    debug!(?errand, error = %error.during("doing an errand"), "an errand is tried again");
-    Some(errand)
+/// Ends a pod, with its grace; gives it back when that is to be tried again.
+fn end(shared: &Shared, pod: PodReference) -> Option<PodReference> {
+    let error = delete(shared, &pod, None).err()?;
+    debug!(pod = pod.name, error = %error.during("ending a pod"), "a pod is not ended yet");
+    Some(pod)
 }
 
 /// Asks for the end of one pod and no other of its name.
-pub(super) fn delete(shared: &Shared, pod: &PodReference, grace_s: Option<u32>) -> Result<(), CallError> {
+fn delete(shared: &Shared, pod: &PodReference, grace_s: Option<u32>) -> Result<(), CallError> {
     let mut options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": pod.uid } });
     if let Some(grace_s) = grace_s {
         options["gracePeriodSeconds"] = json!(grace_s);

@@ -129,6 +129,17 @@ pub(super) fn keep(shared: &Shared, attempt: AttemptId, pod: &PodReference) -> R
     Ok(())
 }
 
+/// Takes what was followed, or nothing, for all output of an attempt whose node does not give it.
+pub(super) fn give_up(shared: &Shared, attempt: AttemptId) -> Result<(), CallError> {
+    let (whole, part) = (shared.outputs.path(attempt, "log"), shared.outputs.path(attempt, "part"));
+    let make = || -> io::Result<()> {
+        fs::create_dir_all(whole.parent().expect("it is below the folder of outputs"))?;
+        OpenOptions::new().create(true).append(true).open(&part)?;
+        fs::rename(&part, &whole)
+    };
+    make().map_err(CallError::Broken)
+}
+
 /// Writes what comes behind what is there, until the attempt ends or nobody reads any more.
 fn follow(shared: &Shared, attempt: AttemptId, pod: &PodReference) -> Result<(), CallError> {
     let path = shared.outputs.path(attempt, "part");

@@ -18,7 +18,7 @@ use super::{
     objects::{List, Node, Pod},
     output::Outputs,
     pod::{CENTRE_LABEL, manifest, mark, name},
-    state::{Errand, Patience, State},
+    state::{Errand, Patience, PodReference, State},
 };
 use crate::{Alarm, EngineError};
 
@@ -26,6 +26,12 @@ use crate::{Alarm, EngineError};
 const EXIT_CODE_WITHIN_S: u32 = 60;
 /// How many objects a page of a list has.
 const PAGE: u32 = 500;
+
+/// Where errands go: deletions do not wait for pods whose output is being fetched.
+pub(super) struct Errands {
+    pub(super) deletions: Sender<PodReference>,
+    pub(super) sweeps: Sender<(AttemptId, PodReference)>,
+}
 
 /// Everything that more than one thread touches.
 pub(super) struct Shared {
@@ -38,7 +44,7 @@ pub(super) struct Shared {
     pub(super) trouble: Mutex<Option<String>>,
     state: Mutex<State>,
     changed: Condvar,
-    errands: Sender<Errand>,
+    errands: Errands,
     stopped: AtomicBool,
 }
 
@@ -48,7 +54,7 @@ impl Shared {
         config: KubernetesConfig,
         centre: CentreId,
         state: State,
-        errands: Sender<Errand>,
+        errands: Errands,
     ) -> Result<Shared, EngineError> {
         let outputs = Outputs::open(&config.dir, config.output_bytes_max)?;
         Ok(Shared {
@@ -75,7 +81,10 @@ impl Shared {
         self.changed.notify_all();
         for errand in errands {
             // Nobody does them while the engine is being dropped; its successor finds the same errands.
-            let _ = self.errands.send(errand);
+            let _ = match errand {
+                Errand::Delete(_, pod) => self.errands.deletions.send(pod).is_ok(),
+                Errand::Sweep(id, pod) => self.errands.sweeps.send((id, pod)).is_ok(),
+            };
         }
     }
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{AttemptId, AttemptReport, Bytes, DurationMs, EndCause, Outcome, ReportKind, TimeMs, Usage};
 
+use crate::Held;
+
 use super::{
     journal::Entry,
     objects::Pod,
@@ -200,9 +202,17 @@ impl State {
         open.filter_map(|(&id, known)| Some((id, known.stuck.as_ref()?.1.as_str())))
     }
 
-    /// What has not ended.
-    pub(super) fn held(&self) -> Vec<AttemptId> {
-        self.attempts.iter().filter(|(_, known)| !known.ended()).map(|(&id, _)| id).collect()
+    /// What has not ended, and what has and was not acknowledged.
+    pub(super) fn held(&self) -> Held {
+        let mut held = Held::default();
+        for (&id, known) in &self.attempts {
+            match known.stage {
+                Stage::Ended { acknowledged: true, .. } => {}
+                Stage::Ended { acknowledged: false, .. } => held.ended.push(id),
+                Stage::Creating | Stage::Waiting | Stage::Running { .. } => held.live.push(id),
+            }
+        }
+        held
     }
 
     /// Tells an end again; false for an attempt that is not known.

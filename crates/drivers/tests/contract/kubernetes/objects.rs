@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use huisuan_drivers::{KubernetesConfig, KubernetesEngine, PoolRule, SubmitResult};
+use huisuan_drivers::{Held, KubernetesConfig, KubernetesEngine, PoolRule, SubmitResult};
 use huisuan_model::{
     Bytes, Class, EndCause, EngineKind, GflopPerS, JobSpec, MilliDevices, Millicores, PoolId, ReportKind, StartOrder,
     spec::{DeviceNeed, Need, Work},
@@ -214,7 +214,7 @@ fn what_is_held_is_said_and_what_is_missed_is_looked_for() {
     let waits = order(1, script(&format!("until [ -e {go} ]; do sleep 0.01; done")));
     lab.bench.submit(&[waits, order(2, script("exit 3"))]);
     assert_eq!(lab.bench.end(id(2, 0)).outcome.exit_code, Some(3));
-    assert_eq!(lab.bench.engine.held().expect("asked"), Some(vec![id(1, 0)]));
+    assert_eq!(lab.bench.engine.held().expect("asked"), Some(Held { live: vec![id(1, 0)], ended: vec![id(2, 0)] }));
     let known = |job| lab.bench.engine.knows(id(job, 0)).expect("asked");
     assert_eq!((known(1), known(2), known(3)), (true, true, false));
     lab.bench.engine.acknowledge(&[id(2, 0)]).expect("acknowledged");
@@ -228,7 +228,7 @@ fn what_is_held_is_said_and_what_is_missed_is_looked_for() {
     assert_eq!(late, [SubmitResult::Duplicate], "what was called lost is not started any more");
     std::fs::write(go, "").expect("a file");
     assert!(lab.bench.end(id(1, 0)).outcome.success());
-    assert_eq!(lab.bench.engine.held().expect("asked"), Some(Vec::new()));
+    assert_eq!(lab.bench.engine.held().expect("asked"), Some(Held { live: vec![], ended: vec![id(1, 0), id(3, 0)] }));
 }
 
 /// A pod that the journal does not know of, as after a folder was lost, is found in the cluster.
