@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    path::Path,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
@@ -30,6 +31,9 @@ use crate::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
 const AT_ONCE: usize = 8;
 /// So many orders are made one after the other in any case: what was ordered first waits first.
 const LANE_MIN: usize = 16;
+/// How often the folder's lock is tried, and the pause between.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs attempts as pods of a Kubernetes cluster.
 pub struct KubernetesEngine {
@@ -344,12 +348,20 @@ impl Engine for KubernetesEngine {
     }
 }
 
-/// One process for a folder.
-fn lock(dir: &std::path::Path) -> Result<File, EngineError> {
+/// One process for a folder. A process that was just started by the one before may hold its lock until it runs a
+/// program of its own, so a lock that is taken is looked at again for two seconds.
+fn lock(dir: &Path) -> Result<File, EngineError> {
     let path = dir.join("engine.lock");
     let file = File::create(&path).map_err(EngineError::file("lock", &path))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        EngineError::Refused(format!("folder `{}` is used by another agent; hint: stop that one first", dir.display()))
-    })?;
-    Ok(file)
+    for _ in 0..LOCK_TRIES {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(file);
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "no descriptor tells of a lock: this is a pause between two looks"
+        )]
+        thread::sleep(LOCK_PAUSE);
+    }
+    Err(EngineError::Refused(format!("folder `{}` is used by another agent; hint: stop that one first", dir.display())))
 }
