@@ -25,33 +25,14 @@ pub fn apply(state: &mut State, event: &Event) {
                 state.ledger.fund(tenant, books::home_currency(), *amount).expect("a decided funding fits the ledger");
             state.touched.transfers.extend(transfers);
         }
-        Event::CentreSet(centre) => {
-            state.touched.centres.insert(centre.id.clone());
-            state.centres.insert(centre.id.clone(), (**centre).clone());
-            state.find_ways();
-        }
-        Event::FactsSet { centre, place, facts } => {
-            let centre = touch_centre(state, centre);
-            (centre.place, centre.facts) = (*place, (!facts.is_empty()).then(|| Arc::new(facts.clone())));
-            state.find_ways();
-        }
-        Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
-        Event::PresenceSet { centre, presence, at } => {
-            touch_centre(state, centre).absent_since = (*presence == Presence::Absent).then_some(*at);
-        }
-        Event::WindowAdded { centre, window } => {
-            let centre = touch_centre(state, centre);
-            centre.window_last = window.id;
-            centre.windows.push(window.clone());
-        }
-        Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
-        Event::InventorySet { centre, pools } => {
-            touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
-        }
-        Event::Rated { centre, pool, rating } => {
-            let pool = touch_centre(state, centre).pools.get_mut(pool).expect("a rated pool is known");
-            pool.rating = Some(rating.clone());
-        }
+        Event::CentreSet(_)
+        | Event::FactsSet { .. }
+        | Event::CentreStateSet { .. }
+        | Event::PresenceSet { .. }
+        | Event::WindowAdded { .. }
+        | Event::WindowRemoved { .. }
+        | Event::InventorySet { .. }
+        | Event::Rated { .. } => centre_changed(state, event),
         Event::JobSubmitted { .. } => job_submitted(state, event),
         Event::DependencyMet { job, on } => {
             state.dependents.remove(*on, *job);
@@ -90,6 +71,40 @@ pub fn apply(state: &mut State, event: &Event) {
             state.keys.forget(*before);
             state.touched.keys_forgotten_before = Some(*before);
         }
+    }
+}
+
+/// What happened to a centre.
+fn centre_changed(state: &mut State, event: &Event) {
+    match event {
+        Event::CentreSet(centre) => {
+            state.touched.centres.insert(centre.id.clone());
+            state.centres.insert(centre.id.clone(), (**centre).clone());
+            state.find_ways();
+        }
+        Event::FactsSet { centre, place, facts } => {
+            let centre = touch_centre(state, centre);
+            (centre.place, centre.facts) = (*place, (!facts.is_empty()).then(|| Arc::new(facts.clone())));
+            state.find_ways();
+        }
+        Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
+        Event::PresenceSet { centre, presence, at } => {
+            touch_centre(state, centre).absent_since = (*presence == Presence::Absent).then_some(*at);
+        }
+        Event::WindowAdded { centre, window } => {
+            let centre = touch_centre(state, centre);
+            centre.window_last = window.id;
+            centre.windows.push(window.clone());
+        }
+        Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
+        Event::InventorySet { centre, pools } => {
+            touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
+        }
+        Event::Rated { centre, pool, rating } => {
+            let pool = touch_centre(state, centre).pools.get_mut(pool).expect("a rated pool is known");
+            pool.rating = Some(rating.clone());
+        }
+        _ => {}
     }
 }
 

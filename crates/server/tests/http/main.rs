@@ -11,6 +11,7 @@ mod agents;
 mod dependencies;
 mod document;
 mod events;
+mod facts;
 mod network;
 mod pages;
 mod plain;
