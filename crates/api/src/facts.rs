@@ -71,7 +71,7 @@ impl FactsFields {
             latitude: centre.place.map(|place| degrees(place.latitude_microdegrees)),
             longitude: centre.place.map(|place| degrees(place.longitude_microdegrees)),
             links: facts.map_or_else(Vec::new, |facts| facts.links.iter().map(LinkFields::of).collect()),
-            power: facts.and_then(|facts| facts.power.as_ref()).map(PowerFields::of),
+            power: facts.and_then(|facts| facts.power.as_deref()).map(PowerFields::of),
         })
     }
 
@@ -89,7 +89,7 @@ impl FactsFields {
             _ => return Err("`latitude` and `longitude` are given together".to_owned()),
         };
         let links = self.links.iter().map(LinkFields::link).collect::<Result<_, _>>()?;
-        let power = self.power.as_ref().map(|power| power.power(zone, now)).transpose()?;
+        let power = self.power.as_ref().map(|power| power.power(zone, now)).transpose()?.map(Box::new);
         Ok((place, Facts { links, power }))
     }
 }

@@ -176,6 +176,12 @@ fn network_routes(document: &mut Document) {
             .answer::<centres::CentreView>(200, "The centre as it is now.")
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
+    declaration_routes(document);
+}
+
+/// What operators declare of centres.
+fn declaration_routes(document: &mut Document) {
+    let id = |route: Route| route.path_parameter("id", "The centre's name.", Type::String);
     document.add(
         id(Route::post(routes::CENTRE_FACTS, "set-facts", "network", "Declares place, links and power of a centre."))
             .body::<FactsFields>("All that is declared; it replaces what was.")

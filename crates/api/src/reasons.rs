@@ -89,9 +89,7 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             format!("its {needed} tasks must start together; at the nearest, {centre}, {fits} fit now in {pool}"),
             json!({ "centre": centre, "pool": pool, "needed_tasks": needed, "fitting_tasks": fits }),
         ),
-        Reason::Latency { round_trip_max, within, centre, round_trip_us } => {
-            latency::told(*round_trip_max, *within, centre, *round_trip_us)
-        }
+        Reason::Latency { .. } => latency::told(reason),
         Reason::Behind { ahead, centre } => (
             format!("tasks of higher priority or age went first, {ahead} of them; it would fit at {centre}"),
             json!({ "ahead_tasks": ahead, "centre": centre }),

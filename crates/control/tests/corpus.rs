@@ -368,7 +368,7 @@ impl Story {
         };
         let link =
             Link { to: centre("ai-1"), round_trip_us: 8_000, bytes_per_s: 1 << 30, price_per_gb: Money(250_000) };
-        let facts = Facts { links: vec![link], power: Some(power) };
+        let facts = Facts { links: vec![link], power: Some(Box::new(power)) };
         let place = Some(Place { latitude_microdegrees: 34_750_000, longitude_microdegrees: 113_620_000 });
         self.take("user", "1-22", Command::SetFacts { centre: centre("hpc-1"), place, facts });
         let latency = LatencyBound { round_trip_max: DurationMs(10), to: Some(centre("hpc-1")), place: None };

@@ -34,7 +34,7 @@ pub struct Facts {
     pub links: Vec<Link>,
     /// Where its power comes from and how much it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub power: Option<Power>,
+    pub power: Option<Box<Power>>,
 }
 
 /// A connection to another centre. It goes both ways, unless the other one declares its own way back.
@@ -102,7 +102,7 @@ impl Facts {
             };
             return Some(format!("the link to `{to}` {wrong}"));
         }
-        self.power.as_ref().and_then(Power::fault)
+        self.power.as_ref().and_then(|power| power.fault())
     }
 
     /// Whether nothing is declared.
@@ -228,12 +228,12 @@ mod tests {
             None => assert_eq!(part, ""),
         };
         check(Facts::default(), "");
-        check(Facts { links: vec![link("b"), link("c")], power: Some(power()) }, "");
+        check(Facts { links: vec![link("b"), link("c")], power: Some(Box::new(power())) }, "");
         check(Facts { links: vec![link("a")], power: None }, "itself");
         check(Facts { links: vec![link("b"), link("b")], power: None }, "twice");
         check(Facts { links: vec![Link { bytes_per_s: 0, ..link("b") }], power: None }, "carries");
-        check(Facts { links: Vec::new(), power: Some(Power { pue_permille: 999, ..power() }) }, "PUE");
-        check(Facts { links: Vec::new(), power: Some(Power { offset_minutes: 900, ..power() }) }, "UTC");
+        check(Facts { links: Vec::new(), power: Some(Box::new(Power { pue_permille: 999, ..power() })) }, "PUE");
+        check(Facts { links: Vec::new(), power: Some(Box::new(Power { offset_minutes: 900, ..power() })) }, "UTC");
     }
 
     #[test]

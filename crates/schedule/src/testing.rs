@@ -117,7 +117,7 @@ impl CentreView {
             draw_mw: [(PoolId::new("cpu:x").expect("a valid name"), 10_000)].into(),
         };
         let mut facts = self.facts.as_deref().cloned().unwrap_or_default();
-        facts.power = Some(power);
+        facts.power = Some(Box::new(power));
         CentreView { facts: Some(Arc::new(facts)), ..self }
     }
 

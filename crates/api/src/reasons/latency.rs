@@ -1,19 +1,23 @@
 //! What a latency bound has to do with waiting, in words.
 
-use huisuan_model::{CentreId, DurationMs, Millicores};
+use huisuan_model::{Millicores, Reason};
 use serde_json::{Value, json};
 
 use super::decimal;
 
 /// The sentence and its numbers.
-pub(super) fn told(bound: DurationMs, within: u32, centre: &CentreId, round_trip_us: Option<u64>) -> (String, Value) {
+pub(super) fn told(reason: &Reason) -> (String, Value) {
+    let Reason::Latency { round_trip_max: bound, within, centre, round_trip_us } = reason else {
+        return (String::new(), Value::Null);
+    };
+    let within = *within;
     let near = match within {
         0 => "no centre with hardware for it is".to_owned(),
         1 => "one centre is".to_owned(),
         many => format!("{many} centres are"),
     };
     let away = match round_trip_us {
-        Some(us) => format!("is {} ms away", decimal(Millicores(us))),
+        Some(us) => format!("is {} ms away", decimal(Millicores(*us))),
         None => "has no known way to its users".to_owned(),
     };
     let message = match within {
@@ -28,7 +32,7 @@ pub(super) fn told(bound: DurationMs, within: u32, centre: &CentreId, round_trip
 
 #[cfg(test)]
 mod tests {
-    use huisuan_model::Reason;
+    use huisuan_model::{CentreId, DurationMs};
 
     use super::super::describe;
     use super::*;

@@ -9,7 +9,9 @@ use huisuan_model::{
     CentreId, JobId, JobSpec, Money, PoolId, Reason, Shape, TimeMs, command::Origin, quantity::DurationMs,
 };
 use huisuan_schedule::{
-    Budget, CentreView, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, cycle, demand, hold_each, never_fits,
+    Budget, CentreView, Demand, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, cycle, demand, hold_each,
+    never_fits,
+    reach::{Near, near},
 };
 
 use crate::{Refusal, State, snapshot, snapshot::available, submit};
@@ -44,6 +46,9 @@ pub struct Candidate {
     pub start_p90: Option<DurationMs>,
     /// What is held for all of its tasks, which is the most that it can cost.
     pub cost: Option<Money>,
+    /// Joules of all of its tasks for their whole walltime, of the whole site beyond idling; `None` where the pool's
+    /// power is not declared.
+    pub energy_j: Option<u64>,
     /// Why it does not start there now, or never will.
     pub why: Option<Why>,
 }
@@ -117,6 +122,7 @@ impl Outlook {
             start_p50: None,
             start_p90: None,
             cost: None,
+            energy_j: None,
             why: Some(Why::Never(why)),
         };
         let Some(here) = here else { return never(self.excluded(centre).unwrap_or_default()) };
@@ -134,10 +140,18 @@ impl Outlook {
             start_p50: waits(Quantile::Median),
             start_p90: waits(Quantile::High),
             cost: Some(Money(cost)),
+            energy_j: self.energy_j(centre, pool, &need, now),
             why: if starts { None } else { here.reason.clone().map(Why::Waits) },
             centre: id,
             pool: name,
         }
+    }
+
+    fn energy_j(&self, centre: &CentreView, pool: &PoolView, need: &Demand, now: TimeMs) -> Option<u64> {
+        let power = centre.facts.as_ref()?.power.as_ref()?;
+        let parts = if pool.pool.devices.is_zero() { need.cores.0 } else { need.devices.0 };
+        let each = power.energy(&pool.pool.id, parts, now, self.shape.walltime)?;
+        Some(each.joules.saturating_mul(self.job.waiting.len()))
     }
 
     /// Why the job's own list of centres or its class leaves a centre out.
@@ -145,14 +159,27 @@ impl Outlook {
         if !self.shape.centres.is_empty() && !self.shape.centres.contains(&centre.id) {
             return Some("the job names other centres".to_owned());
         }
-        let class = self.shape.class.filter(|&class| class != centre.class)?;
-        Some(format!("the centre is of class {}, the job asks for {class}", centre.class))
+        if let Some(class) = self.shape.class.filter(|&class| class != centre.class) {
+            return Some(format!("the centre is of class {}, the job asks for {class}", centre.class));
+        }
+        let bound = self.shape.reach.as_ref()?.latency.as_ref()?.round_trip_max.0;
+        let ways = self.snapshot.ways.as_ref()?;
+        match near(ways, ways.index(&centre.id)?, &self.shape) {
+            Near::Within => None,
+            Near::Beyond(us) => {
+                let (ms, rest) = (us / 1_000, us % 1_000);
+                Some(format!(
+                    "the centre is {ms}.{rest:03} ms there and back from its users, the job allows {bound} ms"
+                ))
+            }
+            Near::Unknown => Some("no way from its users is known, and the job bounds its latency".to_owned()),
+        }
     }
 
     /// What a pool lacks that never can run it, in the words of the door.
     fn lacks(&self, centre: &CentreView, pool: &PoolView) -> String {
         let alone = CentreView { pools: vec![pool.clone()], ..centre.clone() };
-        let shape = Shape { centres: Vec::new(), ..self.shape.clone() };
+        let shape = Shape { centres: Vec::new(), reach: None, ..self.shape.clone() };
         let never = never_fits(std::slice::from_ref(&alone), &shape);
         never
             .and_then(|never| never.centres.into_iter().next())

@@ -10,7 +10,9 @@ use huisuan_model::{
 use proptest::{prelude::*, sample::subsequence};
 
 use crate::{
-    CentreView, Policy, Seed, Snapshot, Violation, Weights, check, cycle, helps, never_fits,
+    CentreView, Policy, Seed, Snapshot, Violation, Weights, check, cycle, helps,
+    network::Level,
+    never_fits,
     reach::{Near, Ways, near},
     testing::*,
 };
@@ -269,6 +271,24 @@ proptest! {
                 let found = ways.between(from, to).map(|way| way.round_trip_us);
                 prop_assert_eq!(found, naive_us(&snapshot, from, to));
             }
+        }
+    }
+
+    #[test]
+    fn with_the_network_level_plans_are_as_legal_and_the_same_every_time(snapshot in any_snapshot()) {
+        let policy = Policy::default();
+        let wanted = [(); 2].map(|()| {
+            let mut seen = snapshot.clone();
+            Level::default().before(&mut seen, &policy, NOW);
+            seen
+        });
+        prop_assert_eq!(&wanted[0], &wanted[1]);
+        // Judged: bounds are kept, and no centre is given more than it has.
+        let with = plan(&wanted[0]);
+        let facts = snapshot.centres.iter().any(|centre| centre.facts.is_some());
+        prop_assert_eq!(wanted[0].targets.is_some(), facts);
+        if !facts {
+            prop_assert_eq!(with, plan(&snapshot));
         }
     }
 

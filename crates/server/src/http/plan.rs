@@ -24,7 +24,8 @@ use crate::identity::Identity;
 const START_NOTE: &str = "starts are modelled: what runs and waits ahead takes the mean of its job's ended tasks, or \
     half its walltime while none has ended (p50), or its whole walltime (p90)";
 const COST_NOTE: &str = "cost is what is held for the whole walltime: the job pays for what it uses";
-const ENERGY_NOTE: &str = "no pool declares its power, so energy is not known";
+const ENERGY_NOTE: &str = "energy is that of the whole walltime beyond idling, the site's share included; unknown where \
+    no power is declared";
 
 pub(crate) async fn plan(
     State(shared): App,
@@ -76,7 +77,8 @@ fn candidate(found: Candidate) -> CandidateView {
         start_p50_ms: found.start_p50.map(|start| start.0),
         start_p90_ms: found.start_p90.map(|start| start.0),
         cost: found.cost.map(|cost| Amount::new(cost, CURRENCY)),
-        energy_kwh: None,
+        // Joules of a kWh: 3.6 million; the rest is noise beyond a thousandth of a Wh.
+        energy_kwh: found.energy_j.map(|joules| (joules as f64 / 3.6).round() / 1e6),
         reason,
         mark: mark_word(Mark::Modelled).to_owned(),
     }

@@ -12,6 +12,7 @@ mod budget;
 mod dependencies;
 mod document;
 mod events;
+mod facts;
 mod held;
 mod join;
 mod network;

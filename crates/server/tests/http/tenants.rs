@@ -85,6 +85,7 @@ fn what_is_not_for_tenants_is_denied() {
         Request::post("/v1/tenants/lab/token"),
         Request::post("/v1/centres/hpc-1/pause"),
         Request::post("/v1/centres/hpc-1/resume"),
+        Request::post("/v1/centres/hpc-1/facts").json(json!({}).to_string()),
         Request::post("/v1/centres/hpc-1/windows").json(json!({}).to_string()),
         Request::post("/v1/centres/hpc-1/windows/1/cancel"),
     ];

@@ -4,7 +4,7 @@ use huisuan_model::Money;
 
 use super::{
     Collector,
-    figures::Transfers,
+    figures::{Moved, Transfers},
     summary::{p_h, rounded},
     tally::{Away, PoolTally},
 };
@@ -13,6 +13,30 @@ use crate::scenario::{HOURS, SiteFacts};
 /// One entry for each family and pool, in their order.
 pub(super) fn transfers(collector: &Collector<'_>) -> Vec<Transfers> {
     collector.away.iter().filter_map(|(&(family, pool), away)| transfer(collector, family, pool, away)).collect()
+}
+
+/// All of them together; `None` where nothing ran away from home.
+pub(super) fn moved(transfers: &[Transfers], placements: u64) -> Option<Moved> {
+    let tasks: u64 = transfers.iter().map(|one| one.tasks).sum();
+    if tasks == 0 {
+        return None;
+    }
+    let sum = |of: fn(&Transfers) -> f64| rounded(transfers.iter().map(of).sum());
+    let money = |of: fn(&Transfers) -> i64| Money(transfers.iter().map(of).fold(0, i64::saturating_add)).into();
+    let with_users = || transfers.iter().filter_map(|one| Some((one.round_trip_ms?, one.tasks as f64)));
+    let users: f64 = with_users().map(|(_, tasks)| tasks).sum();
+    let round_trips: f64 = with_users().map(|(ms, tasks)| ms * tasks).sum();
+    Some(Moved {
+        tasks,
+        tasks_percent: rounded(tasks as f64 * 100.0 / placements.max(1) as f64),
+        work_p_h: sum(|one| one.work_p_h),
+        gib: sum(|one| one.gib),
+        staging_s_mean: rounded(sum(|one| one.staging_s * one.tasks as f64) / tasks as f64),
+        round_trip_ms_mean: (users > 0.0).then(|| rounded(round_trips / users)),
+        saved: money(|one| one.saved.amount),
+        energy_saved: money(|one| one.energy_saved.amount),
+        carbon_saved_kg: sum(|one| one.carbon_saved_kg),
+    })
 }
 
 fn transfer(collector: &Collector<'_>, family: usize, pool: usize, away: &Away) -> Option<Transfers> {

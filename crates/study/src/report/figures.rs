@@ -157,6 +157,30 @@ pub struct Transfers {
     pub carbon_saved_kg: f64,
 }
 
+/// What ran away from its data and users, in sum.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Moved {
+    /// Tasks.
+    pub tasks: u64,
+    /// The part of all tasks that ran.
+    pub tasks_percent: f64,
+    /// Work of those that ended.
+    pub work_p_h: f64,
+    /// Data moved for them.
+    pub gib: f64,
+    /// How long that delayed each on average.
+    pub staging_s_mean: f64,
+    /// Round trip that their users have more than at home, on average over tasks of families with users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms_mean: Option<f64>,
+    /// What tenants paid less.
+    pub saved: Cost,
+    /// What its energy cost less.
+    pub energy_saved: Cost,
+    /// What it emitted less.
+    pub carbon_saved_kg: f64,
+}
+
 /// Plans of the network level.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NetworkFigures {
@@ -216,6 +240,9 @@ pub struct Report {
     /// What the network level planned; absent where the centres declare neither links nor power.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkFigures>,
+    /// All that ran away from home, in sum; absent where nothing did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
     /// What ran away from home.
     pub transfers: Vec<Transfers>,
 }

@@ -16,6 +16,6 @@ mod summary;
 mod tally;
 
 pub use collect::Collector;
-pub use figures::{CentreFigures, ClassFigures, Cost, Groups, NetworkFigures, Report, Transfers, Waits};
+pub use figures::{CentreFigures, ClassFigures, Cost, Groups, Moved, NetworkFigures, Report, Transfers, Waits};
 pub use series::{Line, csv};
 pub use summary::report;

@@ -42,6 +42,7 @@ pub fn report(world: World<Collector<'_>>) -> (Report, Vec<super::Line>) {
     let (energy_kwh, carbon_kg) = (sum(|pool| pool.energy_kwh), sum(|pool| pool.carbon_kg));
     let cost = money(collector.pools.iter().map(|pool| pool.cost).sum()).into();
     let (families, tenants) = (collector.families(), collector.tenants());
+    let transfers = away::transfers(&collector);
     let report = Report {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
@@ -69,7 +70,8 @@ pub fn report(world: World<Collector<'_>>) -> (Report, Vec<super::Line>) {
             gap_percent_mean: rounded(level.gap_ppm_sum as f64 / level.plans as f64 / 1e4),
             gap_percent_max: rounded(f64::from(level.gap_ppm_max) / 1e4),
         }),
-        transfers: away::transfers(&collector),
+        moved: away::moved(&transfers, placements),
+        transfers,
     };
     (report, collector.lines)
 }

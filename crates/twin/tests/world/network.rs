@@ -164,8 +164,10 @@ pub(crate) fn linked(seed: u64) -> (Setup, Vec<Family>) {
         pue_permille: 1_300,
         draw_mw: [(pool(), 5_000)].into(),
     };
-    let facts =
-        [Facts { links: vec![link], power: Some(power(500)) }, Facts { links: vec![], power: Some(power(200)) }];
+    let facts = [
+        Facts { links: vec![link], power: Some(Box::new(power(500))) },
+        Facts { links: vec![], power: Some(Box::new(power(200))) },
+    ];
     for (site, facts) in setup.sites.iter_mut().zip(facts) {
         site.centre.facts = Some(Arc::new(facts));
     }

@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, ValueHint};
 use huisuan_study::{
     plot::charts,
-    report::{Line, Report, csv},
+    report::{Line, Moved, NetworkFigures, Report, csv},
     scenario::{Scenario, read_scenario},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -120,6 +120,7 @@ fn people(output: &Output, answer: &Answer<'_>) -> String {
         ("tasks placed", format!("{} in {} cycles", report.placements, report.cycles)),
         ("cost", format!("{:.2} {}", report.cost.amount as f64 / 1e6, report.cost.currency)),
         ("energy", format!("{:.0} kWh, {:.0} kg CO2", report.energy_kwh, report.carbon_kg)),
+        ("network level", report.network.as_ref().map(network_level).unwrap_or_default()),
         ("decisions", report.decision_hash.clone()),
         ("took", format!("{} ms of processor time, {} MB", answer.spent.cpu_ms, answer.spent.peak_rss_mb)),
     ]);
@@ -127,7 +128,24 @@ fn people(output: &Output, answer: &Answer<'_>) -> String {
     if report.transfers.is_empty() {
         return format!("{head}\n\n{figures}");
     }
-    format!("{head}\n\n{figures}\n\nAway from data and users:\n{}", output.table(&away(report)))
+    let moved = report.moved.as_ref().map(moved).unwrap_or_default();
+    format!("{head}\n\n{figures}\n\nAway from data and users{moved}:\n{}", output.table(&away(report)))
+}
+
+/// What ran away from home, in one line.
+fn moved(moved: &Moved) -> String {
+    let (saved, energy) = (moved.saved.amount as f64 / 1e6, moved.energy_saved.amount as f64 / 1e6);
+    let latency = moved.round_trip_ms_mean.map_or_else(String::new, |ms| format!(", {ms:.1} ms there and back"));
+    format!(
+        ": {} tasks ({:.1} %), {:.0} GiB moved; saved {saved:.2} CNY, {energy:.2} CNY of power and {:.0} kg CO2; \
+         added {:.1} s for data{latency}",
+        moved.tasks, moved.tasks_percent, moved.gib, moved.carbon_saved_kg, moved.staging_s_mean
+    )
+}
+
+fn network_level(figures: &NetworkFigures) -> String {
+    let (mean, max) = (figures.gap_percent_mean, figures.gap_percent_max);
+    format!("{} plans, {mean:.2} % from their bounds on average, {max:.2} % at worst", figures.plans)
 }
 
 /// What ran away from home: what moved, what that saved, what it added.
