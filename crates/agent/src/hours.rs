@@ -141,6 +141,33 @@ mod tests {
         check(&[], "00:00", 99_999, true);
     }
 
+    /// Against a look at every minute that a task might run, for spans and tasks of all lengths.
+    #[test]
+    fn open_hours_are_those_without_a_closed_minute() {
+        let text = |at: u32| format!("{:02}:{:02}", at / 60, at % 60);
+        let steps = || (0..DAY).step_by(200);
+        for (from, until) in steps().flat_map(|from| steps().map(move |until| (from, until))) {
+            if from == until {
+                continue;
+            }
+            let hours = hours(&[&format!("{}-{}", text(from), text(until))], "UTC");
+            let closed = |minute: u32| match from < until {
+                true => (from..until).contains(&(minute % DAY)),
+                false => !(until..from).contains(&(minute % DAY)),
+            };
+            for walltime in [1, 59, 200, 201, 719, 1200, 1441, 2881] {
+                let span = DurationMs(u64::from(walltime) * 60_000);
+                let clear = |at: u32| !(at..at + walltime).any(closed);
+                for at in steps() {
+                    let now = TimeMs(BEGIN + i64::from(at) * 60_000);
+                    assert_eq!(hours.open(now, span), clear(at), "{from}-{until} at {at} for {walltime}");
+                }
+                // An open span begins where a closed one ends.
+                assert_eq!(hours.ever_fits(span), steps().any(clear), "{from}-{until} for {walltime}");
+            }
+        }
+    }
+
     #[test]
     fn hours_are_those_of_the_zone() {
         // 02:00 in UTC is 10:00 in Shanghai.

@@ -44,6 +44,11 @@ pub(crate) fn centre(session: &Session, command: &CentreCommand) -> Result<(), F
             let list = client.centres()?;
             let empty = "no centre is known; add one with `huisuan centre add`";
             session.output.list(&list, &list.centres, empty, || centres_listing(&list.centres, session.now()))?;
+            let alarms: usize = list.centres.iter().map(|centre| centre.alarms.len()).sum();
+            if alarms > 0 {
+                let alarms = text::count(alarms as u64, "alarm");
+                session.output.remark(&format!("{alarms}: somebody has to look; see `huisuan centre alarms`"));
+            }
             if list.centres.iter().any(|centre| centre.overlapping) {
                 session.output.remark("overlapping centres share the same cores: do not add them up");
             }
