@@ -1,6 +1,7 @@
 //! Everything a developer or the continuous integration runs, as one program: `cargo xtask --help`.
 //!
 //! - `setup.rs`: the system packages and tools that are needed, as data.
+//! - `python.rs`: environments for tests that compare with other people's programs; `focus.rs`: one of them.
 //! - `test.rs`, `check.rs`: the steps of `cargo xtask test` and `cargo xtask check`, run by `step.rs`.
 //! - `walls.rs`: who may use whom, compared with the committed lists in `xtask/walls`.
 //! - `tidy/`: the house rules that a machine can check, one function per rule.
@@ -13,6 +14,8 @@
 
 pub mod bench;
 pub mod check;
+pub mod focus;
+pub mod python;
 pub mod repository;
 pub mod scenario;
 pub mod setup;

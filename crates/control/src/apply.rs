@@ -17,50 +17,19 @@ pub fn apply(state: &mut State, event: &Event) {
             state.touched.tenants.insert(tenant.id.clone());
             state.tenants.insert(tenant.id.clone(), tenant.clone());
         }
-        Event::Funded { tenant, amount } => {
-            let transfers =
-                state.ledger.fund(tenant, books::home_currency(), *amount).expect("a decided funding fits the ledger");
-            state.touched.transfers.extend(transfers);
-        }
-        Event::CreditChanged { tenant, by } => tariffs::change_credit(state, tenant, *by),
-        Event::TariffRuleSet(rule) => {
-            state.touched.rules.insert(rule.id);
-            state.tariffs.insert(rule.clone());
-        }
-        Event::TariffRuleEnded { rule, until } => {
-            state.touched.rules.insert(*rule);
-            state.tariffs.end(*rule, *until);
-        }
-        Event::Rerated { corrections, .. } => tariffs::correct(state, corrections),
-        Event::OddityFound { centre, oddity } => {
-            if let Some(attempt) = state.attempts.get_mut(&oddity.attempt) {
-                attempt.oddities.push(oddity.kind);
-                state.touched.attempts.insert(oddity.attempt);
-            }
-            state.touched.oddities.push((centre.clone(), oddity.clone()));
-        }
-        Event::CentreSet(centre) => {
-            state.touched.centres.insert(centre.id.clone());
-            state.calendar.set(centre);
-            state.centres.insert(centre.id.clone(), (**centre).clone());
-        }
-        Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
-        Event::PresenceSet { centre, presence, at } => {
-            touch_centre(state, centre).absent_since = (*presence == Presence::Absent).then_some(*at);
-        }
-        Event::WindowAdded { centre, window } => {
-            let centre = touch_centre(state, centre);
-            centre.window_last = window.id;
-            centre.windows.push(window.clone());
-        }
-        Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
-        Event::InventorySet { centre, pools } => {
-            touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
-        }
-        Event::Rated { centre, pool, rating } => {
-            let pool = touch_centre(state, centre).pools.get_mut(pool).expect("a rated pool is known");
-            pool.rating = Some(rating.clone());
-        }
+        Event::Funded { .. }
+        | Event::CreditChanged { .. }
+        | Event::TariffRuleSet(_)
+        | Event::TariffRuleEnded { .. }
+        | Event::Rerated { .. }
+        | Event::OddityFound { .. } => money_moved(state, event),
+        Event::CentreSet(_)
+        | Event::CentreStateSet { .. }
+        | Event::PresenceSet { .. }
+        | Event::WindowAdded { .. }
+        | Event::WindowRemoved { .. }
+        | Event::InventorySet { .. }
+        | Event::Rated { .. } => centre_changed(state, event),
         Event::JobSubmitted { .. } => job_submitted(state, event),
         Event::DependencyMet { job, on } => {
             state.dependents.remove(*on, *job);
@@ -100,6 +69,62 @@ pub fn apply(state: &mut State, event: &Event) {
             state.keys.forget(*before);
             state.touched.keys_forgotten_before = Some(*before);
         }
+    }
+}
+
+fn money_moved(state: &mut State, event: &Event) {
+    match event {
+        Event::Funded { tenant, amount } => {
+            let transfers =
+                state.ledger.fund(tenant, books::home_currency(), *amount).expect("a decided funding fits the ledger");
+            state.touched.transfers.extend(transfers);
+        }
+        Event::CreditChanged { tenant, by } => tariffs::change_credit(state, tenant, *by),
+        Event::TariffRuleSet(rule) => {
+            state.touched.rules.insert(rule.id);
+            state.tariffs.insert(rule.clone());
+        }
+        Event::TariffRuleEnded { rule, until } => {
+            state.touched.rules.insert(*rule);
+            state.tariffs.end(*rule, *until);
+        }
+        Event::Rerated { corrections, .. } => tariffs::correct(state, corrections),
+        Event::OddityFound { centre, oddity } => {
+            if let Some(attempt) = state.attempts.get_mut(&oddity.attempt) {
+                attempt.oddities.push(oddity.kind);
+                state.touched.attempts.insert(oddity.attempt);
+            }
+            state.touched.oddities.push((centre.clone(), oddity.clone()));
+        }
+        _ => {}
+    }
+}
+
+fn centre_changed(state: &mut State, event: &Event) {
+    match event {
+        Event::CentreSet(centre) => {
+            state.touched.centres.insert(centre.id.clone());
+            state.calendar.set(centre);
+            state.centres.insert(centre.id.clone(), (**centre).clone());
+        }
+        Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
+        Event::PresenceSet { centre, presence, at } => {
+            touch_centre(state, centre).absent_since = (*presence == Presence::Absent).then_some(*at);
+        }
+        Event::WindowAdded { centre, window } => {
+            let centre = touch_centre(state, centre);
+            centre.window_last = window.id;
+            centre.windows.push(window.clone());
+        }
+        Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
+        Event::InventorySet { centre, pools } => {
+            touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
+        }
+        Event::Rated { centre, pool, rating } => {
+            let pool = touch_centre(state, centre).pools.get_mut(pool).expect("a rated pool is known");
+            pool.rating = Some(rating.clone());
+        }
+        _ => {}
     }
 }
 

@@ -11,7 +11,7 @@ pub const FORMAT: u32 = 2;
 
 /// Migrations in order; the position is the format that each leads to, from 1.
 const MIGRATIONS: [&str; FORMAT as usize] =
-    [include_str!("../migrations/sqlite/0001_first.sql"), include_str!("../migrations/sqlite/0002_meter.sql")];
+    [include_str!("../migrations/sqlite/0001_first.sql"), include_str!("../migrations/sqlite/0003_meter.sql")];
 
 /// Settings of every connection. `synchronous=FULL` makes a commit durable before it returns; the longer
 /// checkpoint interval is measured in docs/decisions/0002.
