@@ -1,6 +1,7 @@
 //! Everything a developer or the continuous integration runs, as one program: `cargo xtask --help`.
 //!
 //! - `setup.rs`: the system packages and tools that are needed, as data.
+//! - `python.rs`: environments for tests that compare with other people's programs; `focus.rs`: one of them.
 //! - `test.rs`, `check.rs`: the steps of `cargo xtask test` and `cargo xtask check`, run by `step.rs`.
 //! - `python.rs`: environments for tests that compare with other people's programs.
 //! - `faults.rs`: rounds of faults against real processes.
@@ -17,6 +18,7 @@
 pub mod bench;
 pub mod check;
 pub mod faults;
+pub mod focus;
 pub mod kubernetes;
 pub mod lab;
 pub mod python;

@@ -1,10 +1,13 @@
 //! `cargo xtask test`: all tests, with what they need installed first.
 
-use crate::python;
-use crate::repository::Repository;
-use crate::setup::{self, Use};
-use crate::step::{self, Outcome, Steps};
+use crate::{
+    focus, python,
+    repository::Repository,
+    setup::{self, Use},
+    step::{self, Outcome, Steps},
+};
 use anyhow::Result;
+use std::{path::PathBuf, process::Command};
 
 /// Crash tests need a binary with failpoints compiled in, which no other test may see.
 const CRASH_TESTS: &str = "crates/cli/tests/crash.rs";
@@ -12,9 +15,7 @@ const CRASH_TESTS: &str = "crates/cli/tests/crash.rs";
 /// The seed of a run that names none.
 pub const SEED: u64 = 1;
 
-/// Tests before programs that are not ours.
-const OUTSIDERS: &str = "crates/cli/tests/outsiders.rs";
-/// What those tests need from the Python package index.
+/// What the tests of the books need from the Python package index.
 const OUTSIDERS_NEED: [&str; 1] = ["beancount==3.2.3"];
 
 /// Runs all tests; false when one failed.
@@ -46,13 +47,23 @@ pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     if repository.join(CRASH_TESTS).is_file() {
         steps.command("crash tests", &mut cargo("test -p huisuan-cli --features failpoints --test crash"));
     }
-    if repository.join(OUTSIDERS).is_file() {
-        match python::venv(repository, "books", &OUTSIDERS_NEED) {
-            Ok(python) => steps.command(
-                "books before outsiders",
-                cargo("test -p huisuan-cli --test outsiders").env("HUISUAN_PYTHON", python),
-            ),
-            Err(error) => steps.call("books before outsiders", || Outcome::Failed(format!("{error:#}"))),
-        }
+    let outsiders = python::venv(repository, "books", &OUTSIDERS_NEED);
+    let test = cargo("test -p huisuan-cli --test outsiders");
+    before_outsiders(steps, "books before outsiders", outsiders, test, "HUISUAN_PYTHON");
+    let test = cargo("test -p huisuan-ledger --test focus");
+    before_outsiders(steps, "bills before outsiders", focus::environment(repository), test, "HUISUAN_FOCUS_PYTHON");
+}
+
+/// Tests before programs that are not ours, with the interpreter that has them named in a variable.
+fn before_outsiders(
+    steps: &mut Steps<'_>,
+    name: &str,
+    python: Result<PathBuf>,
+    mut test: Command,
+    variable: &'static str,
+) {
+    match python {
+        Ok(python) => steps.command(name, test.env(variable, python)),
+        Err(error) => steps.call(name, || Outcome::Failed(format!("{error:#}"))),
     }
 }

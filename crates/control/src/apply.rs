@@ -21,28 +21,12 @@ pub fn apply(state: &mut State, event: &Event) {
             state.touched.tenants.insert(tenant.id.clone());
             state.tenants.insert(tenant.id.clone(), tenant.clone());
         }
-        Event::Funded { tenant, amount } => {
-            let transfers =
-                state.ledger.fund(tenant, books::home_currency(), *amount).expect("a decided funding fits the ledger");
-            booked(state, transfers);
-        }
-        Event::CreditChanged { tenant, by } => tariffs::change_credit(state, tenant, *by),
-        Event::TariffRuleSet(rule) => {
-            state.touched.rules.insert(rule.id);
-            state.tariffs.insert(rule.clone());
-        }
-        Event::TariffRuleEnded { rule, until } => {
-            state.touched.rules.insert(*rule);
-            state.tariffs.end(*rule, *until);
-        }
-        Event::Rerated { corrections, .. } => tariffs::correct(state, corrections),
-        Event::OddityFound { centre, oddity } => {
-            if let Some(attempt) = state.attempts.get_mut(&oddity.attempt) {
-                attempt.oddities.push(oddity.kind);
-                state.touched.attempts.insert(oddity.attempt);
-            }
-            state.touched.oddities.push((centre.clone(), oddity.clone()));
-        }
+        Event::Funded { .. }
+        | Event::CreditChanged { .. }
+        | Event::TariffRuleSet(_)
+        | Event::TariffRuleEnded { .. }
+        | Event::Rerated { .. }
+        | Event::OddityFound { .. } => money_moved(state, event),
         Event::CentreSet(_)
         | Event::FactsSet { .. }
         | Event::CentreTokenSet { .. }
@@ -106,6 +90,35 @@ pub fn apply(state: &mut State, event: &Event) {
 pub(crate) fn booked(state: &mut State, transfers: Vec<Transfer>) {
     let seq = state.version + 1;
     state.touched.transfers.extend(transfers.into_iter().map(|transfer| (seq, transfer)));
+}
+
+/// What an event does to money and prices.
+fn money_moved(state: &mut State, event: &Event) {
+    match event {
+        Event::Funded { tenant, amount } => {
+            let transfers =
+                state.ledger.fund(tenant, books::home_currency(), *amount).expect("a decided funding fits the ledger");
+            booked(state, transfers);
+        }
+        Event::CreditChanged { tenant, by } => tariffs::change_credit(state, tenant, *by),
+        Event::TariffRuleSet(rule) => {
+            state.touched.rules.insert(rule.id);
+            state.tariffs.insert(rule.clone());
+        }
+        Event::TariffRuleEnded { rule, until } => {
+            state.touched.rules.insert(*rule);
+            state.tariffs.end(*rule, *until);
+        }
+        Event::Rerated { corrections, .. } => tariffs::correct(state, corrections),
+        Event::OddityFound { centre, oddity } => {
+            if let Some(attempt) = state.attempts.get_mut(&oddity.attempt) {
+                attempt.oddities.push(oddity.kind);
+                state.touched.attempts.insert(oddity.attempt);
+            }
+            state.touched.oddities.push((centre.clone(), oddity.clone()));
+        }
+        _ => {}
+    }
 }
 
 /// What an event does to a centre.

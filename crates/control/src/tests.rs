@@ -8,6 +8,7 @@ use huisuan_model::{
 };
 use proptest::prelude::*;
 
+mod budget;
 mod centres;
 mod dependencies;
 mod facts;

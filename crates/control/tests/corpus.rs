@@ -17,9 +17,9 @@ use huisuan_control::{
 };
 use huisuan_model::{
     ActorId, Alarm, AlarmKind, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command,
-    Dependency, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec,
-    JobState, Mark, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Presence, ProjectId, RangeSet,
-    Rating, ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, When,
+    Correction, Dependency, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId,
+    JobSpec, JobState, Mark, Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Presence,
+    ProjectId, RangeSet, Rating, ReportKind, Tariff, TariffRule, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
     spec::{DeviceNeed, LatencyBound, Need, Objective, Reading, Rerun, Work},
@@ -105,6 +105,7 @@ fn write() {
     story.dependencies();
     story.centres();
     story.preempts();
+    story.money();
     story.reaches();
     story.sites();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
@@ -379,6 +380,74 @@ impl Story {
             None,
         );
         self.plan();
+    }
+
+    /// Budgets and credit, rules of a tariff, hours posted while an attempt runs, what is priced anew, what is odd.
+    fn money(&mut self) {
+        let lab = TenantId::new("lab").expect("a name");
+        let alpha = ProjectId::new("alpha").expect("a name");
+        let change = TenantChange {
+            industry: Some("car plants".into()),
+            budget_month: Some(Limit::Most(900_000_000)),
+            budget_hour: Some(Limit::Most(500_000_000)),
+            budget_projects: BTreeMap::from([(alpha, Limit::Most(5))]),
+            credit: Some(Money(7)),
+            ..TenantChange::default()
+        };
+        self.take("user", "1-22", Command::ChangeTenant { tenant: lab.clone(), change });
+        let hour = 3_600_000;
+        let rule = TariffRule {
+            id: 0,
+            centre: centre("hpc-2"),
+            pool: Some(pool("cpu:small")),
+            class: Some(Class::Hpc),
+            hours: Some("8-20".parse().expect("hours")),
+            priority_min: Some(-5),
+            from: TimeMs(BEGIN.0 + hour),
+            until: Some(TimeMs(BEGIN.0 + 900 * hour)),
+            currency: "CNY".into(),
+            price_per_p_h: Money(3_000_000_000),
+        };
+        self.take("user", "1-23", Command::SetTariffRule { rule: rule.clone(), rerate: false });
+        self.take("user", "1-24", Command::EndTariffRule { rule: 1, until: TimeMs(BEGIN.0 + 800 * hour) });
+        let mine = self.state.attempts().find(|one| one.centre == centre("hpc-2") && one.stop_seq.is_none());
+        let id = mine.expect("an attempt").id;
+        let report = |at: TimeMs, what| AttemptReport { attempt: id, at, what };
+        let used = |wall: i64| Usage { wall: DurationMs(wall as u64), cpu: DurationMs(9), memory_peak: Bytes(1) };
+        let take = |story: &mut Self, seq, reports| {
+            story.take("agent:hpc-2", "", Command::Report { centre: centre("hpc-2"), seq, reports });
+        };
+        take(self, 2, vec![report(self.now, ReportKind::Started)]);
+        self.now.0 += 2 * hour;
+        take(self, 3, vec![report(self.now, ReportKind::Used(used(hour + hour / 2)))]);
+        let odd = ReportKind::Used(Usage { cpu: DurationMs(1), ..used(hour + hour / 2 + 1) });
+        take(self, 4, vec![report(self.now, odd)]);
+        let end = self.ended(hour as u64 + 1_900_000, outcome(EndCause::Exited, Some(0), None, ""));
+        let events = {
+            let command = Command::Report { centre: centre("hpc-2"), seq: 5, reports: vec![report(self.now, end)] };
+            self.take("agent:hpc-2", "", command)
+        };
+        let read = events.iter().find_map(|event| match event {
+            Event::AttemptEnded { readings, .. } => readings.last().cloned(),
+            _ => None,
+        });
+        let reading = read.expect("a reading");
+        let share = self.rows.attempts[&id].terms.share;
+        let job = &self.rows.jobs[&id.job];
+        let (tenant, project) = (job.tenant.clone(), job.project.clone());
+        let next = reading.number + 1;
+        let (centre, pool) = (centre("hpc-2"), pool("cpu:small"));
+        let of = Correction { attempt: id, tenant, project, centre, pool, share, reading };
+        let anew = TariffRule { until: None, from: TimeMs(BEGIN.0), ..rule };
+        let anew = TariffRule { price_per_p_h: Money(1_000_000_000), ..anew };
+        self.take("user", "1-25", Command::SetTariffRule { rule: anew, rerate: true });
+        let readings = vec![Metering { of, priority: 0, next }];
+        self.take("user", "1-26", Command::Rerate { rule: 2, readings });
+        // One that still runs has been read once.
+        let other = self.state.attempts().find(|one| one.centre.as_str() == "hpc-2").expect("an attempt").id;
+        let of = |what| AttemptReport { attempt: other, at: self.now, what };
+        let reports = vec![of(ReportKind::Started), of(ReportKind::Used(used(hour + 5)))];
+        take(self, 6, reports);
     }
 
     /// A job that may be preempted fills a centre of its own, and another tenant's takes some of it: one attempt has

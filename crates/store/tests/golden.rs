@@ -102,6 +102,14 @@ fn the_journal_corpus_names_every_command_and_event() {
         "job-ended",
         "report-taken",
         "keys-forgotten",
+        "set-tariff-rule",
+        "end-tariff-rule",
+        "rerate",
+        "credit-changed",
+        "tariff-rule-set",
+        "tariff-rule-ended",
+        "rerated",
+        "oddity-found",
     ] {
         assert!(text.contains(&format!("{{\"{word}\":")), "`{word}` is not in the corpus");
     }
@@ -153,6 +161,15 @@ fn the_corpus_has_every_word_of_every_list() {
         "projects",
         "token",
         "note",
+        "readings",
+        "adjusts",
+        "metered",
+        "oddities",
+        "industry",
+        "budget",
+        "credit",
+        "priority_min",
+        "until",
     ];
     for field in optional {
         assert!(texts.contains(&format!("\"{field}\":")), "field `{field}` is not in the corpus");

@@ -62,7 +62,7 @@ fn bill_routes(
     document.add(
         id(Route::get(export, &format!("{word}-export"), "books", &format!("Gives {what} in another form.")))
             .query::<bills::ExportQuery>()
-            .raw_answer("text/plain", "CSV, FOCUS or a page."),
+            .raw_answers(&["text/csv", "text/html"], "CSV, FOCUS or a page."),
     );
     document.add(
         id(Route::get(records, &format!("{word}-records"), "books", "Gives the meter records of a line."))
@@ -120,7 +120,7 @@ fn report_routes(document: &mut Document) {
         Route::get(routes::REPORT_HOURS, "hours", "books", "Accounts for every hour of every pool; for operators.")
             .query::<reports::HoursQuery>()
             .answer::<reports::HourList>(200, "The hours.")
-            .refused(&[ErrorCode::BadRequest, ErrorCode::Forbidden]),
+            .refused(&[ErrorCode::BadRequest, ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
     document.add(
         Route::get(routes::ODDITIES, "oddities", "books", "Lists what was found odd in reports; for operators.")

@@ -4,6 +4,7 @@
 //! - `../support/disk.rs`: small file systems of its own, for a full and a read-only disk.
 //! - The other files are the tests.
 
+mod bills;
 mod demo;
 #[path = "../support/disk.rs"]
 mod disk;

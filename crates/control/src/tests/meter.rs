@@ -1,9 +1,8 @@
 //! Hours of use: readings while an attempt runs, tariffs by the hour, budgets, what is priced anew, what is odd.
 
 use huisuan_model::{
-    AttemptId, Bytes, Correction, DurationMs, Event, JobSpec, MeterRecord, Metering, Money, OddityKind, ProjectId,
-    RangeSet, Reading, ReportKind, TariffRule, TimeMs, Usage,
-    spec::Need,
+    AttemptId, Bytes, Correction, DurationMs, Event, JobSpec, MeterRecord, Metering, Money, OddityKind, RangeSet,
+    Reading, ReportKind, TariffRule, TimeMs, Usage,
     tenant::{Limit, TenantChange},
 };
 use proptest::prelude::*;
@@ -13,12 +12,12 @@ use crate::{
     testing::{Network, attempt, cancelled, centre, exited, origin},
 };
 
-const HOUR: i64 = 3_600_000;
+pub(super) const HOUR: i64 = 3_600_000;
 
 /// One core of four rated 60 GFLOP/s: 15 GFLOP/s, 54,000 GFLOP an hour, 45,000 millionths an hour at 3,000 CNY.
-const HOUR_COST: i64 = 45_000;
+pub(super) const HOUR_COST: i64 = 45_000;
 
-fn long(hours: u64) -> JobSpec {
+pub(super) fn long(hours: u64) -> JobSpec {
     JobSpec {
         walltime: DurationMs(hours * HOUR as u64),
         class: Some(huisuan_model::Class::Hpc),
@@ -227,78 +226,6 @@ fn the_past_is_priced_anew_on_order_alone() {
     assert!(refusal.to_string().contains("would have to pay"), "{refusal}");
 }
 
-fn limit(network: &mut Network, change: TenantChange) -> Result<Vec<Event>, Refusal> {
-    network.execute(huisuan_model::Command::ChangeTenant { tenant: origin().tenant, change })
-}
-
-#[test]
-fn budgets_act_before_the_money_is_gone() {
-    let most = |amount: i64| Some(Limit::Most(amount as u64));
-    let project = ProjectId::new("default").expect("a name");
-    for (name, change, at_once) in [
-        ("month", TenantChange { budget_month: most(2 * HOUR_COST), ..TenantChange::default() }, 2),
-        ("hour", TenantChange { budget_hour: most(3 * HOUR_COST + 1), ..TenantChange::default() }, 3),
-        (
-            "project",
-            TenantChange {
-                budget_projects: [(project, Limit::Most(HOUR_COST as u64))].into(),
-                ..TenantChange::default()
-            },
-            1,
-        ),
-        ("nothing", TenantChange { budget_month: most(0), ..TenantChange::default() }, 0),
-        ("no limit", TenantChange::default(), 4),
-    ] {
-        let mut network = Network::new();
-        limit(&mut network, change).expect("a budget");
-        network.submit(JobSpec { tasks: RangeSet::from_range(0, 9), ..long(1) }).expect("a job");
-        network.plan();
-        network.plan();
-        assert_eq!(network.state.attempts_live(), at_once, "{name}");
-        network.check_rebuilt();
-    }
-}
-
-#[test]
-fn a_new_month_has_its_own_budget() {
-    let mut network = Network::new();
-    let change = TenantChange { budget_month: Some(Limit::Most(HOUR_COST as u64)), ..TenantChange::default() };
-    limit(&mut network, change).expect("a budget");
-    network.submit(JobSpec { tasks: RangeSet::from_range(0, 1), ..long(1) }).expect("a job");
-    network.plan();
-    network.pass(HOUR);
-    network.report("hpc-1", vec![(attempt(1, 0, 1), network.ended(exited(0), HOUR as u64))]);
-    assert!(network.plan().is_empty(), "the month's money is spent");
-    network.pass(32 * 24 * HOUR);
-    network.take(huisuan_model::Command::Fund { amount: Money(1) });
-    assert_eq!(network.plan().len(), 1);
-    network.check_rebuilt();
-}
-
-#[test]
-fn credit_is_money_until_it_is_taken_back() {
-    let mut network = Network::new();
-    let credit = |amount| TenantChange { credit: Some(Money(amount)), ..TenantChange::default() };
-    let free = |network: &Network| network.state.ledger.available(&origin().tenant, crate::books::home_currency()).0;
-    limit(&mut network, credit(500)).expect("a credit");
-    assert_eq!(free(&network), 10_000_500);
-    limit(&mut network, credit(200)).expect("a lower one");
-    assert_eq!(free(&network), 10_000_200);
-    for bad in [-1, i64::MAX] {
-        assert!(limit(&mut network, credit(bad)).is_err(), "{bad}");
-    }
-    // All of it is held by what runs: the credit cannot go below what is used.
-    limit(&mut network, credit(0)).expect("none");
-    let all = JobSpec { need: Need::Hardware { cores: huisuan_model::Millicores(4_000), devices: None }, ..long(55) };
-    network.submit(all).expect("a job");
-    limit(&mut network, credit(1_000)).expect("a credit");
-    network.plan();
-    assert_eq!(free(&network), 101_000);
-    limit(&mut network, credit(0)).expect("it is free");
-    assert_eq!(free(&network), 100_000);
-    network.check_rebuilt();
-}
-
 #[test]
 fn what_cannot_be_is_kept_with_its_reason() {
     let check = |story: &dyn Fn(&mut Network, AttemptId), kind: OddityKind, text: &str| {
@@ -380,7 +307,7 @@ proptest! {
             budget_hour: Some(Limit::Most(4 * HOUR_COST as u64)),
             ..TenantChange::default()
         };
-        limit(&mut network, change).expect("a budget");
+        super::budget::limit(&mut network, change).expect("a budget");
         for (what, number, amount) in steps {
             let live: Vec<AttemptId> = network.state.attempts().map(|row| row.id).filter(|id| id.task != 9).collect();
             let id = live.get(number as usize).copied();

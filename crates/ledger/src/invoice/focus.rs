@@ -20,6 +20,15 @@ pub enum Aliases {
     Version1,
 }
 
+/// What version 1.0 asks for even where nobody commits to anything.
+const COMMITMENTS: [&str; 5] = [
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
+    "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
+];
+
 const ISSUER: &str = "Huisuan";
 
 /// RFC 4180 with a header line.
@@ -76,6 +85,7 @@ fn columns(bill: &Bill, row: Row<'_>, aliases: Aliases) -> Columns {
             ("ResourceID", of("ResourceId")),
         ];
         columns.extend(added);
+        columns.extend(COMMITMENTS.map(|name| (name, String::new())));
     }
     columns
 }

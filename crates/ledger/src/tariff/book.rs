@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use huisuan_model::{CentreId, Class, Money, PoolId, TariffRule, TimeMs, tenant::limits::MONEY_MAX};
 
 use super::Zone;
-use crate::Currency;
+use crate::{Currency, invoice::moment};
 
 /// Why a rule is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,8 +23,9 @@ pub enum TariffError {
     },
     /// It begins in the past.
     #[error(
-        "tariff rule for centre `{centre}` begins at {from}, which is past; hint: begin at a full hour to come, or \
-         give the order to rate anew (--rerate)"
+        "tariff rule for centre `{centre}` begins at {}, which is past; hint: begin at a full hour to come, or \
+         give the order to rate anew (--rerate)",
+        moment(*from)
     )]
     Retroactive {
         /// Whose price.

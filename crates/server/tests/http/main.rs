@@ -8,6 +8,7 @@
 
 mod access;
 mod agents;
+mod bills;
 mod budget;
 mod dependencies;
 mod document;
