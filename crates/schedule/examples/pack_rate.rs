@@ -1,41 +1,54 @@
-//! What placing costs: `cargo run --release -p huisuan-schedule --example pack_rate [NODES] [SHAPES]`.
+//! What placing costs: `cargo run --release -p huisuan-schedule --example pack_rate [NODES [SHAPES [scan]]]`.
 //!
 //! A full fleet of nodes with 8 devices in 20 pools; then pairs of one task that ends and one that is placed.
-//! Prints CPU time for filling and for pairs, and compares 10,000 decisions with a search among all candidates.
+//! Prints CPU time for filling and for pairs, and compares 10,000 decisions with a search among all candidates. With
+//! `scan` it fills a second fleet by looking at every node for every task, which takes minutes, and says what the index
+//! allocates less.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_macros,
     reason = "a measurement needs arguments, a clock and output; the crate itself has none of them"
 )]
 
-use huisuan_schedule::pack::{Ask, Devices, Fleet, Mix, Packer, Packing, Parts, Room, Rule, Slot};
+use huisuan_schedule::pack::{Ask, Devices, Fleet, Mix, Packer, Packing, Parts, Room, Rule, Scan, Slot};
 
 const PAIRS: u32 = 200_000;
 const COMPARED: u32 = 10_000;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u32>().expect("a number of nodes or shapes"));
-    let nodes = arguments.next().unwrap_or(66_000);
-    let shapes = arguments.next().unwrap_or(151);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| arguments.get(at).map(|text| text.parse::<u32>().expect("a number of nodes or shapes"));
+    let nodes = number(0).unwrap_or(66_000);
+    let shapes = number(1).unwrap_or(151);
     let mut draw = Draw(1);
     let asks: Vec<Ask> = (0..shapes).map(|_| ask(&mut draw)).collect();
     let fleet = Fleet::new((0..nodes).map(node));
     let mix = Mix::typical(&asks, 95).on(&fleet);
     let rule = Rule::new(Packing::Default, mix, 0);
+    let mut scan = arguments.get(2).map(|_| Scan::new(fleet.clone(), rule.clone()));
     let mut packer = Packer::new(fleet, rule.clone());
 
     let start = cpu_ms();
     let mut held: Vec<Slot> = Vec::new();
-    let (mut refused, mut decisions) = (0, 0);
+    let mut order = Vec::new();
+    let mut refused = 0;
     while refused < 2_000 {
-        decisions += 1;
-        match packer.settle(&asks[draw.below(asks.len())]) {
+        order.push(draw.below(asks.len()));
+        match packer.settle(&asks[order[order.len() - 1]]) {
             Some(slot) => held.push(slot),
             None => refused += 1,
         }
     }
-    let fill_ms = cpu_ms() - start;
-    report("fill", decisions, fill_ms, &packer);
+    let fill = report("fill", order.len() as u32, cpu_ms() - start, packer.fleet());
+    if let Some(scan) = &mut scan {
+        let start = cpu_ms();
+        for &ask in &order {
+            if let Some(slot) = scan.place(&asks[ask]) {
+                scan.take(&slot);
+            }
+        }
+        report("fill by scan", order.len() as u32, cpu_ms() - start, scan.fleet());
+    }
 
     let start = cpu_ms();
     let mut rated = 0;
@@ -44,8 +57,8 @@ fn main() {
         held.extend(packer.settle(&asks[draw.below(asks.len())]));
         rated += packer.candidates().len();
     }
-    report("pairs", PAIRS, cpu_ms() - start, &packer);
-    println!("candidates for each decision: {:.1}", rated as f64 / f64::from(PAIRS));
+    let pairs = report("pairs", PAIRS, cpu_ms() - start, packer.fleet());
+    let candidates = rated as f64 / f64::from(PAIRS);
 
     for _ in 0..COMPARED {
         packer.release(&held.swap_remove(draw.below(held.len())));
@@ -61,17 +74,22 @@ fn main() {
         }
     }
     println!("{COMPARED} decisions are the best of their candidates");
+    println!(
+        "{{\"fill_per_s\": {:.0}, \"fill_percent\": {:.3}, \"pairs_per_s\": {:.0}, \"pairs_percent\": {:.3}, \
+         \"candidates\": {candidates:.1}}}",
+        fill.0, fill.1, pairs.0, pairs.1
+    );
 }
 
-fn report(what: &str, count: u32, ms: f64, packer: &Packer) {
-    let (free, all) = packer.fleet().rooms().fold((0u64, 0u64), |(free, all), (_, room)| {
+/// Decisions for each second of CPU time, and the allocation in percent.
+fn report(what: &str, count: u32, ms: f64, fleet: &Fleet) -> (f64, f64) {
+    let (free, all) = fleet.rooms().fold((0u64, 0u64), |(free, all), (_, room)| {
         (free + u64::from(room.free_total()), all + u64::from(room.devices) * 1000)
     });
     let allocated = 100.0 * (1.0 - free as f64 / all as f64);
-    println!(
-        "{what}: {count} in {ms:.0} ms, {:.0} each second, {allocated:.2} % allocated",
-        f64::from(count) / ms * 1e3
-    );
+    let rate = f64::from(count) / ms * 1e3;
+    println!("{what}: {count} in {ms:.0} ms, {rate:.0} each second, {allocated:.2} % allocated");
+    (rate, allocated)
 }
 
 fn node(number: u32) -> Room {

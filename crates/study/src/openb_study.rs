@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use huisuan_schedule::pack::{Ask, Fleet, Mix, Packer, Packing, Rule, Scan};
-use huisuan_twin::packing::{Arrivals, Outcome, run, upper_bound_thousandths};
+use huisuan_twin::packing::{Arrivals, Outcome, hindsight_thousandths, run, upper_bound_thousandths};
 
 use crate::read::{OpenbNodes, ReadError, read_openb_nodes, read_openb_tasks, read_text};
 
@@ -53,6 +53,12 @@ impl OpenbStudy {
     pub fn upper_bound_percent(&self, arrivals: &Arrivals) -> f64 {
         let bound = upper_bound_thousandths(&self.fleet(), &self.tasks, arrivals);
         bound * 100.0 / self.nodes.capacity_thousandths().max(1) as f64
+    }
+
+    /// What a placement with hindsight allocates, in percent of the capacity; perfect lies between it and the bound.
+    pub fn hindsight_percent(&self, arrivals: &Arrivals) -> f64 {
+        let reached = hindsight_thousandths(&self.fleet(), &self.tasks, arrivals);
+        reached as f64 * 100.0 / self.nodes.capacity_thousandths().max(1) as f64
     }
 
     fn fleet(&self) -> Fleet {

@@ -35,6 +35,11 @@ impl Room {
         self.free().iter().map(|&free| u32::from(free)).sum()
     }
 
+    /// Free thousandths of devices that are in use.
+    pub fn fractions(&self) -> u32 {
+        self.free().iter().filter(|&&free| free < WHOLE).map(|&free| u32::from(free)).sum()
+    }
+
     /// How many devices are wholly free.
     pub fn wholes(&self) -> u8 {
         self.free().iter().map(|&free| u8::from(free == WHOLE)).sum()

@@ -1,8 +1,8 @@
-//! What no policy can pass.
+//! What no policy can pass, and what one reaches that knows everything beforehand: perfect lies between the two.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use huisuan_schedule::pack::{Ask, Devices, Fleet};
+use huisuan_schedule::pack::{Ask, Devices, Fleet, Mix, Packing, Rule, Scan};
 
 use super::Arrivals;
 
@@ -45,6 +45,28 @@ pub fn upper_bound_thousandths(fleet: &Fleet, list: &[Ask], arrivals: &Arrivals)
     }
     let tasks: Vec<Task> = counts.into_iter().map(|(ask, count)| Task::new(&ask, count, &kinds)).collect();
     cheapest(&kinds, &tasks)
+}
+
+/// What a placement with hindsight allocates, in thousandths of a device: it knows all arrivals, takes the largest and
+/// then the most frugal ones first, and refuses tasks without devices. No bound can be below it, so the distance of the
+/// two says how close both are; what a policy lacks to it is the price of not knowing what comes.
+pub fn hindsight_thousandths(fleet: &Fleet, list: &[Ask], arrivals: &Arrivals) -> u64 {
+    let mut order: Vec<u32> = arrivals.order.clone();
+    order.retain(|&place| list[place as usize].devices != Devices::None);
+    order.sort_by_key(|&place| {
+        let Ask { devices, cores_milli, memory_mib, parts } = list[place as usize];
+        (Reverse(devices.thousandths()), parts.0.count_ones(), cores_milli, memory_mib, place)
+    });
+    let mix = Mix::typical(order.iter().map(|&place| &list[place as usize]), 100).on(fleet);
+    let mut scan = Scan::new(fleet.clone(), Rule::new(Packing::Default, mix, 0));
+    let mut allocated = 0;
+    for ask in order.iter().map(|&place| &list[place as usize]) {
+        if let Some(slot) = scan.place(ask) {
+            scan.take(&slot);
+            allocated += u64::from(ask.devices.thousandths());
+        }
+    }
+    allocated
 }
 
 /// Equal tasks.
@@ -106,7 +128,7 @@ fn cheapest(kinds: &[Kind], tasks: &[Task]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use huisuan_schedule::pack::{Mix, Packing, Parts, Room, Rule, Scan};
+    use huisuan_schedule::pack::{Parts, Room, Slot};
     use proptest::prelude::*;
 
     use crate::packing::run;
@@ -133,7 +155,42 @@ mod tests {
         check(&vec![ask(1, Devices::Whole(5), Parts::ANY); 20], 0.0);
     }
 
+    /// The most that can be allocated of these tasks: every choice is tried.
+    fn most(fleet: &mut Fleet, tasks: &[Ask]) -> u64 {
+        let Some((ask, rest)) = tasks.split_first() else { return 0 };
+        let mut best = most(fleet, rest);
+        for node in 0..fleet.len() as u32 {
+            let room = *fleet.room(node);
+            let devices = if let Devices::Share(_) = ask.devices { 0..room.devices } else { 0..1 };
+            for device in devices.filter(|_| room.fits(ask)) {
+                let enough = |share| room.free()[usize::from(device)] >= share;
+                if !matches!(ask.devices, Devices::Share(share) if !enough(share)) {
+                    let slot = Slot::of(node, &room, ask, device);
+                    fleet.take(&slot);
+                    best = best.max(u64::from(ask.devices.thousandths()) + most(fleet, rest));
+                    fleet.release(&slot);
+                }
+            }
+        }
+        best
+    }
+
     proptest! {
+        #[test]
+        fn the_best_placement_lies_between_hindsight_and_the_bound(
+            shapes in prop::collection::vec((0u32..9_000, 0u8..3, 1u16..1000, 1u64..4), 1..6),
+        ) {
+            let list: Vec<Ask> = shapes.iter().map(|&(cores, count, share, parts)| {
+                let devices = if count == 0 { Devices::Share(share) } else { Devices::Whole(count) };
+                ask(cores, devices, Parts(parts))
+            }).collect();
+            let mut fleet = Fleet::new([Room::empty(12_000, 100, 0, 2), Room::empty(8_000, 100, 1, 1)]);
+            let arrivals = Arrivals { order: (0..list.len() as u32).collect(), demand_thousandths: 0 };
+            let best = most(&mut fleet, &list);
+            prop_assert!(hindsight_thousandths(&fleet, &list, &arrivals) <= best);
+            prop_assert!(best as f64 <= upper_bound_thousandths(&fleet, &list, &arrivals) + 1e-6);
+        }
+
         #[test]
         fn no_run_passes_the_bound(
             shapes in prop::collection::vec((0u32..20_000, 0u8..4, 1u16..1000, 1u64..4), 1..30),

@@ -27,12 +27,17 @@ pub(super) struct Kind {
     pub(super) make: Make,
     /// Thousandths of a core in one level.
     cores_step: u32,
-    /// For each fraction, the numbers of whole devices with nodes.
-    wholes: [u32; FRACTIONS],
-    /// The fractions with nodes.
+    // Which cells hold any, in the orders in which they are walked.
+    /// Fractions; for each of them, numbers of whole devices; for each row of both, levels of cores.
     fractions: u64,
-    /// For each number of whole devices and fraction, the levels of cores with nodes.
+    wholes_at: [u32; FRACTIONS],
     cores: Vec<u32>,
+    /// Numbers of whole devices; for each of them, fractions and levels of cores; for each pair of number and level,
+    /// fractions.
+    wholes: u32,
+    fractions_with: Vec<u64>,
+    cores_with: Vec<u32>,
+    fractions_at: Vec<u64>,
     cells: Vec<Cell>,
 }
 
@@ -49,6 +54,10 @@ impl Key {
         self.wholes * FRACTIONS + self.fraction
     }
 
+    fn level(self) -> usize {
+        self.wholes * CORES + self.cores
+    }
+
     fn cell(self) -> usize {
         self.row() * CORES + self.cores
     }
@@ -57,13 +66,18 @@ impl Key {
 impl Kind {
     /// A kind without nodes, none of which will have more cores than these.
     pub(super) fn new(make: Make, cores_max: u32) -> Self {
-        let rows = (usize::from(make.devices) + 1) * FRACTIONS;
+        let numbers = usize::from(make.devices) + 1;
+        let rows = numbers * FRACTIONS;
         Kind {
             make,
             cores_step: cores_max / CORES as u32 + 1,
-            wholes: [0; FRACTIONS],
             fractions: 0,
+            wholes_at: [0; FRACTIONS],
             cores: vec![0; rows],
+            wholes: 0,
+            fractions_with: vec![0; numbers],
+            cores_with: vec![0; numbers],
+            fractions_at: vec![0; numbers * CORES],
             cells: vec![Cell::default(); rows * CORES],
         }
     }
@@ -89,21 +103,33 @@ impl Kind {
     /// Adds a node.
     pub(super) fn add(&mut self, key: Key, node: u32, fleet: &Fleet) {
         self.cells[key.cell()].add(node, fleet);
-        self.cores[key.row()] |= 1 << key.cores;
-        self.wholes[key.fraction] |= 1 << key.wholes;
         self.fractions |= 1 << key.fraction;
+        self.wholes_at[key.fraction] |= 1 << key.wholes;
+        self.cores[key.row()] |= 1 << key.cores;
+        self.wholes |= 1 << key.wholes;
+        self.fractions_with[key.wholes] |= 1 << key.fraction;
+        self.cores_with[key.wholes] |= 1 << key.cores;
+        self.fractions_at[key.level()] |= 1 << key.fraction;
     }
 
-    /// Removes a node.
-    pub(super) fn remove(&mut self, key: Key, node: u32) {
-        self.cells[key.cell()].remove(node);
+    /// Removes a node that is as it was when it was added.
+    pub(super) fn remove(&mut self, key: Key, node: u32, fleet: &Fleet) {
+        self.cells[key.cell()].remove(node, fleet);
         if self.cells[key.cell()].is_empty() {
             self.cores[key.row()] &= !(1 << key.cores);
             if self.cores[key.row()] == 0 {
-                self.wholes[key.fraction] &= !(1 << key.wholes);
-                if self.wholes[key.fraction] == 0 {
-                    self.fractions &= !(1 << key.fraction);
-                }
+                self.wholes_at[key.fraction] &= !(1 << key.wholes);
+                self.fractions_with[key.wholes] &= !(1 << key.fraction);
+            }
+            self.fractions_at[key.level()] &= !(1 << key.fraction);
+            if self.fractions_at[key.level()] == 0 {
+                self.cores_with[key.wholes] &= !(1 << key.cores);
+            }
+            if self.wholes_at[key.fraction] == 0 {
+                self.fractions &= !(1 << key.fraction);
+            }
+            if self.cores_with[key.wholes] == 0 {
+                self.wholes &= !(1 << key.wholes);
             }
         }
     }
@@ -113,9 +139,24 @@ impl Kind {
         Bits(self.fractions & u64::MAX.checked_shl(level as u32).unwrap_or(0))
     }
 
-    /// The numbers of whole devices, at least so many, with nodes at a fraction.
-    pub(super) fn wholes_from(&self, fraction: usize, least: usize) -> Bits {
-        Bits(u64::from(self.wholes[fraction]) & u64::MAX.checked_shl(least as u32).unwrap_or(0))
+    /// The numbers of whole devices with nodes at a fraction.
+    pub(super) fn wholes_at(&self, fraction: usize) -> Bits {
+        Bits(u64::from(self.wholes_at[fraction]))
+    }
+
+    /// The numbers of whole devices, at least so many, with nodes.
+    pub(super) fn wholes_from(&self, least: usize) -> Bits {
+        Bits(u64::from(self.wholes) & u64::MAX.checked_shl(least as u32).unwrap_or(0))
+    }
+
+    /// The fractions of nodes with so many whole devices.
+    pub(super) fn fractions_with(&self, wholes: usize) -> Bits {
+        Bits(self.fractions_with[wholes])
+    }
+
+    /// The same of those at a level of cores.
+    pub(super) fn fractions_at(&self, wholes: usize, cores: usize) -> Bits {
+        Bits(self.fractions_at[Key { fraction: 0, wholes, cores }.level()])
     }
 
     /// The levels of cores with nodes at a fraction and number of whole devices, from the least that an ask
@@ -124,11 +165,20 @@ impl Kind {
     pub(super) fn cores_for(&self, (fraction, wholes): (usize, usize), ask: &Ask, cores_each: u32) -> (Bits, Bits) {
         let row = Key { fraction, wholes, cores: 0 }.row();
         let free = wholes * usize::from(WHOLE) + fraction * usize::from(WHOLE) / FRACTIONS;
-        let left = (free as u32).saturating_sub(ask.devices.thousandths());
+        self.split(self.cores[row], free as u32, ask, cores_each)
+    }
+
+    /// The same whatever the fractions, which are taken to be of no use.
+    pub(super) fn any_cores_for(&self, wholes: usize, ask: &Ask, cores_each: u32) -> (Bits, Bits) {
+        self.split(self.cores_with[wholes], (wholes * usize::from(WHOLE)) as u32, ask, cores_each)
+    }
+
+    fn split(&self, cores: u32, free: u32, ask: &Ask, cores_each: u32) -> (Bits, Bits) {
+        let left = free.saturating_sub(ask.devices.thousandths());
         let level = |cores_milli: u32| u64::MAX << self.cores_level(cores_milli);
-        let fitting = u64::from(self.cores[row]) & level(ask.cores_milli);
-        let balanced = level(ask.cores_milli.saturating_add(left.saturating_mul(cores_each)));
-        (Bits(fitting & !balanced), Bits(fitting & balanced))
+        let fitting = u64::from(cores) & level(ask.cores_milli);
+        let enough = level(ask.cores_milli.saturating_add(left.saturating_mul(cores_each)));
+        (Bits(fitting & !enough), Bits(fitting & enough))
     }
 
     /// The levels of cores, from one on, with nodes at a fraction and number of whole devices.

@@ -1,7 +1,7 @@
 //! The index: cells of nodes that are nearly alike, so that a placement looks at a few dozen nodes whatever
 //! the size of the fleet.
 //!
-//! - `kind`: nodes of one make, in cells by whole devices, fullest-used device and free cores;
+//! - `kind`: nodes of one make, in cells by whole devices, largest free fraction and free cores;
 //! - `cell`: the nodes of one cell; `walk`: which of them are candidates for an ask;
 //! - `dead`: what found no room since the last release; `packer`: all of it together.
 

@@ -7,15 +7,15 @@ use crate::pack::{Ask, Devices, Fleet, Rule, Slot};
 use super::{
     dead::Dead,
     kind::{Kind, Make},
-    walk::{Width, candidates, tightest},
+    walk::{Looks, Search, Width, tightest},
 };
 
 /// A fleet under one policy, without a look at every node.
 ///
-/// For an ask the index names some dozens of candidates, spread over kinds of nodes, tightness and free
-/// cores; the policy rates them all, and the best one is taken, the first node of equals. What is decided
-/// depends on the fleet's state alone, not on how it came about: a packer built from a restored fleet
-/// decides alike.
+/// For an ask the index names some dozens of candidates, spread over kinds of nodes, tightness and free cores: a few of
+/// every kind, then more of the kinds whose first ones were best. The policy rates them all, and the best one is taken,
+/// the first node of equals. What is decided depends on the fleet's state alone, not on how it came about: a packer
+/// built from a restored fleet decides alike.
 #[derive(Debug, Clone)]
 pub struct Packer {
     fleet: Fleet,
@@ -23,13 +23,17 @@ pub struct Packer {
     kinds: Vec<Kind>,
     /// The kind of each node.
     kind_of: Vec<u32>,
-    width: Width,
+    looks: Looks,
     dead: Dead,
     /// Number of decisions so far; the draw of `random`.
     draws: u64,
-    /// The candidates of the last ask; kept for its memory.
+    /// The candidates of the last ask, and the best one of every look; kept for their memory.
     candidates: Vec<u32>,
+    best: Vec<Best>,
 }
+
+/// The best candidate of one look: score, first node, device, number of the kind. The largest one is the best of all.
+type Best = (i64, Reverse<u32>, u8, usize);
 
 impl Packer {
     /// Indexes a fleet.
@@ -42,21 +46,21 @@ impl Packer {
         let kinds = makes.iter().map(|(&make, &cores)| Kind::new(make, cores)).collect();
         let place: BTreeMap<Make, u32> = makes.into_keys().zip(0..).collect();
         let kind_of = fleet.rooms().map(|(node, room)| place[&make(&fleet, node, room.part, room.devices)]).collect();
-        let kind_count = place.len();
-        let (dead, candidates, width) = (Dead::default(), Vec::new(), Width::of(fleet.len(), kind_count));
-        let width = Width { cores_each: rule.cores_per_device(), ..width };
-        let mut packer = Packer { fleet, rule, kinds, kind_of, width, dead, draws: 0, candidates };
-        // Cells keep nodes in falling order: entered so, each goes to the end.
+        let (dead, candidates) = (Dead::default(), Vec::new());
+        let looks = Looks::of(fleet.len(), place.len());
+        let best = Vec::new();
+        let mut packer = Packer { fleet, rule, kinds, kind_of, looks, dead, draws: 0, candidates, best };
+        // Cells keep nodes in falling order: entered so, each goes near the end.
         for node in (0..u32::try_from(packer.fleet.len()).expect("nodes are numbered in 32 bits")).rev() {
             packer.enter(node);
         }
         packer
     }
 
-    /// The same with another width than its size asks for.
+    /// The same with other looks than its size asks for.
     #[cfg(test)]
-    pub(super) fn with_width(mut self, width: Width) -> Self {
-        self.width = Width { cores_each: self.width.cores_each, ..width };
+    pub(super) fn with_looks(mut self, looks: Looks) -> Self {
+        self.looks = looks;
         self
     }
 
@@ -72,15 +76,37 @@ impl Packer {
         if self.dead.knows(ask) {
             return None;
         }
-        candidates(&mut self.kinds, &self.fleet, ask, self.width, &mut self.candidates);
-        let rated =
-            self.candidates.iter().map(|&node| (self.rule.rate(ask, self.fleet.room(node), self.draws, node), node));
-        let best = rated.max_by_key(|&(rate, node)| (rate.score, Reverse(node)));
-        let Some((rate, node)) = best else {
+        self.best.clear();
+        let Looks { first, second } = self.looks;
+        for number in 0..self.kinds.len() {
+            if ask.devices == Devices::None || ask.parts.contains(self.kinds[number].make.part) {
+                self.look(ask, number, &first);
+            }
+        }
+        if let Some((most, width)) = second {
+            self.best.sort_unstable_by_key(|&best| Reverse(best));
+            for at in 0..self.best.len().min(most) {
+                self.look(ask, self.best[at].3, &width);
+            }
+        }
+        let Some(&(_, Reverse(node), device, _)) = self.best.iter().max() else {
             self.dead.add(ask);
             return None;
         };
-        Some(Slot::of(node, self.fleet.room(node), ask, rate.device))
+        Some(Slot::of(node, self.fleet.room(node), ask, device))
+    }
+
+    /// Adds the candidates of one kind and notes the best of them.
+    fn look(&mut self, ask: &Ask, number: usize, width: &Width) {
+        let before = self.candidates.len();
+        let Packer { fleet, rule, kinds, draws, candidates, best, .. } = self;
+        let cores_each = rule.cores_per_device();
+        Search { fleet, ask, cores_each, into: candidates }.candidates(&mut kinds[number], width);
+        let rated = candidates[before..].iter().map(|&node| {
+            let rate = rule.rate(ask, fleet.room(node), *draws, node);
+            (rate.score, Reverse(node), rate.device, number)
+        });
+        best.extend(rated.max());
     }
 
     /// The candidates of the last ask, for tests and explanations.
@@ -153,7 +179,7 @@ impl Packer {
 
     fn leave(&mut self, node: u32) {
         let kind = &mut self.kinds[self.kind_of[node as usize] as usize];
-        kind.remove(kind.key(self.fleet.room(node)), node);
+        kind.remove(kind.key(self.fleet.room(node)), node, &self.fleet);
     }
 }
 

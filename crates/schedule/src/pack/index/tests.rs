@@ -1,87 +1,147 @@
 //! Laws of the index, against a search that looks at every node and shares no code with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use proptest::prelude::*;
 
 use crate::pack::{
-    Ask, Devices, Fleet, Packer, Slot, WHOLE,
+    Ask, Devices, Fleet, Packer, Rule, Slot, WHOLE,
     testing::{Step, ask, rule, story},
 };
 
-use super::{dead::Dead, walk::Width};
+use super::{
+    dead::Dead,
+    walk::{Looks, Reach, Width},
+};
 
-/// Nodes by level of cores.
-type Cells = BTreeMap<usize, Vec<u32>>;
 /// Part, devices and logarithm of cores: what makes a kind.
 type Make = (u8, u8, u32);
+/// The fitting nodes of a kind, by level of the largest fraction, whole devices and level of cores; those of a cell by
+/// fractions in all.
+type Cells = BTreeMap<[usize; 3], Vec<(u32, u32)>>;
 
-/// What a room's fractions, whole devices and cores come to.
-fn place(fleet: &Fleet, node: u32, cores_most: &BTreeMap<Make, u32>) -> (Make, [usize; 3]) {
-    let room = fleet.room(node);
-    let make = (room.part, room.devices, fleet.cores_most(node).checked_ilog2().unwrap_or(0));
-    let fraction = room.free().iter().filter(|&&free| free < WHOLE).max().copied().unwrap_or(0);
-    let step = cores_most[&make] / 32 + 1;
-    (make, [usize::from(fraction) / 20, usize::from(room.wholes()), (room.cores_milli / step) as usize])
+const FRACTION: usize = 0;
+const WHOLES: usize = 1;
+const CORES: usize = 2;
+
+/// One kind, walked by definition.
+struct Naive<'a> {
+    cells: Cells,
+    ask: &'a Ask,
+    /// Thousandths of a core in one level.
+    step: u32,
+    cores_each: u32,
 }
 
-/// The candidates by definition: of the fitting nodes of each kind, in the first few groups of each
-/// direction that have any, the first few.
-fn naive(fleet: &Fleet, ask: &Ask, width: Width, cores_each: u32) -> BTreeSet<u32> {
-    let mut cores_most: BTreeMap<Make, u32> = BTreeMap::new();
-    for (node, room) in fleet.rooms() {
-        let make = (room.part, room.devices, fleet.cores_most(node).checked_ilog2().unwrap_or(0));
-        let most = cores_most.entry(make).or_default();
-        *most = fleet.cores_most(node).max(*most);
-    }
-    let pass = |least: [usize; 2]| -> BTreeSet<u32> {
-        let mut kinds: BTreeMap<Make, BTreeMap<[usize; 2], Cells>> = BTreeMap::new();
-        for (node, _) in fleet.rooms().filter(|(_, room)| room.fits(ask)) {
-            let (make, [fraction, wholes, cores]) = place(fleet, node, &cores_most);
-            if fraction >= least[0] && wholes >= least[1] {
-                let cells = kinds.entry(make).or_default().entry([fraction, wholes]).or_default();
-                cells.entry(cores).or_default().push(node);
-            }
-        }
+impl Naive<'_> {
+    fn candidates(&self, width: &Width) -> BTreeSet<u32> {
         let mut found = BTreeSet::new();
-        for (make, rows) in kinds {
-            let step = cores_most[&make] / 32 + 1;
-            let mut fractions: Vec<[usize; 2]> = Vec::new();
-            for ([fraction, wholes], cells) in rows {
-                match fractions.last_mut() {
-                    Some([last, count]) if *last == fraction => *count += 1,
-                    _ => fractions.push([fraction, 1]),
+        let least = match self.ask.devices {
+            Devices::Share(share) => {
+                for cells in split(&self.cells, FRACTION, usize::from(share) / 20, width.filling.fractions) {
+                    for cells in split(&cells, WHOLES, 0, width.filling.wholes) {
+                        self.cores(&cells, true, width.filling, &mut found);
+                    }
                 }
-                let count = fractions.last().map_or(0, |[_, count]| *count);
-                if fractions.len() > width.fractions || count > width.wholes {
-                    continue;
-                }
-                let left = (wholes as u32 * 1000 + fraction as u32 * 20).saturating_sub(ask.devices.thousandths());
-                let balanced = ((ask.cores_milli + left * cores_each) / step).min(32) as usize;
-                let (below, enough): (Vec<_>, Vec<_>) = cells.into_iter().partition(|(cores, _)| *cores < balanced);
-                let rest = if enough.is_empty() { width.below.max(1) } else { width.below };
-                let cells = enough.into_iter().take(width.balanced).chain(below.into_iter().take(rest));
-                found.extend(cells.flat_map(|(_, nodes)| nodes.into_iter().take(width.nodes)));
+                1
+            }
+            Devices::Whole(count) => usize::from(count),
+            Devices::None => 0,
+        };
+        for cells in split(&self.cells, WHOLES, least, width.fullest.wholes) {
+            self.cores(&cells, false, width.fullest, &mut found);
+        }
+        let wholes = if self.ask.devices == Devices::None { usize::MAX } else { width.cleanest.wholes };
+        for cells in split(&self.cells, WHOLES, least, wholes) {
+            for cells in split(&cells, FRACTION, 0, width.cleanest.fractions) {
+                self.cores(&cells, true, width.cleanest, &mut found);
             }
         }
         found
-    };
-    match ask.devices {
-        Devices::None => pass([0, 0]),
-        Devices::Whole(count) => pass([0, usize::from(count)]),
-        Devices::Share(share) => {
-            let mut found = pass([usize::from(share) / 20, 0]);
-            if found.is_empty() || width.opens {
-                found.extend(pass([0, 1]));
+    }
+
+    /// Of nodes with the same number of whole devices, those at the levels of cores that a walk takes. Where they are of
+    /// one fraction, it counts as free too.
+    fn cores(&self, cells: &Cells, of_fraction: bool, reach: Reach, found: &mut BTreeSet<u32>) {
+        let Some([fraction, wholes, _]) = cells.keys().next() else { return };
+        let free = wholes * 1000 + if of_fraction { fraction * 20 } else { 0 };
+        let left = (free as u32).saturating_sub(self.ask.devices.thousandths());
+        let enough = ((self.ask.cores_milli + left * self.cores_each) / self.step) as usize;
+        let levels = split(cells, CORES, 0, usize::MAX);
+        let level = |cells: &Cells| cells.keys().next().map_or(0, |key| key[CORES]);
+        let (below, above): (Vec<Cells>, Vec<Cells>) =
+            levels.into_iter().partition(|cells| level(cells) < enough.min(32));
+        let tight = below.len().min(reach.tight);
+        let balanced = above.len().min(reach.balanced.saturating_add(reach.tight - tight));
+        let tight = if tight + balanced == 0 { below.len().min(1) } else { tight };
+        for cells in below[..tight].iter().chain(&above[..balanced]) {
+            for cells in split(cells, FRACTION, 0, if of_fraction { 1 } else { reach.fractions }) {
+                let nodes = cells.values().next().into_iter().flatten();
+                found.extend(nodes.take(reach.nodes).map(|(_, node)| node));
             }
-            found
         }
     }
 }
 
-fn check_story(fleet: Fleet, steps: Vec<Step>, rule: crate::pack::Rule, width: Width) -> Result<(), TestCaseError> {
+/// The cells by one of their three levels, from the least on, as many groups as are wanted.
+fn split(cells: &Cells, by: usize, least: usize, most: usize) -> Vec<Cells> {
+    let mut groups: BTreeMap<usize, Cells> = BTreeMap::new();
+    for (key, nodes) in cells.iter().filter(|(key, _)| key[by] >= least) {
+        groups.entry(key[by]).or_default().insert(*key, nodes.clone());
+    }
+    groups.into_values().take(most).collect()
+}
+
+/// The kinds with their fitting nodes.
+fn kinds<'a>(fleet: &Fleet, ask: &'a Ask, cores_each: u32) -> Vec<Naive<'a>> {
+    let make = |node: u32| {
+        let room = fleet.room(node);
+        (room.part, room.devices, fleet.cores_most(node).checked_ilog2().unwrap_or(0))
+    };
+    let mut cores_most: BTreeMap<Make, u32> = BTreeMap::new();
+    for (node, _) in fleet.rooms() {
+        let most = cores_most.entry(make(node)).or_default();
+        *most = fleet.cores_most(node).max(*most);
+    }
+    let naive = |(made, most): (&Make, &u32)| {
+        let step = most / 32 + 1;
+        let mut cells = Cells::new();
+        for (node, room) in fleet.rooms().filter(|(node, room)| make(*node) == *made && room.fits(ask)) {
+            let fractions = || room.free().iter().filter(|&&free| free < WHOLE);
+            let largest = usize::from(fractions().max().copied().unwrap_or(0));
+            let key = [largest / 20, usize::from(room.wholes()), (room.cores_milli / step) as usize];
+            cells.entry(key).or_default().push((fractions().map(|&free| u32::from(free)).sum(), node));
+        }
+        cells.values_mut().for_each(|nodes| nodes.sort_unstable());
+        Naive { cells, ask, step, cores_each }
+    };
+    cores_most.iter().map(naive).collect()
+}
+
+/// The candidates by definition: those of a first look at all kinds, and of a second one at the best of them.
+fn naive(fleet: &Fleet, ask: &Ask, looks: Looks, rule: &Rule, draw: u64) -> BTreeSet<u32> {
+    let kinds = kinds(fleet, ask, rule.cores_per_device());
+    let rated = |node: &u32| (rule.rate(ask, fleet.room(*node), draw, *node).score, Reverse(*node));
+    let mut best = Vec::new();
+    let mut found = BTreeSet::new();
+    for kind in &kinds {
+        let candidates = kind.candidates(&looks.first);
+        best.extend(candidates.iter().map(rated).max().map(|best| (best, kind)));
+        found.extend(candidates);
+    }
+    best.sort_by_key(|(best, _)| Reverse(*best));
+    if let Some((most, width)) = looks.second {
+        found.extend(best.iter().take(most).flat_map(|(_, kind)| kind.candidates(&width)));
+    }
+    found
+}
+
+fn check_story(fleet: Fleet, steps: Vec<Step>, rule: Rule, looks: Looks) -> Result<(), TestCaseError> {
     let before = fleet.clone();
-    let mut packer = Packer::new(fleet, rule.clone()).with_width(width);
+    let mut packer = Packer::new(fleet, rule.clone()).with_looks(looks);
     let mut held: Vec<Slot> = Vec::new();
     let mut draw = 0;
     for step in steps {
@@ -91,14 +151,14 @@ fn check_story(fleet: Fleet, steps: Vec<Step>, rule: crate::pack::Rule, width: W
                 let slot = packer.place(&ask);
                 let fits = packer.fleet().rooms().any(|(_, room)| room.fits(&ask));
                 prop_assert_eq!(slot.is_some(), fits);
-                let candidates = naive(packer.fleet(), &ask, width, rule.cores_per_device());
+                let candidates = naive(packer.fleet(), &ask, looks, &rule, draw);
                 prop_assert_eq!(&packer.candidates().iter().copied().collect::<BTreeSet<_>>(), &candidates);
-                let rated = candidates.iter().map(|&node| {
-                    (rule.rate(&ask, packer.fleet().room(node), draw, node).score, std::cmp::Reverse(node))
-                });
+                let rated = candidates
+                    .iter()
+                    .map(|&node| (rule.rate(&ask, packer.fleet().room(node), draw, node).score, Reverse(node)));
                 prop_assert_eq!(slot.map(|slot| slot.node), rated.max().map(|(_, node)| node.0));
                 if rule.repeatable() && draw % 8 == 0 {
-                    let mut anew = Packer::new(packer.fleet().clone(), rule.clone()).with_width(width);
+                    let mut anew = Packer::new(packer.fleet().clone(), rule.clone()).with_looks(looks);
                     prop_assert_eq!(anew.place(&ask), slot);
                 }
                 if let Some(slot) = slot {
@@ -119,8 +179,9 @@ fn check_story(fleet: Fleet, steps: Vec<Step>, rule: crate::pack::Rule, width: W
 
 proptest! {
     #[test]
-    fn the_index_decides_like_a_search_of_its_candidates((fleet, steps) in story(), rule in rule(), width in 0usize..3) {
-        check_story(fleet, steps, rule, [Width::WIDE, Width::MIDDLE, Width::NARROW][width])?;
+    fn the_index_decides_like_a_search_of_its_candidates((fleet, steps) in story(), rule in rule(), looks in 0usize..3) {
+        let looks = [Looks::WIDE, Looks::MIDDLE, Looks::NARROW][looks];
+        check_story(fleet, steps, rule, looks)?;
     }
 
     #[test]
