@@ -2,6 +2,7 @@
 //!
 //! - `setup.rs`: the system packages and tools that are needed, as data.
 //! - `test.rs`, `check.rs`: the steps of `cargo xtask test` and `cargo xtask check`, run by `step.rs`.
+//! - `faults.rs`: rounds of faults against real processes.
 //! - `walls.rs`: who may use whom, compared with the committed lists in `xtask/walls`.
 //! - `tidy/`: the house rules that a machine can check, one function per rule.
 //! - `bench.rs`: benchmarks with a range of allowed results, one file each in `xtask/ranges`.
@@ -13,6 +14,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod faults;
 pub mod lab;
 pub mod repository;
 pub mod scenario;

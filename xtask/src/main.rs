@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::repository::Repository;
-use xtask::{bench, check, lab, scenario, setup, test, walls};
+use xtask::{bench, check, faults, lab, scenario, setup, test, walls};
 
 /// Developer tasks of Huisuan.
 #[derive(Parser)]
@@ -19,6 +19,15 @@ enum Task {
     Setup,
     /// Run all tests, after installing the system packages they need.
     Test,
+    /// Rounds of faults against a real server and real agents: kills, hangs, cut lines, full disks; then a judge.
+    Faults {
+        /// How many.
+        #[arg(long, default_value_t = 1000)]
+        rounds: u64,
+        /// Another course; a failed one prints its own.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Everything a change must pass: format, lints, tests, documentation, licences, spelling, links.
     Check,
     /// Rewrite the committed dependency lists in `xtask/walls`; read the difference before committing.
@@ -68,6 +77,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
     match task {
         Task::Setup => setup::run(&repository).map(|()| true),
         Task::Test => test::run(&repository),
+        Task::Faults { rounds, seed } => faults::run(&repository, rounds, seed),
         Task::Check => check::run(&repository),
         Task::BlessWalls => walls::bless(&repository).map(|()| true),
         Task::Scenario { name } => scenario::run(&repository, name).map(|()| true),

@@ -15,12 +15,15 @@ use huisuan_api::{
 use huisuan_drivers::{Engine, EngineError, SubmitResult, failpoint};
 use huisuan_measure::MeasureError;
 use huisuan_model::{
-    AttemptId, AttemptReport, CentreId, EndCause, Order, Outcome, ReportKind, StartOrder, TimeMs, Usage,
+    AttemptId, AttemptReport, CentreId, EndCause, Order, Outcome, Pool, ReportKind, StartOrder, TimeMs, Usage,
 };
 
 use crate::{
+    gate::Gate,
+    held::Compared,
     memory::{Memory, MemoryError},
     pause::{Backoff, StopFlag},
+    policy::SitePolicy,
     rate::rate_pools,
     report::Reporter,
     session::Session,
@@ -40,6 +43,8 @@ pub struct AgentConfig {
     pub centre: CentreId,
     /// A folder of this agent alone; `agent.json` is kept there. May be the engine's folder.
     pub dir: PathBuf,
+    /// What the site's operator allows; kept here, whatever a server orders.
+    pub policy: SitePolicy,
     /// How long the server may hold a question for orders. Also the longest time for which a server that
     /// was restarted between two questions goes unnoticed: 5 s is a good value, 30 s the most.
     pub poll_wait: Duration,
@@ -96,6 +101,7 @@ pub struct Agent {
     engine: Arc<dyn Engine>,
     memory: Memory,
     session: Arc<Session>,
+    gate: Arc<Gate>,
 }
 
 impl Agent {
@@ -108,10 +114,12 @@ impl Agent {
     pub fn join(config: AgentConfig, engine: Box<dyn Engine>, rate: bool) -> Result<Self, AgentError> {
         let memory = Memory::open(&config.dir).map_err(|error| memory_error(error, &config))?;
         let client = AgentClient::new(&config.server, Some(&config.token), config.centre.clone())?;
-        let mut agent = Agent { config, client, engine: engine.into(), memory, session: Arc::default() };
+        let held = engine.held()?.unwrap_or_default().live;
+        let gate = Arc::new(Gate::new(config.policy.clone(), held));
+        let mut agent = Agent { config, client, engine: engine.into(), memory, session: Arc::default(), gate };
         let unrated = agent.hello()?.unrated;
         if rate && !unrated.is_empty() {
-            let mut pools = agent.engine.inventory()?;
+            let mut pools = agent.offered()?;
             pools.retain(|pool| unrated.contains(&pool.id));
             let ratings = rate_pools(agent.engine.as_ref(), &pools, now())?;
             if !ratings.is_empty() {
@@ -128,10 +136,10 @@ impl Agent {
     /// When the reporting thread cannot be started.
     pub fn run(mut self, stop: &StopFlag) -> Result<(), AgentError> {
         let (client, engine, run) = (self.client.clone(), Arc::clone(&self.engine), self.memory.run());
-        let (session, flag) = (Arc::clone(&self.session), stop.clone());
+        let (session, gate, flag) = (Arc::clone(&self.session), Arc::clone(&self.gate), stop.clone());
         let report = move || {
             let _ended = StopWhenDropped(&flag);
-            Reporter { client: &client, engine: engine.as_ref(), session: &session, run }.work(&flag);
+            Reporter { client: &client, engine: engine.as_ref(), session: &session, gate: &gate, run }.work(&flag);
         };
         let reporter = thread::Builder::new().name("report".into()).spawn(report).map_err(AgentError::Thread)?;
         self.pull(stop);
@@ -145,7 +153,7 @@ impl Agent {
     fn hello(&mut self) -> Result<Welcome, AgentError> {
         let hello = Hello {
             protocol: PROTOCOL,
-            pools: self.engine.inventory()?,
+            pools: self.offered()?,
             engine: self.engine.kind(),
             memory_mode: self.engine.memory_mode(),
             // A server's run is noted before anything is done for it, so that this is said once. Both must be new:
@@ -156,6 +164,13 @@ impl Agent {
         self.note_epoch(welcome.epoch)?;
         self.session.open(welcome.clone());
         Ok(welcome)
+    }
+
+    /// The pools of the engine that the site offers.
+    fn offered(&self) -> Result<Vec<Pool>, EngineError> {
+        let mut pools = self.engine.inventory()?;
+        pools.retain(|pool| self.gate.policy().offers(pool.id.as_str()));
+        Ok(pools)
     }
 
     fn note_epoch(&mut self, epoch: u64) -> Result<(), AgentError> {
@@ -186,9 +201,10 @@ impl Agent {
 
     /// Pulls orders of one run of the server, until it is another one's turn or something breaks.
     fn pull_run(&self, epoch: u64, backoff: &mut Backoff, stop: &StopFlag) -> Result<(), ClientError> {
-        let mut after = 0;
+        let (mut after, mut compared) = (0, Compared::default());
         while !stop.stopped() && self.session.epoch() == Some(epoch) {
-            let pulled = self.client.orders(epoch, after, self.config.poll_wait);
+            compared.when_due(self.engine.as_ref(), &self.client, &self.gate, epoch);
+            let pulled = self.client.orders(epoch, after, self.config.poll_wait.min(compared.rest()));
             if !pulled.as_ref().is_ok_and(|orders| orders.epoch == epoch) {
                 // Another run of the server, or none: nothing of it is done before the next hello.
                 self.session.close(epoch);
@@ -225,7 +241,7 @@ impl Agent {
         let (mut starts, mut stops): (Vec<StartOrder>, Vec<AttemptId>) = (Vec::new(), Vec::new());
         for SequencedOrder { order, .. } in orders {
             match order {
-                Order::Start(start) if start.centre == self.config.centre => starts.push(*start),
+                Order::Start(start) if start.centre == self.config.centre => starts.extend(self.let_in(*start)?),
                 Order::Start(start) => {
                     tracing::error!(attempt = %start.attempt, centre = %start.centre, "order for another centre is ignored");
                 }
@@ -237,12 +253,32 @@ impl Agent {
             let results = self.engine.submit(&starts)?;
             failpoint::reach("agent-after-submit");
             let refused = starts.iter().zip(results).filter_map(|(start, result)| match result {
-                SubmitResult::Refused { why } => Some(refusal(start.attempt, why)),
+                SubmitResult::Refused { why } => Some(not_started(start.attempt, EndCause::StartFailed, why)),
                 SubmitResult::Accepted | SubmitResult::Duplicate => None,
             });
-            self.session.add_own(refused.collect());
+            let refused: Vec<AttemptReport> = refused.collect();
+            self.gate.ended(&refused.iter().map(|report| report.attempt).collect::<Vec<_>>());
+            self.session.add_own(refused);
         }
+        // What waited here was never the engine's: it reports it as cancelled, like all that it does not know.
+        self.gate.stop(&stops);
         self.engine.cancel(&stops)
+    }
+
+    /// An order that the site's rules let through now, under the account that they name. What they refuse is reported;
+    /// what has to wait waits.
+    fn let_in(&self, order: StartOrder) -> Result<Option<StartOrder>, EngineError> {
+        let account = self.gate.policy().account(order.tenant.as_str()).map(str::to_owned);
+        let order = StartOrder { account, ..order };
+        if let Err(broken) = self.gate.policy().judge(&order, &self.config.centre) {
+            // What the engine has taken before the rules changed is no longer theirs to refuse.
+            if !self.engine.knows(order.attempt)? {
+                tracing::warn!(attempt = %order.attempt, tenant = %order.tenant, %broken, "order refused by the site");
+                self.session.add_own(vec![not_started(order.attempt, EndCause::Refused, broken.to_string())]);
+                return Ok(None);
+            }
+        }
+        Ok(self.gate.admit(&order, now()).then_some(order))
     }
 
     /// Answers a question about output. Whoever asked asks again if the answer does not arrive.
@@ -268,8 +304,9 @@ impl Drop for StopWhenDropped<'_> {
     }
 }
 
-fn refusal(attempt: AttemptId, why: String) -> AttemptReport {
-    let outcome = Outcome { cause: EndCause::StartFailed, exit_code: None, signal: None, detail: why };
+/// The end of an attempt that never began.
+pub(crate) fn not_started(attempt: AttemptId, cause: EndCause, why: String) -> AttemptReport {
+    let outcome = Outcome { cause, exit_code: None, signal: None, detail: why };
     let what = ReportKind::Ended { started_at: None, outcome, usage: Usage::default() };
     AttemptReport { attempt, at: now(), what }
 }
@@ -281,7 +318,7 @@ fn memory_error(error: MemoryError, config: &AgentConfig) -> AgentError {
     }
 }
 
-fn now() -> TimeMs {
+pub(crate) fn now() -> TimeMs {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

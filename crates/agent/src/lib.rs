@@ -5,14 +5,20 @@
 //! It keeps no work of its own: whatever it forgets when it is killed, the server orders and the engine
 //! reports again.
 //!
-//! Start reading at [`Agent::join`] and [`Agent::run`] in `agent.rs`; `report.rs` is the other direction.
+//! Start reading at [`Agent::join`] and [`Agent::run`] in `agent.rs`; `report.rs` is the other direction, `policy.rs` what
+//! the site itself allows, `held.rs` how the engine's word is compared with the server's.
 
 mod agent;
+mod gate;
+mod held;
+mod hours;
 mod memory;
 mod pause;
+mod policy;
 mod rate;
 mod report;
 mod session;
 
 pub use agent::{Agent, AgentConfig, AgentError};
 pub use pause::StopFlag;
+pub use policy::{Broken, PolicyError, SitePolicy};

@@ -6,10 +6,12 @@ use huisuan_api::{
     AgentClient, ClientError, ErrorCode,
     agent::{Reports, Welcome},
 };
-use huisuan_drivers::{Engine, EngineError, failpoint};
-use huisuan_model::{AttemptId, AttemptReport, ReportKind};
+use huisuan_drivers::{Engine, EngineError, SubmitResult, failpoint};
+use huisuan_model::{AttemptId, AttemptReport, EndCause, ReportKind};
 
 use crate::{
+    agent::{not_started, now},
+    gate::Gate,
     pause::{Backoff, StopFlag},
     session::Session,
 };
@@ -32,6 +34,7 @@ pub(crate) struct Reporter<'a> {
     pub(crate) client: &'a AgentClient,
     pub(crate) engine: &'a dyn Engine,
     pub(crate) session: &'a Session,
+    pub(crate) gate: &'a Gate,
     /// Counts the runs of this agent.
     pub(crate) run: u64,
 }
@@ -56,7 +59,11 @@ impl Reporter<'_> {
         while !stop.stopped() {
             waiting.append(&mut self.session.take_own());
             match self.observe(waiting.is_empty()) {
-                Ok(mut reports) => waiting.append(&mut reports),
+                Ok(mut reports) => {
+                    self.gate.ended(&ends(&reports));
+                    self.start_due();
+                    waiting.append(&mut reports);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "engine cannot be observed, trying again");
                     backoff.wait(stop);
@@ -70,6 +77,29 @@ impl Reporter<'_> {
                 seq_last = taken;
             }
             backoff.reset();
+        }
+    }
+
+    /// Hands over the orders whose time has come.
+    fn start_due(&self) {
+        let due = self.gate.due(now());
+        if due.is_empty() {
+            return;
+        }
+        match self.engine.submit(&due) {
+            Ok(results) => {
+                let refused = due.iter().zip(results).filter_map(|(order, result)| match result {
+                    SubmitResult::Refused { why } => Some(not_started(order.attempt, EndCause::StartFailed, why)),
+                    SubmitResult::Accepted | SubmitResult::Duplicate => None,
+                });
+                let refused: Vec<AttemptReport> = refused.collect();
+                self.gate.ended(&ends(&refused));
+                self.session.add_own(refused);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "engine does not take orders that waited, trying again");
+                self.gate.put_back(due);
+            }
         }
     }
 

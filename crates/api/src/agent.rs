@@ -4,7 +4,9 @@
 //! work; `reports` and `ratings` bring news; log requests come with orders and are answered by raw
 //! bytes to [`crate::routes::AGENT_LOGS`].
 
-use huisuan_model::{AttemptId, AttemptReport, EngineKind, Order, Pool, PoolId, Rating, Stream};
+use huisuan_model::{
+    AttemptId, AttemptReport, EngineKind, JobId, Order, Pool, PoolId, RangeSet, Rating, Stream, TimeMs,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -42,6 +44,61 @@ pub struct Welcome {
     /// The pools that have no rating in force: new ones, and those whose hardware changed.
     #[schema(value_type = Vec<String>)]
     pub unrated: Vec<PoolId>,
+}
+
+/// What a centre's engine holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// The run of the server that it is for.
+    pub epoch: u64,
+    /// The attempts, tasks of one job together.
+    pub attempts: Vec<HeldTasks>,
+    /// What has ended there and is not known to be on the server's disk: its end is on its way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<HeldTasks>,
+    /// When the site's own rules keep it closed in the next days: the scheduler plans around it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<ClosedSpan>,
+}
+
+/// A span in which a site runs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedSpan {
+    /// Its first moment, in milliseconds UTC.
+    #[schema(value_type = i64)]
+    pub from: TimeMs,
+    /// The first moment after it.
+    #[schema(value_type = i64)]
+    pub until: TimeMs,
+}
+
+/// Attempts of one job with the same number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeldTasks {
+    /// The job.
+    #[schema(value_type = u64)]
+    pub job: JobId,
+    /// The number of the attempt.
+    pub attempt: u32,
+    /// The tasks, such as `0-99,105`.
+    #[schema(value_type = String)]
+    pub tasks: RangeSet,
+}
+
+/// Where the books differ from that.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct HeldAnswer {
+    /// Said to run there: the agent looks for them, in claim and done records first.
+    #[schema(value_type = Vec<String>)]
+    pub missing: Vec<AttemptId>,
+    /// Ended in the books, or given up: the agent ends them.
+    #[schema(value_type = Vec<String>)]
+    pub end: Vec<AttemptId>,
+    /// Something was seen for the first time: the same question again in a moment tells whether it stays.
+    pub again: bool,
 }
 
 /// What a centre is to do now.

@@ -43,10 +43,68 @@ pub struct CentreView {
     /// When it or a pool of it runs nothing: maintenance that goes on or is to come, and what ended lately.
     #[serde(default)]
     pub windows: Vec<WindowView>,
+    /// What somebody has to look at there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<AlarmView>,
     /// Its pools in the order of their names.
     pub pools: Vec<PoolView>,
     /// Attempts placed or running there.
     pub active: u64,
+}
+
+/// The body of a request for a new centre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewCentreRequest {
+    /// Its name.
+    pub centre: String,
+    /// `ai`, `hpc` or `general`: the class that it is run as.
+    pub class: String,
+    /// `local` (when absent), `slurm` or `kubernetes`: what it runs work with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// Its IANA time zone; `UTC` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// The price of one P·h of its class, in millionths of CNY; nothing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_per_p_h: Option<i64>,
+}
+
+/// A new token of a centre's agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CentreToken {
+    /// Whose it is.
+    pub centre: String,
+    /// The class that the centre is run as.
+    pub class: String,
+    /// What it runs work with.
+    pub engine: String,
+    /// The token. It is told this once: the server keeps its hash.
+    pub token: String,
+}
+
+/// All alarms, by centre and age.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AlarmList {
+    /// The alarms.
+    pub alarms: Vec<AlarmView>,
+}
+
+/// Something at a centre that a person has to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AlarmView {
+    /// Where.
+    pub centre: String,
+    /// `unknown-attempt`, `ended-attempt`, `foreign-attempt`, `missing-attempt`, `false-report` or
+    /// `false-epoch`.
+    pub kind: String,
+    /// What it is about, such as an attempt.
+    pub subject: String,
+    /// What was found.
+    pub detail: String,
+    /// When it was first found.
+    pub since: Timestamp,
 }
 
 /// Maintenance of a centre or of a pool of it.

@@ -22,7 +22,7 @@ pub use self::{agent::AgentClient, error::ClientError};
 use self::address::{base_url, pairs, path};
 use crate::{
     books::{LedgerView, UsageView},
-    centres::{CentreList, CentreView, WindowRequest},
+    centres::{AlarmList, CentreList, CentreToken, CentreView, NewCentreRequest, WindowRequest},
     events::EventView,
     health::Health,
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
@@ -132,6 +132,26 @@ impl Client {
     /// All centres.
     pub fn centres(&self) -> Result<CentreList, ClientError> {
         self.get(routes::CENTRES, &())
+    }
+
+    /// Makes a centre known.
+    pub fn add_centre(&self, centre: &NewCentreRequest) -> Result<CentreView, ClientError> {
+        self.post_json(routes::CENTRES, centre)
+    }
+
+    /// Gives the agent of a centre a new token.
+    pub fn centre_token(&self, centre: &str) -> Result<CentreToken, ClientError> {
+        self.post(&path(routes::CENTRE_TOKEN, &[("id", centre)]))
+    }
+
+    /// Clears the alarms of a centre.
+    pub fn clear_alarms(&self, centre: &str) -> Result<CentreView, ClientError> {
+        self.post(&path(routes::CENTRE_ALARMS_CLEAR, &[("id", centre)]))
+    }
+
+    /// What at centres wants a person's eyes.
+    pub fn alarms(&self) -> Result<AlarmList, ClientError> {
+        self.get(routes::ALARMS, &())
     }
 
     /// One centre.

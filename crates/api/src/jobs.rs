@@ -1,6 +1,6 @@
 //! Jobs on the wire: what is submitted and what is seen of it.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use huisuan_model::JobSpec;
 use serde::{Deserialize, Serialize, Serializer};
@@ -110,6 +110,9 @@ pub struct JobView {
     pub spec_hash: String,
     /// Somebody asked to cancel it.
     pub cancel_requested: bool,
+    /// The centres whose own rules refused it, each with the rule.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused_by: BTreeMap<String, String>,
     /// Its attempts in the order of task and try; the first page of them.
     pub attempts: Vec<AttemptView>,
     /// How many attempts there are in all.
@@ -137,10 +140,14 @@ pub struct AttemptView {
     pub centre: String,
     /// On what.
     pub pool: String,
-    /// `placed`, `running`, `succeeded`, `failed` or `cancelled`.
+    /// `placed`, `running`, `succeeded`, `failed` or `cancelled`; `unknown` while its centre is away: it may run, and it
+    /// is started nowhere else.
     pub state: String,
-    /// Why it ended: `exited`, `walltime`, `memory`, `cancelled`, `preempted`, `start-failed`
-    /// or `lost`.
+    /// Since when it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_since: Option<Timestamp>,
+    /// Why it ended: `exited`, `walltime`, `memory`, `cancelled`, `preempted`, `refused` (by the rules of its site),
+    /// `start-failed` or `lost`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The exit code; `null` when it did not exit by itself, or not yet.

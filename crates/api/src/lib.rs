@@ -13,6 +13,7 @@ pub mod discovery;
 pub mod events;
 pub mod health;
 pub mod jobs;
+pub mod join;
 pub mod openapi;
 pub mod plan;
 pub mod problem;

@@ -29,6 +29,7 @@ pub fn document() -> OpenApi {
     submission_routes(&mut document);
     job_routes(&mut document);
     network_routes(&mut document);
+    site_routes(&mut document);
     server_routes(&mut document);
     agent_routes(&mut document);
     document.finish()
@@ -116,6 +117,38 @@ fn job_routes(document: &mut Document) {
         id(Route::post(routes::JOB_CANCEL, "cancel", "jobs", "Ends a job; repeating it does no harm."))
             .answer::<jobs::JobCancelled>(200, "The wish is on disk.")
             .refused(&[ErrorCode::NotFound]),
+    );
+}
+
+/// How centres join, and what at them wants a person's eyes.
+fn site_routes(document: &mut Document) {
+    let id = |route: Route| route.path_parameter("id", "The centre's name.", Type::String);
+    document.add(
+        Route::post(routes::CENTRES, "add-centre", "network", "Makes a centre known; for operators.")
+            .body::<centres::NewCentreRequest>("What its operator declares.")
+            .answer::<centres::CentreView>(201, "The centre; its agent can join once it has a token.")
+            .refused(&[
+                ErrorCode::BadRequest,
+                ErrorCode::UnknownField,
+                ErrorCode::InvalidSpec,
+                ErrorCode::Forbidden,
+                ErrorCode::Conflict,
+            ]),
+    );
+    document.add(
+        id(Route::post(routes::CENTRE_TOKEN, "centre-token", "network", "Gives a centre's agent a new token."))
+            .answer::<centres::CentreToken>(200, "The token, told once; the one before is void.")
+            .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    );
+    document.add(
+        id(Route::post(routes::CENTRE_ALARMS_CLEAR, "clear-alarms", "network", "Clears the alarms of a centre."))
+            .answer::<centres::CentreView>(200, "The centre. What is still so is raised again.")
+            .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    );
+    document.add(
+        Route::get(routes::ALARMS, "alarms", "network", "Lists what at centres wants a person's eyes; for operators.")
+            .answer::<centres::AlarmList>(200, "The alarms.")
+            .refused(&[ErrorCode::Forbidden]),
     );
 }
 
@@ -271,6 +304,12 @@ fn agent_routes(document: &mut Document) {
             .body::<agent::Reports>("A batch.")
             .answer::<agent::Taken>(200, "They are on disk.")
             .refused(&[ErrorCode::BadRequest, ErrorCode::Forbidden, ErrorCode::StaleEpoch]),
+    );
+    document.add(
+        centre(Route::post(routes::AGENT_HELD, "agent-held", "agent", "Says what the engine holds."))
+            .body::<agent::Held>("What has not ended there.")
+            .answer::<agent::HeldAnswer>(200, "Where the books differ.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::StaleEpoch, ErrorCode::TooLarge]),
     );
     document.add(
         centre(Route::post(routes::AGENT_RATINGS, "agent-ratings", "agent", "Brings ratings of pools."))

@@ -180,12 +180,16 @@ fn becomes(when: When) -> &'static str {
     }
 }
 
-/// The sentence and the numbers of why a job ended that never ran.
+/// The sentence and the numbers of why a job ended of which something never ran.
 pub fn describe_end(reason: &EndReason) -> (String, Value) {
     match reason {
         EndReason::DependencyUnmet { on, when, ended } => (
             format!("it waited for job {on} to {}, which ended as {}", becomes(*when), ended.as_str()),
             json!({ "job_id": on, "when": when, "ended": ended }),
+        ),
+        EndReason::RefusedEverywhere { centres } => (
+            format!("the rules of {centres} centres refused it, and no other may run it"),
+            json!({ "centres": centres }),
         ),
     }
 }

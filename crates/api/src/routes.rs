@@ -20,7 +20,7 @@ pub const JOB_LOGS: &str = "/v1/jobs/{id}/logs";
 pub const JOB_CANCEL: &str = "/v1/jobs/{id}/cancel";
 /// `POST` says what would become of a job; nothing is recorded.
 pub const PLAN: &str = "/v1/plan";
-/// `GET` lists the centres.
+/// `GET` lists the centres, `POST` adds one.
 pub const CENTRES: &str = "/v1/centres";
 /// `GET` shows one centre.
 pub const CENTRE: &str = "/v1/centres/{id}";
@@ -28,6 +28,12 @@ pub const CENTRE: &str = "/v1/centres/{id}";
 pub const CENTRE_PAUSE: &str = "/v1/centres/{id}/pause";
 /// `POST` gives it work again.
 pub const CENTRE_RESUME: &str = "/v1/centres/{id}/resume";
+/// `POST` gives its agent a new token.
+pub const CENTRE_TOKEN: &str = "/v1/centres/{id}/token";
+/// `POST` clears its alarms; what is still so is raised again.
+pub const CENTRE_ALARMS_CLEAR: &str = "/v1/centres/{id}/alarms/clear";
+/// `GET` lists what at centres wants a person's eyes.
+pub const ALARMS: &str = "/v1/alarms";
 /// `POST` declares maintenance.
 pub const CENTRE_WINDOWS: &str = "/v1/centres/{id}/windows";
 /// `POST` takes a window back.
@@ -60,6 +66,8 @@ pub const AGENT_HELLO: &str = "/v1/agent/{centre}/hello";
 pub const AGENT_ORDERS: &str = "/v1/agent/{centre}/orders";
 /// `POST`, by agents: brings news.
 pub const AGENT_REPORTS: &str = "/v1/agent/{centre}/reports";
+/// `POST`, by agents: says what the engine holds, and is told what the books say otherwise.
+pub const AGENT_HELD: &str = "/v1/agent/{centre}/held";
 /// `POST`, by agents: brings ratings.
 pub const AGENT_RATINGS: &str = "/v1/agent/{centre}/ratings";
 /// `POST`, by agents: answers a log request with raw bytes.

@@ -1,12 +1,12 @@
 //! From the model to the wire, wherever the model alone has the answer.
 
 use huisuan_model::{
-    Attempt, Centre, CentreState, EngineKind, Job, Mark, MilliDevices, Millicores, Money, Pool, Rating, Tariff, Window,
-    job::TaskSets,
+    Alarm, Attempt, Centre, CentreId, CentreState, EngineKind, Job, Mark, MilliDevices, Millicores, Money, Pool,
+    Rating, Tariff, Window, job::TaskSets,
 };
 
 use crate::{
-    centres::{CentreView, PoolView, RatingView, TariffView, WindowView},
+    centres::{AlarmView, CentreView, PoolView, RatingView, TariffView, WindowView},
     jobs::{AttemptView, JobSummary, ReasonView, ScoreView, TaskCounts},
     wire::Amount,
 };
@@ -56,6 +56,7 @@ impl AttemptView {
             centre: attempt.centre.to_string(),
             pool: attempt.pool.to_string(),
             state: attempt.state.as_str().to_owned(),
+            unknown_since: None,
             cause: outcome.map(|outcome| outcome.cause.as_str().to_owned()),
             exit_code: outcome.and_then(|outcome| outcome.exit_code),
             signal: outcome.and_then(|outcome| outcome.signal),
@@ -100,8 +101,22 @@ impl CentreView {
             last_seen_at: centre.reported_at.map(Into::into),
             memory_mode: None,
             windows: centre.windows.iter().map(Into::into).collect(),
+            alarms: centre.alarms.iter().map(|alarm| AlarmView::new(&centre.id, alarm)).collect(),
             pools,
             active,
+        }
+    }
+}
+
+impl AlarmView {
+    /// An alarm of a centre.
+    pub fn new(centre: &CentreId, alarm: &Alarm) -> Self {
+        AlarmView {
+            centre: centre.to_string(),
+            kind: alarm.kind.as_str().to_owned(),
+            subject: alarm.subject.clone(),
+            detail: alarm.detail.clone(),
+            since: alarm.since.into(),
         }
     }
 }

@@ -7,8 +7,13 @@ use huisuan_api::spec::quantity;
 use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, ProjectId, RangeSet};
 
 mod operate;
+mod site;
 
-pub(crate) use operate::{CentreCommand, DoctorArgs, LedgerCommand, TenantCommand, TenantSettings};
+pub(crate) use operate::{
+    CentreAddArgs, CentreCommand, CentreDrainArgs, CentreTokenArgs, DoctorArgs, LedgerCommand, TenantCommand,
+    TenantSettings,
+};
+pub(crate) use site::{AgentArgs, EngineArg, SuperviseArgs};
 
 use crate::{commands::twin::TwinCommand, parse, select::Selector};
 
@@ -72,7 +77,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Runs the server of a network.
     Serve(ServeArgs),
-    /// Joins this machine to a network as a centre.
+    /// Joins this machine, or the cluster that it submits to, to a network as a centre.
     Agent(AgentArgs),
     #[command(hide = true, about = "Drives the processes of one centre; started by the agent.")]
     Supervise(SuperviseArgs),
@@ -153,32 +158,6 @@ pub(crate) struct ServeArgs {
     /// A centre that may join, its class, and the price in CNY of one P·h; may be given several times.
     #[arg(long = "centre", visible_alias = "center", value_name = "NAME:CLASS[:PRICE[:ZONE]]", value_parser = parse::centre)]
     pub(crate) centres: Vec<parse::Declared>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AgentArgs {
-    /// The centre's name.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) centre: CentreId,
-    /// The class that the centre is run as: ai, hpc or general.
-    #[arg(long, value_name = "CLASS")]
-    pub(crate) class: Class,
-    /// Where orders and results are kept; `~/.local/share/huisuan/agents/NAME` when absent.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) data: Option<PathBuf>,
-    /// The processors given to the network, such as `0-3,8`; all when absent.
-    #[arg(long, value_name = "LIST")]
-    pub(crate) cores: Option<RangeSet>,
-    /// The memory given to the network; nine tenths of the machine's when absent.
-    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
-    pub(crate) memory: Option<Bytes>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SuperviseArgs {
-    /// The folder of the centre.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: PathBuf,
 }
 
 /// What `run` and `sbatch` share.

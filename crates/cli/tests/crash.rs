@@ -11,8 +11,14 @@
 
 #[path = "crash/apart.rs"]
 mod apart;
+#[path = "support/disk.rs"]
+mod disk;
+#[path = "crash/faults.rs"]
+mod faults;
 #[path = "crash/judge.rs"]
 mod judge;
+#[path = "crash/line.rs"]
+mod line;
 #[path = "crash/points.rs"]
 mod points;
 #[path = "crash/random.rs"]
@@ -131,6 +137,17 @@ fn killed_one_by_one_at_random_moments() {
     assert!(settled.is_some(), "the agents did not come back");
     judge::judge(&apart.client(), &acknowledged, &apart.trace(), Lost::Never);
     apart.close();
+}
+
+/// Rounds of faults of every kind: few here, many by `cargo xtask faults`.
+#[test]
+fn faults_of_every_kind() {
+    let began = Instant::now();
+    let (mut random, rounds) = course();
+    let tally = faults::rounds(&mut random, rounds);
+    let per_hour = tally.rounds as f64 / began.elapsed().as_secs_f64() * 3600.0;
+    eprintln!("{tally:#?}\n{per_hour:.0} rounds an hour, in {:?}", began.elapsed());
+    assert!(rounds < 10 || tally.jobs as u64 > rounds / 2, "the faults met no work");
 }
 
 /// Ends the victim of a failpoint there, at the first and at a later hit, and looks at what is left.

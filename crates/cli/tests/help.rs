@@ -6,7 +6,7 @@ use std::fs;
 
 use support::huisuan;
 
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 37] = [
     "",
     "demo",
     "serve",
@@ -20,10 +20,14 @@ const COMMANDS: [&str; 33] = [
     "wait",
     "cancel",
     "centre",
+    "centre add",
+    "centre token",
     "centre ls",
     "centre show",
     "centre pause",
     "centre resume",
+    "centre drain",
+    "centre alarms",
     "usage",
     "ledger",
     "ledger balance",

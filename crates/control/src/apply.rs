@@ -22,27 +22,16 @@ pub fn apply(state: &mut State, event: &Event) {
                 state.ledger.fund(tenant, books::home_currency(), *amount).expect("a decided funding fits the ledger");
             state.touched.transfers.extend(transfers);
         }
-        Event::CentreSet(centre) => {
-            state.touched.centres.insert(centre.id.clone());
-            state.centres.insert(centre.id.clone(), (**centre).clone());
-        }
-        Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
-        Event::PresenceSet { centre, presence, at } => {
-            touch_centre(state, centre).absent_since = (*presence == Presence::Absent).then_some(*at);
-        }
-        Event::WindowAdded { centre, window } => {
-            let centre = touch_centre(state, centre);
-            centre.window_last = window.id;
-            centre.windows.push(window.clone());
-        }
-        Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
-        Event::InventorySet { centre, pools } => {
-            touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
-        }
-        Event::Rated { centre, pool, rating } => {
-            let pool = touch_centre(state, centre).pools.get_mut(pool).expect("a rated pool is known");
-            pool.rating = Some(rating.clone());
-        }
+        Event::CentreSet(_)
+        | Event::CentreTokenSet { .. }
+        | Event::AlarmRaised { .. }
+        | Event::AlarmCleared { .. }
+        | Event::CentreStateSet { .. }
+        | Event::PresenceSet { .. }
+        | Event::WindowAdded { .. }
+        | Event::WindowRemoved { .. }
+        | Event::InventorySet { .. }
+        | Event::Rated { .. } => centre_changed(state, event),
         Event::JobSubmitted { .. } => job_submitted(state, event),
         Event::DependencyMet { job, on } => {
             state.dependents.remove(*on, *job);
@@ -52,6 +41,12 @@ pub fn apply(state: &mut State, event: &Event) {
             job.end_reason = Some(EndReason::DependencyUnmet { on: on.job, when: on.when, ended: *ended });
             let waiting = std::mem::take(&mut job.tasks.waiting);
             job.tasks.cancelled.insert_all(&waiting);
+        }),
+        Event::JobRefused { job } => change_job(state, *job, |job| {
+            let centres = u32::try_from(job.refused_by.len()).unwrap_or(u32::MAX);
+            job.end_reason = Some(EndReason::RefusedEverywhere { centres });
+            let waiting = std::mem::take(&mut job.tasks.waiting);
+            job.tasks.failed.insert_all(&waiting);
         }),
         Event::TasksPlaced { .. } => tasks_placed(state, event),
         Event::AttemptStarted { attempt, at } => attempt_started(state, *attempt, *at),
@@ -81,6 +76,39 @@ pub fn apply(state: &mut State, event: &Event) {
             state.keys.forget(*before);
             state.touched.keys_forgotten_before = Some(*before);
         }
+    }
+}
+
+/// What an event does to a centre.
+fn centre_changed(state: &mut State, event: &Event) {
+    match event {
+        Event::CentreSet(centre) => {
+            state.touched.centres.insert(centre.id.clone());
+            state.centres.insert(centre.id.clone(), (**centre).clone());
+        }
+        Event::CentreTokenSet { centre, token } => touch_centre(state, centre).token = Some(*token),
+        Event::AlarmRaised { centre, alarm } => touch_centre(state, centre).alarms.push(alarm.clone()),
+        Event::AlarmCleared { centre, kind, subject } => {
+            touch_centre(state, centre).alarms.retain(|alarm| !(alarm.kind == *kind && alarm.subject == *subject));
+        }
+        Event::CentreStateSet { centre, state: wanted } => touch_centre(state, centre).state = *wanted,
+        Event::PresenceSet { centre, presence, at } => {
+            touch_centre(state, centre).absent_since = (*presence == Presence::Absent).then_some(*at);
+        }
+        Event::WindowAdded { centre, window } => {
+            let centre = touch_centre(state, centre);
+            centre.window_last = window.id;
+            centre.windows.push(window.clone());
+        }
+        Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
+        Event::InventorySet { centre, pools } => {
+            touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
+        }
+        Event::Rated { centre, pool, rating } => {
+            let pool = touch_centre(state, centre).pools.get_mut(pool).expect("a rated pool is known");
+            pool.rating = Some(rating.clone());
+        }
+        _ => {}
     }
 }
 
@@ -131,6 +159,7 @@ fn job_submitted(state: &mut State, event: &Event) {
         centres: BTreeSet::new(),
         retried: BTreeMap::new(),
         preempted: BTreeMap::new(),
+        refused_by: BTreeMap::new(),
         usage: BTreeMap::new(),
         cost: Money::ZERO,
         ran_ms: 0,
@@ -213,6 +242,10 @@ fn attempt_ended(state: &mut State, event: &Event) {
     let class = attempt.terms.share.class;
     let transfers = state.ledger.settle(*id, &attempt.centre, *cost, class, *work);
     state.touched.transfers.extend(transfers.expect("a live attempt has a hold that covers its cost"));
+    if outcome.cause == EndCause::Refused {
+        // Its shape changes with the centres that refused it, and its place in the queues with the shape.
+        state.queues.remove(&state.jobs[&id.job]);
+    }
     change_job(state, id.job, |job| {
         job.tasks.active.remove(id.task);
         if let Some(start) = started_at {
@@ -220,11 +253,14 @@ fn attempt_ended(state: &mut State, event: &Event) {
         }
         *job.usage.entry(class).or_default() = job.usage.get(&class).copied().unwrap_or_default().saturating_add(*work);
         job.cost = job.cost.saturating_add(*cost);
-        if outcome.cause == EndCause::Preempted {
+        if matches!(outcome.cause, EndCause::Preempted | EndCause::Refused) {
             // It says nothing about how long the task takes, and is no try that failed.
             *job.preempted.entry(id.task).or_default() += 1;
         } else {
             job.ran_ms = job.ran_ms.saturating_add(usage.wall.0);
+        }
+        if outcome.cause == EndCause::Refused {
+            job.refused_by.insert(attempt.centre.clone(), outcome.detail.clone());
         }
         if *retry && !job.cancel_requested {
             job.tasks.waiting.insert(id.task);
@@ -238,6 +274,9 @@ fn attempt_ended(state: &mut State, event: &Event) {
             set.insert(id.task);
         }
     });
+    if outcome.cause == EndCause::Refused {
+        state.queues.update(&state.jobs[&id.job]);
+    }
     recount(state, id.job, was_short);
     state.touched.attempts.remove(id);
     state.touched.attempts_ended.insert(*id, *attempt);

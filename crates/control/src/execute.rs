@@ -2,7 +2,7 @@
 
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
-use crate::{Refusal, State, apply::apply, books, dependencies, place, report, submit, tenants, windows};
+use crate::{Refusal, State, alarms, apply::apply, books, dependencies, place, report, submit, tenants, windows};
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
 /// there were any; an empty list means that nothing had to change. On `Err` the state is untouched.
@@ -17,6 +17,7 @@ pub fn execute(state: &mut State, origin: &Origin, command: &Command, now: TimeM
             report::execute(state, centre, *report_seq, reports, seq, now)?
         }
         Command::LoseRunning { centre } => report::lose(state, centre, seq, now)?,
+        Command::GiveUp { centre } => report::give_up(state, centre, seq, now)?,
         Command::Cancel { job } => {
             let events = cancel(state, *job, seq, now)?;
             apply_all(state, &events);
@@ -61,9 +62,23 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
                 centre.absent_since = known.absent_since;
                 centre.windows = known.windows.clone();
                 centre.window_last = known.window_last;
+                centre.token = known.token;
+                centre.alarms = known.alarms.clone();
             }
             Ok(vec![Event::CentreSet(centre)])
         }
+        Command::AddCentre(centre) => {
+            books::check(&centre.tariff)?;
+            match state.centres.contains_key(&centre.id) {
+                true => Err(Refusal::CentreExists(centre.id.clone())),
+                false => Ok(vec![Event::CentreSet(centre.clone())]),
+            }
+        }
+        Command::SetCentreToken { centre, token } => {
+            state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+            Ok(vec![Event::CentreTokenSet { centre: centre.clone(), token: *token }])
+        }
+        Command::SetAlarms { centre, raised, cleared } => alarms::set(state, centre, raised, cleared, now),
         Command::SetCentreState { centre, state: wanted } => {
             let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
             if known.state == *wanted {
@@ -93,9 +108,11 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
             Ok(vec![Event::Rated { centre: centre.clone(), pool: pool.clone(), rating }])
         }
         Command::ForgetKeys { before } => Ok(vec![Event::KeysForgotten { before: *before }]),
-        Command::Plan(_) | Command::Report { .. } | Command::LoseRunning { .. } | Command::Cancel { .. } => {
-            Ok(Vec::new())
-        }
+        Command::Plan(_)
+        | Command::Report { .. }
+        | Command::LoseRunning { .. }
+        | Command::GiveUp { .. }
+        | Command::Cancel { .. } => Ok(Vec::new()),
     }
 }
 

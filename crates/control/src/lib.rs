@@ -7,6 +7,7 @@
 //!
 //! Start reading at [`State`], then `execute.rs`, then `apply.rs`.
 
+mod alarms;
 mod apply;
 mod books;
 mod dependencies;
@@ -16,7 +17,9 @@ mod orders;
 mod outlook;
 mod place;
 mod queue;
+mod reconcile;
 mod refusal;
+mod refused;
 mod report;
 mod restore;
 mod snapshot;
@@ -32,6 +35,7 @@ pub use execute::execute;
 pub use keys::KeyRecord;
 pub use orders::{orders_of, wakes_planner};
 pub use outlook::{Candidate, Outlook, Why};
+pub use reconcile::Differences;
 pub use refusal::Refusal;
 pub use restore::Stored;
 pub use snapshot::{WINDOW_JOBS_MAX, snapshot};

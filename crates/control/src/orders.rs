@@ -15,6 +15,8 @@ fn order_of_start(state: &State, attempt: &Attempt) -> Option<Order> {
         spec: job.spec.clone(),
         cores: attempt.cores,
         devices: attempt.devices,
+        pool: Some(attempt.pool.clone()),
+        account: None,
     })))
 }
 

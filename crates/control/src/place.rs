@@ -56,14 +56,15 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
         && centre.presence() == Presence::Present
         && !centre.windows.iter().any(|window| window.meets(&pool.id, now, spec.walltime))
         && spec.class.is_none_or(|class| class == centre.class)
-        && (spec.centres.is_empty() || spec.centres.contains(&centre.id));
+        && (spec.centres.is_empty() || spec.centres.contains(&centre.id))
+        && !job.refused_by.contains_key(&centre.id);
     let still_waiting = !job.cancel_requested
         && job.waits_for.is_empty()
         && tasks > 0
         && placement.tasks.iter().all(|task| job.tasks.waiting.contains(task))
         && (!spec.gang || tasks == spec.tasks.len())
         && spec.parallel_max.is_none_or(|limit| job.tasks.active.len() + tasks <= u64::from(limit));
-    let shape = Shape::of(&job.tenant, &job.project, spec);
+    let shape = Shape::of_job(job);
     let demand = huisuan_schedule::demand(pool, &shape)?;
     let right_size = (placement.cores, placement.devices) == (demand.cores, demand.devices);
     // No centre shows its nodes to the books: a plan that names some was made for another network.

@@ -45,23 +45,33 @@ impl Queues {
         self.0.contains_key(shape)
     }
 
-    /// Puts the job in or out of its shape's queue, as its tasks demand.
-    pub(crate) fn update(&mut self, job: &Job) {
-        let deadline = job.spec.deadline_at.unwrap_or(NO_DEADLINE);
-        let rank = (Reverse(job.spec.priority), deadline, job.submitted_at, job.id);
-        let shape = Shape::of(&job.tenant, &job.project, &job.spec);
-        if schedulable(job) {
-            match self.0.get_mut(&shape) {
-                Some(queue) => _ = queue.0.insert(rank),
-                None => _ = self.0.insert(Arc::new(shape), Queue(BTreeSet::from([rank]))),
-            }
-        } else if let Some(queue) = self.0.get_mut(&shape) {
-            queue.0.remove(&rank);
+    /// Takes a job out before its shape changes.
+    pub(crate) fn remove(&mut self, job: &Job) {
+        let shape = Shape::of_job(job);
+        if let Some(queue) = self.0.get_mut(&shape) {
+            queue.0.remove(&rank(job));
             if queue.0.is_empty() {
                 self.0.remove(&shape);
             }
         }
     }
+
+    /// Puts the job in or out of its shape's queue, as its tasks demand.
+    pub(crate) fn update(&mut self, job: &Job) {
+        if !schedulable(job) {
+            return self.remove(job);
+        }
+        let (shape, rank) = (Shape::of_job(job), rank(job));
+        match self.0.get_mut(&shape) {
+            Some(queue) => _ = queue.0.insert(rank),
+            None => _ = self.0.insert(Arc::new(shape), Queue(BTreeSet::from([rank]))),
+        }
+    }
+}
+
+fn rank(job: &Job) -> Rank {
+    let deadline = job.spec.deadline_at.unwrap_or(NO_DEADLINE);
+    (Reverse(job.spec.priority), deadline, job.submitted_at, job.id)
 }
 
 /// A job stands in its queue while one more of its tasks might be placed: it waits for no other job, and its own limit

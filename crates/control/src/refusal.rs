@@ -79,6 +79,9 @@ pub enum Refusal {
     /// The centre is not known.
     #[error("centre `{0}` is not known")]
     NoCentre(CentreId),
+    /// The name is taken.
+    #[error("centre `{0}` is there already")]
+    CentreExists(CentreId),
     /// The pool is not known.
     #[error("centre `{centre}` has no pool `{pool}`")]
     NoPool {
@@ -145,6 +148,9 @@ impl Refusal {
             Refusal::TooManyJobs { .. } => "wait for jobs to end, or submit an array instead of many jobs".into(),
             Refusal::NoJob(_) => "`huisuan ls` lists jobs".into(),
             Refusal::NoCentre(_) | Refusal::NoPool { .. } => "`huisuan centre ls` lists centres and pools".into(),
+            Refusal::CentreExists(_) => {
+                "`huisuan centre token NAME --rotate` gives its agent a new token; otherwise choose another name".into()
+            }
             Refusal::Window { .. } => "correct it and ask again".into(),
             Refusal::NoWindow { .. } => "`huisuan centre windows CENTRE` lists its windows".into(),
             Refusal::Tariff { .. } => "correct the tariff and set the centre again".into(),

@@ -2,10 +2,10 @@
 
 use huisuan_model::{
     Attempt, AttemptId, AttemptReport, AttemptState, CentreId, DurationMs, EndCause, Event, Gflop, Job, JobId,
-    JobState, Money, Outcome, ReportKind, Usage, quantity::TimeMs,
+    JobState, Money, Outcome, ReportKind, Usage, quantity::TimeMs, spec::Rerun,
 };
 
-use crate::{Refusal, State, apply::apply};
+use crate::{Refusal, State, apply::apply, refused};
 
 /// What people are told of an attempt that was preempted. The other's name and job are not theirs to know.
 const PREEMPTED: &str = "a tenant that held less than it is due got its place; the task waits for another attempt";
@@ -33,10 +33,13 @@ pub(crate) fn execute(
     let mut events = Vec::new();
     for report in reports {
         let Some(event) = decide(state, report, now) else { continue };
-        let ended = matches!(event, Event::AttemptEnded { .. });
+        let ended = match &event {
+            Event::AttemptEnded { outcome, .. } => Some(outcome.cause),
+            _ => None,
+        };
         take(state, event, &mut events);
-        if ended {
-            for event in after_end(state, report.attempt, seq, now) {
+        if let Some(cause) = ended {
+            for event in after_end(state, report.attempt, cause, seq, now) {
                 take(state, event, &mut events);
             }
         }
@@ -55,19 +58,57 @@ pub(crate) fn lose(state: &mut State, centre: &CentreId, seq: u64, now: TimeMs) 
     let lost: Vec<AttemptId> = state.attempts().filter(ran).map(|attempt| attempt.id).collect();
     let mut events = Vec::new();
     for id in lost {
-        let Some(attempt) = state.attempts.get(&id) else { continue };
-        let detail = "the centre lost its folder".to_owned();
-        let outcome = Outcome { cause: EndCause::Lost, exit_code: None, signal: None, detail };
-        let mut event = end(state, attempt, None, now, &outcome, Usage::default(), now);
-        if let Event::AttemptEnded { work, cost, .. } = &mut event {
-            (*work, *cost) = (Gflop::ZERO, Money::ZERO);
-        }
-        take(state, event, &mut events);
-        for event in after_end(state, id, seq, now) {
-            take(state, event, &mut events);
-        }
+        end_lost(state, id, "the centre lost its folder", false, (seq, now), &mut events);
     }
     Ok(events)
+}
+
+/// Gives up what is at a centre that has been silent for too long, where the job says that it may be run again. What
+/// may not stays unknown until the centre is back. Should the centre come back, it is told to end what it has of it.
+pub(crate) fn give_up(state: &mut State, centre: &CentreId, seq: u64, now: TimeMs) -> Result<Vec<Event>, Refusal> {
+    let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+    if known.absent_since.is_none() {
+        return Ok(Vec::new());
+    }
+    let may = |attempt: &&Attempt| {
+        attempt.centre == *centre
+            && state.job(attempt.id.job).is_some_and(|job| job.spec.rerun == Rerun::Allowed && !job.spec.gang)
+    };
+    let lost: Vec<AttemptId> = state.attempts().filter(may).map(|attempt| attempt.id).collect();
+    let mut events = Vec::new();
+    for id in lost {
+        end_lost(
+            state,
+            id,
+            "the centre was silent for too long, and the job may be run again",
+            true,
+            (seq, now),
+            &mut events,
+        );
+    }
+    Ok(events)
+}
+
+fn end_lost(
+    state: &mut State,
+    id: AttemptId,
+    detail: &str,
+    again: bool,
+    (seq, now): (u64, TimeMs),
+    events: &mut Vec<Event>,
+) {
+    let Some(attempt) = state.attempts.get(&id) else { return };
+    let outcome = Outcome { cause: EndCause::Lost, exit_code: None, signal: None, detail: detail.to_owned() };
+    let wanted = state.job(id.job).is_some_and(|job| !job.cancel_requested);
+    let mut event = end(state, attempt, None, now, &outcome, Usage::default(), now);
+    if let Event::AttemptEnded { work, cost, retry, .. } = &mut event {
+        (*work, *cost) = (Gflop::ZERO, Money::ZERO);
+        *retry |= again && wanted;
+    }
+    take(state, event, events);
+    for event in after_end(state, id, EndCause::Lost, seq, now) {
+        take(state, event, events);
+    }
 }
 
 fn take(state: &mut State, event: Event, events: &mut Vec<Event>) {
@@ -112,6 +153,8 @@ fn end(
         EndCause::Cancelled if attempt.preempted_by.is_some() && job.is_some() => {
             Outcome { cause: EndCause::Preempted, detail: PREEMPTED.to_owned(), ..outcome.clone() }
         }
+        // What has begun was not refused.
+        EndCause::Refused if started_at.is_some() => Outcome { cause: EndCause::StartFailed, ..outcome.clone() },
         // Nobody here wanted it.
         EndCause::Preempted => Outcome { cause: EndCause::Cancelled, ..outcome.clone() },
         _ => outcome.clone(),
@@ -122,7 +165,13 @@ fn end(
         let ended = outcome.success() || outcome.cause == EndCause::Cancelled;
         !ended && !asked && !job.spec.gang && job.may_retry(attempt.id)
     };
-    let retry = outcome.cause == EndCause::Preempted || job.filter(failed).is_some();
+    let retry = match outcome.cause {
+        EndCause::Preempted => true,
+        EndCause::Refused => {
+            job.is_some_and(|job| !job.spec.gang && refused::elsewhere(state, job, Some(&attempt.centre)))
+        }
+        _ => job.filter(failed).is_some(),
+    };
     Event::AttemptEnded { attempt: attempt.id, started_at, at, outcome, usage, work, cost, retry }
 }
 
@@ -139,13 +188,23 @@ fn billed_ms(state: &State, attempt: &Attempt, usage: Usage) -> u64 {
 }
 
 /// What the end of an attempt leads to: a broken gang is ended, a job without open tasks too.
-fn after_end(state: &State, ended: AttemptId, seq: u64, now: TimeMs) -> Vec<Event> {
+fn after_end(state: &State, ended: AttemptId, cause: EndCause, seq: u64, now: TimeMs) -> Vec<Event> {
     let Some(job) = state.jobs.get(&ended.job) else { return Vec::new() };
     let mut events = Vec::new();
     if job.spec.gang && !job.tasks.failed.is_empty() {
         events.extend(stop_all(state, ended.job, seq));
     }
-    if job.tasks.active.is_empty() && gang_again(job) {
+    if cause == EndCause::Refused
+        && !job.spec.gang
+        && let Some(event) = refused::nowhere(state, job)
+    {
+        events.push(event);
+        if job.tasks.active.is_empty() {
+            events.push(Event::JobEnded { job: ended.job, state: JobState::Failed, at: now });
+        }
+        return events;
+    }
+    if job.tasks.active.is_empty() && gang_again(state, job) {
         events.push(Event::GangRetried { job: ended.job, attempt: job.attempt_of(ended.task) + 1 });
     } else if job.tasks.active.is_empty() && job.tasks.waiting.is_empty() {
         events.push(Event::JobEnded { job: ended.job, state: end_of(job), at: now });
@@ -154,9 +213,13 @@ fn after_end(state: &State, ended: AttemptId, seq: u64, now: TimeMs) -> Vec<Even
 }
 
 /// Whether a gang without active tasks is to be tried again.
-fn gang_again(job: &Job) -> bool {
+fn gang_again(state: &State, job: &Job) -> bool {
     let failed = job.spec.gang && !job.tasks.failed.is_empty() && !job.cancel_requested;
-    failed && job.spec.tasks.first().is_some_and(|first| job.attempt_of(first) <= job.spec.retries)
+    // Every task of a gang counts the refusals that it met; the gang met as many as the one that met the most.
+    let refused = job.preempted.values().max().copied().unwrap_or(0);
+    failed
+        && job.spec.tasks.first().is_some_and(|first| job.attempt_of(first) <= job.spec.retries + refused)
+        && (job.refused_by.is_empty() || refused::elsewhere(state, job, None))
 }
 
 /// The state that a job without open tasks ends in.

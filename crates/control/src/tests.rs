@@ -3,7 +3,7 @@
 use huisuan_model::{
     AttemptState, Bytes, CentreState, Class, Command, Dependency, DurationMs, Event, Gflop, JobSpec, JobState, Money,
     Presence, RangeSet, ReportKind, Usage, When,
-    spec::JobKind,
+    spec::{JobKind, Rerun},
     tenant::{Limit, TenantChange},
 };
 use proptest::prelude::*;
@@ -13,6 +13,7 @@ mod dependencies;
 mod gangs;
 mod outlook;
 mod preemption;
+mod site;
 mod tenants;
 
 use crate::{
@@ -288,6 +289,7 @@ enum Step {
     Pause(bool),
     Quota(u64),
     Absent(bool),
+    GiveUp,
     Pass(i64),
     ForgetKeys,
 }
@@ -303,11 +305,12 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u64..4, prop::sample::select(When::ALL.to_vec())).prop_map(|(back, when)| Step::SubmitAfter { back, when }),
         1 => (1u64..30).prop_map(Step::Cancel),
         4 => Just(Step::Plan),
-        8 => (0usize..64, 0u8..6, 0u64..100_000).prop_map(|(pick, kind, wall_ms)| Step::Report { pick, kind, wall_ms }),
+        8 => (0usize..64, 0u8..7, 0u64..100_000).prop_map(|(pick, kind, wall_ms)| Step::Report { pick, kind, wall_ms }),
         1 => Just(Step::Repeat),
         1 => any::<bool>().prop_map(Step::Pause),
         1 => (0u64..6).prop_map(Step::Quota),
         1 => any::<bool>().prop_map(Step::Absent),
+        1 => Just(Step::GiveUp),
         3 => (0i64..50_000).prop_map(Step::Pass),
         1 => Just(Step::ForgetKeys),
     ]
@@ -316,7 +319,8 @@ fn step() -> impl Strategy<Value = Step> {
 fn play(network: &mut Network, step: &Step, last: &mut Option<Command>) {
     match step {
         Step::Submit { tasks: last_task, gang, retries, priority, key } => {
-            let spec = JobSpec { gang: *gang, retries: *retries, priority: *priority, ..job("random") };
+            let rerun = if *gang || *retries == 0 { Rerun::Never } else { Rerun::Allowed };
+            let spec = JobSpec { gang: *gang, retries: *retries, priority: *priority, rerun, ..job("random") };
             let key = key.map(|key| format!("key-{key}"));
             // Refusals are part of the story; the harness checks that they change nothing.
             _ = network.submit_with_key(tasks(spec, *last_task), key.as_deref());
@@ -344,6 +348,7 @@ fn play(network: &mut Network, step: &Step, last: &mut Option<Command>) {
                 2 => network.ended(exited(0), *wall_ms),
                 3 => network.ended(exited(1), *wall_ms),
                 4 => network.ended(cancelled(), *wall_ms),
+                5 => site::refused(network),
                 _ => ReportKind::Ended { started_at: None, outcome: exited(0), usage },
             };
             network.report(at.as_str(), vec![(id, what)]);
@@ -369,6 +374,7 @@ fn play(network: &mut Network, step: &Step, last: &mut Option<Command>) {
             network.take(Command::ChangeTenant { tenant: origin().tenant, change });
         }
         Step::Pass(ms) => network.pass(*ms),
+        Step::GiveUp => _ = network.take(Command::GiveUp { centre: centre("hpc-1") }),
         Step::ForgetKeys => {}
     }
 }

@@ -16,12 +16,12 @@ use huisuan_control::{
     snapshot,
 };
 use huisuan_model::{
-    ActorId, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command, Dependency,
-    DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, GflopPerS, Job, JobId, JobSpec, JobState, Mark,
-    MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Presence, ProjectId, RangeSet, Rating, ReportKind,
-    Tariff, Tenant, TenantId, TimeMs, Usage, When,
+    ActorId, Alarm, AlarmKind, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command,
+    Dependency, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, GflopPerS, Job, JobId, JobSpec, JobState,
+    Mark, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Presence, ProjectId, RangeSet, Rating,
+    ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
-    spec::{DeviceNeed, Need, Work},
+    spec::{DeviceNeed, Need, Rerun, Work},
     tenant::{Limit, TenantChange, TokenHash},
 };
 use serde::Serialize;
@@ -104,6 +104,7 @@ fn write() {
     story.dependencies();
     story.centres();
     story.preempts();
+    story.sites();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -383,5 +384,50 @@ impl Story {
         let what = self.ended(500, outcome(EndCause::Cancelled, None, Some(15), ""));
         let report = AttemptReport { attempt: stop, at: self.now, what };
         self.take("agent:hpc-2", "", Command::Report { centre: name, seq: 1, reports: vec![report] });
+    }
+
+    /// A centre that an operator adds, with a token and an alarm; its rules refuse one job, and another one may be run
+    /// again when it stays silent.
+    fn sites(&mut self) {
+        let name = centre("site-1");
+        let mut open = self.state.centres()[&centre("hpc-2")].clone();
+        (open.id, open.class, open.reported_seq, open.reported_at) = (name.clone(), Class::General, 0, None);
+        let mut found = std::mem::take(&mut open.pools).pop_first().expect("a pool").1;
+        let rating = found.rating.take().expect("a rating");
+        (found.class, found.id) = (Class::General, pool("cpu:site"));
+        self.take("user", "1-22", Command::AddCentre(Box::new(open)));
+        let token = TokenHash([9; 32]);
+        self.take("user", "1-23", Command::SetCentreToken { centre: name.clone(), token });
+        self.take("agent:site-1", "", Command::Inventory { centre: name.clone(), pools: vec![found] });
+        self.take("agent:site-1", "", Command::Rate { centre: name.clone(), pool: pool("cpu:site"), rating });
+        let here = JobSpec { class: Some(Class::General), ..JobSpec::command("refused", &["/bin/true"]) };
+        let tasks = RangeSet::from_range(0, 1);
+        self.submit(JobSpec { tasks, parallel_max: Some(1), ..here.clone() }, None);
+        let refused = self.state.jobs_total();
+        self.submit(JobSpec { name: "again".into(), rerun: Rerun::Allowed, ..here }, None);
+        let again = self.state.jobs_total();
+        self.plan();
+        let detail = "site rule `tenants`: `local/default` may not run at site-1";
+        let what = ReportKind::Ended {
+            started_at: None,
+            outcome: outcome(EndCause::Refused, None, None, detail),
+            usage: Usage::default(),
+        };
+        let report = AttemptReport { attempt: format!("{refused}.0.1").parse().expect("an id"), at: self.now, what };
+        self.take("agent:site-1", "", Command::Report { centre: name.clone(), seq: 1, reports: vec![report] });
+        assert!(self.state.attempt(format!("{again}.0.1").parse().expect("an id")).is_some(), "it is placed");
+        let presence = Presence::Absent;
+        self.take("server", "", Command::SetPresence { centre: name.clone(), presence });
+        self.take("server", "", Command::GiveUp { centre: name.clone() });
+        let alarm = |subject: &str| Alarm {
+            kind: AlarmKind::UnknownAttempt,
+            subject: subject.to_owned(),
+            detail: "runs and was never ordered by this network: left alone".to_owned(),
+            since: self.now,
+        };
+        let raised = vec![alarm("900.0.1"), alarm("901.0.1")];
+        let set = |raised, cleared| Command::SetAlarms { centre: centre("site-1"), raised, cleared };
+        self.take("agent:site-1", "", set(raised, Vec::new()));
+        self.take("agent:site-1", "", set(Vec::new(), vec![(AlarmKind::UnknownAttempt, "900.0.1".to_owned())]));
     }
 }

@@ -137,6 +137,8 @@ fn order(job: u64, spec: &Arc<JobSpec>) -> StartOrder {
         spec: Arc::clone(spec),
         cores: Millicores(1000),
         devices: MilliDevices::ZERO,
+        pool: None,
+        account: None,
     }
 }
 

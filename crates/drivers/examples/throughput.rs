@@ -75,6 +75,8 @@ fn engine(tasks: u32, dir: &Path, cpus: usize) -> Result<f64, Box<dyn Error>> {
         spec: Arc::clone(&spec),
         cores: Millicores(1000),
         devices: MilliDevices::ZERO,
+        pool: None,
+        account: None,
     };
     let orders: Vec<StartOrder> = (0..tasks).map(order).collect();
     let from = Instant::now();

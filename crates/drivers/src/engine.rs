@@ -65,11 +65,52 @@ pub trait Engine: Send + Sync {
         Vec::new()
     }
 
+    /// The attempts that it has; `None` when it cannot tell.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    fn held(&self) -> Result<Option<Held>, EngineError> {
+        Ok(None)
+    }
+
+    /// Whether it ever took this attempt, ended ones included: then its word counts, whatever the site's rules are now.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    fn knows(&self, attempt: AttemptId) -> Result<bool, EngineError> {
+        match self.logs(attempt, Stream::Stdout, 0, 1) {
+            Ok(_) => Ok(true),
+            Err(EngineError::UnknownAttempt(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks for attempts that the network believes to run here and that [`Engine::held`] does not name: in claim and
+    /// done records first, then in what the engine itself remembers. What is found to have ended is given by
+    /// [`Engine::observe`] again. Only what nothing at all is known of is given as lost; while something that might
+    /// know cannot be asked, nothing is given.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    fn look_for(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
+        let _ = attempts;
+        Ok(())
+    }
+
     /// At most `limit` bytes of an attempt's output, from byte `offset` on. Never waits for more.
     ///
     /// # Errors
     /// When the attempt is not known here or its output cannot be read.
     fn logs(&self, attempt: AttemptId, stream: Stream, offset: u64, limit: usize) -> Result<LogChunk, EngineError>;
+}
+
+/// The attempts of an engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Those that have not ended, waiting ones included.
+    pub live: Vec<AttemptId>,
+    /// Those that have ended and whose end is given until it is acknowledged.
+    pub ended: Vec<AttemptId>,
 }
 
 /// What an engine answers to one start order.

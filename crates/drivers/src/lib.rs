@@ -15,7 +15,7 @@ mod local;
 mod simulated;
 mod slurm;
 
-pub use engine::{Alarm, Engine, EngineError, LogChunk, SubmitResult};
+pub use engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
 pub use local::{LocalConfig, LocalEngine, LocalLimits, supervise};
 pub use simulated::{Fate, Oracle, SimulatedConfig, SimulatedEngine};
 pub use slurm::{DeviceType, SlurmConfig, SlurmEngine};

@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    alarm::Alarm,
     ids::{CentreId, PoolId},
     quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs, mul_div},
+    tenant::TokenHash,
     window::Window,
 };
 
@@ -282,6 +284,13 @@ pub struct Centre {
     /// The number of the last window that it was given.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub window_last: u32,
+    /// What its agent's token is recognised by, once an operator gave it one of its own. Until then the token that the
+    /// server derives for it is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenHash>,
+    /// What somebody has to look at there, by what it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Alarm>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -306,6 +315,8 @@ impl Centre {
             absent_since: None,
             windows: Vec::new(),
             window_last: 0,
+            token: None,
+            alarms: Vec::new(),
         }
     }
 

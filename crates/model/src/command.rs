@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    alarm::{Alarm, AlarmKind},
     centre::{Centre, CentreState, Pool, Presence, Rating},
     dependency::EndedJob,
     event::Event,
@@ -50,6 +51,29 @@ pub enum Command {
     },
     /// Makes a centre known or changes what its operator declares. Pools and report state are kept.
     SetCentre(Box<Centre>),
+    /// Makes a centre known whose name is not taken.
+    AddCentre(Box<Centre>),
+    /// Gives a centre's agent a new token; the one before is void.
+    SetCentreToken {
+        /// Which.
+        centre: CentreId,
+        /// What it is recognised by.
+        token: TokenHash,
+    },
+    /// Something at a centre wants a person's eyes, or no longer does.
+    SetAlarms {
+        /// Where.
+        centre: CentreId,
+        /// What was found; one that is known already stays as it is.
+        raised: Vec<Alarm>,
+        /// What is no longer so.
+        cleared: Vec<(AlarmKind, String)>,
+    },
+    /// A centre was silent for so long that attempts of jobs that may be run again are given up there.
+    GiveUp {
+        /// Where.
+        centre: CentreId,
+    },
     /// Pauses or opens a centre.
     SetCentreState {
         /// Which.
@@ -151,6 +175,10 @@ impl Command {
             Command::SetTenantToken { .. } => "set-tenant-token",
             Command::Fund { .. } => "fund",
             Command::SetCentre(_) => "set-centre",
+            Command::AddCentre(_) => "add-centre",
+            Command::SetCentreToken { .. } => "set-centre-token",
+            Command::SetAlarms { .. } => "set-alarms",
+            Command::GiveUp { .. } => "give-up",
             Command::SetCentreState { .. } => "set-centre-state",
             Command::SetPresence { .. } => "set-presence",
             Command::AddWindow { .. } => "add-window",

@@ -65,7 +65,7 @@ pub struct EndedJob {
     pub state: JobState,
 }
 
-/// Why a job ended that nobody cancelled and that never ran.
+/// Why a job ended that nobody cancelled and of which something never ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "kebab-case")]
 pub enum EndReason {
@@ -78,6 +78,11 @@ pub enum EndReason {
         /// What became of it.
         ended: JobState,
     },
+    /// The rules of every site that could have run it refused it.
+    RefusedEverywhere {
+        /// How many centres refused.
+        centres: u32,
+    },
 }
 
 impl EndReason {
@@ -85,6 +90,7 @@ impl EndReason {
     pub fn code(&self) -> &'static str {
         match self {
             EndReason::DependencyUnmet { .. } => "dependency-unmet",
+            EndReason::RefusedEverywhere { .. } => "refused-everywhere",
         }
     }
 }

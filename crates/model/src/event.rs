@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    alarm::{Alarm, AlarmKind},
     centre::{Centre, CentreState, Pool, Presence, Rating, Terms},
     dependency::Dependency,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
@@ -14,7 +15,7 @@ use crate::{
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
     spec::{JobSpec, SpecHash},
-    tenant::Tenant,
+    tenant::{Tenant, TokenHash},
     window::Window,
 };
 
@@ -33,6 +34,29 @@ pub enum Event {
     },
     /// A centre became known or its declaration changed.
     CentreSet(Box<Centre>),
+    /// A centre's agent got a token of its own; the one before is void.
+    CentreTokenSet {
+        /// Which.
+        centre: CentreId,
+        /// What it is recognised by.
+        token: TokenHash,
+    },
+    /// Something at a centre wants a person's eyes.
+    AlarmRaised {
+        /// Where.
+        centre: CentreId,
+        /// What.
+        alarm: Alarm,
+    },
+    /// An alarm is over.
+    AlarmCleared {
+        /// Where.
+        centre: CentreId,
+        /// What it was.
+        kind: AlarmKind,
+        /// What it was about.
+        subject: String,
+    },
     /// A centre was paused or opened.
     CentreStateSet {
         /// Which.
@@ -117,6 +141,11 @@ pub enum Event {
         on: Dependency,
         /// What became of that.
         ended: JobState,
+    },
+    /// The rules of every site that could have run it refused a job: what waits of it has failed.
+    JobRefused {
+        /// Which.
+        job: JobId,
     },
     /// Tasks were placed; for each an attempt exists and its hold is taken.
     TasksPlaced {

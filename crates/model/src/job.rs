@@ -133,9 +133,12 @@ pub struct Job {
     /// alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retried: BTreeMap<u32, u32>,
-    /// How many attempts of a task were preempted: they do not count against its retries.
+    /// How many attempts of a task were preempted or refused by a site: they do not count against its retries.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub preempted: BTreeMap<u32, u32>,
+    /// The centres whose own rules refused it, each with the rule: it does not go there again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused_by: BTreeMap<CentreId, String>,
     /// Work done, by class. Classes are never added.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub usage: BTreeMap<Class, Gflop>,

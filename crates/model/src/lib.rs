@@ -7,6 +7,7 @@
 //! Quantities are integers in fixed units: milliseconds UTC, millicores, bytes, thousandths of a device,
 //! GFLOP for work, GFLOP/s for rates, millionths of a currency unit.
 
+pub mod alarm;
 pub mod centre;
 pub mod command;
 pub mod dependency;
@@ -24,6 +25,7 @@ pub mod spec;
 pub mod tenant;
 pub mod window;
 
+pub use alarm::{Alarm, AlarmKind};
 pub use centre::{
     Centre, CentreState, Class, EngineKind, Mark, Place, Pool, Presence, RatedShare, Rating, Tariff, Terms,
 };

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{AttemptId, CentreId, ProjectId, TenantId},
+    ids::{AttemptId, CentreId, PoolId, ProjectId, TenantId},
     quantity::{Bytes, DurationMs, MilliDevices, Millicores, TimeMs},
     ranges::RangeSet,
     spec::JobSpec,
@@ -65,6 +65,13 @@ pub struct StartOrder {
     pub cores: Millicores,
     /// Devices given.
     pub devices: MilliDevices,
+    /// The pool that it was placed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolId>,
+    /// The account of the engine that it runs under. The centre's own agent sets it, by its site's rules; what a server
+    /// says here counts for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
 }
 
 impl StartOrder {
@@ -151,6 +158,8 @@ pub enum EndCause {
     Cancelled,
     /// Its room was given to a tenant that held less than it is due; its task waits for another attempt.
     Preempted,
+    /// The rules of its site do not let it run there; its task waits for another centre.
+    Refused,
     /// It could not be started: no such program, no permission.
     StartFailed,
     /// The centre lost sight of it and cannot know how it ended.
@@ -166,6 +175,7 @@ impl EndCause {
             EndCause::Memory => "memory",
             EndCause::Cancelled => "cancelled",
             EndCause::Preempted => "preempted",
+            EndCause::Refused => "refused",
             EndCause::StartFailed => "start-failed",
             EndCause::Lost => "lost",
         }

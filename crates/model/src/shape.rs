@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     centre::Class,
     ids::{CentreId, ProjectId, TenantId},
+    job::Job,
     quantity::{Bytes, DurationMs},
     spec::{JobSpec, Need},
 };
@@ -20,6 +21,9 @@ pub struct Shape {
     pub class: Option<Class>,
     /// Only these centres; any when empty.
     pub centres: Vec<CentreId>,
+    /// Not these centres, whose own rules refused it. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_by: Vec<CentreId>,
     /// What each task needs.
     pub need: Need,
     /// Memory of each task.
@@ -31,13 +35,20 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of a job's tasks.
+    /// The shape of a job's tasks, without the centres that refused it.
+    pub fn of_job(job: &Job) -> Self {
+        let refused_by = job.refused_by.keys().cloned().collect();
+        Shape { refused_by, ..Shape::of(&job.tenant, &job.project, &job.spec) }
+    }
+
+    /// The shape of the tasks that a spec asks for.
     pub fn of(tenant: &TenantId, project: &ProjectId, spec: &JobSpec) -> Self {
         Shape {
             tenant: tenant.clone(),
             project: project.clone(),
             class: spec.class,
             centres: spec.centres.clone(),
+            refused_by: Vec::new(),
             need: spec.need.clone(),
             memory: spec.memory,
             walltime: spec.walltime,

@@ -2,6 +2,7 @@
 //! the same hash for the same job.
 
 mod hash;
+mod kind;
 pub mod limits;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::{
     ranges::RangeSet,
 };
 pub use hash::SpecHash;
+pub use kind::{JobKind, Rerun};
 
 /// The job spec of this version of the stored format. New fields are optional and left out of the
 /// canonical form while they hold their default, so that hashes of old specs stay.
@@ -97,22 +99,12 @@ pub struct JobSpec {
     /// Its tasks may be ended to make room for others, and then wait again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub preemptible: bool,
+    /// Whether it may run a second time while nobody knows what became of the first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rerun: Rerun,
     /// Jobs that must have come so far before a task of this one is placed. By number, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Dependency>,
-}
-
-/// The kinds of work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum JobKind {
-    /// Runs to its end.
-    #[default]
-    Batch,
-    /// An endpoint with replicas, kept up.
-    Service,
-    /// Interactive: a terminal or a notebook.
-    Session,
 }
 
 /// What a task runs.
@@ -263,6 +255,7 @@ impl JobSpec {
             objective: Objective::Balanced,
             checkpoint: None,
             preemptible: false,
+            rerun: Rerun::Never,
             after: Vec::new(),
         }
     }
@@ -377,6 +370,7 @@ impl JobSpec {
             self.budget.unwrap_or_default(),
             "not negative",
         )?;
+        check(!(self.rerun == Rerun::Allowed && self.gang), "rerun", "allowed", "no gang: its tasks go together")?;
         check(!(self.preemptible && self.gang), "preemptible", true, "no gang: all of it would be lost with one task")?;
         let urgent = self.priority == limits::PRIORITY_MAX;
         check(!(self.preemptible && urgent), "preemptible", true, "a priority below urgent (1000)")?;

@@ -79,6 +79,7 @@ fn shape(number: u64, tenant: &TenantId) -> ShapeView {
         project: ProjectId::new(&format!("p{number}")).expect("a valid name"),
         class: None,
         centres: Vec::new(),
+        refused_by: Vec::new(),
         need: Need::Hardware { cores: Millicores((number % 8 + 1) * 1000), devices: None },
         memory: Bytes(1 << 30),
         walltime: DurationMs(3_600_000),

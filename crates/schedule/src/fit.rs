@@ -51,9 +51,9 @@ pub(crate) fn allowed(centre: &CentreView, shape: &Shape) -> bool {
     shape.class.is_none_or(|class| class == centre.class) && named(&centre.id, shape)
 }
 
-/// Whether the shape's list of centres has this one, or is empty.
+/// Whether the shape's list of centres has this one, or is empty, and the centre's own rules did not refuse it.
 pub(crate) fn named(centre: &CentreId, shape: &Shape) -> bool {
-    shape.centres.is_empty() || shape.centres.contains(centre)
+    (shape.centres.is_empty() || shape.centres.contains(centre)) && !shape.refused_by.contains(centre)
 }
 
 pub(crate) fn answer(pool: &Pool, shape: &Shape) -> Answer {

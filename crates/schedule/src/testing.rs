@@ -92,6 +92,7 @@ pub(crate) fn shape(cores: u64) -> Shape {
         project: ProjectId::new("p").expect("a valid name"),
         class: None,
         centres: Vec::new(),
+        refused_by: Vec::new(),
         need: Need::Hardware { cores: Millicores(cores * 1000), devices: None },
         memory: Bytes(GIB),
         walltime: DurationMs(3_600_000),

@@ -186,10 +186,10 @@ fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView)
 }
 
 /// All of a shape but who asks.
-type Asked<'a> = (Option<Class>, &'a [CentreId], &'a Need, Bytes, DurationMs, Option<u32>);
+type Asked<'a> = (Option<Class>, &'a [CentreId], &'a [CentreId], &'a Need, Bytes, DurationMs, Option<u32>);
 
 fn asked(shape: &Shape) -> Asked<'_> {
-    (shape.class, &shape.centres, &shape.need, shape.memory, shape.walltime, shape.gang)
+    (shape.class, &shape.centres, &shape.refused_by, &shape.need, shape.memory, shape.walltime, shape.gang)
 }
 
 fn places((pools, network): (&[Place<'_>], &Rates), policy: &Policy, now: TimeMs, view: &ShapeView) -> Places {

@@ -4,7 +4,7 @@
 //! asking again. Orders of a centre are numbered while the server runs, so that a page of them ends anywhere.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -46,6 +46,8 @@ struct Link {
     /// Shared with every wait for orders that is open: whoever waits is there.
     pulls: Arc<()>,
     memory_mode: String,
+    /// Where the books and the engine differed when they were last compared.
+    suspects: BTreeSet<AttemptId>,
     something: Arc<Notify>,
 }
 
@@ -143,6 +145,11 @@ impl Hub {
         links
             .get(centre)
             .is_some_and(|link| Arc::strong_count(&link.pulls) > 1 || link.heard_at.is_some_and(|heard| heard > moment))
+    }
+
+    /// Notes where the books and the engine differ now, and gives back where they did the last time.
+    pub(crate) fn suspects(&self, centre: &CentreId, now: BTreeSet<AttemptId>) -> BTreeSet<AttemptId> {
+        std::mem::replace(&mut self.links().entry(centre.clone()).or_default().suspects, now)
     }
 
     /// Asks a centre for a piece of output; `None` when too much is asked of it already.

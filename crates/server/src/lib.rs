@@ -5,6 +5,7 @@
 //! "accepted" comes after the commit. Start reading at [`Server`], then `writer.rs`, then `http`.
 
 mod answers;
+mod centre_tokens;
 mod clock;
 mod commit;
 mod committer;
@@ -27,6 +28,7 @@ mod server;
 mod simulation;
 mod start_error;
 mod tenant_tokens;
+mod unknown;
 mod verify;
 mod views;
 mod wake;

@@ -8,7 +8,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use huisuan_model::{CentreId, Command, Presence, TimeMs};
+use huisuan_control::State;
+use huisuan_model::{Centre, CentreId, Command, Presence, TimeMs};
 
 use crate::{hub::AWAY_AFTER_MS, identity, server::Shared, wake::Wake};
 
@@ -16,12 +17,18 @@ use crate::{hub::AWAY_AFTER_MS, identity, server::Shared, wake::Wake};
 const LOOK_EVERY_MS: u64 = 5_000;
 /// A centre that goes away sooner than this after it came back is flapping.
 const FLAPPING_WITHIN_MS: u64 = 600_000;
+/// A centre that is silent for so long is given up by jobs that may be run again: an hour. Only looks count, so the
+/// server's own pauses are credited; what an earlier run recorded counts, too.
+const GIVE_UP_AFTER_MS: u64 = 3_600_000;
 /// How long a flapping centre must be heard before it is taken to be back.
 const STEADY_FOR_MS: u64 = 60_000;
 
 /// Looks again and again until the server stops.
 pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
     let mut watch = Watch::starting_at(shared.clock.now());
+    let recorded_at = shared.recorded_at;
+    let silences = shared.writer.look(move |state| silences(state, recorded_at));
+    watch.remember(silences.await.unwrap_or_default());
     loop {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
@@ -48,7 +55,19 @@ pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
                 tracing::warn!(%error, "presence of a centre not recorded");
             }
         }
+        for centre in watch.given_up() {
+            if let Err(error) = shared.writer.execute(identity::server(), Command::GiveUp { centre }).await {
+                tracing::warn!(%error, "a centre is not given up");
+            }
+        }
     }
+}
+
+/// For how long centres had been away when the last run of the server recorded something: that much of their silence
+/// it surely saw. What came after until now is its own pause.
+fn silences(state: &State, recorded_at: TimeMs) -> Vec<(CentreId, u64)> {
+    let away = |centre: &Centre| Some((centre.id.clone(), recorded_at.since(centre.absent_since?).0));
+    state.centres().values().filter_map(away).collect()
 }
 
 /// What was heard so far.
@@ -74,6 +93,13 @@ impl Watch {
         Watch { last: now, centres: BTreeMap::new() }
     }
 
+    /// Takes over what an earlier run of the server saw.
+    fn remember(&mut self, silences: Vec<(CentreId, u64)>) {
+        for (centre, silent_ms) in silences {
+            self.centres.entry(centre).or_default().silent_ms = silent_ms;
+        }
+    }
+
     /// Looks at every centre and answers what changed. `heard` says whether one was heard after a moment.
     fn look(
         &mut self,
@@ -90,6 +116,15 @@ impl Watch {
         }
         self.last = now;
         changes
+    }
+}
+
+impl Watch {
+    /// The centres that have been silent for too long. Told at every look: what was placed before the silence was
+    /// noticed may be there, too.
+    fn given_up(&self) -> Vec<CentreId> {
+        let gone = self.centres.iter().filter(|(_, heard)| heard.silent_ms >= GIVE_UP_AFTER_MS);
+        gone.map(|(centre, _)| centre.clone()).collect()
     }
 }
 
@@ -159,6 +194,26 @@ mod tests {
         check("3600 - .", &[]);
         check("3600 - 3600 - 3600 - 3600 - .", &[]);
         check("3600 8-", &[(3600 + 40, Presence::Absent)]);
+    }
+
+    #[test]
+    fn a_centre_is_given_up_after_an_hour_that_the_server_saw() {
+        let centre = CentreId::new("hpc-1").expect("a name");
+        let (mut now, mut watch) = (TimeMs(0), Watch::starting_at(TimeMs(0)));
+        let mut look = |watch: &mut Watch, ms: i64, heard: bool| {
+            now.0 += ms;
+            watch.look(now, &[(centre.clone(), Presence::Absent)], |_, _| heard);
+            watch.given_up().len()
+        };
+        // The server itself sleeps for a day: that is ten seconds of silence.
+        assert_eq!(look(&mut watch, 86_400_000, false), 0);
+        for _ in 0..717 {
+            assert_eq!(look(&mut watch, 5_000, false), 0);
+        }
+        assert_eq!(look(&mut watch, 5_000, false), 1);
+        assert_eq!(look(&mut watch, 5_000, true), 0);
+        watch.remember(vec![(centre.clone(), 3_595_000)]);
+        assert_eq!(look(&mut watch, 5_000, false), 1, "an earlier run saw the rest");
     }
 
     #[test]

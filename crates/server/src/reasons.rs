@@ -43,7 +43,7 @@ impl Reasons {
             let since = job.started_at.unwrap_or(job.submitted_at);
             return Some(Known { reason: Reason::ParallelMax { limit }, since, rejected: Vec::new() });
         }
-        let shape = Shape::of(&job.tenant, &job.project, &job.spec);
+        let shape = Shape::of_job(job);
         let planned = self.0.get(&shape).cloned();
         let not_planned = || Known { reason: Reason::NotPlanned, since: job.submitted_at, rejected: Vec::new() };
         let mut known = planned.unwrap_or_else(not_planned);

@@ -24,6 +24,7 @@ use tokio::{
 
 use crate::{
     answers,
+    centre_tokens::CentreTokens,
     clock::Clock,
     committer::Listeners,
     disk::Disk,
@@ -74,9 +75,12 @@ pub(crate) struct Shared {
     pub(crate) secret: Secret,
     pub(crate) user_token: String,
     pub(crate) tokens: TenantTokens,
+    pub(crate) centre_tokens: CentreTokens,
     pub(crate) epoch: u64,
     pub(crate) loopback: bool,
     pub(crate) started_at: TimeMs,
+    /// When the run before this one recorded something last.
+    pub(crate) recorded_at: TimeMs,
     /// Whose turn it is to have helps computed.
     pub(crate) helps: Semaphore,
     pub(crate) played: OnceLock<Arc<Simulation>>,
@@ -120,9 +124,10 @@ impl Server {
         let mut store = Store::open(directory)?;
         let epoch = store.next_epoch()?;
         let rows = store.load()?;
-        let clock = Arc::new(Clock::starting_at(rows.at));
+        let recorded_at = rows.at;
+        let clock = Arc::new(Clock::starting_at(recorded_at));
         let state = restore(rows)?;
-        let tokens = TenantTokens::of(&state);
+        let (tokens, centre_tokens) = (TenantTokens::of(&state), CentreTokens::of(&state));
         let readers = Readers::new(store.database());
         let (hub, feed, metrics) = (Arc::new(Hub::default()), Feed::new(), Arc::new(Metrics::new(&state)));
         let disk = Arc::new(Disk::new(config.data.clone(), clock.clone()));
@@ -167,9 +172,11 @@ impl Server {
             secret,
             user_token,
             tokens,
+            centre_tokens,
             epoch,
             loopback: config.listen.ip().is_loopback(),
             started_at,
+            recorded_at,
             helps: Semaphore::new(1),
             played: OnceLock::new(),
             request_last: AtomicU64::new(0),
@@ -192,7 +199,12 @@ impl Server {
         &self.shared.user_token
     }
 
-    /// The token of a centre's agent.
+    /// Whether an operator gave the centre's agent a token of its own: then the derived one is void.
+    pub fn has_own_token(&self, centre: &CentreId) -> bool {
+        self.shared.centre_tokens.has(centre)
+    }
+
+    /// The derived token of a centre's agent, good until an operator gives it one of its own.
     pub fn agent_token(&self, centre: &CentreId) -> String {
         self.shared.secret.agent_token(centre)
     }

@@ -23,6 +23,7 @@ pub(crate) fn job(job: &Job, attempts: &[Attempt], attempts_total: u64, reasons:
         spec: serde_json::to_value(&*job.spec).expect("a spec has string keys"),
         spec_hash: job.spec_hash.to_string(),
         cancel_requested: job.cancel_requested,
+        refused_by: job.refused_by.iter().map(|(centre, rule)| (centre.to_string(), rule.clone())).collect(),
         attempts: attempts.iter().map(AttemptView::new).collect(),
         attempts_total,
     }
@@ -61,6 +62,7 @@ fn job_of(event: &Event) -> Option<u64> {
         | Event::DependencyMet { job, .. }
         | Event::DependencyUnmet { job, .. }
         | Event::JobCancelRequested { job }
+        | Event::JobRefused { job }
         | Event::JobEnded { job, .. } => Some(job.0),
         Event::AttemptStarted { attempt, .. }
         | Event::AttemptUsed { attempt, .. }

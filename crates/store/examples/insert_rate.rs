@@ -76,6 +76,7 @@ fn row(number: u64) -> (Entry, Job, KeyRow) {
         centres: std::collections::BTreeSet::new(),
         retried: std::collections::BTreeMap::new(),
         preempted: std::collections::BTreeMap::new(),
+        refused_by: std::collections::BTreeMap::new(),
         usage: std::collections::BTreeMap::new(),
         cost: Money::ZERO,
         ran_ms: 0,

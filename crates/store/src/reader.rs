@@ -1,8 +1,8 @@
 //! The reading side: what doors answer from. A reader sees committed state only and never waits for the writer.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
-use huisuan_model::{Attempt, Entry, Job, JobId, JobState, Money, TenantId, TimeMs};
+use huisuan_model::{Attempt, AttemptId, Entry, Job, JobId, JobState, Money, TenantId, TimeMs};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
@@ -97,6 +97,23 @@ impl Reader {
             .query_row(params![signed(job.0), task], |row| row.get(0))
             .optional()?;
         data.map(|data| parse("attempt", &format!("{job}.{task}"), &data)).transpose()
+    }
+
+    /// Those of some attempts that have ended in the books; the others run or never were.
+    pub fn ended(&self, attempts: &[AttemptId]) -> Result<BTreeSet<AttemptId>, StoreError> {
+        let sql = "SELECT data FROM attempt WHERE job = ?1 AND task = ?2 AND attempt = ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut ended = BTreeSet::new();
+        for id in attempts {
+            let row = statement.query_row(params![signed(id.job.0), id.task, id.attempt], |row| row.get(0));
+            let data: Option<String> = row.optional()?;
+            let Some(data) = data else { continue };
+            let attempt: Attempt = parse("attempt", &id.to_string(), &data)?;
+            if attempt.state.terminal() {
+                ended.insert(*id);
+            }
+        }
+        Ok(ended)
     }
 
     /// How many jobs a tenant has submitted, and what they cost so far.

@@ -172,6 +172,8 @@ mod tests {
             spec: Arc::new(spec.clone()),
             cores: Millicores(1_000),
             devices: MilliDevices::ZERO,
+            pool: None,
+            account: None,
         }
     }
 

@@ -274,6 +274,7 @@ impl Kind {
             project: project.clone(),
             class: Some(Class::Ai),
             centres: Vec::new(),
+            refused_by: Vec::new(),
             need: Need::Hardware { cores: Millicores(self.cores), devices: Some(devices) },
             memory: Bytes(self.memory),
             walltime: DurationMs(self.walltime),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use huisuan_drivers::{Engine, EngineError, LogChunk, SubmitResult};
+use huisuan_drivers::{Engine, EngineError, Held, LogChunk, SubmitResult};
 use huisuan_model::{
     AttemptId, AttemptReport, Bytes, Class, EndCause, EngineKind, MilliDevices, Millicores, Outcome, Pool, PoolId,
     ReportKind, StartOrder, Stream, TimeMs, Usage,
@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     pub(crate) submitted: Vec<AttemptId>,
     pub(crate) cancelled: Vec<AttemptId>,
     pub(crate) acknowledged: Vec<AttemptId>,
+    pub(crate) looked_for: Vec<AttemptId>,
+    pub(crate) accounts: Vec<Option<String>>,
     happened: VecDeque<AttemptReport>,
     refused: Vec<AttemptId>,
     failing_submits: u32,
@@ -128,6 +130,7 @@ impl Engine for Handle {
                     return SubmitResult::Duplicate;
                 }
                 seen.submitted.push(start.attempt);
+                seen.accounts.push(start.account.clone());
                 SubmitResult::Accepted
             };
             Ok(starts.iter().map(result).collect())
@@ -147,6 +150,19 @@ impl Engine for Handle {
 
     fn cancel(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
         self.0.change(|seen| seen.cancelled.extend(attempts));
+        Ok(())
+    }
+
+    fn held(&self) -> Result<Option<Held>, EngineError> {
+        Ok(Some(Held { live: self.0.submitted(), ended: vec![crate::id(404)] }))
+    }
+
+    fn knows(&self, attempt: AttemptId) -> Result<bool, EngineError> {
+        Ok(self.0.submitted().contains(&attempt))
+    }
+
+    fn look_for(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
+        self.0.change(|seen| seen.looked_for.extend(attempts));
         Ok(())
     }
 

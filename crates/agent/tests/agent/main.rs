@@ -2,6 +2,7 @@
 
 mod engine;
 mod server;
+mod site;
 
 use std::{
     path::Path,
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use huisuan_agent::{Agent, AgentConfig, AgentError, StopFlag};
+use huisuan_agent::{Agent, AgentConfig, AgentError, SitePolicy, StopFlag};
 use huisuan_api::{ErrorCode, agent::LogRequest};
 use huisuan_model::{
     AttemptId, CentreId, EndCause, JobId, JobSpec, Mark, MilliDevices, Millicores, Order, StartOrder, Stream,
@@ -35,15 +36,28 @@ fn start(job: u64, centre: &str) -> Order {
         spec: Arc::new(JobSpec::command("true", &["true"])),
         cores: Millicores(1000),
         devices: MilliDevices::ZERO,
+        pool: None,
+        account: None,
     }))
 }
 
 fn join(server: &PretendedServer, engine: &Arc<PretendedEngine>, dir: &Path, rate: bool) -> Result<Agent, AgentError> {
+    join_with(server, engine, dir, rate, SitePolicy::default())
+}
+
+fn join_with(
+    server: &PretendedServer,
+    engine: &Arc<PretendedEngine>,
+    dir: &Path,
+    rate: bool,
+    policy: SitePolicy,
+) -> Result<Agent, AgentError> {
     let config = AgentConfig {
         server: server.url(),
         token: "token".into(),
         centre: CentreId::new("here").expect("a name"),
         dir: dir.to_owned(),
+        policy,
         poll_wait: Duration::from_millis(200),
     };
     Agent::join(config, Box::new(Handle(Arc::clone(engine))), rate)
@@ -85,6 +99,12 @@ impl Bench {
 
     fn join(&self) -> Result<Agent, AgentError> {
         join(&self.server, &self.engine, self.folder.path(), false)
+    }
+
+    /// An agent of a site with rules.
+    fn run_with(&self, policy: &str) -> Running {
+        let policy = SitePolicy::parse(policy).expect("a policy");
+        run(join_with(&self.server, &self.engine, self.folder.path(), false, policy).expect("joined"))
     }
 
     fn run(&self) -> Running {

@@ -10,9 +10,12 @@ use std::{
 
 use huisuan_api::{
     ErrorCode, Problem,
-    agent::{Hello, LogRequest, Orders, PoolRating, Ratings, Reports, SequencedOrder, Taken, Welcome},
+    agent::{
+        Held, HeldAnswer, HeldTasks, Hello, LogRequest, Orders, PoolRating, Ratings, Reports, SequencedOrder, Taken,
+        Welcome,
+    },
 };
-use huisuan_model::{AttemptId, Order};
+use huisuan_model::{AttemptId, AttemptReport, EndCause, Order, ReportKind};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,6 +42,8 @@ struct State {
     tried: Vec<Reports>,
     taken: Vec<Reports>,
     ratings: Vec<PoolRating>,
+    held: Vec<Vec<HeldTasks>>,
+    differences: HeldAnswer,
     hellos: u32,
     fresh: Vec<bool>,
     failing_reports: u32,
@@ -129,6 +134,15 @@ impl PretendedServer {
         self.change(|state| state.lost_answers = count);
     }
 
+    /// What it answers when it is told what the engine holds.
+    pub(crate) fn differ(&self, differences: HeldAnswer) {
+        self.change(|state| state.differences = differences);
+    }
+
+    pub(crate) fn until_held(&self) -> Vec<HeldTasks> {
+        self.until("comparison", |state| state.held.first().cloned())
+    }
+
     pub(crate) fn refuse_hello(&self, code: ErrorCode) {
         self.change(|state| state.hello_refusal = Some(code));
     }
@@ -156,6 +170,15 @@ impl PretendedServer {
 
     pub(crate) fn until_taken(&self, what: &str) -> Reports {
         self.until(what, |state| state.taken.first().cloned())
+    }
+
+    /// Waits until so many orders were refused by the site.
+    pub(crate) fn until_refused(&self, count: usize) {
+        let refused = |report: &AttemptReport| matches!(&report.what, ReportKind::Ended { outcome, .. } if outcome.cause == EndCause::Refused);
+        self.until("refusal", |state| {
+            let reports = state.taken.iter().flat_map(|batch| &batch.reports);
+            (reports.filter(|report| refused(report)).count() >= count).then_some(())
+        });
     }
 
     pub(crate) fn until_tried(&self, count: usize) {
@@ -213,6 +236,11 @@ fn answer(shared: &Shared, target: &str, body: Vec<u8>) -> Option<(u16, Vec<u8>)
     let found = match path {
         "/v1/agent/here/hello" => hello(&mut state, &body),
         "/v1/agent/here/reports" => reports(&mut state, &body)?,
+        "/v1/agent/here/held" => {
+            let held: Held = serde_json::from_slice(&body).expect("what is held");
+            state.held.push(held.attempts);
+            json(&state.differences)
+        }
         "/v1/agent/here/orders" => {
             let after: u64 = parameter(target, "after");
             let wait = Duration::from_millis(parameter(target, "wait_ms"));

@@ -8,7 +8,7 @@ use ureq::{Body, http::Response};
 
 use super::{ANSWER_WITHIN, Client, ClientError, Wait, address::path};
 use crate::{
-    agent::{Hello, LogAnswer, Orders, Ratings, Reports, Taken, Welcome},
+    agent::{Held, HeldAnswer, Hello, LogAnswer, Orders, Ratings, Reports, Taken, Welcome},
     routes::{self, OrdersQuery},
 };
 
@@ -51,6 +51,12 @@ impl AgentClient {
     /// Brings news; when it returns, the server has them on disk.
     pub fn reports(&self, reports: &Reports) -> Result<Taken, ClientError> {
         let answer = self.post_json(routes::AGENT_REPORTS, reports)?;
+        self.client.read(answer)
+    }
+
+    /// Says what the engine holds.
+    pub fn held(&self, held: &Held) -> Result<HeldAnswer, ClientError> {
+        let answer = self.post_json(routes::AGENT_HELD, held)?;
         self.client.read(answer)
     }
 

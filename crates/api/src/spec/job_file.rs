@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use huisuan_model::{
     Dependency, JobSpec, RangeSet, When,
-    spec::{JobKind, Need, Objective, Work},
+    spec::{JobKind, Need, Objective, Rerun, Work},
 };
 use serde::Serialize;
 use serde_json::{Number, Value};
@@ -126,6 +126,10 @@ pub struct JobFile {
     /// Its tasks may be ended to make room for others, and then wait again; not for gangs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preemptible: bool,
+    /// `never` (default) or `allowed`: whether it may run a second time elsewhere when its centre has been silent for
+    /// so long that nobody knows what became of the first; not for gangs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<String>,
     /// Jobs that must have come so far before this one starts; one that never can ends this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<AfterField>,
@@ -276,6 +280,7 @@ impl JobFile {
                 grace: duration_text(checkpoint.grace),
             }),
             preemptible: spec.preemptible,
+            rerun: (spec.rerun == Rerun::Allowed).then(|| "allowed".to_owned()),
             after: spec.after.iter().map(after_field).collect(),
         }
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use huisuan_model::{
     CentreId, Class, Dependency, JobId, JobSpec, PoolId, RangeSet, When,
-    spec::{Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, SpecError, Work, limits},
+    spec::{
+        Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Rerun, SpecError, Work, limits,
+    },
 };
 use serde_json::Value;
 
@@ -12,7 +14,7 @@ use super::{distinct::Distinct, fields::Fields, problem::SpecProblem, quantity};
 use crate::{problem::ErrorCode, wire::Timestamp};
 
 /// The fields of a job file, in the order in which people write them.
-pub(super) const FIELDS: [&str; 31] = [
+pub(super) const FIELDS: [&str; 32] = [
     "name",
     "kind",
     "command",
@@ -43,6 +45,7 @@ pub(super) const FIELDS: [&str; 31] = [
     "objective",
     "checkpoint",
     "preemptible",
+    "rerun",
     "after",
 ];
 
@@ -129,6 +132,7 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
     )?;
     spec.checkpoint = checkpoint(&fields)?;
     spec.preemptible = fields.flag("preemptible")?;
+    spec.rerun = choice(&fields, "rerun", [("never", Rerun::Never), ("allowed", Rerun::Allowed)])?;
     spec.after = after(&fields)?;
     validate(&spec)?;
     Ok(spec)

@@ -4,12 +4,17 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 use huisuan_api::spec::quantity;
-use huisuan_model::{CentreId, Money, PoolId, ProjectId, TenantId};
+use huisuan_model::{CentreId, Class, DurationMs, Money, PoolId, ProjectId, TenantId};
 
+use super::EngineArg;
 use crate::parse;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CentreCommand {
+    /// Makes a centre known and prints how its site joins it.
+    Add(CentreAddArgs),
+    /// Gives a centre's agent a new token and prints how its site joins it; the one before is void.
+    Token(CentreTokenArgs),
     /// Lists all centres.
     Ls,
     /// Shows one centre with its pools.
@@ -18,6 +23,10 @@ pub(crate) enum CentreCommand {
     Pause(CentreArgs),
     /// Places work there again.
     Resume(CentreArgs),
+    /// Pauses a centre and waits until nothing is left there.
+    Drain(CentreDrainArgs),
+    /// Lists what at centres wants a person's eyes.
+    Alarms(CentreAlarmsArgs),
     /// Declares maintenance: no task is placed that could run into it.
     Maintain(MaintainArgs),
     /// Lists the maintenance of a centre.
@@ -32,6 +41,62 @@ pub(crate) struct CentreArgs {
     /// Which centre.
     #[arg(value_name = "CENTRE")]
     pub(crate) centre: CentreId,
+}
+
+/// A new centre.
+#[derive(Debug, Args)]
+pub(crate) struct CentreAddArgs {
+    /// Its name.
+    #[arg(value_name = "NAME")]
+    pub(crate) centre: CentreId,
+    /// The class that it is run as: ai, hpc or general.
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Class,
+    /// What runs the work there: local, slurm or kubernetes.
+    #[arg(long, value_enum, value_name = "ENGINE", default_value_t, hide_possible_values = true)]
+    pub(crate) engine: EngineArg,
+    /// Its IANA time zone, such as Asia/Shanghai.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) zone: String,
+    /// The price in CNY of one P·h of its class.
+    #[arg(long, value_name = "PRICE", default_value = "0", value_parser = quantity::money)]
+    pub(crate) price: Money,
+    /// Where the site reaches this server; the address that this command uses when absent.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) address: Option<String>,
+}
+
+/// A new token.
+#[derive(Debug, Args)]
+pub(crate) struct CentreTokenArgs {
+    /// Which centre.
+    #[arg(value_name = "CENTRE")]
+    pub(crate) centre: CentreId,
+    /// Says that the token before may become void: an agent that has it is no longer heard.
+    #[arg(long, required = true)]
+    pub(crate) rotate: bool,
+    /// Where the site reaches this server; the address that this command uses when absent.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) address: Option<String>,
+}
+
+/// Alarms.
+#[derive(Debug, Args)]
+pub(crate) struct CentreAlarmsArgs {
+    /// Clears those of this centre; what is still so is raised again.
+    #[arg(long, value_name = "CENTRE")]
+    pub(crate) clear: Option<CentreId>,
+}
+
+/// A centre to empty.
+#[derive(Debug, Args)]
+pub(crate) struct CentreDrainArgs {
+    /// Which centre.
+    #[arg(value_name = "CENTRE")]
+    pub(crate) centre: CentreId,
+    /// The longest wait, such as 90s or 1h30m; exits with 8 when it is over. It stays paused.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+    pub(crate) timeout: Option<DurationMs>,
 }
 
 /// Maintenance of a centre.

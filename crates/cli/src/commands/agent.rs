@@ -1,9 +1,13 @@
 //! `agent` and `supervise`: the processes of a centre.
 
-use std::{path::PathBuf, thread, time::Duration};
+mod check;
+mod engine;
 
-use huisuan_agent::{Agent, AgentConfig, AgentError, StopFlag};
-use huisuan_drivers::{LocalConfig, LocalEngine, LocalLimits};
+use std::{fs, path::PathBuf, thread, time::Duration};
+
+use huisuan_agent::{Agent, AgentConfig, AgentError, SitePolicy, StopFlag};
+use huisuan_api::join::JoinToken;
+use huisuan_drivers::{Engine, LocalLimits};
 use huisuan_model::{Bytes, CentreId, Class};
 
 use crate::{
@@ -12,7 +16,6 @@ use crate::{
     interrupt::Interrupt,
     logging, machine,
     session::Session,
-    text,
 };
 
 /// How long the server may hold a question for orders.
@@ -34,32 +37,76 @@ pub(crate) struct LocalCentre {
     pub(crate) limits: LocalLimits,
 }
 
-/// Joins this machine to a network until Ctrl-C or SIGTERM. Whatever is under way then goes on: the
-/// supervisor keeps it, and the next agent reports it.
+/// Who this site is in the network, and what it allows.
+struct Site {
+    join: JoinToken,
+    /// Where orders and results are kept.
+    folder: PathBuf,
+    policy: SitePolicy,
+}
+
+impl Site {
+    fn of(session: &Session, args: &AgentArgs) -> Result<Site, Failure> {
+        let join = match &args.join {
+            Some(text) => join_token(text)?,
+            None => named(session, args)?,
+        };
+        let folder = match &args.data {
+            Some(folder) => folder.clone(),
+            None => machine::data_folder()?.join("agents").join(join.centre.as_str()),
+        };
+        let policy = args.policy.as_deref().map(SitePolicy::read).transpose();
+        let policy = policy.map_err(|error| hinted(Exit::Usage, &error.to_string()))?.unwrap_or_default();
+        Ok(Site { join, folder, policy })
+    }
+}
+
+/// A join token as it is, or the one in the file that is named after `@`.
+fn join_token(text: &str) -> Result<JoinToken, Failure> {
+    let text = match text.strip_prefix('@') {
+        Some(path) => fs::read_to_string(path)
+            .map_err(|error| Failure::new(Exit::Usage, format!("join token `{path}` cannot be read: {error}")))?,
+        None => text.to_owned(),
+    };
+    let hint = "copy it whole; `huisuan centre token NAME --rotate` prints a new one";
+    text.parse().map_err(|error: String| Failure::new(Exit::Usage, error).hint(hint))
+}
+
+/// What a join token says, from the flags that stand for it.
+fn named(session: &Session, args: &AgentArgs) -> Result<JoinToken, Failure> {
+    let (Some(centre), Some(class)) = (args.centre.clone(), args.class) else {
+        return Err(Failure::new(Exit::Usage, "an agent needs --join TOKEN, or --centre and --class")
+            .hint("`huisuan centre add` at the server prints all that the site needs"));
+    };
+    let token = session.global.token.clone().ok_or_else(|| {
+        Failure::new(Exit::Authentication, format!("centre `{centre}` needs the token of its agent"))
+            .hint("`huisuan centre add` prints all that the site needs; give it with --join")
+    })?;
+    Ok(JoinToken { server: session.target()?.url, centre, class, token })
+}
+
+/// Joins this site to a network until Ctrl-C or SIGTERM. Whatever is under way then goes on: the engine keeps it, and
+/// the next agent reports it.
 pub(crate) fn agent(session: &Session, args: &AgentArgs) -> Result<(), Failure> {
     logging::to_stderr();
+    let site = Site::of(session, args)?;
+    if args.check {
+        return check::check(session, args, &site);
+    }
     let interrupt = Interrupt::listen();
-    let server = session.target()?.url;
-    let token = session.global.token.clone().ok_or_else(|| {
-        Failure::new(Exit::Authentication, format!("centre `{}` needs the token of its agent", args.centre))
-            .hint("`huisuan serve --centre NAME:CLASS` prints it; give it with --token or HUISUAN_TOKEN")
-    })?;
-    let folder = match &args.data {
-        Some(folder) => folder.clone(),
-        None => machine::data_folder()?.join("agents").join(args.centre.as_str()),
+    let (centre, server) = (site.join.centre.clone(), site.join.server.clone());
+    let engine = engine::open(args, &site)?;
+    session.output.remark(&format!("centre {centre} joins with engine {} ...", args.engine.as_str()));
+    let config = AgentConfig {
+        server: server.clone(),
+        token: site.join.token.clone(),
+        centre: centre.clone(),
+        dir: site.folder.clone(),
+        policy: site.policy.clone(),
+        poll_wait: POLL_WAIT,
     };
-    let centre = LocalCentre {
-        centre: args.centre.clone(),
-        class: args.class,
-        folder,
-        cores: args.cores.as_ref().map_or_else(machine::cores, |cores| cores.iter().map(|cpu| cpu as usize).collect()),
-        memory: args.memory.unwrap_or_else(machine::memory),
-        limits: LocalLimits::default(),
-    };
-    let cores = text::count(centre.cores.len() as u64, "core");
-    session.output.remark(&format!("centre {} measures {cores} ...", centre.centre));
-    start(centre, &server, &token, StopFlag::default())?;
-    session.output.remark(&format!("centre {} has joined {server}; Ctrl-C ends the agent, not its tasks", args.centre));
+    run(config, engine, StopFlag::default())?;
+    session.output.remark(&format!("centre {centre} has joined {server}; Ctrl-C ends the agent, not its tasks"));
     interrupt.wait();
     Ok(())
 }
@@ -72,46 +119,37 @@ pub(crate) fn start(
     token: &str,
     stop: StopFlag,
 ) -> Result<thread::JoinHandle<()>, Failure> {
-    let config = LocalConfig {
-        dir: local.folder.clone(),
-        cores: local.cores,
-        memory: local.memory,
-        supervisor: machine::supervisor(),
-        pool: machine::pool()?,
-        class: local.class,
-    };
-    let hint = || format!("see {}", local.folder.join("supervisor.log").display());
-    let engine =
-        LocalEngine::open_with(config, local.limits).map_err(|error| Failure::new(Exit::Error, error).hint(hint()))?;
-    let config = AgentConfig {
-        server: server.to_owned(),
-        token: token.to_owned(),
-        centre: local.centre.clone(),
-        dir: local.folder.clone(),
-        poll_wait: POLL_WAIT,
-    };
-    let joined = Agent::join(config, Box::new(engine), true);
-    let agent = joined.map_err(|error| refused(error, &local.centre))?;
+    let (centre, dir) = (local.centre.clone(), local.folder.clone());
+    let engine = engine::local(local)?;
+    let (server, token, policy) = (server.to_owned(), token.to_owned(), SitePolicy::default());
+    run(AgentConfig { server, token, centre, dir, policy, poll_wait: POLL_WAIT }, engine, stop)
+}
+
+/// Joins, and lets the agent run on a thread of its own until `stop` is set.
+fn run(config: AgentConfig, engine: Box<dyn Engine>, stop: StopFlag) -> Result<thread::JoinHandle<()>, Failure> {
+    let centre = config.centre.clone();
+    let agent = Agent::join(config, engine, true).map_err(|error| refused(error, &centre))?;
     let run = move || {
         if let Err(error) = agent.run(&stop) {
             tracing::error!(%error, "agent ended");
         }
     };
-    let name = format!("agent-{}", local.centre);
-    Ok(thread::Builder::new().name(name).spawn(run)?)
+    Ok(thread::Builder::new().name(format!("agent-{centre}")).spawn(run)?)
 }
 
 /// Refusals of the server keep their exit codes; the other errors carry their hint in their text.
 pub(crate) fn refused(error: AgentError, centre: &CentreId) -> Failure {
     let failure = match error {
         AgentError::Server { source } => Failure::from(source),
-        other => {
-            let text = other.to_string();
-            let (message, hint) = text.split_once("; hint: ").unwrap_or((&text, "see the server's log"));
-            Failure::new(Exit::Error, message).hint(hint)
-        }
+        other => hinted(Exit::Error, &other.to_string()),
     };
     Failure { message: format!("centre `{centre}` cannot join: {}", failure.message), ..failure }
+}
+
+/// An error whose text ends with its hint.
+fn hinted(exit: Exit, text: &str) -> Failure {
+    let (message, hint) = text.split_once("; hint: ").unwrap_or((text, "see the server's log"));
+    Failure::new(exit, message).hint(hint)
 }
 
 /// Drives the processes of one centre until it has nothing to do.

@@ -1,25 +1,45 @@
-//! `centre ls|show|pause|resume|maintain|windows|cancel-window`.
+//! `centre add|token|ls|show|pause|resume|drain|alarms|maintain|windows|cancel-window`.
 
-use huisuan_api::centres::{CentreView, PoolView, WindowRequest, WindowView};
+mod join;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use huisuan_api::centres::{AlarmView, CentreView, PoolView, WindowRequest, WindowView};
 use huisuan_model::TimeMs;
 
 use crate::{
-    args::CentreCommand,
+    args::{CentreCommand, CentreDrainArgs},
     commands::jobs::amount,
-    failure::Failure,
+    failure::{Exit, Failure},
     output::{Output, fields},
     session::Session,
     table::{Cell, Listing},
     text,
 };
 
+/// How often a centre that drains is looked at.
+const DRAIN_LOOK: Duration = Duration::from_secs(1);
+
 /// Runs one of them.
 pub(crate) fn centre(session: &Session, command: &CentreCommand) -> Result<(), Failure> {
     let client = session.client()?;
     let centre = match command {
+        CentreCommand::Add(args) => return join::add(session, args),
+        CentreCommand::Token(args) => return join::token(session, args),
+        CentreCommand::Drain(args) => drain(session, args)?,
+        CentreCommand::Alarms(args) => {
+            if let Some(centre) = &args.clear {
+                client.clear_alarms(centre.as_str())?;
+            }
+            let list = client.alarms()?;
+            return session.output.list(&list, &list.alarms, "no alarms", || alarms_listing(&list.alarms));
+        }
         CentreCommand::Ls => {
             let list = client.centres()?;
-            let empty = "no centre has joined; see `huisuan agent --help`";
+            let empty = "no centre is known; add one with `huisuan centre add`";
             session.output.list(&list, &list.centres, empty, || centres_listing(&list.centres, session.now()))?;
             if list.centres.iter().any(|centre| centre.overlapping) {
                 session.output.remark("overlapping centres share the same cores: do not add them up");
@@ -48,13 +68,49 @@ pub(crate) fn centre(session: &Session, command: &CentreCommand) -> Result<(), F
             true => format!("centre {}: no maintenance", centre.centre),
             false => output.table(&windows_listing(&centre.windows)),
         },
-        CentreCommand::Show(_) | CentreCommand::Windows(_) | CentreCommand::Ls => {
-            centre_text(output, &centre, session.now())
-        }
-        CentreCommand::Pause(_) | CentreCommand::Resume(_) => {
+        CentreCommand::Pause(_) | CentreCommand::Resume(_) | CentreCommand::Drain(_) => {
             format!("centre {} {}, {}", centre.centre, output.state(&centre.state), text::count(centre.active, "task"))
         }
+        _ => centre_text(output, &centre, session.now()),
     })
+}
+
+/// Pauses a centre and waits until nothing is placed or runs there.
+#[expect(clippy::disallowed_methods, reason = "a pause between two looks; Ctrl-C ends the process")]
+fn drain(session: &Session, args: &CentreDrainArgs) -> Result<CentreView, Failure> {
+    let client = session.client()?;
+    let deadline = args.timeout.map(|timeout| Instant::now() + Duration::from_millis(timeout.0));
+    let mut centre = client.pause(args.centre.as_str())?;
+    let mut told = 0;
+    while centre.active > 0 {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let left = text::count(centre.active, "task");
+            return Err(Failure::new(Exit::Timeout, format!("centre {} still has {left}", centre.centre))
+                .hint(format!("it stays paused; `huisuan centre resume {}` gives it work again", centre.centre)));
+        }
+        if centre.active != told {
+            session.output.remark(&format!(
+                "centre {} paused, {} to end",
+                centre.centre,
+                text::count(centre.active, "task")
+            ));
+            told = centre.active;
+        }
+        thread::sleep(DRAIN_LOOK);
+        centre = client.centre(args.centre.as_str())?;
+    }
+    Ok(centre)
+}
+
+fn alarms_listing(alarms: &[AlarmView]) -> Listing {
+    let mut listing = Listing::new(&["centre", "kind", "subject", "since", "detail"]);
+    for alarm in alarms {
+        let texts = [&alarm.centre, &alarm.kind, &alarm.subject].map(Cell::text);
+        let mut row = Vec::from(texts);
+        row.extend([Cell::text(alarm.since), Cell::text(&alarm.detail)]);
+        listing.row(row);
+    }
+    listing
 }
 
 /// Centres as a list.
@@ -115,6 +171,10 @@ fn centre_text(output: &Output, centre: &CentreView, now: TimeMs) -> String {
         ("cores", if centre.overlapping { "shared with other centres: do not add them up" } else { "" }.to_owned()),
         ("active", text::count(centre.active, "task")),
     ]));
+    if !centre.alarms.is_empty() {
+        lines.push(String::new());
+        lines.push(output.table(&alarms_listing(&centre.alarms)));
+    }
     if !centre.windows.is_empty() {
         lines.push(String::new());
         lines.push(output.table(&windows_listing(&centre.windows)));

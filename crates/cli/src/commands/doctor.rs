@@ -14,20 +14,45 @@ use crate::{
     text,
 };
 
-/// The answer of `doctor -o json`.
+/// The answer of `doctor -o json`, and of `agent --check`.
 #[derive(Debug, Default, Serialize)]
-struct Checks {
+pub(crate) struct Checks {
     checks: Vec<Check>,
 }
 
 #[derive(Debug, Serialize)]
 struct Check {
     name: String,
+    /// False for what is bad.
     ok: bool,
+    /// `ok`, `warn` or `bad`.
+    level: Level,
     /// What was found.
     detail: String,
     /// What to do; empty when all is well.
     hint: String,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Level {
+    /// As it should be.
+    Ok,
+    /// It works, and could be better.
+    Warn,
+    /// It does not work.
+    Bad,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Level::Ok => "ok",
+            Level::Warn => "warn",
+            Level::Bad => "bad",
+        }
+    }
 }
 
 /// A clock further off than this makes times of different machines misleading.
@@ -36,16 +61,26 @@ const CLOCK_OFFSET_MS_MAX: u64 = 2_000;
 const DATA_FREE_BYTES_MIN: u64 = 1 << 30;
 
 impl Checks {
-    fn add(&mut self, name: impl Into<String>, ok: bool, detail: impl Into<String>, hint: &str) {
-        let hint = if ok { String::new() } else { hint.to_owned() };
-        self.checks.push(Check { name: name.into(), ok, detail: detail.into(), hint });
+    /// Notes what is well or bad; the hint is for what is bad.
+    pub(crate) fn add(&mut self, name: impl Into<String>, ok: bool, detail: impl Into<String>, hint: &str) {
+        self.level(name, if ok { Level::Ok } else { Level::Bad }, detail, hint);
+    }
+
+    /// Notes how something is; the hint is for what is not well.
+    pub(crate) fn level(&mut self, name: impl Into<String>, level: Level, detail: impl Into<String>, hint: &str) {
+        let hint = if level == Level::Ok { String::new() } else { hint.to_owned() };
+        let (name, detail) = (name.into(), detail.into());
+        self.checks.push(Check { name, ok: level != Level::Bad, level, detail, hint });
+    }
+
+    /// Notes what failed.
+    pub(crate) fn failed(&mut self, name: &str, failure: &Failure) {
+        self.add(name, false, &failure.message, failure.hint.as_deref().unwrap_or_default());
     }
 
     /// Notes a failed call; `None` when it failed.
-    fn call<T>(&mut self, name: &str, result: Result<T, Failure>) -> Option<T> {
-        result
-            .map_err(|failure| self.add(name, false, &failure.message, failure.hint.as_deref().unwrap_or_default()))
-            .ok()
+    pub(crate) fn call<T>(&mut self, name: &str, result: Result<T, Failure>) -> Option<T> {
+        result.map_err(|failure| self.failed(name, &failure)).ok()
     }
 }
 
@@ -56,8 +91,13 @@ pub(crate) fn doctor(session: &Session, args: &DoctorArgs) -> Result<(), Failure
         Some(folder) => stored(&mut checks, folder),
         None => running(&mut checks, session),
     }
+    report(session, &checks)
+}
+
+/// Prints the checks; fails when one is bad.
+pub(crate) fn report(session: &Session, checks: &Checks) -> Result<(), Failure> {
     let failed = checks.checks.iter().filter(|check| !check.ok).count();
-    session.output.list(&checks, &checks.checks, "nothing checked", || listing(&checks))?;
+    session.output.list(checks, &checks.checks, "nothing checked", || listing(checks))?;
     match failed {
         0 => Ok(()),
         _ => Err(Failure::new(Exit::Error, format!("{} failed", text::count(failed as u64, "check")))
@@ -106,9 +146,7 @@ fn machine(checks: &mut Checks, session: &Session, client: &Client, health: &Hea
     let detail = format!("server {}, this program {ours}", health.version);
     checks.add("version", health.version == ours, detail, "use the same version on both sides");
 
-    let offset_ms = session.now().0.abs_diff(health.now.0.0);
-    let hint = "let both machines follow the same time servers";
-    checks.add("clock", offset_ms <= CLOCK_OFFSET_MS_MAX, format!("{} apart", text::span(offset_ms)), hint);
+    clock(checks, session, health);
 
     if let Some(free) = health.data_free_bytes {
         let found = discovery::Folder::of_user().read().ok().flatten().filter(|running| running.url == client.url());
@@ -122,10 +160,17 @@ fn machine(checks: &mut Checks, session: &Session, client: &Client, health: &Hea
     }
 }
 
+/// Whether both machines have the same time.
+pub(crate) fn clock(checks: &mut Checks, session: &Session, health: &Health) {
+    let offset_ms = session.now().0.abs_diff(health.now.0.0);
+    let hint = "let both machines follow the same time servers";
+    checks.add("clock", offset_ms <= CLOCK_OFFSET_MS_MAX, format!("{} apart", text::span(offset_ms)), hint);
+}
+
 fn network(checks: &mut Checks, client: &Client) {
     if let Some(list) = checks.call("centres", client.centres().map_err(Failure::from)) {
         let detail = text::count(list.centres.len() as u64, "centre");
-        checks.add("centres", !list.centres.is_empty(), detail, "join one with `huisuan agent`");
+        checks.add("centres", !list.centres.is_empty(), detail, "add one with `huisuan centre add`");
         for centre in &list.centres {
             check_centre(checks, centre);
         }
@@ -163,14 +208,18 @@ fn check_centre(checks: &mut Checks, view: &CentreView) {
         };
         checks.add(name("memory limit"), true, detail, "");
     }
+    for alarm in &view.alarms {
+        let (what, detail) = (format!("alarm {}", alarm.kind), format!("{}: {}", alarm.subject, alarm.detail));
+        checks.level(name(&what), Level::Warn, detail, "`huisuan centre alarms` lists all; docs/en/sites.md says more");
+    }
     checks.add(name("state"), view.state == "active", &view.state, &format!("huisuan centre resume {}", view.centre));
 }
 
 fn listing(checks: &Checks) -> Listing {
-    let mut listing = Listing::new(&["ok", "name", "detail", "hint"]);
+    let mut listing = Listing::new(&["level", "name", "detail", "hint"]);
     for check in &checks.checks {
         listing.row(vec![
-            Cell::state(if check.ok { "yes" } else { "no" }),
+            Cell::state(check.level.as_str()),
             Cell::text(&check.name),
             Cell::text(&check.detail),
             Cell::text(&check.hint),

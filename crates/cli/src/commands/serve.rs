@@ -1,6 +1,6 @@
 //! `serve`: runs the server of a network until it is told to end.
 
-use huisuan_api::discovery;
+use huisuan_api::{discovery, join::JoinToken};
 use huisuan_model::{Centre, EngineKind, Tariff};
 use huisuan_server::{LOCAL_FUNDS, ServeConfig, Server};
 
@@ -26,13 +26,17 @@ pub(crate) fn serve(session: &Session, args: &ServeArgs) -> Result<(), Failure> 
     session.output.remark(&format!("server at {}, data in {}; Ctrl-C ends it", server.url(), data.display()));
     for declared in &args.centres {
         server.set_centre(centre(declared))?;
-        session.output.remark(&format!(
-            "centre {}: join it with `huisuan agent --centre {0} --class {} --server {} --token {}`",
-            declared.centre,
-            declared.class,
-            server.url(),
-            server.agent_token(&declared.centre)
-        ));
+        if server.has_own_token(&declared.centre) {
+            session.output.remark(&format!("centre {}: joined by the token that it was given", declared.centre));
+            continue;
+        }
+        let join = JoinToken {
+            server: server.url(),
+            centre: declared.centre.clone(),
+            class: declared.class,
+            token: server.agent_token(&declared.centre),
+        };
+        session.output.remark(&format!("centre {}: join it with `huisuan agent --join {join}`", declared.centre));
     }
     interrupt.wait();
     session.output.remark("ending ...");

@@ -1,13 +1,15 @@
 //! The real binary from end to end: servers, agents and tasks that run, each test in a home of its own.
 //!
 //! - `site.rs`: a server and the agent of one centre.
-//! - `disk.rs`: small file systems of its own, for a full and a read-only disk.
+//! - `../support/disk.rs`: small file systems of its own, for a full and a read-only disk.
 //! - The other files are the tests.
 
 mod demo;
+#[path = "../support/disk.rs"]
 mod disk;
 mod ends;
 mod import;
+mod join;
 mod lists;
 mod output;
 mod site;

@@ -57,6 +57,11 @@ impl Home {
         self.spawn_heard(arguments, &[]).0
     }
 
+    /// The same with more in its environment.
+    pub(crate) fn spawn_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
+        self.spawn_heard(arguments, environment).0
+    }
+
     fn spawn_heard(&self, arguments: &[&str], environment: &[(&str, &str)]) -> (Running, Receiver<String>) {
         let mut command = self.command();
         command.args(arguments).envs(environment.iter().copied());

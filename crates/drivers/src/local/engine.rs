@@ -20,7 +20,7 @@ use super::{
     records::read_claim,
     wire::{Batch, Reply, Request},
 };
-use crate::engine::{Engine, EngineError, LogChunk, SubmitResult};
+use crate::engine::{Engine, EngineError, Held, LogChunk, SubmitResult};
 
 /// Processes of this machine, kept by a supervisor that outlives this value and its process.
 #[derive(Debug)]
@@ -196,6 +196,17 @@ impl Engine for LocalEngine {
             return Ok(());
         }
         self.done("cancelling", &Request::Cancel(attempts.to_vec()))
+    }
+
+    fn held(&self) -> Result<Option<Held>, EngineError> {
+        match self.call("asking what it holds", &Request::Held, Duration::ZERO)? {
+            Reply::Held(held) => Ok(Some(held)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    fn look_for(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
+        self.done("looking for attempts", &Request::Find(attempts.to_vec()))
     }
 
     fn logs(&self, attempt: AttemptId, stream: Stream, offset: u64, limit: usize) -> Result<LogChunk, EngineError> {

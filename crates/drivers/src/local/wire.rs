@@ -12,7 +12,7 @@ use huisuan_model::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::config::SupervisorConfig;
-use crate::engine::SubmitResult;
+use crate::engine::{Held, SubmitResult};
 
 /// The longest line either side reads: 10,000 orders of a job with the largest spec are far below it.
 const LINE_BYTES_MAX: u64 = 256 << 20;
@@ -43,6 +43,10 @@ pub(crate) enum Request {
     Cancel(Vec<AttemptId>),
     /// Tell whether an attempt is known.
     Known(AttemptId),
+    /// Tell what there is.
+    Held,
+    /// Tell again what became of attempts, as far as anything is known of them.
+    Find(Vec<AttemptId>),
 }
 
 /// What the supervisor answers.
@@ -60,7 +64,9 @@ pub(crate) enum Reply {
     Submitted(Vec<SubmitResult>),
     /// To an observe.
     Reports(Vec<AttemptReport>),
-    /// To an acknowledge or cancel.
+    /// To a held.
+    Held(Held),
+    /// To an acknowledge, cancel or find.
     Done,
     /// To a known.
     Known(bool),
@@ -131,6 +137,8 @@ impl Batch {
                 spec: Arc::clone(specs.get(start.spec)?),
                 cores: start.cores,
                 devices: start.devices,
+                pool: None,
+                account: None,
             })
         };
         self.starts.into_iter().map(order).collect()
@@ -172,6 +180,8 @@ mod tests {
             spec: Arc::clone(spec),
             cores: Millicores(1000),
             devices: MilliDevices::ZERO,
+            pool: None,
+            account: None,
         }
     }
 

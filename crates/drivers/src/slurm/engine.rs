@@ -21,7 +21,7 @@ use super::{
     submit,
 };
 use crate::{
-    engine::{Alarm, Engine, EngineError, LogChunk, SubmitResult},
+    engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult},
     failpoint,
     local::{engine::read_part, records::read_done, wire::Batch},
 };
@@ -218,6 +218,48 @@ impl Engine for SlurmEngine {
         state.finish(ends, &shared.files)?;
         shared.reports.notify_all();
         shared.work.notify_all();
+        Ok(())
+    }
+
+    fn held(&self) -> Result<Option<Held>, EngineError> {
+        let state = self.shared.lock();
+        let mut held = Held::default();
+        for (&id, record) in &state.records {
+            match record {
+                Record::Open(_) => held.live.push(id),
+                Record::Ended(_) => held.ended.push(id),
+            }
+        }
+        Ok(Some(held))
+    }
+
+    fn knows(&self, attempt: AttemptId) -> Result<bool, EngineError> {
+        Ok(self.known(&self.shared.lock(), attempt))
+    }
+
+    fn look_for(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        let (mut ends, mut exits) = (Vec::new(), Vec::new());
+        for &id in attempts {
+            if state.open(id).is_some() {
+                continue;
+            }
+            if let Some(report) = state.end(id).or_else(|| read_done(&shared.files.attempt(id))) {
+                state.tell_end(report);
+                continue;
+            }
+            // Nothing is remembered of it. Either it never starts from now on, or it did start and its record tells.
+            let path = shared.files.attempt(id).claim();
+            if shared.files.claim_against_start(id).map_err(EngineError::file("claim", &path))? {
+                ends.push((id, never_ran(EndCause::Lost, "the centre never had it, or lost all that it knew".into())));
+            } else if let Some(exit) = shared.files.exit(id).map_err(EngineError::file("done record", &path))? {
+                exits.push((id, exit));
+            }
+        }
+        ends.extend(exits.into_iter().filter_map(|(id, exit)| Some((id, look::told_by_record(&exit)?))));
+        state.finish(ends, &shared.files)?;
+        shared.reports.notify_all();
         Ok(())
     }
 

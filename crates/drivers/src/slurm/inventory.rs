@@ -111,11 +111,15 @@ impl Inventory {
         {
             return Err(format!("it asks for {} ms, the partition's limit is {} ms", order.walltime().0, most.0));
         }
-        let most_cores = self.parts.iter().map(|part| part.cores_max).max().unwrap_or(0);
+        let all = || self.parts.iter().filter(|part| order.pool.as_ref().is_none_or(|pool| *pool == part.pool.id));
+        if let (Some(pool), None) = (&order.pool, all().next()) {
+            return Err(format!("it was placed on pool {pool}, which this centre does not have now"));
+        }
+        let most_cores = all().map(|part| part.cores_max).max().unwrap_or(0);
         if cores > most_cores {
             return Err(format!("it asks for {cores} cores, the largest node has {most_cores} cores"));
         }
-        let most_memory = self.parts.iter().map(|part| part.memory_max).max().unwrap_or_default();
+        let most_memory = all().map(|part| part.memory_max).max().unwrap_or_default();
         if order.memory() > most_memory {
             return Err(format!("it asks for {} of memory, the largest node has {most_memory}", order.memory()));
         }
@@ -125,7 +129,7 @@ impl Inventory {
                 && devices <= part.devices_max
                 && (devices == 0 || part.is_wanted(order))
         };
-        let part = self.parts.iter().find(fits).ok_or("no node has this many cores, memory and devices together")?;
+        let part = all().find(fits).ok_or("no node has this many cores, memory and devices together")?;
         Ok(part.gres.as_ref().filter(|_| devices > 0).map(|gres| format!("{gres}:{devices}")))
     }
 }

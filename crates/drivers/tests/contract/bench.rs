@@ -216,6 +216,8 @@ pub(crate) fn task(job: u64, task: u32, spec: &Arc<JobSpec>) -> StartOrder {
         spec: Arc::clone(spec),
         cores: Millicores(1000),
         devices: MilliDevices::ZERO,
+        pool: None,
+        account: None,
     }
 }
 

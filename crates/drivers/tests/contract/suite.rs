@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use crate::bench::{Bench, expect_cause, id, order, script, task};
-use huisuan_drivers::{EngineError, SubmitResult};
+use huisuan_drivers::{EngineError, Held, SubmitResult};
 use huisuan_model::{
     Bytes, DurationMs, EndCause, EngineKind, JobSpec, Millicores, RangeSet, ReportKind, Stream, spec::Work,
 };
@@ -306,4 +306,31 @@ pub(crate) fn a_report_comes_until_it_is_acknowledged(bench: &mut Bench) {
     let more = bench.engine.observe(Duration::ZERO).expect("observed");
     assert!(more.is_empty(), "the same engine value does not tell twice: {more:?}");
     bench.engine.acknowledge(&[id(1, 0), id(9, 9)]).expect("acknowledged, and one that is not known");
+}
+
+/// What the network and the engine may differ in: the engine says what it has, and what became of the rest.
+pub(crate) fn what_is_held_is_told_and_what_is_missing_is_looked_for(bench: &mut Bench) {
+    let held = |bench: &Bench| bench.engine.held().expect("asked").expect("this engine can tell");
+    assert_eq!(held(bench), Held::default());
+    let file = bench.file("go");
+    bench.submit(&[order(1, script(&format!("until [ -e {file} ]; do sleep 0.02; done; exit 3")))]);
+    bench.started(id(1, 0));
+    assert_eq!(held(bench), Held { live: vec![id(1, 0)], ended: vec![] });
+    bench.engine.look_for(&[id(1, 0)]).expect("asked");
+    fs::write(&file, "").expect("written");
+    let end = bench.end(id(1, 0));
+    assert_eq!((end.outcome.cause, end.outcome.exit_code), (EndCause::Exited, Some(3)), "what runs is not called lost");
+    assert_eq!(held(bench), Held { live: vec![], ended: vec![id(1, 0)] }, "its end is on its way");
+    bench.engine.acknowledge(&[id(1, 0)]).expect("acknowledged");
+    assert_eq!(held(bench), Held::default());
+    assert!(bench.engine.knows(id(1, 0)).expect("asked") && !bench.engine.knows(id(2, 0)).expect("asked"));
+
+    // The network has forgotten an end, and believes in an attempt that never was.
+    bench.reports.clear();
+    bench.engine.look_for(&[id(1, 0), id(2, 0)]).expect("asked");
+    let again = bench.end(id(1, 0));
+    assert_eq!((again.outcome.cause, again.outcome.exit_code), (EndCause::Exited, Some(3)), "its record says so");
+    expect_cause(&bench.end(id(2, 0)), EndCause::Lost);
+    let late = bench.engine.submit(&[order(2, script("exit 0"))]).expect("submitted");
+    assert_eq!(late, [SubmitResult::Duplicate], "what was called lost never starts");
 }

@@ -123,9 +123,9 @@ pub(crate) async fn agent(
     let (Some(centre), Some(token)) = (named, bearer(request.headers())) else {
         return Err(Failure::new(ErrorCode::Unauthenticated, "an agent names its centre and carries its token"));
     };
-    if !secrets::equal(token, &shared.secret.agent_token(&centre)) {
+    if !shared.centre_tokens.good(&centre, token, || shared.secret.agent_token(&centre)) {
         return Err(Failure::new(ErrorCode::Unauthenticated, format!("the token is not that of centre `{centre}`"))
-            .hint("give the agent the token that `huisuan serve --centre` printed for it"));
+            .hint("join with what `huisuan centre add` printed; `huisuan centre token NAME --rotate` prints it anew"));
     }
     request.extensions_mut().insert(Identity::Agent(centre));
     Ok(next.run(request).await)

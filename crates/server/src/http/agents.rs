@@ -10,8 +10,10 @@ use huisuan_api::{
     ErrorCode,
     agent::{Hello, LogAnswer, Orders, PROTOCOL, Ratings, Reports, Taken, Welcome},
     routes::{ORDERS_WAIT_MS_MAX, OrdersQuery},
+    views::engine_word,
 };
-use huisuan_model::{CentreId, Command};
+use huisuan_control::Refusal;
+use huisuan_model::{Alarm, AlarmKind, CentreId, Command, TimeMs};
 
 use super::{
     App, Failure,
@@ -21,12 +23,14 @@ use crate::{
     failpoint::failpoint,
     hub::LogPiece,
     identity::{self, Identity},
+    server::Shared,
+    writer::WriterError,
 };
 
 /// The most reports of one batch.
 const REPORTS_MAX: usize = 10_000;
 
-fn centre(identity: Identity) -> Result<CentreId, Failure> {
+pub(crate) fn centre(identity: Identity) -> Result<CentreId, Failure> {
     match identity {
         Identity::Agent(centre) => Ok(centre),
         Identity::Operator(_) | Identity::Tenant(_) => {
@@ -44,6 +48,14 @@ pub(crate) async fn hello(
     if hello.protocol == 0 || hello.protocol > PROTOCOL {
         let detail = format!("agent speaks protocol {}, this server 1 to {PROTOCOL}", hello.protocol);
         return Err(Failure::new(ErrorCode::Conflict, detail).hint("update the older of the two"));
+    }
+    let name = centre.clone();
+    let declared = shared.writer.look(move |state| state.centres().get(&name).map(|centre| centre.engine)).await?;
+    if let Some(declared) = declared.filter(|declared| *declared != hello.engine) {
+        let (declared, theirs) = (engine_word(declared), engine_word(hello.engine));
+        let detail = format!("centre `{centre}` is declared with engine {declared}, its agent drives {theirs}");
+        return Err(Failure::new(ErrorCode::Conflict, detail)
+            .hint("give the agent --engine as declared, or add a centre with `huisuan centre add --engine`"));
     }
     let inventory = Command::Inventory { centre: centre.clone(), pools: hello.pools };
     shared.writer.execute(identity::agent(&centre), inventory).await?;
@@ -70,7 +82,7 @@ pub(crate) async fn orders(
     Params(query): Params<OrdersQuery>,
 ) -> Result<axum::Json<Orders>, Failure> {
     let centre = centre(identity)?;
-    current(shared.epoch, query.epoch)?;
+    current(&shared, &centre, query.epoch).await?;
     let wait = Duration::from_millis(query.wait_ms.min(ORDERS_WAIT_MS_MAX));
     let pulled = tokio::select! {
         pulled = shared.hub.pull(&centre, query.after, wait, shared.clock.now()) => pulled,
@@ -86,23 +98,60 @@ pub(crate) async fn reports(
     Json(reports): Json<Reports>,
 ) -> Result<axum::Json<Taken>, Failure> {
     let centre = centre(identity)?;
-    current(shared.epoch, reports.epoch)?;
+    current(&shared, &centre, reports.epoch).await?;
     if reports.reports.len() > REPORTS_MAX {
         return Err(Failure::new(ErrorCode::TooLarge, format!("more than {REPORTS_MAX} reports at once")));
     }
     shared.hub.heard(&centre, shared.clock.now());
     let command = Command::Report { centre: centre.clone(), seq: reports.seq, reports: reports.reports };
-    shared.writer.execute(identity::agent(&centre), command).await?;
+    if let Err(refused) = shared.writer.execute(identity::agent(&centre), command).await {
+        return Err(of_another(&shared, &centre, refused).await?);
+    }
     failpoint!("server-after-report");
     Ok(axum::Json(Taken { seq: reports.seq }))
 }
 
-fn current(epoch: u64, theirs: u64) -> Result<(), Failure> {
+/// Refuses what is for another run of the server. An earlier one is an agent that has not heard of the restart; a
+/// later one was never there.
+pub(crate) async fn current(shared: &Shared, centre: &CentreId, theirs: u64) -> Result<(), Failure> {
+    let epoch = shared.epoch;
     if epoch == theirs {
         return Ok(());
     }
     let detail = format!("the agent speaks for server run {theirs}, this is run {epoch}");
+    if theirs > epoch {
+        let hint = "a backup may have been restored here, or somebody else has this centre's token";
+        let alarm = Alarm {
+            kind: AlarmKind::FalseEpoch,
+            subject: centre.to_string(),
+            detail: format!("{detail}: refused; {hint}"),
+            since: TimeMs(0),
+        };
+        raise(shared, centre, alarm).await?;
+    }
     Err(Failure::new(ErrorCode::StaleEpoch, detail))
+}
+
+/// The answer to reports that were not taken; those about another centre's attempt raise an alarm, and change nothing.
+async fn of_another(shared: &Shared, centre: &CentreId, refused: WriterError) -> Result<Failure, Failure> {
+    if let WriterError::Refused(Refusal::ForeignAttempt { attempt, owner, .. }) = &refused {
+        let alarm = Alarm {
+            kind: AlarmKind::FalseReport,
+            subject: attempt.clone(),
+            detail: format!("reported from here, and given to centre `{owner}`: refused"),
+            since: TimeMs(0),
+        };
+        raise(shared, centre, alarm).await?;
+    }
+    Ok(refused.into())
+}
+
+/// Raises one alarm of a centre.
+async fn raise(shared: &Shared, centre: &CentreId, alarm: Alarm) -> Result<(), Failure> {
+    tracing::warn!(%centre, kind = alarm.kind.as_str(), subject = %alarm.subject, "alarm at a centre");
+    let command = Command::SetAlarms { centre: centre.clone(), raised: vec![alarm], cleared: Vec::new() };
+    shared.writer.execute(identity::server(), command).await?;
+    Ok(())
 }
 
 pub(crate) async fn ratings(

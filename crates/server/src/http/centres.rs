@@ -3,17 +3,25 @@
 use axum::{Extension, extract::State, http::StatusCode};
 use huisuan_api::{
     ErrorCode,
-    centres::{CentreList, CentreView, PoolView, WindowRequest},
+    centres::{AlarmList, AlarmView, CentreList, CentreToken, CentreView, NewCentreRequest, PoolView, WindowRequest},
+    views::engine_word,
 };
 use huisuan_control::{PoolUse, State as Network};
-use huisuan_model::{Centre, CentreId, CentreState, Command, PoolId};
+use huisuan_model::{
+    Centre, CentreId, CentreState, Class, Command, EngineKind, Money, PoolId, Tariff, centre::CURRENCY,
+};
 
 use super::{
     App, Failure,
     access::RequestId,
     extract::{Json, NamePath, WindowPath},
 };
-use crate::{identity::Identity, server::Shared};
+use crate::{
+    centre_tokens,
+    identity::{Identity, Scope},
+    server::Shared,
+    tenant_tokens,
+};
 
 /// A centre and what is used of each of its pools.
 type Row = (Centre, Vec<PoolUse>);
@@ -55,12 +63,104 @@ async fn one(shared: &Shared, name: &str) -> Result<CentreView, Failure> {
     row.map(|row| view(shared, &row)).ok_or_else(no_centre)
 }
 
-pub(crate) async fn list(State(shared): App) -> Result<axum::Json<CentreList>, Failure> {
-    Ok(axum::Json(CentreList { centres: views(&shared).await? }))
+/// Alarms name attempts of all tenants: they are for operators.
+fn seen_by(identity: &Identity, view: CentreView) -> CentreView {
+    match identity.scope() {
+        Scope::All => view,
+        Scope::Tenant(_) | Scope::Nothing => CentreView { alarms: Vec::new(), ..view },
+    }
 }
 
-pub(crate) async fn show(State(shared): App, NamePath(name): NamePath) -> Result<axum::Json<CentreView>, Failure> {
-    Ok(axum::Json(one(&shared, &name).await?))
+pub(crate) async fn list(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+) -> Result<axum::Json<CentreList>, Failure> {
+    let centres = views(&shared).await?.into_iter().map(|view| seen_by(&identity, view)).collect();
+    Ok(axum::Json(CentreList { centres }))
+}
+
+pub(crate) async fn show(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    NamePath(name): NamePath,
+) -> Result<axum::Json<CentreView>, Failure> {
+    Ok(axum::Json(seen_by(&identity, one(&shared, &name).await?)))
+}
+
+pub(crate) async fn alarms(State(shared): App) -> Result<axum::Json<AlarmList>, Failure> {
+    let all = |network: &Network| {
+        let of = |centre: &Centre| centre.alarms.iter().map(|alarm| AlarmView::new(&centre.id, alarm)).collect();
+        network.centres().values().flat_map(|centre| -> Vec<AlarmView> { of(centre) }).collect()
+    };
+    Ok(axum::Json(AlarmList { alarms: shared.writer.look(all).await? }))
+}
+
+pub(crate) async fn clear_alarms(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(request): Extension<RequestId>,
+    NamePath(name): NamePath,
+) -> Result<axum::Json<CentreView>, Failure> {
+    let known = name.clone();
+    let cleared = shared.writer.look(move |network| {
+        let centre = network.centres().values().find(|centre| centre.id.as_str() == known)?;
+        Some(centre.alarms.iter().map(|alarm| (alarm.kind, alarm.subject.clone())).collect::<Vec<_>>())
+    });
+    let cleared = cleared.await?.unwrap_or_default();
+    let command = |centre| Command::SetAlarms { centre, raised: Vec::new(), cleared };
+    change(&shared, identity, request, &name, command).await
+}
+
+pub(crate) async fn add(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    Json(asked): Json<NewCentreRequest>,
+) -> Result<(StatusCode, axum::Json<CentreView>), Failure> {
+    let origin = identity.origin(request)?;
+    let centre = declared(&asked).map_err(|error| Failure::new(ErrorCode::InvalidSpec, error))?;
+    shared.writer.execute(origin, Command::AddCentre(Box::new(centre))).await?;
+    Ok((StatusCode::CREATED, axum::Json(one(&shared, &asked.centre).await?)))
+}
+
+fn declared(asked: &NewCentreRequest) -> Result<Centre, String> {
+    let id = CentreId::new(&asked.centre).map_err(|error| error.to_string())?;
+    let class: Class = asked.class.parse()?;
+    let engines = [EngineKind::Local, EngineKind::Slurm, EngineKind::Kubernetes];
+    let engine = match asked.engine.as_deref() {
+        None => EngineKind::Local,
+        Some(word) => engines
+            .into_iter()
+            .find(|engine| engine_word(*engine) == word)
+            .ok_or_else(|| format!("engine `{word}` is none of local, slurm, kubernetes"))?,
+    };
+    let zone = asked.zone.as_deref().unwrap_or("UTC");
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '+' | '-');
+    if zone.is_empty() || zone.len() > 64 || !zone.chars().all(letter) {
+        return Err("a zone is a name such as Asia/Shanghai".to_owned());
+    }
+    let price_per_p_h = Money(asked.price_per_p_h.unwrap_or(0));
+    Ok(Centre::new(id, class, engine, zone, Tariff { currency: CURRENCY.to_owned(), price_per_p_h }))
+}
+
+/// The token is in this answer alone: the state and the journal have its hash.
+pub(crate) async fn token(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    NamePath(name): NamePath,
+) -> Result<axum::Json<CentreToken>, Failure> {
+    let view = one(&shared, &name).await?;
+    let centre = CentreId::new(&name).map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
+    let fault = |error: std::io::Error| Failure::new(ErrorCode::Internal, format!("no random bytes: {error}"));
+    let token = centre_tokens::make().map_err(fault)?;
+    let hash = tenant_tokens::hash(&token);
+    let origin = identity.origin(request)?;
+    // One after the other, so that the token known here is the one of the state.
+    let _turn = shared.centre_tokens.turn.lock().await;
+    shared.writer.execute(origin, Command::SetCentreToken { centre: centre.clone(), token: hash }).await?;
+    shared.centre_tokens.set(centre, hash);
+    Ok(axum::Json(CentreToken { centre: name, class: view.class, engine: view.engine, token }))
 }
 
 pub(crate) async fn pause(

@@ -43,7 +43,7 @@ impl From<Refusal> for Failure {
             Refusal::NotSupported { .. } => ErrorCode::NotSupported,
             Refusal::Window { .. } => ErrorCode::InvalidSpec,
             Refusal::NoWindow { .. } => ErrorCode::NotFound,
-            Refusal::TenantExists(_) => ErrorCode::Conflict,
+            Refusal::TenantExists(_) | Refusal::CentreExists(_) => ErrorCode::Conflict,
             Refusal::Tenant { .. } | Refusal::NoProject { .. } => ErrorCode::InvalidSpec,
             Refusal::NeverFits { .. } => ErrorCode::NeverFits,
             Refusal::KeyReused { .. } => ErrorCode::KeyReused,

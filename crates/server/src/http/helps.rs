@@ -44,7 +44,7 @@ fn look(state: &State, id: JobId) -> Option<Seen> {
     let job = state.job(id).filter(|job| !job.tasks.waiting.is_empty() && job.waits_for.is_empty())?;
     let snapshot = snapshot(state);
     let shown: usize = snapshot.shapes.iter().map(|view| view.jobs.len()).sum();
-    let shape = Shape::of(&job.tenant, &job.project, &job.spec);
+    let shape = Shape::of_job(job);
     let tasks = job.tasks.waiting.len();
     (shown <= JOBS_MAX).then(|| Seen { snapshot, policy: state.policy().clone(), shape, tasks })
 }

@@ -170,6 +170,7 @@ pub(crate) async fn view(shared: &Shared, id: JobId, scope: &Scope) -> Result<Jo
     let (job, attempts, total) = seen.ok_or_else(|| no_job(id))?;
     let mut view = views::job(&job, &attempts, total, &shared.last_reasons());
     shared.mark_simulated(&mut view.attempts).await;
+    shared.mark_unknown(&mut view.attempts).await;
     Ok(view)
 }
 
@@ -214,6 +215,7 @@ pub(crate) async fn attempts(
     let next_page_token = rows.last().filter(|_| more).map(|last| format!("{}.{}", last.id.task, last.id.attempt));
     let mut attempts: Vec<AttemptView> = rows.iter().map(AttemptView::new).collect();
     shared.mark_simulated(&mut attempts).await;
+    shared.mark_unknown(&mut attempts).await;
     Ok(axum::Json(AttemptList { attempts, next_page_token }))
 }
 

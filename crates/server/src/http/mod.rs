@@ -8,6 +8,7 @@ mod dependencies;
 mod events;
 pub(crate) mod extract;
 mod failure;
+mod held;
 mod helps;
 pub(crate) mod jobs;
 mod logs;
@@ -48,6 +49,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::USAGE, get(books::usage))
         .layer(middleware::from_fn_with_state(shared.clone(), access::people));
     let operators = Router::new()
+        .route(routes::CENTRES, post(centres::add))
+        .route(routes::CENTRE_TOKEN, post(centres::token))
+        .route(routes::CENTRE_ALARMS_CLEAR, post(centres::clear_alarms))
+        .route(routes::ALARMS, get(centres::alarms))
         .route(routes::CENTRE_PAUSE, post(centres::pause))
         .route(routes::CENTRE_RESUME, post(centres::resume))
         .route(routes::CENTRE_WINDOWS, post(centres::maintain))
@@ -65,6 +70,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::AGENT_HELLO, post(agents::hello))
         .route(routes::AGENT_ORDERS, get(agents::orders))
         .route(routes::AGENT_REPORTS, post(agents::reports))
+        .route(routes::AGENT_HELD, post(held::held))
         .route(routes::AGENT_RATINGS, post(agents::ratings))
         .route(routes::AGENT_LOGS, post(agents::logs))
         .layer(middleware::from_fn_with_state(shared.clone(), access::agent));

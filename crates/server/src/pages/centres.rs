@@ -64,6 +64,7 @@ async fn body(
             (bars::connection(page, centre.connected))
         }
         @if centre.overlapping { p.notice { (page.say(words::OVERLAPPING)) } }
+        @if !centre.alarms.is_empty() { (alarms(page, &centre, now)) }
         (facts(page, &centre, now))
         @for pool in &centre.pools { (pool_section(page, pool, now)) }
         @if centre.pools.is_empty() { p.card.empty { (page.say(words::NO_POOLS)) } }
@@ -77,6 +78,23 @@ async fn body(
         }
     };
     Ok((centre.centre.clone(), now, main))
+}
+
+/// What somebody has to look at.
+fn alarms(page: &Page, centre: &CentreView, now: TimeMs) -> Markup {
+    html! {
+        section.card.notice {
+            h2 { (page.say(words::ALARMS)) " " span.quiet { (page.say(words::ALARMS_NOTE)) } }
+            ul {
+                @for alarm in &centre.alarms {
+                    li {
+                        code { (alarm.kind) } " " strong { (alarm.subject) } " " (alarm.detail) " "
+                        span.quiet { (moment(alarm.since, now, page.language)) }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn facts(page: &Page, centre: &CentreView, now: TimeMs) -> Markup {

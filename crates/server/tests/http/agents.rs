@@ -8,11 +8,21 @@ use huisuan_model::{AttemptId, Class, JobId};
 use serde_json::json;
 
 use crate::{
-    network::{Network, centre_id, ended, hello, small_job, started},
+    network::{Network, centre_id, ended, hello, problem, small_job, started},
     plain::Request,
 };
 
 const ATTEMPT: AttemptId = AttemptId { job: JobId(1), task: 0, attempt: 1 };
+
+/// Centre, kind and subject of all alarms.
+pub(crate) fn alarms(network: &Network) -> Vec<(String, String, String)> {
+    let alarms = network.client().alarms().expect("alarms").alarms;
+    alarms.into_iter().map(|alarm| (alarm.centre, alarm.kind, alarm.subject)).collect()
+}
+
+pub(crate) fn owned((centre, kind, subject): (&str, &str, &str)) -> (String, String, String) {
+    (centre.to_owned(), kind.to_owned(), subject.to_owned())
+}
 
 fn body(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("JSON")
@@ -75,14 +85,22 @@ fn reports_are_for_this_run_once_and_of_this_centre() {
     let token = network.server.agent_token(&centre_id("hpc-1"));
     let post = |reports: &Reports| Request::post("/v1/agent/hpc-1/reports").json(body(reports)).bearer(&token);
 
-    for epoch in [agent.epoch - 1, agent.epoch + 1] {
-        let stale = Reports { epoch, ..agent.reports(vec![ended(ATTEMPT, 0)]) };
-        assert!(network.refused(&post(&stale), ErrorCode::StaleEpoch).hint.contains("hello"));
-    }
+    let stale = |epoch| Reports { epoch, ..agent.reports(vec![ended(ATTEMPT, 0)]) };
+    assert!(network.refused(&post(&stale(agent.epoch - 1)), ErrorCode::StaleEpoch).hint.contains("hello"));
+    assert_eq!(alarms(&network), []);
+    let never = problem(&network.send(&post(&stale(agent.epoch + 1))));
+    assert_eq!(never.code, ErrorCode::StaleEpoch);
+    assert_eq!(alarms(&network), [("hpc-1", "false-epoch", "hpc-1")].map(owned));
+    network.refused(&post(&stale(agent.epoch + 2)), ErrorCode::StaleEpoch);
+    network.client().clear_alarms("hpc-1").expect("cleared");
     let foreign = Request::post("/v1/agent/ai-1/reports")
         .json(body(&stranger.reports(vec![ended(ATTEMPT, 0)])))
         .bearer(&network.server.agent_token(&centre_id("ai-1")));
-    assert!(network.refused(&foreign, ErrorCode::Forbidden).detail.contains("hpc-1"));
+    let refused = problem(&network.send(&foreign));
+    assert!(refused.code == ErrorCode::Forbidden && refused.detail.contains("hpc-1"), "{refused:?}");
+    assert_eq!(alarms(&network), [("ai-1", "false-report", "1.0.1")].map(owned));
+    assert_eq!(network.client().job(1).expect("the job").attempts[0].state, "placed", "nothing of it was taken");
+    network.refused(&foreign, ErrorCode::Forbidden);
     let many = agent.reports(vec![started(ATTEMPT); 10_001]);
     network.refused(&post(&many), ErrorCode::TooLarge);
 

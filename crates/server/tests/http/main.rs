@@ -11,6 +11,8 @@ mod agents;
 mod dependencies;
 mod document;
 mod events;
+mod held;
+mod join;
 mod network;
 mod pages;
 mod plain;

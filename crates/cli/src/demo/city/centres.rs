@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use huisuan_agent::{Agent, AgentConfig, StopFlag};
+use huisuan_agent::{Agent, AgentConfig, SitePolicy, StopFlag};
 use huisuan_api::{
     AgentClient, Client,
     agent::{PoolRating, Ratings},
@@ -88,8 +88,14 @@ fn agent(
     let (url, centre) = (server.url(), site.centre.id.clone());
     let token = server.agent_token(&centre);
     let engine = SimulatedEngine::open(config).map_err(|error| Failure::new(Exit::Error, error))?;
-    let config =
-        AgentConfig { server: url.clone(), token: token.clone(), centre: centre.clone(), dir, poll_wait: POLL_WAIT };
+    let config = AgentConfig {
+        server: url.clone(),
+        token: token.clone(),
+        centre: centre.clone(),
+        dir,
+        policy: SitePolicy::default(),
+        poll_wait: POLL_WAIT,
+    };
     let agent = Agent::join(config, Box::new(engine), false).map_err(|error| refused(error, &centre))?;
     rate(&url, server.token(), &token, site)?;
     let run = move || {

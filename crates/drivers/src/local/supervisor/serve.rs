@@ -17,7 +17,7 @@ use super::{
     state::Record,
 };
 use crate::{
-    engine::SubmitResult,
+    engine::{Held, SubmitResult},
     failpoint,
     local::{
         config::{SupervisorConfig, VERSION},
@@ -98,6 +98,17 @@ fn answer(shared: &Arc<Shared>, request: Request, observer: Option<u64>) -> Repl
             cancel(shared, &ids);
             Reply::Done
         }
+        (Request::Held, _) => {
+            let state = lock(&shared.state);
+            let over = |(_, record): &(&AttemptId, &Record)| matches!(record, Record::Ending(_) | Record::Ended(_));
+            let (ended, live): (Vec<_>, Vec<_>) = state.records.iter().partition(over);
+            let ids = |records: Vec<(&AttemptId, &Record)>| records.into_iter().map(|(id, _)| *id).collect();
+            Reply::Held(Held { live: ids(live), ended: ids(ended) })
+        }
+        (Request::Find(ids), _) => {
+            find(shared, &ids);
+            Reply::Done
+        }
         (Request::Known(id), _) => {
             let known = lock(&shared.state).records.contains_key(&id) || shared.paths.attempt(id).dir.exists();
             Reply::Known(known)
@@ -161,6 +172,20 @@ fn report_again(shared: &Shared, id: AttemptId) {
             shared.reports.notify_all();
         }
         None => shared.finish_unstarted(id, EndCause::Lost, "it is known here but nothing says how it ended"),
+    }
+}
+
+/// Tells again what became of attempts that the network misses. What has a record here is told by itself.
+fn find(shared: &Shared, ids: &[AttemptId]) {
+    // No submit may bring in what is found to be unknown here.
+    let _accepted = lock(&shared.accepted);
+    for &id in ids {
+        let known = lock(&shared.state).records.contains_key(&id);
+        match shared.paths.attempt(id).dir.exists() {
+            _ if known => {}
+            true => report_again(shared, id),
+            false => shared.finish_unstarted(id, EndCause::Lost, "nothing is known of it here: its folder is gone"),
+        }
     }
 }
 

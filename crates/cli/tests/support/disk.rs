@@ -1,6 +1,8 @@
 //! File systems of a few megabytes. Only root may mount them: as another user the tests that need one
 //! say so and are over.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::{path::PathBuf, process::Command};
 
 use crate::support::running::Home;

@@ -1,0 +1,92 @@
+//! Compares what the engine holds with what the server believes: at each hello, and then again and again.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use huisuan_api::{
+    AgentClient,
+    agent::{ClosedSpan, Held, HeldTasks},
+};
+use huisuan_drivers::Engine;
+use huisuan_model::{AttemptId, JobId, RangeSet};
+
+use crate::{agent::now, gate::Gate};
+
+/// How long a comparison is good.
+const EVERY: Duration = Duration::from_secs(60);
+/// How soon something that was seen for the first time is looked at again: what was only on its way has arrived then.
+const AGAIN: Duration = Duration::from_secs(2);
+/// The most jobs of one question, so that it stays below what a server reads. A centre with more is not compared.
+const JOBS_MAX: usize = 20_000;
+
+/// When it is to be compared next.
+#[derive(Debug, Default)]
+pub(crate) struct Compared {
+    next: Option<Instant>,
+}
+
+impl Compared {
+    /// How long that is from now.
+    pub(crate) fn rest(&self) -> Duration {
+        self.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Compares when it is time. What fails is tried again the next time: nothing is done on half an answer.
+    pub(crate) fn when_due(&mut self, engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64) {
+        if !self.rest().is_zero() {
+            return;
+        }
+        let again = compare(engine, client, gate, epoch);
+        self.next = Some(Instant::now() + if again { AGAIN } else { EVERY });
+    }
+}
+
+/// True when the same question is worth asking soon.
+fn compare(engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64) -> bool {
+    let held = match engine.held() {
+        Ok(Some(held)) => held,
+        Ok(None) => return false,
+        Err(error) => {
+            tracing::warn!(%error, "the engine does not say what it holds");
+            return false;
+        }
+    };
+    let (attempts, ended) = (grouped(&held.live), grouped(&held.ended));
+    if attempts.len() + ended.len() > JOBS_MAX {
+        tracing::warn!(jobs = attempts.len() + ended.len(), "too many jobs here to compare them with the server's");
+        return false;
+    }
+    let closed = gate.policy().closed.as_ref().map(|closed| closed.ahead(now())).unwrap_or_default();
+    let closed = closed.into_iter().map(|(from, until)| ClosedSpan { from, until }).collect();
+    let answer = match client.held(&Held { epoch, attempts, ended, closed }) {
+        Ok(answer) => answer,
+        Err(error) => {
+            // An older server has no such door, a restarted one wants a hello first.
+            tracing::debug!(%error, "what the engine holds is not compared");
+            return false;
+        }
+    };
+    if !answer.end.is_empty() {
+        tracing::warn!(attempts = answer.end.len(), "attempts that have ended in the books are ended here");
+    }
+    let done = engine.cancel(&answer.end).and_then(|()| match answer.missing.is_empty() {
+        true => Ok(()),
+        false => engine.look_for(&answer.missing),
+    });
+    if let Err(error) = done {
+        tracing::warn!(%error, "the engine cannot be asked about differences, trying again");
+        return true;
+    }
+    answer.again
+}
+
+/// Tasks of one job together: an array of 100,000 is one line.
+fn grouped(held: &[AttemptId]) -> Vec<HeldTasks> {
+    let mut jobs: BTreeMap<(JobId, u32), RangeSet> = BTreeMap::new();
+    for id in held {
+        jobs.entry((id.job, id.attempt)).or_default().insert(id.task);
+    }
+    jobs.into_iter().map(|((job, attempt), tasks)| HeldTasks { job, attempt, tasks }).collect()
+}

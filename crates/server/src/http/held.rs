@@ -1,0 +1,155 @@
+//! What a centre's engine holds against what the books say: the door where both are compared.
+//!
+//! Between the moment at which an agent looks and the moment at which the books are read, attempts start and end. A
+//! difference therefore counts only when two questions in a row find it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::{Extension, extract::State};
+use huisuan_api::{
+    ErrorCode,
+    agent::{ClosedSpan, Held, HeldAnswer, HeldTasks},
+};
+use huisuan_control::Differences;
+use huisuan_model::{Alarm, AlarmKind, AttemptId, CentreId, Command, TimeMs};
+
+use super::{
+    App, Failure,
+    agents::{centre, current},
+    extract::Json,
+};
+use crate::{
+    identity::{self, Identity},
+    server::Shared,
+};
+
+/// The most attempts of one question.
+const HELD_MAX: u64 = 1_000_000;
+/// What a comparison finds, and the next one clears.
+const KINDS: [AlarmKind; 4] =
+    [AlarmKind::UnknownAttempt, AlarmKind::EndedAttempt, AlarmKind::ForeignAttempt, AlarmKind::MissingAttempt];
+
+pub(crate) async fn held(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Json(asked): Json<Held>,
+) -> Result<axum::Json<HeldAnswer>, Failure> {
+    let centre = centre(identity)?;
+    current(&shared, &centre, asked.epoch).await?;
+    shared.hub.heard(&centre, shared.clock.now());
+    let total =
+        asked.attempts.iter().chain(&asked.ended).fold(0, |sum: u64, held| sum.saturating_add(held.tasks.len()));
+    if total > HELD_MAX {
+        return Err(Failure::new(ErrorCode::TooLarge, format!("more than {HELD_MAX} attempts at once")));
+    }
+    let held: BTreeSet<AttemptId> = asked.attempts.iter().flat_map(ids).collect();
+    let ended: BTreeSet<AttemptId> = asked.ended.iter().flat_map(ids).collect();
+    let name = centre.clone();
+    let mut differences = shared.writer.look(move |state| state.differences(&name, &held)).await?;
+    differences.missing.retain(|id| !ended.contains(id));
+    let seen = differences.not_live.iter().chain(differences.foreign.iter().map(|(id, _)| id));
+    let seen: BTreeSet<AttemptId> = seen.chain(&differences.missing).copied().collect();
+    let before = shared.hub.suspects(&centre, seen.clone());
+    let lasting: BTreeSet<AttemptId> = seen.intersection(&before).copied().collect();
+    let (found, end) = judge(&shared, &differences, &lasting).await?;
+    tell(&shared, &centre, found, &seen).await?;
+    close(&shared, &centre, asked.closed).await?;
+    Ok(axum::Json(HeldAnswer { missing: differences.missing, end, again: seen.len() > lasting.len() }))
+}
+
+fn ids(held: &HeldTasks) -> impl Iterator<Item = AttemptId> + '_ {
+    held.tasks.iter().map(|task| AttemptId { job: held.job, task, attempt: held.attempt })
+}
+
+/// The alarms that lasting differences come to, and what the centre is to end: what has ended in the books.
+async fn judge(
+    shared: &Shared,
+    differences: &Differences,
+    lasting: &BTreeSet<AttemptId>,
+) -> Result<(Vec<Alarm>, Vec<AttemptId>), Failure> {
+    let alarm =
+        |kind, id: &AttemptId, detail: String| Alarm { kind, subject: id.to_string(), detail, since: TimeMs(0) };
+    let (mut alarms, mut end) = (Vec::new(), Vec::new());
+    let not_live: Vec<AttemptId> = differences.not_live.iter().filter(|id| lasting.contains(id)).copied().collect();
+    let asked = not_live.clone();
+    let ended = shared.readers.read(move |reader| reader.ended(&asked)).await?;
+    for id in &not_live {
+        if ended.contains(id) {
+            end.push(*id);
+            alarms.push(alarm(AlarmKind::EndedAttempt, id, "runs and has ended in the books: told to end".to_owned()));
+        } else {
+            let detail = "runs and was never ordered by this network: left alone".to_owned();
+            alarms.push(alarm(AlarmKind::UnknownAttempt, id, detail));
+        }
+    }
+    for (id, owner) in differences.foreign.iter().filter(|(id, _)| lasting.contains(id)) {
+        let detail = format!("said to run here, and given to centre `{owner}`: not believed");
+        alarms.push(alarm(AlarmKind::ForeignAttempt, id, detail));
+    }
+    for id in differences.missing.iter().filter(|id| lasting.contains(id)) {
+        let detail = "ran here, and the engine does not say what became of it".to_owned();
+        alarms.push(alarm(AlarmKind::MissingAttempt, id, detail));
+    }
+    Ok((alarms, end))
+}
+
+/// What windows of this kind are called. An operator's own windows are left alone.
+const CLOSED: &str = "closed by the site's own rules";
+/// The most spans of closed hours, and how far ahead and how long they may be, in milliseconds: a site tells of days.
+const SPANS_MAX: usize = 24;
+const AHEAD_MS_MAX: u64 = 4 * 24 * 3_600_000;
+
+/// Has the scheduler plan around the closed hours that a site tells, and no longer around those that it does not.
+async fn close(shared: &Shared, centre: &CentreId, told: Vec<ClosedSpan>) -> Result<(), Failure> {
+    let now = shared.clock.now();
+    let good =
+        |span: &ClosedSpan| span.from < span.until && span.until > now && span.until.since(now).0 <= AHEAD_MS_MAX;
+    let wanted: BTreeSet<(TimeMs, TimeMs)> =
+        told.into_iter().filter(good).take(SPANS_MAX).map(|span| (span.from, span.until)).collect();
+    let name = centre.clone();
+    let known = shared.writer.look(move |state| {
+        let windows = state.centres().get(&name).map(|centre| &*centre.windows).unwrap_or_default();
+        let ours = windows.iter().filter(|window| window.note == CLOSED && window.until > now);
+        ours.map(|window| ((window.from, window.until), window.id)).collect::<BTreeMap<_, _>>()
+    });
+    let known = known.await?;
+    let gone = known.iter().filter(|(span, _)| !wanted.contains(span)).map(|(_, id)| *id);
+    let gone = gone.map(|id| Command::RemoveWindow { centre: centre.clone(), id });
+    let new = wanted.iter().filter(|span| !known.contains_key(span)).map(|(from, until)| Command::AddWindow {
+        centre: centre.clone(),
+        pool: None,
+        from: *from,
+        until: *until,
+        note: CLOSED.to_owned(),
+    });
+    for command in gone.chain(new) {
+        shared.writer.execute(identity::agent(centre), command).await?;
+    }
+    Ok(())
+}
+
+/// Raises what was found and clears what is no longer seen.
+async fn tell(
+    shared: &Shared,
+    centre: &CentreId,
+    raised: Vec<Alarm>,
+    seen: &BTreeSet<AttemptId>,
+) -> Result<(), Failure> {
+    let subjects: BTreeSet<String> = seen.iter().map(ToString::to_string).collect();
+    let name = centre.clone();
+    let cleared = shared.writer.look(move |state| {
+        let alarms = state.centres().get(&name).map(|centre| &*centre.alarms).unwrap_or_default();
+        let over = alarms.iter().filter(|alarm| KINDS.contains(&alarm.kind) && !subjects.contains(&alarm.subject));
+        over.map(|alarm| (alarm.kind, alarm.subject.clone())).collect::<Vec<_>>()
+    });
+    let cleared = cleared.await?;
+    if raised.is_empty() && cleared.is_empty() {
+        return Ok(());
+    }
+    for alarm in &raised {
+        tracing::warn!(%centre, kind = alarm.kind.as_str(), subject = %alarm.subject, "alarm at a centre");
+    }
+    let command = Command::SetAlarms { centre: centre.clone(), raised, cleared };
+    shared.writer.execute(identity::agent(centre), command).await?;
+    Ok(())
+}

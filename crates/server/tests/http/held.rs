@@ -1,0 +1,130 @@
+//! What an engine holds against what the books say.
+
+use huisuan_api::agent::{ClosedSpan, Held, HeldAnswer, HeldTasks};
+use huisuan_model::{AttemptId, Class, JobId, RangeSet, TimeMs};
+use serde_json::json;
+
+use crate::{
+    agents::{alarms, owned},
+    network::{Agent, Network, ended, small_job, started},
+};
+
+fn id(job: u64, task: u32) -> AttemptId {
+    AttemptId { job: JobId(job), task, attempt: 1 }
+}
+
+fn held(agent: &Agent, attempts: &[AttemptId]) -> HeldAnswer {
+    let one =
+        |id: &AttemptId| HeldTasks { job: id.job, attempt: id.attempt, tasks: RangeSet::from_range(id.task, id.task) };
+    let held = Held {
+        epoch: agent.epoch,
+        attempts: attempts.iter().map(one).collect(),
+        ended: Vec::new(),
+        closed: Vec::new(),
+    };
+    agent.client.held(&held).expect("an answer")
+}
+
+/// `hpc-1` runs an array of two tasks.
+fn running() -> (Network, Agent) {
+    let network = Network::paused();
+    let mut agent = network.agent("hpc-1");
+    agent.join(Class::Hpc, 32);
+    let mut job = small_job();
+    job["tasks"] = json!(2);
+    network.submit(&job);
+    network.client().resume("hpc-1").expect("open");
+    agent.starts(2);
+    agent.report(vec![started(id(1, 0)), started(id(1, 1))]);
+    (network, agent)
+}
+
+#[test]
+fn what_agrees_raises_nothing() {
+    let (network, agent) = running();
+    let before = network.journal().len();
+    for _ in 0..2 {
+        assert_eq!(held(&agent, &[id(1, 0), id(1, 1)]), HeldAnswer::default());
+    }
+    assert_eq!((network.journal().len(), alarms(&network)), (before, vec![]));
+}
+
+#[test]
+fn what_was_never_ordered_is_left_alone_and_alarmed_when_it_stays() {
+    let (network, agent) = running();
+    let all = [id(1, 0), id(1, 1), id(77, 3)];
+    let first = held(&agent, &all);
+    assert!(first.again && first.end.is_empty() && alarms(&network).is_empty(), "it may only be on its way: {first:?}");
+    let second = held(&agent, &all);
+    assert_eq!(second, HeldAnswer::default(), "it is not ended");
+    assert_eq!(alarms(&network), [("hpc-1", "unknown-attempt", "77.3.1")].map(owned));
+    assert_eq!(network.client().centre("hpc-1").expect("a centre").alarms.len(), 1);
+    held(&agent, &all[..2]);
+    assert_eq!(alarms(&network), [], "it is gone, and so is the alarm");
+}
+
+#[test]
+fn what_has_ended_in_the_books_is_ended_there() {
+    let (network, mut agent) = running();
+    agent.report(vec![ended(id(1, 0), 0)]);
+    let all = [id(1, 0), id(1, 1)];
+    assert_eq!((held(&agent, &all).end, alarms(&network)), (vec![], vec![]), "its end may have crossed the question");
+    assert_eq!(held(&agent, &all).end, [id(1, 0)]);
+    assert_eq!(alarms(&network), [("hpc-1", "ended-attempt", "1.0.1")].map(owned));
+}
+
+#[test]
+fn what_is_missing_is_looked_for_and_not_called_lost() {
+    let (network, agent) = running();
+    assert_eq!(held(&agent, &[id(1, 0)]).missing, [id(1, 1)]);
+    assert_eq!(alarms(&network), []);
+    assert_eq!(held(&agent, &[id(1, 0)]).missing, [id(1, 1)]);
+    assert_eq!(alarms(&network), [("hpc-1", "missing-attempt", "1.1.1")].map(owned));
+    let one = |task| HeldTasks { job: JobId(1), attempt: 1, tasks: RangeSet::from_range(task, task) };
+    let on_its_way = Held { epoch: agent.epoch, attempts: vec![one(0)], ended: vec![one(1)], closed: Vec::new() };
+    assert_eq!(agent.client.held(&on_its_way).expect("an answer"), HeldAnswer::default());
+    assert_eq!(alarms(&network), [], "its end is on its way");
+    let job = network.client().job(1).expect("a job");
+    assert!(job.attempts.iter().all(|attempt| attempt.state == "running"), "nobody but the engine can say: {job:?}");
+}
+
+#[test]
+fn closed_hours_of_a_site_are_planned_around() {
+    let (network, agent) = running();
+    let now = network.client().health().expect("health").now.0.0;
+    let span = |from: i64, until: i64| ClosedSpan { from: TimeMs(now + from), until: TimeMs(now + until) };
+    let tell = |closed: &[ClosedSpan]| {
+        let attempts =
+            [0, 1].map(|task| HeldTasks { job: JobId(1), attempt: 1, tasks: RangeSet::from_range(task, task) });
+        let held = Held { epoch: agent.epoch, attempts: attempts.to_vec(), ended: Vec::new(), closed: closed.to_vec() };
+        agent.client.held(&held).expect("an answer");
+        let windows = network.client().centre("hpc-1").expect("a centre").windows;
+        windows.into_iter().map(|window| (window.from.0.0 - now, window.until.0.0 - now)).collect::<Vec<_>>()
+    };
+    let (hour, minute) = (3_600_000, 60_000);
+    assert_eq!(tell(&[span(minute / 2, hour)]), [(minute / 2, hour)]);
+    let before = network.journal().len();
+    assert_eq!(tell(&[span(minute / 2, hour)]), [(minute / 2, hour)], "it is known");
+    assert_eq!(network.journal().len(), before);
+    let waits = network.submit(&small_job());
+    let reason = || network.client().explain(waits).expect("an answer").reason.map(|reason| reason.code);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while reason().as_deref() != Some("centre-closed") {
+        assert!(std::time::Instant::now() < deadline, "a task of a minute would run into it: {:?}", reason());
+    }
+    assert_eq!(tell(&[span(2 * hour, 3 * hour)]), [(2 * hour, 3 * hour)], "the rules changed");
+    assert_eq!(tell(&[span(3 * hour, hour), span(0, 100 * 24 * hour)]), [], "what is no span of hours is no rule");
+}
+
+#[test]
+fn what_is_another_centres_is_not_believed() {
+    let (network, _) = running();
+    network.declare("ai-1", Class::Ai);
+    let mut other = network.agent("ai-1");
+    other.join(Class::Ai, 2);
+    for _ in 0..2 {
+        assert_eq!(held(&other, &[id(1, 0)]).end, []);
+    }
+    assert_eq!(alarms(&network), [("ai-1", "foreign-attempt", "1.0.1")].map(owned));
+    assert_eq!(network.client().job(1).expect("a job").attempts[0].centre, "hpc-1");
+}
