@@ -1,7 +1,7 @@
 //! [`SlurmEngine`]: a Slurm cluster as an engine.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     os::unix::fs::OpenOptionsExt as _,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -26,6 +26,10 @@ use crate::{
     local::{engine::read_part, records::read_done, wire::Batch},
 };
 
+/// A lock is tried for two seconds.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
 /// What a thread of the engine does until the engine stops.
 type Loop = fn(&Shared);
 
@@ -49,15 +53,7 @@ impl SlurmEngine {
         config.check().map_err(|detail| EngineError::Config { path: config.folder.clone(), detail })?;
         let failed = EngineError::file("folder", &config.folder);
         let files = Files::make(&config.folder).map_err(failed)?;
-        let path = files.paths.dir.join("slurm.lock");
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let lock = lock.map_err(EngineError::file("lock", &path))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let folder = files.paths.dir.display();
-            return Err(EngineError::Refused(format!(
-                "folder `{folder}` is used by another engine; hint: stop its agent"
-            )));
-        }
+        let lock = lock_folder(&files)?;
         let (journal, known) = Journal::open(&files)?;
         let state = State::recover(journal, known);
         let shared = Arc::new(Shared::new(config, files, state, lock));
@@ -77,6 +73,22 @@ impl SlurmEngine {
     fn known(&self, state: &State, id: AttemptId) -> bool {
         state.records.contains_key(&id) || self.shared.files.attempt(id).dir.exists()
     }
+}
+
+/// Makes sure that one engine uses the folder. A former one that was killed while it started a program of Slurm keeps its
+/// lock until that program has begun: a moment, which is waited for.
+fn lock_folder(files: &Files) -> Result<File, EngineError> {
+    let path = files.paths.dir.join("slurm.lock");
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let lock = lock.map_err(EngineError::file("lock", &path))?;
+    for _ in 0..LOCK_TRIES {
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(lock);
+        }
+        thread::park_timeout(LOCK_PAUSE);
+    }
+    let folder = files.paths.dir.display();
+    Err(EngineError::Refused(format!("folder `{folder}` is used by another engine; hint: stop its agent")))
 }
 
 /// News of what happened while no engine ran may be gone; the records themselves are not.
