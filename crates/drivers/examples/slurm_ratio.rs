@@ -35,7 +35,7 @@ fn main() -> Answer<()> {
     let jobs: u64 = arguments.next().map_or(Ok(300), |text| text.parse())?;
     let rounds: u64 = arguments.next().map_or(Ok(3), |text| text.parse())?;
     let cache = std::env::temp_dir().join("huisuan-lab-cache");
-    let lab = Lab::start("gamma", Size { nodes: 2, cpus: 8, gpus: 4 }, &cache);
+    let lab = Lab::start("gamma", Size { nodes: 2, cpus: 64, gpus: 4 }, &cache);
     let scratch = lab.dir.join("ratio");
     fs::create_dir(&scratch)?;
     let mut engine = Run::open(&lab, &scratch)?;

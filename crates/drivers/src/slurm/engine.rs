@@ -1,7 +1,7 @@
 //! [`SlurmEngine`]: a Slurm cluster as an engine.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     os::unix::fs::OpenOptionsExt as _,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -21,10 +21,14 @@ use super::{
     submit,
 };
 use crate::{
-    engine::{Alarm, Engine, EngineError, LogChunk, SubmitResult},
+    engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult},
     failpoint,
     local::{engine::read_part, records::read_done, wire::Batch},
 };
+
+/// A lock is tried for two seconds.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a thread of the engine does until the engine stops.
 type Loop = fn(&Shared);
@@ -49,15 +53,7 @@ impl SlurmEngine {
         config.check().map_err(|detail| EngineError::Config { path: config.folder.clone(), detail })?;
         let failed = EngineError::file("folder", &config.folder);
         let files = Files::make(&config.folder).map_err(failed)?;
-        let path = files.paths.dir.join("slurm.lock");
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let lock = lock.map_err(EngineError::file("lock", &path))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let folder = files.paths.dir.display();
-            return Err(EngineError::Refused(format!(
-                "folder `{folder}` is used by another engine; hint: stop its agent"
-            )));
-        }
+        let lock = lock_folder(&files)?;
         let (journal, known) = Journal::open(&files)?;
         let state = State::recover(journal, known);
         let shared = Arc::new(Shared::new(config, files, state, lock));
@@ -77,6 +73,22 @@ impl SlurmEngine {
     fn known(&self, state: &State, id: AttemptId) -> bool {
         state.records.contains_key(&id) || self.shared.files.attempt(id).dir.exists()
     }
+}
+
+/// Makes sure that one engine uses the folder. A former one that was killed while it started a program of Slurm keeps its
+/// lock until that program has begun: a moment, which is waited for.
+fn lock_folder(files: &Files) -> Result<File, EngineError> {
+    let path = files.paths.dir.join("slurm.lock");
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let lock = lock.map_err(EngineError::file("lock", &path))?;
+    for _ in 0..LOCK_TRIES {
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(lock);
+        }
+        thread::park_timeout(LOCK_PAUSE);
+    }
+    let folder = files.paths.dir.display();
+    Err(EngineError::Refused(format!("folder `{folder}` is used by another engine; hint: stop its agent")))
 }
 
 /// News of what happened while no engine ran may be gone; the records themselves are not.
@@ -218,6 +230,48 @@ impl Engine for SlurmEngine {
         state.finish(ends, &shared.files)?;
         shared.reports.notify_all();
         shared.work.notify_all();
+        Ok(())
+    }
+
+    fn held(&self) -> Result<Option<Held>, EngineError> {
+        let state = self.shared.lock();
+        let mut held = Held::default();
+        for (&id, record) in &state.records {
+            match record {
+                Record::Open(_) => held.live.push(id),
+                Record::Ended(_) => held.ended.push(id),
+            }
+        }
+        Ok(Some(held))
+    }
+
+    fn knows(&self, attempt: AttemptId) -> Result<bool, EngineError> {
+        Ok(self.known(&self.shared.lock(), attempt))
+    }
+
+    fn look_for(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        let (mut ends, mut exits) = (Vec::new(), Vec::new());
+        for &id in attempts {
+            if state.open(id).is_some() {
+                continue;
+            }
+            if let Some(report) = state.end(id).or_else(|| read_done(&shared.files.attempt(id))) {
+                state.tell_end(report);
+                continue;
+            }
+            // Nothing is remembered of it. Either it never starts from now on, or it did start and its record tells.
+            let path = shared.files.attempt(id).claim();
+            if shared.files.claim_against_start(id).map_err(EngineError::file("claim", &path))? {
+                ends.push((id, never_ran(EndCause::Lost, "the centre never had it, or lost all that it knew".into())));
+            } else if let Some(exit) = shared.files.exit(id).map_err(EngineError::file("done record", &path))? {
+                exits.push((id, exit));
+            }
+        }
+        ends.extend(exits.into_iter().filter_map(|(id, exit)| Some((id, look::told_by_record(&exit)?))));
+        state.finish(ends, &shared.files)?;
+        shared.reports.notify_all();
         Ok(())
     }
 

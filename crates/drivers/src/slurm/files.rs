@@ -271,3 +271,51 @@ fn read_minutes(text: &str) -> Option<u64> {
     let thousandths: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
     Some((minutes.parse::<u64>().ok()? * 60 + seconds.parse::<u64>().ok()?) * 1000 + thousandths)
 }
+
+#[cfg(test)]
+mod tests {
+    use huisuan_model::JobId;
+
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_when_it_is_whole() {
+        // Recorded on bash 5.2.
+        let text = "version=1\nat=9\ncause=exited\nstarted_at=4\nstatus=137\nsignal=9\noutside=0\nwalltime=1\n\
+                    0m0.004s 0m0.000s\n1m2.345s 0m0.005s\ncomplete\n";
+        let exit = read_exit(text).expect("whole");
+        assert_eq!((exit.at, exit.cpu), (TimeMs(9), DurationMs(62_350)));
+        let how = ExitKind::Exited {
+            started_at: TimeMs(4),
+            exit_code: None,
+            signal: Some(9),
+            outside: false,
+            walltime: true,
+        };
+        assert_eq!(exit.how, how);
+        for length in 0..text.len() {
+            assert_eq!(read_exit(&text[..length]), None, "{length} bytes");
+        }
+        let failed =
+            "version=1\nat=9\ncause=start-failed\ndetail=no cause=exited\n0m0.0s 0m0.0s\n0m0.0s 0m0.0s\ncomplete\n";
+        assert_eq!(read_exit(failed).map(|exit| exit.how), Some(ExitKind::StartFailed("no cause=exited".into())));
+    }
+
+    #[test]
+    fn a_claim_is_taken_once_by_either_side() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let files = Files::make(&folder.path().join("centre")).expect("made");
+        let again = Files::make(&folder.path().join("centre")).expect("made");
+        assert_eq!(files.prefix, again.prefix, "names of jobs outlive a restart");
+        let id = AttemptId { job: JobId(7), task: 3, attempt: 2 };
+        assert_eq!(files.attempt_of(&files.job_name(id)), Some(id));
+        assert_eq!(files.attempt_of("hs-0000000000-7.3.2"), None);
+        assert_eq!(files.claim(id).expect("readable"), None);
+        assert!(files.claim_against_start(id).expect("taken"));
+        assert!(!again.claim_against_start(id).expect("asked"));
+        assert_eq!(files.claim(id).expect("readable"), Some(Claim { at: None }));
+        let text = "version=1\nat=5\njob=9\nnode=n1\ncomplete\n";
+        fs::write(files.attempt(id).claim(), text).expect("written");
+        assert_eq!(files.claim(id).expect("readable"), Some(Claim { at: Some(TimeMs(5)) }));
+    }
+}

@@ -111,11 +111,15 @@ impl Inventory {
         {
             return Err(format!("it asks for {} ms, the partition's limit is {} ms", order.walltime().0, most.0));
         }
-        let most_cores = self.parts.iter().map(|part| part.cores_max).max().unwrap_or(0);
+        let all = || self.parts.iter().filter(|part| order.pool.as_ref().is_none_or(|pool| *pool == part.pool.id));
+        if let (Some(pool), None) = (&order.pool, all().next()) {
+            return Err(format!("it was placed on pool {pool}, which this centre does not have now"));
+        }
+        let most_cores = all().map(|part| part.cores_max).max().unwrap_or(0);
         if cores > most_cores {
             return Err(format!("it asks for {cores} cores, the largest node has {most_cores} cores"));
         }
-        let most_memory = self.parts.iter().map(|part| part.memory_max).max().unwrap_or_default();
+        let most_memory = all().map(|part| part.memory_max).max().unwrap_or_default();
         if order.memory() > most_memory {
             return Err(format!("it asks for {} of memory, the largest node has {most_memory}", order.memory()));
         }
@@ -125,7 +129,7 @@ impl Inventory {
                 && devices <= part.devices_max
                 && (devices == 0 || part.is_wanted(order))
         };
-        let part = self.parts.iter().find(fits).ok_or("no node has this many cores, memory and devices together")?;
+        let part = all().find(fits).ok_or("no node has this many cores, memory and devices together")?;
         Ok(part.gres.as_ref().filter(|_| devices > 0).map(|gres| format!("{gres}:{devices}")))
     }
 }
@@ -170,4 +174,91 @@ impl Part {
 
 fn pool_id(text: &str) -> PoolId {
     PoolId::new(text).expect("a name of the right alphabet")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use huisuan_model::{AttemptId, CentreId, JobId, JobSpec, ProjectId, TenantId, spec::DeviceNeed};
+
+    use super::*;
+    use crate::slurm::{answers::read_nodes, config::example};
+
+    fn inventory(text: &str) -> Inventory {
+        let mut config = example(Path::new("/shared"));
+        config.devices = toml::from_str::<std::collections::BTreeMap<String, Vec<_>>>(
+            "d = [{ gres = \"gpu:h100\", pool = \"H100\", memory = 80 }]",
+        )
+        .expect("devices")
+        .remove("d")
+        .expect("devices");
+        Inventory::of(&read_nodes(text).expect("understood"), &config)
+    }
+
+    fn order(cores: u64, devices: u64, any_of: &[&str]) -> StartOrder {
+        let any_of = any_of.iter().map(|name| pool_id(name)).collect();
+        let need = DeviceNeed { count: MilliDevices(devices), any_of, memory_min: Bytes::ZERO };
+        let devices_need = (devices > 0).then_some(need);
+        let need = Need::Hardware { cores: Millicores(cores), devices: devices_need };
+        StartOrder {
+            attempt: AttemptId { job: JobId(1), task: 0, attempt: 1 },
+            centre: CentreId::new("c").expect("a name"),
+            tenant: TenantId::new("t").expect("a name"),
+            project: ProjectId::new("p").expect("a name"),
+            spec: Arc::new(JobSpec { need, memory: Bytes(1 << 20), ..JobSpec::command("x", &["true"]) }),
+            cores: Millicores(cores),
+            devices: MilliDevices(devices),
+            pool: None,
+            account: None,
+        }
+    }
+
+    const NODES: &str = "n1|8|1000|gpu:h100:4|idle|2:00:00|none\nn1|8|1000|gpu:h100:4|idle|1-00:00:00|none\n\
+        n2|8|1000|gpu:h100:4|mixed|2:00:00|none\nn3|64|2000|(null)|idle|2:00:00|none\n\
+        n4|8|1000|gpu:a100:2|idle|2:00:00|none\nn5|8|1000|gpu:a100:2|drained|2:00:00|Duplicate jobid\n";
+
+    #[test]
+    fn nodes_are_summed_up_by_type_and_the_drained_are_told() {
+        let inventory = inventory(NODES);
+        let pools = inventory.pools();
+        let told: Vec<_> =
+            pools.iter().map(|pool| (pool.id.as_str(), pool.cores.0 / 1000, pool.devices.0 / 1000)).collect();
+        assert_eq!(told, [("H100", 16, 8), ("cpu:slurm", 64, 0), ("gpu:a100", 8, 2)]);
+        assert_eq!((pools[0].device_memory, inventory.minutes_max()), (Bytes(80), 24 * 60));
+        let [alarm] = inventory.alarms() else { panic!("one alarm: {:?}", inventory.alarms()) };
+        assert!(alarm.subject == "node n5" && alarm.what.contains("Duplicate jobid"), "{alarm:?}");
+    }
+
+    #[test]
+    fn an_order_gets_its_type_or_is_refused() {
+        let inventory = inventory(NODES);
+        let check = |order: &StartOrder, expected: Result<Option<&str>, &str>| match (inventory.gres(order), expected) {
+            (Ok(gres), Ok(expected)) => assert_eq!(gres.as_deref(), expected),
+            (Err(why), Err(part)) => assert!(why.contains(part), "`{why}` does not say `{part}`"),
+            (gres, expected) => panic!("{gres:?}, expected {expected:?}"),
+        };
+        check(&order(1_000, 0, &[]), Ok(None));
+        check(&order(1_000, 3_000, &[]), Ok(Some("gpu:h100:3")));
+        check(&order(1_000, 2_000, &["gpu:a100"]), Ok(Some("gpu:a100:2")));
+        check(&order(1_000, 3_000, &["gpu:a100"]), Err("no node"));
+        check(&order(9_000, 1_000, &[]), Err("no node"));
+        check(&order(65_000, 0, &[]), Err("64 cores"));
+        check(&order(1_000, 1_500, &[]), Err("a part"));
+        check(&order(0, 0, &[]), Err("no cores"));
+        let on = |pool: &str, order: StartOrder| StartOrder { pool: Some(pool_id(pool)), ..order };
+        check(&on("gpu:a100", order(1_000, 1_000, &[])), Ok(Some("gpu:a100:1")));
+        check(&on("H100", order(60_000, 0, &[])), Err("8 cores"));
+        check(&on("V100", order(1_000, 0, &[])), Err("V100"));
+        let mut long = order(1_000, 0, &[]);
+        Arc::make_mut(&mut long.spec).walltime = DurationMs(25 * 3_600_000);
+        check(&long, Err("limit"));
+    }
+
+    #[test]
+    fn before_the_cluster_is_known_everything_may_fit() {
+        let unknown = Inventory::default();
+        assert!(!unknown.known());
+        assert_eq!(unknown.gres(&order(1_000_000, 2_000, &[])), Ok(Some("gpu:2".to_owned())));
+    }
 }

@@ -120,3 +120,64 @@ fn lines(known: &BTreeMap<AttemptId, Remembered>) -> Vec<Line> {
     lines.push(Line::Cancelled(cancelled));
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use huisuan_model::{
+        CentreId, EndCause, JobId, JobSpec, MilliDevices, Millicores, Outcome, ProjectId, ReportKind, TenantId, TimeMs,
+        Usage,
+    };
+
+    use super::*;
+
+    fn order(job: u64) -> StartOrder {
+        StartOrder {
+            attempt: AttemptId { job: JobId(job), task: 0, attempt: 1 },
+            centre: CentreId::new("c").expect("a name"),
+            tenant: TenantId::new("t").expect("a name"),
+            project: ProjectId::new("p").expect("a name"),
+            spec: Arc::new(JobSpec::command("x", &["true"])),
+            cores: Millicores(1000),
+            devices: MilliDevices::ZERO,
+            pool: None,
+            account: None,
+        }
+    }
+
+    #[test]
+    fn what_is_open_or_not_acknowledged_comes_back() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let files = Files::make(&folder.path().join("centre")).expect("made");
+        let id = |job| order(job).attempt;
+        let outcome = Outcome { cause: EndCause::Exited, exit_code: Some(0), signal: None, detail: String::new() };
+        let ended = |job| {
+            let what = ReportKind::Ended { started_at: None, outcome: outcome.clone(), usage: Usage::default() };
+            AttemptReport { attempt: id(job), at: TimeMs(5), what }
+        };
+        let (mut journal, known) = Journal::open(&files).expect("a new log");
+        assert!(known.is_empty());
+        let orders: Vec<StartOrder> = (1..=5).map(order).collect();
+        let lines = [
+            Line::Accepted(Batch::new(&orders)),
+            Line::Submitted(id(2), 70),
+            Line::Submitted(id(3), 71),
+            // Slurm forgot it, and gave it another number.
+            Line::Submitted(id(2), 72),
+            Line::Cancelled(vec![id(3)]),
+            Line::Ended(ended(4)),
+            Line::Ended(ended(5)),
+            Line::Acknowledged(vec![id(5)]),
+        ];
+        journal.append(&lines, true).expect("appended");
+        drop(journal);
+        // The second time from the shortened log.
+        for _ in 0..2 {
+            let (_, known) = Journal::open(&files).expect("a log");
+            let one = |job: u64| known.get(&id(job)).cloned().unwrap_or_default();
+            assert_eq!(known.keys().map(|id| id.job.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
+            assert_eq!((one(1).job, one(2).job, one(3).job), (None, Some(72), Some(71)));
+            assert_eq!((one(2).cancelled, one(3).cancelled), (false, true));
+            assert_eq!((one(1).order.as_deref(), one(4).end), (Some(&orders[0]), Some(ended(4))));
+        }
+    }
+}

@@ -3,12 +3,12 @@
 
 use std::{collections::BTreeMap, fs, io, time::Duration};
 
-use huisuan_model::AttemptId;
+use huisuan_model::{AttemptId, Bytes};
 
 use super::{
-    files::{Exit, ExitKind},
+    files::{Exit, ExitKind, Used},
     shared::Shared,
-    verdict::{Evidence, Verdict, judge},
+    verdict::{Ended, Evidence, Verdict, judge},
 };
 use crate::{engine::EngineError, local::supervisor::process::now};
 
@@ -95,19 +95,8 @@ pub(super) fn end(shared: &Shared, exits: &[(AttemptId, Exit)]) -> Result<(), En
             state.note_started(*id, started_at);
         }
         let Some(open) = state.open_mut(*id) else { continue };
-        let evidence = Evidence {
-            claim: None,
-            exit: Some(exit),
-            used: shared.files.used(*id).unwrap_or(open.used),
-            queue: None,
-            placed: true,
-            launches_failed: 0,
-            memory: open.order.memory(),
-            account: None,
-            cancelled: open.cancelled,
-            silent: false,
-            now: now(),
-        };
+        let used = shared.files.used(*id).unwrap_or(open.used);
+        let evidence = Evidence { used, memory: open.order.memory(), cancelled: open.cancelled, ..record_alone(exit) };
         match judge(&evidence) {
             Verdict::Ended(end) => ends.push((*id, end)),
             _ => open.exit_seen = true,
@@ -117,4 +106,29 @@ pub(super) fn end(shared: &Shared, exits: &[(AttemptId, Exit)]) -> Result<(), En
     shared.reports.notify_all();
     shared.work.notify_all();
     Ok(())
+}
+
+/// How an attempt ended of which nothing but its record is left.
+pub(super) fn told_by_record(exit: &Exit) -> Option<Ended> {
+    match judge(&Evidence { silent: true, ..record_alone(exit) }) {
+        Verdict::Ended(end) => Some(end),
+        _ => None,
+    }
+}
+
+/// A done record, and nothing asked of Slurm.
+fn record_alone(exit: &Exit) -> Evidence<'_> {
+    Evidence {
+        claim: None,
+        exit: Some(exit),
+        used: Used::default(),
+        queue: None,
+        placed: true,
+        launches_failed: 0,
+        memory: Bytes(u64::MAX),
+        account: None,
+        cancelled: false,
+        silent: false,
+        now: now(),
+    }
 }

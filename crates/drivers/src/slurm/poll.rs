@@ -217,7 +217,10 @@ fn settle(shared: &Shared, doubts: &[Doubt]) -> Result<(), EngineError> {
                     unsettled.push(look);
                 }
             }
-            verdict => carry_out(shared, &look, verdict)?,
+            verdict => {
+                note_unknown(shared, &look, &verdict);
+                carry_out(shared, &look, verdict)?;
+            }
         }
     }
     if unsettled.is_empty() {
@@ -231,6 +234,15 @@ fn settle(shared: &Shared, doubts: &[Doubt]) -> Result<(), EngineError> {
         carry_out(shared, &look, verdict)?;
     }
     Ok(())
+}
+
+/// An attempt that began, and of which Slurm says that it is over, is unknown until its record or its silence decides.
+fn note_unknown(shared: &Shared, look: &Look, verdict: &Verdict) {
+    let over = matches!(look.queue, None | Some(JobState::Over(_)));
+    if *verdict == Verdict::Wait && over && look.claim.is_some() && look.exit.is_none() {
+        let what = "began, and Slurm does not have it any more; its record or three missed signs of life will decide";
+        shared.lock().alarms.insert(format!("attempt {}", look.id), what.to_owned());
+    }
 }
 
 /// Accounting of a job may begin without its name: Slurm 22.05 then says `allocation`.

@@ -156,6 +156,14 @@ impl State {
         }
     }
 
+    /// The end of an attempt, until it is acknowledged.
+    pub(super) fn end(&self, id: AttemptId) -> Option<AttemptReport> {
+        match self.records.get(&id)? {
+            Record::Open(_) => None,
+            Record::Ended(report) => Some(report.clone()),
+        }
+    }
+
     /// Adds lines to the log.
     pub(super) fn note(&mut self, lines: &[Line], sync: bool) -> Result<(), EngineError> {
         self.journal.append(lines, sync)

@@ -13,6 +13,7 @@ use huisuan_model::{AttemptId, EndCause, StartOrder};
 
 use super::{
     client::{Answer, first_line},
+    config::is_word,
     shared::Shared,
     state::{Phase, never_ran},
 };
@@ -134,6 +135,9 @@ fn submit(shared: &Shared, orders: &[Arc<StartOrder>]) -> Result<(), EngineError
 }
 
 fn submit_one(shared: &Shared, order: &StartOrder) -> Submission {
+    if let Some(account) = order.account.as_ref().filter(|account| !is_word(account)) {
+        return Submission::Refused(format!("account `{account}` is not a name that may reach Slurm"));
+    }
     let (gres, minutes_max) = {
         let state = shared.lock();
         (state.inventory.gres(order), state.inventory.minutes_max())
@@ -174,7 +178,8 @@ fn arguments(shared: &Shared, order: &StartOrder, gres: Option<String>, minutes:
         format!("--partition={}", config.partitions.join(",")),
     ];
     let mut add = |name: &str, value: Option<&str>| arguments.extend(value.map(|value| format!("--{name}={value}")));
-    add("account", config.account_of(&order.tenant));
+    // The site's rules come before this engine's configuration.
+    add("account", order.account.as_deref().or_else(|| config.account_of(&order.tenant)));
     add("qos", config.qos.as_deref());
     add("reservation", config.reservation.as_deref());
     add("gres", gres.as_deref());

@@ -22,11 +22,12 @@ now() {
     fi
 }
 
-# pause MILLISECONDS
+# pause MILLISECONDS: waits for a line from a pipe that only this shell has, which costs less than `sleep`.
 pause() {
     local seconds
     printf -v seconds '%d.%03d' $(($1 / 1000)) $(($1 % 1000))
-    sleep "$seconds"
+    [ -n "${silence-}" ] || exec {silence}<> <(:)
+    read -r -t "$seconds" -u "$silence"
 }
 
 # record LINE...: the done record. Its last line says that it is whole. A full disk is waited for.
@@ -67,14 +68,23 @@ printf '%s\n' version=1 "at=$at" "job=${SLURM_JOB_ID-}" "node=${SLURMD_NODENAME-
     done
 } <"$dir/start"
 program=${words[0]}
+# A variable that means something to this shell is left to `env`; others can be exported here, which costs less.
+path=$PATH careful=0
+for item in "${environment[@]}"; do
+    case ${item%%=*} in
+        PATH) path=${item#PATH=} ;;
+        *[!A-Z0-9_]* | BASH* | COMP* | DIRSTACK | EPOCH* | EUID | FUNCNAME | GROUPS | HIST* | IFS | LINENO | OPT* | POSIX* | PPID \
+            | PS* | RANDOM | SECONDS | SHELLOPTS | SRANDOM | UID | _) careful=1 ;;
+    esac
+done
+# `env` would take a program whose name has a `=` for a variable.
+[[ $program == *=* ]] && words=(/bin/sh -c 'exec "$@"' sh "${words[@]}")
 
 cd -- "$directory" 2>/dev/null || start_failed "directory \`$directory\` does not exist at this centre"
 if [[ $program == */* ]]; then
     [ -f "$program" ] || start_failed "program \`$program\` does not exist"
     [ -x "$program" ] || start_failed "program \`$program\` may not be run; hint: chmod +x"
 else
-    path=$PATH
-    for item in "${environment[@]}"; do [[ $item == PATH=* ]] && path=${item#PATH=}; done
     PATH=$path type -P -- "$program" >/dev/null || start_failed "program \`$program\` is not in PATH ($path)"
 fi
 
@@ -147,9 +157,10 @@ outside=0 interrupted=1 killer= how=
 trap 'jobs -l >|"$dir/how"' CHLD
 (
     umask 022
-    # `env` would take a program whose name has a `=` for a variable.
-    [[ $program == *=* ]] && words=(/bin/sh -c 'exec "$@"' sh "${words[@]}")
-    exec env "${environment[@]}" "${words[@]}" </dev/null >&5 2>&6 5>&- 6>&-
+    exec </dev/null >&5 2>&6 5>&- 6>&-
+    ((careful)) && exec env "${environment[@]}" "${words[@]}"
+    export "${environment[@]}"
+    exec "${words[@]}"
 ) &
 child=$!
 trap asked_to_end TERM

@@ -96,6 +96,7 @@ contract! {
     a_duplicate_runs_once,
     capacity_is_never_exceeded,
     a_report_comes_until_it_is_acknowledged,
+    what_is_held_is_told_and_what_is_missing_is_looked_for,
 }
 
 /// An order for GPUs.

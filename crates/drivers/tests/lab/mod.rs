@@ -7,6 +7,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 /// A cluster that runs. It ends, with all that it started, when this value is dropped or this process ends, however
@@ -93,9 +94,12 @@ impl Drop for Lab {
     }
 }
 
-/// The first of so many neighbouring ports that are free, below those that the system gives to clients.
+/// The first of so many neighbouring ports that are free, below those that the system gives to clients. Clusters of one
+/// process get different ones even when they start at the same moment; those of several begin to look at different places.
 fn free_ports(count: u16) -> u16 {
-    let from = 12_000 + u16::try_from(std::process::id() % 600).expect("below 600") * 30;
+    static CLUSTERS: AtomicU16 = AtomicU16::new(0);
+    let cluster = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+    let from = 12_000 + u16::try_from(std::process::id() % 150).expect("below 150") * 120 + cluster % 4 * 30;
     let free = |first: &u16| (*first..*first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
-    (from..31_000).step_by(30).find(free).expect("free ports")
+    (from..31_500).step_by(120).find(free).expect("free ports")
 }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use huisuan_drivers::{Engine, EngineError, KubernetesConfig, KubernetesEngine, LocalConfig, LocalEngine, LocalLimits};
+use huisuan_drivers::{
+    Engine, EngineError, KubernetesConfig, KubernetesEngine, LocalConfig, LocalEngine, LocalLimits, SlurmConfig,
+    SlurmEngine,
+};
 
 use super::{LocalCentre, Site};
 use crate::{
@@ -30,7 +33,7 @@ pub(super) fn open(args: &AgentArgs, site: &Site) -> Result<Box<dyn Engine>, Fai
         (engine, None) => Err(usage(&format!("engine {} needs --engine-config FILE", engine.as_str()))
             .hint("docs/en/sites.md shows such a file")),
         (EngineArg::Kubernetes, Some(file)) => kubernetes(site, file),
-        (engine, Some(file)) => cluster(engine, file),
+        (EngineArg::Slurm, Some(file)) => slurm(file),
     }
 }
 
@@ -45,10 +48,11 @@ fn kubernetes(site: &Site, file: &Path) -> Result<Box<dyn Engine>, Failure> {
     Ok(Box::new(KubernetesEngine::open(config).map_err(failed)?))
 }
 
-/// An engine of a cluster. This build has none: each comes with its driver in `crates/drivers`, and is opened here.
-fn cluster(engine: EngineArg, file: &Path) -> Result<Box<dyn Engine>, Failure> {
-    let message = format!("engine {} of `{}` is not part of this build", engine.as_str(), file.display());
-    Err(Failure::new(Exit::Error, message).hint("use a build with its driver, or --engine local"))
+/// A Slurm cluster, at a node where its own programs run.
+fn slurm(file: &Path) -> Result<Box<dyn Engine>, Failure> {
+    let failed = |error: EngineError| Failure::new(Exit::Error, error).hint("docs/en/slurm.md has all keys");
+    let config = SlurmConfig::read(file).map_err(failed)?;
+    Ok(Box::new(SlurmEngine::open(config).map_err(failed)?))
 }
 
 fn usage(message: &str) -> Failure {
