@@ -72,6 +72,7 @@ pub(crate) enum WriterError {
 /// Where the answer to a command goes.
 pub(crate) type Reply = oneshot::Sender<Result<Done, WriterError>>;
 
+#[expect(clippy::large_enum_variant, reason = "nearly every message is a command: a box would buy nothing")]
 enum Message {
     Command {
         origin: Origin,

@@ -1,6 +1,6 @@
 //! Prices, rules of tariffs, and what is priced anew on order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use axum::{Extension, extract::State, http::StatusCode};
 use huisuan_api::{
@@ -202,8 +202,8 @@ async fn meterings(
     let jobs = shared.readers.read(move |reader| {
         let mut priorities = BTreeMap::new();
         for id in ids {
-            if !priorities.contains_key(&id.job) {
-                priorities.insert(id.job, reader.job(id.job)?.map_or(0, |job| job.spec.priority));
+            if let Entry::Vacant(unknown) = priorities.entry(id.job) {
+                unknown.insert(reader.job(id.job)?.map_or(0, |job| job.spec.priority));
             }
         }
         Ok(priorities)
