@@ -169,14 +169,6 @@ impl Route {
         self.respond(200, media_types.iter().fold(response, with).build())
     }
 
-    /// One of several forms, as the request asks.
-    pub(super) fn raw_answers(self, media_types: &[&str], description: &str) -> Self {
-        let answer = media_types.iter().fold(ResponseBuilder::new().description(description), |answer, media_type| {
-            answer.content(*media_type, Content::new(None::<RefOr<Schema>>))
-        });
-        self.respond(200, answer.build())
-    }
-
     pub(super) fn no_answer(self, description: &str) -> Self {
         self.respond(204, Response::new(description))
     }
