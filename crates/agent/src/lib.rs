@@ -8,6 +8,7 @@
 //! Start reading at [`Agent::join`] and [`Agent::run`] in `agent.rs`; `report.rs` is the other direction.
 
 mod agent;
+mod key;
 mod memory;
 mod pause;
 mod rate;

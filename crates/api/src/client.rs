@@ -22,7 +22,7 @@ pub use self::{agent::AgentClient, error::ClientError};
 use self::address::{base_url, pairs, path};
 use crate::{
     books::{LedgerView, UsageView},
-    centres::{CentreList, CentreView, WindowRequest},
+    centres::{CentreList, CentreView, PoolRequest, WindowRequest},
     events::EventView,
     health::Health,
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
@@ -142,6 +142,16 @@ impl Client {
     /// Stops giving work to a centre.
     pub fn pause(&self, centre: &str) -> Result<CentreView, ClientError> {
         self.post(&path(routes::CENTRE_PAUSE, &[("id", centre)]))
+    }
+
+    /// Has pools of a centre measured again when nothing runs there.
+    pub fn measure(&self, centre: &str, pools: &PoolRequest) -> Result<CentreView, ClientError> {
+        self.post_json(&path(routes::CENTRE_MEASURE, &[("id", centre)]), pools)
+    }
+
+    /// Believes doubted ratings of a centre and the key that signed them.
+    pub fn accept_ratings(&self, centre: &str, pools: &PoolRequest) -> Result<CentreView, ClientError> {
+        self.post_json(&path(routes::CENTRE_ACCEPT, &[("id", centre)]), pools)
     }
 
     /// Gives work to a centre again.

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod problem;
 pub mod reasons;
 pub mod routes;
+pub mod signature;
 pub mod spec;
 mod sse;
 pub mod tenants;

@@ -140,6 +140,24 @@ fn network_routes(document: &mut Document) {
             .answer::<centres::CentreView>(200, "The centre as it is now.")
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
+    let pools = |route: Route| {
+        id(route)
+            .body::<centres::PoolRequest>("Which pool; all when none is named.")
+            .answer::<centres::CentreView>(200, "The centre as it is now.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::UnknownField, ErrorCode::Forbidden, ErrorCode::NotFound])
+    };
+    document.add(pools(Route::post(
+        routes::CENTRE_MEASURE,
+        "measure",
+        "network",
+        "Has pools measured again when nothing runs there.",
+    )));
+    document.add(pools(Route::post(
+        routes::CENTRE_ACCEPT,
+        "accept-ratings",
+        "network",
+        "Believes doubted ratings and the key that signed them.",
+    )));
     document.add(
         id(Route::post(routes::CENTRE_WINDOWS, "maintain", "network", "Declares maintenance of a centre or a pool."))
             .body::<centres::WindowRequest>("What is closed, and when.")

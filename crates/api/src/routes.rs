@@ -28,6 +28,10 @@ pub const CENTRE: &str = "/v1/centres/{id}";
 pub const CENTRE_PAUSE: &str = "/v1/centres/{id}/pause";
 /// `POST` gives it work again.
 pub const CENTRE_RESUME: &str = "/v1/centres/{id}/resume";
+/// `POST` has pools measured again when nothing runs there.
+pub const CENTRE_MEASURE: &str = "/v1/centres/{id}/measure";
+/// `POST` believes doubted ratings and the key that signed them.
+pub const CENTRE_ACCEPT: &str = "/v1/centres/{id}/accept-ratings";
 /// `POST` declares maintenance.
 pub const CENTRE_WINDOWS: &str = "/v1/centres/{id}/windows";
 /// `POST` takes a window back.

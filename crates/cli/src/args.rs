@@ -8,7 +8,7 @@ use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, 
 
 mod operate;
 
-pub(crate) use operate::{CentreCommand, DoctorArgs, LedgerCommand, TenantCommand, TenantSettings};
+pub(crate) use operate::{CentreCommand, DoctorArgs, LedgerCommand, PoolArgs, TenantCommand, TenantSettings};
 
 use crate::{commands::twin::TwinCommand, parse, select::Selector};
 
@@ -153,6 +153,9 @@ pub(crate) struct ServeArgs {
     /// A centre that may join, its class, and the price in CNY of one P·h; may be given several times.
     #[arg(long = "centre", visible_alias = "center", value_name = "NAME:CLASS[:PRICE[:ZONE]]", value_parser = parse::centre)]
     pub(crate) centres: Vec<parse::Declared>,
+    /// A file with further or corrected parts: ratings above what makers declare are not believed.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) parts: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

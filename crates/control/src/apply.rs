@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{
     Attempt, AttemptId, AttemptState, CentreId, EndCause, EndReason, Event, Gflop, Job, JobId, JobState, Money,
-    Outcome, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
+    Outcome, PoolId, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
 };
 
 use crate::{State, books, keys::KeyRecord, place::attempt_of, queue, used};
@@ -40,8 +40,22 @@ pub fn apply(state: &mut State, event: &Event) {
             touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
         }
         Event::Rated { centre, pool, rating } => {
-            let pool = touch_centre(state, centre).pools.get_mut(pool).expect("a rated pool is known");
+            let centre = touch_centre(state, centre);
+            if rating.trusted() && centre.rating_key.is_none() {
+                centre.rating_key = rating.certificate.as_ref().map(|certificate| certificate.key.clone());
+            }
+            let pool = centre.pools.get_mut(pool).expect("a rated pool is known");
             pool.rating = Some(rating.clone());
+        }
+        Event::RatingDoubted { centre, pool, doubt } => {
+            rating(touch_centre(state, centre), pool).doubt = Some(doubt.clone());
+        }
+        Event::RatingAccepted { centre, pool } => {
+            let centre = touch_centre(state, centre);
+            let rating = rating(centre, pool);
+            rating.doubt = None;
+            let key = rating.certificate.as_ref().map(|certificate| certificate.key.clone());
+            centre.rating_key = key.or(centre.rating_key.take());
         }
         Event::JobSubmitted { .. } => job_submitted(state, event),
         Event::DependencyMet { job, on } => {
@@ -87,6 +101,11 @@ pub fn apply(state: &mut State, event: &Event) {
 fn touch_centre<'a>(state: &'a mut State, id: &CentreId) -> &'a mut huisuan_model::Centre {
     state.touched.centres.insert(id.clone());
     state.centres.get_mut(id).expect("an event names a known centre")
+}
+
+fn rating<'a>(centre: &'a mut huisuan_model::Centre, pool: &PoolId) -> &'a mut huisuan_model::Rating {
+    let pool = centre.pools.get_mut(pool).expect("an event names a known pool");
+    pool.rating.as_mut().expect("a doubt is about a rating")
 }
 
 fn touch_attempt(state: &mut State, id: AttemptId) -> &mut Attempt {

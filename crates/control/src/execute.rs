@@ -2,7 +2,7 @@
 
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
-use crate::{Refusal, State, apply::apply, books, dependencies, place, report, submit, tenants, windows};
+use crate::{Refusal, State, apply::apply, books, dependencies, place, ratings, report, submit, tenants, windows};
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
 /// there were any; an empty list means that nothing had to change. On `Err` the state is untouched.
@@ -61,6 +61,7 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
                 centre.absent_since = known.absent_since;
                 centre.windows = known.windows.clone();
                 centre.window_last = known.window_last;
+                centre.rating_key = known.rating_key.clone();
             }
             Ok(vec![Event::CentreSet(centre)])
         }
@@ -90,8 +91,11 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
             let known = known.pools.get(pool).ok_or_else(no_pool)?;
             let mut rating = rating.clone();
             rating.version = known.rating.as_ref().map_or(1, |old| old.version + 1);
+            rating.doubt = ratings::doubt(state, centre, known, &rating);
             Ok(vec![Event::Rated { centre: centre.clone(), pool: pool.clone(), rating }])
         }
+        Command::DoubtRating { centre, pool, doubt } => ratings::doubt_known(state, centre, pool, doubt),
+        Command::AcceptRating { centre, pool } => ratings::accept(state, centre, pool),
         Command::ForgetKeys { before } => Ok(vec![Event::KeysForgotten { before: *before }]),
         Command::Plan(_) | Command::Report { .. } | Command::LoseRunning { .. } | Command::Cancel { .. } => {
             Ok(Vec::new())

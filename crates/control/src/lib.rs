@@ -16,6 +16,7 @@ mod orders;
 mod outlook;
 mod place;
 mod queue;
+mod ratings;
 mod refusal;
 mod report;
 mod restore;

@@ -61,7 +61,7 @@ impl Network {
         network
     }
 
-    fn open(&mut self, name: &str, class: Class, cores: u64) {
+    pub(crate) fn open(&mut self, name: &str, class: Class, cores: u64) {
         self.take(Command::SetCentre(Box::new(Centre::new(
             centre(name),
             class,
@@ -86,6 +86,8 @@ impl Network {
             method: "test/1".into(),
             mark: Mark::Measured,
             rated_at: self.now,
+            certificate: None,
+            doubt: None,
         };
         self.take(Command::Rate { centre: centre(name), pool: pool(), rating });
     }

@@ -13,6 +13,7 @@ mod dependencies;
 mod gangs;
 mod outlook;
 mod preemption;
+mod ratings;
 mod tenants;
 
 use crate::{

@@ -227,7 +227,8 @@ impl Story {
             self.take("agent:x", "", Command::Inventory { centre: centre.clone(), pools: vec![found] });
             let (sustained, nameplate) = (GflopPerS(sustained), GflopPerS(sustained * 2));
             let (method, rated_at) = ("gemm-matrixmultiply/1".to_owned(), self.now);
-            let rating = Rating { version: 0, sustained, nameplate, method, mark, rated_at };
+            let rating =
+                Rating { version: 0, sustained, nameplate, method, mark, rated_at, certificate: None, doubt: None };
             self.take("agent:x", "", Command::Rate { centre, pool, rating });
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{CentreId, PoolId},
     quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs, mul_div},
+    rating::Rating,
     window::Window,
 };
 
@@ -115,23 +116,6 @@ impl Tariff {
         let amount = mul_div(work.0, price, crate::quantity::GFLOP_PER_P_H);
         Money(i64::try_from(amount).unwrap_or(i64::MAX))
     }
-}
-
-/// A versioned record of how fast a pool is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rating {
-    /// Counts from 1 for a pool; a new measurement is a new version.
-    pub version: u32,
-    /// Sustained rate of the whole pool in the precision of its class.
-    pub sustained: GflopPerS,
-    /// Computed or declared peak of the whole pool.
-    pub nameplate: GflopPerS,
-    /// How it was measured, such as `gemm-matrixmultiply/1`.
-    pub method: String,
-    /// Whether `sustained` was measured, modelled or declared.
-    pub mark: Mark,
-    /// When.
-    pub rated_at: TimeMs,
 }
 
 /// The devices of one part number in one centre.
@@ -282,6 +266,9 @@ pub struct Centre {
     /// The number of the last window that it was given.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub window_last: u32,
+    /// The key that its ratings are signed with: that of the first signed one, or one that an operator accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating_key: Option<String>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -306,6 +293,7 @@ impl Centre {
             absent_since: None,
             windows: Vec::new(),
             window_last: 0,
+            rating_key: None,
         }
     }
 
@@ -327,14 +315,13 @@ mod tests {
             memory: Bytes(1 << 30),
             devices: MilliDevices::ZERO,
             device_memory: Bytes::ZERO,
-            rating: Some(Rating {
-                version: 1,
-                sustained: GflopPerS(sustained),
-                nameplate: GflopPerS(sustained * 2),
-                method: "test/1".into(),
-                mark: Mark::Measured,
-                rated_at: TimeMs(0),
-            }),
+            rating: Some(Rating::plain(
+                GflopPerS(sustained),
+                GflopPerS(sustained * 2),
+                "test/1",
+                Mark::Measured,
+                TimeMs(0),
+            )),
         }
     }
 

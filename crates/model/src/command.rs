@@ -5,13 +5,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    centre::{Centre, CentreState, Pool, Presence, Rating},
+    centre::{Centre, CentreState, Pool, Presence},
     dependency::EndedJob,
     event::Event,
     ids::{ActorId, CentreId, JobId, PoolId, ProjectId, TenantId},
     order::AttemptReport,
     plan::Plan,
     quantity::{Money, TimeMs},
+    rating::{Doubt, Rating},
     spec::JobSpec,
     tenant::{Tenant, TenantChange, TokenHash},
 };
@@ -99,8 +100,24 @@ pub enum Command {
         centre: CentreId,
         /// Which.
         pool: PoolId,
-        /// How fast. Its version is set by the network.
+        /// How fast. Its version is set by the network, and so is the doubt: what the door found is here already.
         rating: Rating,
+    },
+    /// A rating is not believed any more.
+    DoubtRating {
+        /// Where.
+        centre: CentreId,
+        /// Which pool.
+        pool: PoolId,
+        /// Why.
+        doubt: Doubt,
+    },
+    /// An operator has looked at a rating that is doubted, and believes it and its key.
+    AcceptRating {
+        /// Where.
+        centre: CentreId,
+        /// Which pool.
+        pool: PoolId,
     },
     /// A new job for the entry's tenant and project.
     Submit {
@@ -157,6 +174,8 @@ impl Command {
             Command::RemoveWindow { .. } => "remove-window",
             Command::Inventory { .. } => "inventory",
             Command::Rate { .. } => "rate",
+            Command::DoubtRating { .. } => "doubt-rating",
+            Command::AcceptRating { .. } => "accept-rating",
             Command::Submit { .. } => "submit",
             Command::Cancel { .. } => "cancel",
             Command::Plan(_) => "plan",

@@ -19,15 +19,14 @@ pub mod plan;
 pub mod precision;
 pub mod quantity;
 pub mod ranges;
+pub mod rating;
 pub mod reason;
 pub mod shape;
 pub mod spec;
 pub mod tenant;
 pub mod window;
 
-pub use centre::{
-    Centre, CentreState, Class, EngineKind, Mark, Place, Pool, Presence, RatedShare, Rating, Tariff, Terms,
-};
+pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Place, Pool, Presence, RatedShare, Tariff, Terms};
 pub use command::{Command, Entry};
 pub use dependency::{Dependency, EndReason, EndedJob, When};
 pub use event::Event;
@@ -38,6 +37,7 @@ pub use plan::{NodeShare, Placement, Plan, Preemption, Reservation, ScoreTerm, S
 pub use precision::Precision;
 pub use quantity::{Bytes, DurationMs, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs};
 pub use ranges::RangeSet;
+pub use rating::{Certificate, Doubt, PrecisionRate, Rating};
 pub use reason::{QuotaResource, Reason};
 pub use shape::Shape;
 pub use spec::{JobSpec, SpecHash};

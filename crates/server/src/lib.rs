@@ -20,6 +20,7 @@ mod metrics;
 mod pages;
 mod peer;
 mod planner;
+mod ratings;
 mod readers;
 mod reasons;
 mod secrets;
@@ -33,6 +34,7 @@ mod wake;
 mod writer;
 
 pub use journal::read_journal;
+pub use ratings::PartCeiling;
 pub use server::{LOCAL_FUNDS, ServeConfig, Server};
 pub use simulation::{Simulation, Title};
 pub use start_error::hint_of;

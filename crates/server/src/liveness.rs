@@ -1,5 +1,5 @@
 //! Whether centres are there: watched here, told to the state only when it changes. The same look finds that
-//! maintenance is over.
+//! maintenance is over, and which ratings are old.
 //!
 //! A centre is absent after a long silence. Silence is counted in looks of this watch, each of which counts for at most
 //! twice its interval: time in which the server itself was down, stopped or overloaded is not the centres' silence.
@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use huisuan_model::{CentreId, Command, Presence, TimeMs};
 
-use crate::{hub::AWAY_AFTER_MS, identity, server::Shared, wake::Wake};
+use crate::{hub::AWAY_AFTER_MS, identity, ratings, server::Shared, wake::Wake};
 
 /// How often the watch looks.
 const LOOK_EVERY_MS: u64 = 5_000;
@@ -48,6 +48,7 @@ pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
                 tracing::warn!(%error, "presence of a centre not recorded");
             }
         }
+        ratings::renew(&shared).await;
     }
 }
 

@@ -34,6 +34,7 @@ use crate::{
     metrics::Metrics,
     peer::{NoDelay, Peer},
     planner::{Planner, SharedReasons},
+    ratings::PartCeiling,
     readers::Readers,
     reasons::Reasons,
     secrets::Secret,
@@ -80,6 +81,8 @@ pub(crate) struct Shared {
     /// Whose turn it is to have helps computed.
     pub(crate) helps: Semaphore,
     pub(crate) played: OnceLock<Arc<Simulation>>,
+    /// What no rating of a part may pass.
+    pub(crate) ceilings: OnceLock<Vec<PartCeiling>>,
     request_last: AtomicU64,
     stop: watch::Receiver<bool>,
 }
@@ -172,6 +175,7 @@ impl Server {
             started_at,
             helps: Semaphore::new(1),
             played: OnceLock::new(),
+            ceilings: OnceLock::new(),
             request_last: AtomicU64::new(0),
             stop: stopped.clone(),
         });
@@ -207,6 +211,12 @@ impl Server {
     /// Tells what is simulated here, for the pages. The first call counts.
     pub fn set_simulation(&self, simulation: Simulation) {
         self.shared.played.get_or_init(|| Arc::new(simulation));
+    }
+
+    /// Tells what makers declare of parts: ratings above it are kept apart. The first call counts; without one, ratings
+    /// are held only against their own nameplate and their peers.
+    pub fn set_ceilings(&self, ceilings: Vec<PartCeiling>) {
+        self.shared.ceilings.get_or_init(|| ceilings);
     }
 
     /// Waits for the signal by which a service is told to end: SIGTERM or SIGINT.

@@ -12,7 +12,7 @@ use huisuan_api::{
     ErrorCode, Problem,
     agent::{Hello, LogRequest, Orders, PoolRating, Ratings, Reports, SequencedOrder, Taken, Welcome},
 };
-use huisuan_model::{AttemptId, Order};
+use huisuan_model::{AttemptId, Order, PoolId};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,6 +39,7 @@ struct State {
     tried: Vec<Reports>,
     taken: Vec<Reports>,
     ratings: Vec<PoolRating>,
+    measure: Vec<PoolId>,
     hellos: u32,
     fresh: Vec<bool>,
     failing_reports: u32,
@@ -154,6 +155,15 @@ impl PretendedServer {
         self.change(|state| state.ratings.clone())
     }
 
+    /// Has a pool measured with the next answer.
+    pub(crate) fn measure(&self, pool: PoolId) {
+        self.change(|state| state.measure.push(pool));
+    }
+
+    pub(crate) fn until_ratings(&self, count: usize) -> Vec<PoolRating> {
+        self.until("ratings", |state| (state.ratings.len() >= count).then(|| state.ratings.clone()))
+    }
+
     pub(crate) fn until_taken(&self, what: &str) -> Reports {
         self.until(what, |state| state.taken.first().cloned())
     }
@@ -263,7 +273,12 @@ fn hello(state: &mut State, body: &[u8]) -> (u16, Vec<u8>) {
 fn orders(state: &mut State, after: u64) -> (u16, Vec<u8>) {
     let numbered = (1..).zip(&state.orders).filter(|(seq, _)| *seq > after);
     let orders = numbered.map(|(seq, order)| SequencedOrder { seq, order: order.clone() }).collect();
-    json(&Orders { epoch: state.epoch, orders, log_requests: std::mem::take(&mut state.questions) })
+    json(&Orders {
+        epoch: state.epoch,
+        orders,
+        log_requests: std::mem::take(&mut state.questions),
+        measure: std::mem::take(&mut state.measure),
+    })
 }
 
 fn reports(state: &mut State, body: &[u8]) -> Option<(u16, Vec<u8>)> {
