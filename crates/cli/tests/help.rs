@@ -6,7 +6,7 @@ use std::fs;
 
 use support::huisuan;
 
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 36] = [
     "",
     "demo",
     "serve",
@@ -24,6 +24,8 @@ const COMMANDS: [&str; 34] = [
     "centre show",
     "centre pause",
     "centre resume",
+    "centre measure",
+    "centre accept-rating",
     "usage",
     "ledger",
     "ledger balance",
