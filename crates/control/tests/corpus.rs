@@ -17,10 +17,9 @@ use huisuan_control::{
 };
 use huisuan_model::{
     ActorId, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Certificate, Class, Command,
-    Dependency, Doubt,
-    DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, GflopPerS, Job, JobId, JobSpec, JobState, Mark,
-    MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind,
-    Tariff, Tenant, TenantId, TimeMs, Usage, When,
+    Dependency, Doubt, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, GflopPerS, Job, JobId, JobSpec,
+    JobState, Mark, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence,
+    ProjectId, RangeSet, Rating, ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
     spec::{DeviceNeed, Need, Work},
     tenant::{Limit, TenantChange, TokenHash},

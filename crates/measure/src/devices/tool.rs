@@ -2,7 +2,8 @@
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// A tool that takes longer has a driver that hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,26 +21,21 @@ pub(super) fn output(program: &str, arguments: &[&str]) -> Option<String> {
         .spawn()
         .ok()?;
     let mut stdout = child.stdout.take()?.take(OUTPUT_BYTES_MAX);
-    // Read beside the wait: a tool whose pipe is full would never end.
-    let reader = std::thread::spawn(move || {
+    let (sender, read) = mpsc::channel();
+    // A thread of its own, because a read cannot be given up; it ends when the tool does.
+    std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        stdout.read_to_end(&mut bytes).map(|_| bytes)
+        let ended = stdout.read_to_end(&mut bytes).map(|_| bytes);
+        // Nobody listens any more when the tool took too long.
+        let _ = sender.send(ended);
     });
-    let began = Instant::now();
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if began.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
-            _ => {
-                // What it started itself may keep the pipe open; the reader then ends with it.
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-        }
+    let Ok(read) = read.recv_timeout(PATIENCE) else {
+        let _ = child.kill();
+        let _ = child.wait();
+        return None;
     };
-    let bytes = reader.join().ok()?.ok()?;
-    status.success().then(|| String::from_utf8_lossy(&bytes).into_owned())
+    let status = child.wait().ok()?;
+    status.success().then(|| String::from_utf8_lossy(&read.unwrap_or_default()).into_owned())
 }
 
 #[cfg(test)]
