@@ -10,21 +10,22 @@ use std::{
 
 use huisuan_api::{
     AgentClient, ClientError, ErrorCode,
-    agent::{Hello, LogAnswer, LogRequest, Orders, PROTOCOL, Ratings, SequencedOrder, Welcome},
+    agent::{Hello, LogAnswer, LogRequest, Orders, PROTOCOL, PoolRating, Ratings, SequencedOrder, Welcome},
 };
 use huisuan_drivers::{Engine, EngineError, SubmitResult, failpoint};
 use huisuan_measure::MeasureError;
 use huisuan_model::{
-    AttemptId, AttemptReport, CentreId, EndCause, Order, Outcome, Pool, ReportKind, StartOrder, TimeMs, Usage,
+    AttemptId, AttemptReport, CentreId, EndCause, Order, Outcome, Pool, PoolId, ReportKind, StartOrder, TimeMs, Usage,
 };
 
 use crate::{
     gate::Gate,
     held::Compared,
+    key::Key,
     memory::{Memory, MemoryError},
     pause::{Backoff, StopFlag},
     policy::SitePolicy,
-    rate::rate_pools,
+    rate::{Depth, PoolRecord, rate_pools},
     report::Reporter,
     session::Session,
 };
@@ -100,6 +101,7 @@ pub struct Agent {
     client: AgentClient,
     engine: Arc<dyn Engine>,
     memory: Memory,
+    key: Key,
     session: Arc<Session>,
     gate: Arc<Gate>,
 }
@@ -116,17 +118,45 @@ impl Agent {
         let client = AgentClient::new(&config.server, Some(&config.token), config.centre.clone())?;
         let held = engine.held()?.unwrap_or_default().live;
         let gate = Arc::new(Gate::new(config.policy.clone(), held));
-        let mut agent = Agent { config, client, engine: engine.into(), memory, session: Arc::default(), gate };
+        let key = Key::open(&config.dir).map_err(|error| memory_error(error, &config))?;
+        let mut agent = Agent { config, client, engine: engine.into(), memory, key, session: Arc::default(), gate };
         let unrated = agent.hello()?.unrated;
         if rate && !unrated.is_empty() {
             let mut pools = agent.offered()?;
             pools.retain(|pool| unrated.contains(&pool.id));
-            let ratings = rate_pools(agent.engine.as_ref(), &pools, now())?;
-            if !ratings.is_empty() {
-                agent.client.ratings(&Ratings { ratings })?;
-            }
+            agent.rate(&pools, Depth::Class)?;
         }
         Ok(agent)
+    }
+
+    /// Measures pools and reports their ratings, signed; what is not in this machine is left out.
+    fn rate(&self, pools: &[Pool], depth: Depth) -> Result<(), AgentError> {
+        let ratings = rate_pools(self.engine.as_ref(), pools, depth, now())?;
+        let mut signed = Vec::with_capacity(ratings.len());
+        for PoolRecord { pool, mut rating, record } in ratings {
+            self.key.keep(&record).map_err(|error| memory_error(error, &self.config))?;
+            self.key.sign(&self.config.centre, &pool, &mut rating);
+            signed.push(PoolRating { pool, rating });
+        }
+        if !signed.is_empty() {
+            self.client.ratings(&Ratings { ratings: signed })?;
+        }
+        Ok(())
+    }
+
+    /// Measures what the server wants measured: nothing runs there. What fails is asked for again.
+    fn measure(&self, wanted: &[PoolId]) {
+        if wanted.is_empty() {
+            return;
+        }
+        let measured = self.engine.inventory().map_err(AgentError::from).and_then(|mut pools| {
+            pools.retain(|pool| wanted.contains(&pool.id));
+            self.rate(&pools, Depth::All)
+        });
+        match measured {
+            Ok(()) => tracing::info!(pools = wanted.len(), "pools were measured again"),
+            Err(error) => tracing::warn!(%error, "pools were not measured again"),
+        }
     }
 
     /// Pulls orders and reports until `stop` is set. A server or an engine that is away is tried again
@@ -218,8 +248,9 @@ impl Agent {
             if orders.epoch != epoch {
                 return Ok(());
             }
-            let Orders { orders, log_requests, .. } = orders;
+            let Orders { orders, log_requests, measure, .. } = orders;
             log_requests.iter().for_each(|request| self.answer(request));
+            self.measure(&measure);
             let last = orders.iter().map(|order| order.seq).max().unwrap_or(after);
             match self.carry_out(orders) {
                 Ok(()) => {

@@ -12,6 +12,7 @@ mod agent;
 mod gate;
 mod held;
 mod hours;
+mod key;
 mod memory;
 mod pause;
 mod policy;

@@ -41,7 +41,7 @@ pub struct Welcome {
     pub epoch: u64,
     /// The highest report sequence that the server has; the next is one more.
     pub reported_seq: u64,
-    /// The pools that have no rating in force: new ones, and those whose hardware changed.
+    /// The pools that have no rating in force: new ones, those whose hardware changed or whose rating is too old.
     #[schema(value_type = Vec<String>)]
     pub unrated: Vec<PoolId>,
 }
@@ -110,6 +110,10 @@ pub struct Orders {
     pub orders: Vec<SequencedOrder>,
     /// Output that somebody wants to read.
     pub log_requests: Vec<LogRequest>,
+    /// Pools to be measured now: nothing runs there, and their ratings are old or somebody asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub measure: Vec<PoolId>,
 }
 
 /// An order and its place in the centre's stream.

@@ -191,4 +191,65 @@ pub struct RatingView {
     pub mark: String,
     /// When.
     pub rated_at: Timestamp,
+    /// Whether its units may be sold: it was measured or modelled, and nobody doubts it.
+    #[serde(default)]
+    pub certified: bool,
+    /// Why it is not believed; while there is a doubt, nothing new is placed on the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<DoubtView>,
+    /// The signed rest of the record; `null` for ratings without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateView>,
+}
+
+/// Why a rating is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DoubtView {
+    /// `above-nameplate`, `above-part`, `above-peers`, `signature`, `other-key` or `expired`.
+    pub code: String,
+    /// In words, with numbers.
+    pub detail: String,
+}
+
+/// What an agent signed beside the rate of the pool's class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CertificateView {
+    /// The rates of the whole pool by precision.
+    pub rates: Vec<PrecisionRateView>,
+    /// Memory of one device, or of the pool where it has none.
+    pub memory_bytes: u64,
+    /// Measured memory bandwidth of the whole pool in MB/s.
+    pub bandwidth_mb_per_s: Option<u64>,
+    /// Declared power cap of the whole pool.
+    pub watts: Option<u32>,
+    /// SHA-256 of what the machine says of itself.
+    pub host_hash: String,
+    /// SHA-256 of the record with all raw timings, which stays at the centre.
+    pub data_hash: String,
+    /// From when on the rating does not count any more.
+    pub expires_at: Timestamp,
+    /// The ed25519 key that signed it.
+    pub key: String,
+    /// The signature.
+    pub signature: String,
+}
+
+/// The rates of a pool in one precision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PrecisionRateView {
+    /// `fp64`, `fp32`, `bf16`, ...
+    pub precision: String,
+    /// Sustained rate; `null` where only the nameplate is known.
+    pub sustained_gflop_per_s: Option<u64>,
+    /// Peak as computed or declared.
+    pub nameplate_gflop_per_s: Option<u64>,
+}
+
+/// Names a pool of a centre, or all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PoolRequest {
+    /// Which pool; all of the centre's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
 }

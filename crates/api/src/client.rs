@@ -22,7 +22,7 @@ pub use self::{agent::AgentClient, error::ClientError};
 use self::address::{base_url, pairs, path};
 use crate::{
     books::{AuditView, DayHeads, LedgerView, UsageView},
-    centres::{AlarmList, CentreList, CentreToken, CentreView, NewCentreRequest, WindowRequest},
+    centres::{AlarmList, CentreList, CentreToken, CentreView, NewCentreRequest, PoolRequest, WindowRequest},
     events::EventView,
     facts::FactsFields,
     health::Health,
@@ -163,6 +163,16 @@ impl Client {
     /// Stops giving work to a centre.
     pub fn pause(&self, centre: &str) -> Result<CentreView, ClientError> {
         self.post(&path(routes::CENTRE_PAUSE, &[("id", centre)]))
+    }
+
+    /// Has pools of a centre measured again when nothing runs there.
+    pub fn measure(&self, centre: &str, pools: &PoolRequest) -> Result<CentreView, ClientError> {
+        self.post_json(&path(routes::CENTRE_MEASURE, &[("id", centre)]), pools)
+    }
+
+    /// Believes doubted ratings of a centre and the key that signed them.
+    pub fn accept_ratings(&self, centre: &str, pools: &PoolRequest) -> Result<CentreView, ClientError> {
+        self.post_json(&path(routes::CENTRE_ACCEPT, &[("id", centre)]), pools)
     }
 
     /// Gives work to a centre again.

@@ -22,6 +22,7 @@ pub mod problem;
 pub mod reasons;
 pub mod reports;
 pub mod routes;
+pub mod signature;
 pub mod spec;
 mod sse;
 pub mod tenants;

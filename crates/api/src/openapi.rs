@@ -155,6 +155,28 @@ fn site_routes(document: &mut Document) {
     );
 }
 
+fn rating_routes(document: &mut Document) {
+    let id = |route: Route| route.path_parameter("id", "The centre's name.", Type::String);
+    let pools = |route: Route| {
+        id(route)
+            .body::<centres::PoolRequest>("Which pool; all when none is named.")
+            .answer::<centres::CentreView>(200, "The centre as it is now.")
+            .refused(&[ErrorCode::BadRequest, ErrorCode::UnknownField, ErrorCode::Forbidden, ErrorCode::NotFound])
+    };
+    document.add(pools(Route::post(
+        routes::CENTRE_MEASURE,
+        "measure",
+        "network",
+        "Has pools measured again when nothing runs there.",
+    )));
+    document.add(pools(Route::post(
+        routes::CENTRE_ACCEPT,
+        "accept-ratings",
+        "network",
+        "Believes doubted ratings and the key that signed them.",
+    )));
+}
+
 fn network_routes(document: &mut Document) {
     let id = |route: Route| route.path_parameter("id", "The centre's name.", Type::String);
     document.add(
@@ -176,6 +198,7 @@ fn network_routes(document: &mut Document) {
             .answer::<centres::CentreView>(200, "The centre as it is now.")
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
+    rating_routes(document);
     declaration_routes(document);
 }
 

@@ -36,6 +36,10 @@ pub const CENTRE_TOKEN: &str = "/v1/centres/{id}/token";
 pub const CENTRE_ALARMS_CLEAR: &str = "/v1/centres/{id}/alarms/clear";
 /// `GET` lists what at centres wants a person's eyes.
 pub const ALARMS: &str = "/v1/alarms";
+/// `POST` has pools measured again when nothing runs there.
+pub const CENTRE_MEASURE: &str = "/v1/centres/{id}/measure";
+/// `POST` believes doubted ratings and the key that signed them.
+pub const CENTRE_ACCEPT: &str = "/v1/centres/{id}/accept-ratings";
 /// `POST` declares maintenance.
 pub const CENTRE_WINDOWS: &str = "/v1/centres/{id}/windows";
 /// `POST` takes a window back.

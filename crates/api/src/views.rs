@@ -1,12 +1,15 @@
 //! From the model to the wire, wherever the model alone has the answer.
 
 use huisuan_model::{
-    Alarm, Attempt, Centre, CentreId, CentreState, EngineKind, Job, Mark, MilliDevices, Millicores, Money, Pool,
-    Rating, Tariff, Window, job::TaskSets,
+    Alarm, Attempt, Centre, CentreId, CentreState, Certificate, EngineKind, Job, Mark, MilliDevices, Millicores, Money,
+    Pool, PrecisionRate, Rating, Tariff, Window, job::TaskSets,
 };
 
 use crate::{
-    centres::{AlarmView, CentreView, PoolView, RatingView, TariffView, WindowView},
+    centres::{
+        AlarmView, CentreView, CertificateView, DoubtView, PoolView, PrecisionRateView, RatingView, TariffView,
+        WindowView,
+    },
     facts::FactsFields,
     jobs::{AttemptView, JobSummary, ReasonView, ScoreView, TaskCounts},
     wire::Amount,
@@ -172,6 +175,33 @@ impl From<&Rating> for RatingView {
             version: rating.version,
             mark: mark_word(rating.mark).to_owned(),
             rated_at: rating.rated_at.into(),
+            certified: rating.certified(),
+            doubt: rating
+                .doubt
+                .as_ref()
+                .map(|doubt| DoubtView { code: doubt.code().to_owned(), detail: doubt.to_string() }),
+            certificate: rating.certificate.as_deref().map(Into::into),
+        }
+    }
+}
+
+impl From<&Certificate> for CertificateView {
+    fn from(certificate: &Certificate) -> Self {
+        let rate = |rate: &PrecisionRate| PrecisionRateView {
+            precision: rate.precision.to_string(),
+            sustained_gflop_per_s: rate.sustained.map(|rate| rate.0),
+            nameplate_gflop_per_s: rate.nameplate.map(|rate| rate.0),
+        };
+        CertificateView {
+            rates: certificate.rates.iter().map(rate).collect(),
+            memory_bytes: certificate.memory.0,
+            bandwidth_mb_per_s: certificate.bandwidth_mb_per_s,
+            watts: certificate.watts,
+            host_hash: certificate.host_hash.clone(),
+            data_hash: certificate.data_hash.clone(),
+            expires_at: certificate.expires_at.into(),
+            key: certificate.key.clone(),
+            signature: certificate.signature.clone(),
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) use money::{
 };
 pub(crate) use operate::{
     ApiArgs, AuditArgs, CentreAddArgs, CentreCommand, CentreDrainArgs, CentreTokenArgs, DoctorArgs, ExportArgs,
-    LedgerCommand, NetworkCommand, TenantCommand, TenantSettings,
+    LedgerCommand, NetworkCommand, PoolArgs, TenantCommand, TenantSettings,
 };
 pub(crate) use site::{AgentArgs, EngineArg, SuperviseArgs};
 
@@ -175,6 +175,9 @@ pub(crate) struct ServeArgs {
     /// A centre that may join, its class, and the price in CNY of one P·h; may be given several times.
     #[arg(long = "centre", visible_alias = "center", value_name = "NAME:CLASS[:PRICE[:ZONE]]", value_parser = parse::centre)]
     pub(crate) centres: Vec<parse::Declared>,
+    /// A file with further or corrected parts: ratings above what makers declare are not believed.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) parts: Option<PathBuf>,
 }
 
 /// What `run` and `sbatch` share.

@@ -56,7 +56,7 @@ fn centre(connected: bool) -> Value {
         "connected": connected, "memory_mode": "watched", "windows": [], "active": 1,
         "pools": [{"pool": "cpu:test", "class": "hpc", "cores": 2.0, "cores_used": 0.5, "memory_bytes": 1_073_741_824,
             "memory_used_bytes": 0, "devices": 0.0, "devices_used": 0.0, "rating": {"sustained_gflop_per_s": 42,
-            "nameplate_gflop_per_s": 140, "method": "gemm-matrixmultiply/1", "version": 1, "mark": "measured",
+            "nameplate_gflop_per_s": 140, "method": "gemm-gemmkit/2", "version": 1, "mark": "measured", "certified": true,
             "rated_at": "2026-03-01T08:00:00.000Z"}}]
     })
 }

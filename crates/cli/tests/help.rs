@@ -6,7 +6,7 @@ use std::fs;
 
 use support::huisuan;
 
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 40] = [
     "",
     "demo",
     "serve",
@@ -28,6 +28,8 @@ const COMMANDS: [&str; 38] = [
     "centre resume",
     "centre drain",
     "centre alarms",
+    "centre measure",
+    "centre accept-rating",
     "usage",
     "ledger",
     "ledger balance",

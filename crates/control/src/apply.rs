@@ -8,7 +8,7 @@ use std::{
 use huisuan_ledger::Transfer;
 use huisuan_model::{
     Attempt, AttemptId, AttemptState, CentreId, EndCause, EndReason, Event, Gflop, Job, JobId, JobState, Money,
-    Outcome, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
+    Outcome, PoolId, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
 };
 
 use crate::{State, books, keys::KeyRecord, meter, place::attempt_of, queue, tariffs, used};
@@ -36,8 +36,8 @@ pub fn apply(state: &mut State, event: &Event) {
         | Event::PresenceSet { .. }
         | Event::WindowAdded { .. }
         | Event::WindowRemoved { .. }
-        | Event::InventorySet { .. }
-        | Event::Rated { .. } => centre_changed(state, event),
+        | Event::InventorySet { .. } => centre_changed(state, event),
+        Event::Rated { .. } | Event::RatingDoubted { .. } | Event::RatingAccepted { .. } => rated(state, event),
         Event::JobSubmitted { .. } => job_submitted(state, event),
         Event::DependencyMet { job, on } => {
             state.dependents.remove(*on, *job);
@@ -153,10 +153,6 @@ fn centre_changed(state: &mut State, event: &Event) {
         Event::InventorySet { centre, pools } => {
             touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
         }
-        Event::Rated { centre, pool, rating } => {
-            let pool = touch_centre(state, centre).pools.get_mut(pool).expect("a rated pool is known");
-            pool.rating = Some(rating.clone());
-        }
         _ => {}
     }
 }
@@ -164,6 +160,36 @@ fn centre_changed(state: &mut State, event: &Event) {
 fn touch_centre<'a>(state: &'a mut State, id: &CentreId) -> &'a mut huisuan_model::Centre {
     state.touched.centres.insert(id.clone());
     state.centres.get_mut(id).expect("an event names a known centre")
+}
+
+/// What changes how a pool is rated.
+fn rated(state: &mut State, event: &Event) {
+    match event {
+        Event::Rated { centre, pool, rating } => {
+            let centre = touch_centre(state, centre);
+            if rating.trusted() && centre.rating_key.is_none() {
+                centre.rating_key = rating.certificate.as_ref().map(|certificate| certificate.key.clone());
+            }
+            let pool = centre.pools.get_mut(pool).expect("a rated pool is known");
+            pool.rating = Some(rating.clone());
+        }
+        Event::RatingDoubted { centre, pool, doubt } => {
+            rating(touch_centre(state, centre), pool).doubt = Some(doubt.clone());
+        }
+        Event::RatingAccepted { centre, pool } => {
+            let centre = touch_centre(state, centre);
+            let rating = rating(centre, pool);
+            rating.doubt = None;
+            let key = rating.certificate.as_ref().map(|certificate| certificate.key.clone());
+            centre.rating_key = key.or(centre.rating_key.take());
+        }
+        _ => {}
+    }
+}
+
+fn rating<'a>(centre: &'a mut huisuan_model::Centre, pool: &PoolId) -> &'a mut huisuan_model::Rating {
+    let pool = centre.pools.get_mut(pool).expect("an event names a known pool");
+    pool.rating.as_mut().expect("a doubt is about a rating")
 }
 
 fn touch_attempt(state: &mut State, id: AttemptId) -> &mut Attempt {

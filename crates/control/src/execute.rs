@@ -5,7 +5,8 @@ use huisuan_model::{
 };
 
 use crate::{
-    Refusal, State, alarms, apply::apply, books, dependencies, place, report, submit, tariffs, tenants, windows,
+    Refusal, State, alarms, apply::apply, books, dependencies, place, ratings, report, submit, tariffs, tenants,
+    windows,
 };
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
@@ -75,6 +76,7 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
                 centre.facts = centre.facts.or_else(|| known.facts.clone());
                 centre.token = known.token;
                 centre.alarms = known.alarms.clone();
+                centre.rating_key = known.rating_key.clone();
             }
             Ok(vec![Event::CentreSet(centre)])
         }
@@ -117,8 +119,11 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
             let known = known.pools.get(pool).ok_or_else(no_pool)?;
             let mut rating = rating.clone();
             rating.version = known.rating.as_ref().map_or(1, |old| old.version + 1);
+            rating.doubt = ratings::doubt(state, centre, known, &rating);
             Ok(vec![Event::Rated { centre: centre.clone(), pool: pool.clone(), rating }])
         }
+        Command::DoubtRating { centre, pool, doubt } => ratings::doubt_known(state, centre, pool, doubt),
+        Command::AcceptRating { centre, pool } => ratings::accept(state, centre, pool),
         Command::ForgetKeys { before } => Ok(vec![Event::KeysForgotten { before: *before }]),
         Command::Plan(_)
         | Command::Report { .. }

@@ -21,6 +21,7 @@ mod orders;
 mod outlook;
 mod place;
 mod queue;
+mod ratings;
 mod reconcile;
 mod refusal;
 mod refused;

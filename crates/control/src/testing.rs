@@ -68,7 +68,7 @@ impl Network {
         network
     }
 
-    fn open(&mut self, name: &str, class: Class, cores: u64) {
+    pub(crate) fn open(&mut self, name: &str, class: Class, cores: u64) {
         self.take(Command::SetCentre(Box::new(Centre::new(
             centre(name),
             class,
@@ -93,6 +93,8 @@ impl Network {
             method: "test/1".into(),
             mark: Mark::Measured,
             rated_at: self.now,
+            certificate: None,
+            doubt: None,
         };
         self.take(Command::Rate { centre: centre(name), pool: pool(), rating });
     }

@@ -16,6 +16,7 @@ mod gangs;
 mod meter;
 mod outlook;
 mod preemption;
+mod ratings;
 mod site;
 mod tenants;
 

@@ -16,10 +16,11 @@ use huisuan_control::{
     snapshot,
 };
 use huisuan_model::{
-    ActorId, Alarm, AlarmKind, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Class, Command,
-    Correction, Dependency, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId,
-    JobSpec, JobState, Mark, Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Presence,
-    ProjectId, RangeSet, Rating, ReportKind, Tariff, TariffRule, Tenant, TenantId, TimeMs, Usage, When,
+    ActorId, Alarm, AlarmKind, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Certificate,
+    Class, Command, Correction, Dependency, Doubt, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts,
+    GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool,
+    PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind, Tariff, TariffRule, Tenant,
+    TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
     spec::{DeviceNeed, LatencyBound, Need, Objective, Reading, Rerun, Work},
@@ -105,6 +106,7 @@ fn write() {
     story.dependencies();
     story.centres();
     story.preempts();
+    story.ratings();
     story.money();
     story.reaches();
     story.sites();
@@ -231,7 +233,8 @@ impl Story {
             self.take("agent:x", "", Command::Inventory { centre: centre.clone(), pools: vec![found] });
             let (sustained, nameplate) = (GflopPerS(sustained), GflopPerS(sustained * 2));
             let (method, rated_at) = ("gemm-matrixmultiply/1".to_owned(), self.now);
-            let rating = Rating { version: 0, sustained, nameplate, method, mark, rated_at };
+            let rating =
+                Rating { version: 0, sustained, nameplate, method, mark, rated_at, certificate: None, doubt: None };
             self.take("agent:x", "", Command::Rate { centre, pool, rating });
         }
     }
@@ -482,6 +485,35 @@ impl Story {
         let what = self.ended(500, outcome(EndCause::Cancelled, None, Some(15), ""));
         let report = AttemptReport { attempt: stop, at: self.now, what };
         self.take("agent:hpc-2", "", Command::Report { centre: name, seq: 1, reports: vec![report] });
+    }
+
+    /// A rating with all that one can carry, which is doubted and believed again, and one that stays in doubt.
+    fn ratings(&mut self) {
+        let (name, pool) = (centre("hpc-1"), pool("cpu:EPYC-7742"));
+        let rate = |precision, sustained| PrecisionRate {
+            precision,
+            sustained: Some(GflopPerS(sustained)),
+            nameplate: Some(GflopPerS(2 * sustained)),
+        };
+        let certificate = Certificate {
+            rates: vec![rate(Precision::Fp64, 310), rate(Precision::Int8, 2_480)],
+            memory: Bytes(64 << 30),
+            bandwidth_mb_per_s: Some(190_000),
+            watts: Some(225),
+            host_hash: "ab".repeat(32),
+            data_hash: "cd".repeat(32),
+            expires_at: TimeMs(self.now.0 + 7_776_000_000),
+            key: "12".repeat(32),
+            signature: "34".repeat(64),
+        };
+        let plain = Rating::plain(GflopPerS(310), GflopPerS(620), "gemm-gemmkit/2", Mark::Measured, self.now);
+        let signed = Rating { certificate: Some(Arc::new(certificate)), ..plain.clone() };
+        let rate = |rating| Command::Rate { centre: name.clone(), pool: pool.clone(), rating };
+        self.take("agent:hpc-1", "", rate(signed));
+        let doubt = Doubt::Expired { at: TimeMs(self.now.0 + 7_776_000_000) };
+        self.take("server", "", Command::DoubtRating { centre: name.clone(), pool: pool.clone(), doubt });
+        self.take("user", "1-22", Command::AcceptRating { centre: name.clone(), pool: pool.clone() });
+        self.take("agent:hpc-1", "", rate(Rating { sustained: GflopPerS(700), ..plain }));
     }
 
     /// A centre that an operator adds, with a token and an alarm; its rules refuse one job, and another one may be run

@@ -10,6 +10,7 @@ use crate::{
     ids::{CentreId, PoolId},
     place::Place,
     quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs, mul_div},
+    rating::Rating,
     tenant::TokenHash,
     window::Window,
 };
@@ -120,23 +121,6 @@ impl Tariff {
         let amount = (u128::from(work.0) * price).div_ceil(u128::from(crate::quantity::GFLOP_PER_P_H));
         Money(i64::try_from(amount).unwrap_or(i64::MAX))
     }
-}
-
-/// A versioned record of how fast a pool is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rating {
-    /// Counts from 1 for a pool; a new measurement is a new version.
-    pub version: u32,
-    /// Sustained rate of the whole pool in the precision of its class.
-    pub sustained: GflopPerS,
-    /// Computed or declared peak of the whole pool.
-    pub nameplate: GflopPerS,
-    /// How it was measured, such as `gemm-matrixmultiply/1`.
-    pub method: String,
-    /// Whether `sustained` was measured, modelled or declared.
-    pub mark: Mark,
-    /// When.
-    pub rated_at: TimeMs,
 }
 
 /// The devices of one part number in one centre.
@@ -297,6 +281,9 @@ pub struct Centre {
     /// What somebody has to look at there, by what it is about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<Alarm>,
+    /// The key that its ratings are signed with: that of the first signed one, or one that an operator accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating_key: Option<String>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -324,6 +311,7 @@ impl Centre {
             facts: None,
             token: None,
             alarms: Vec::new(),
+            rating_key: None,
         }
     }
 
@@ -345,14 +333,13 @@ mod tests {
             memory: Bytes(1 << 30),
             devices: MilliDevices::ZERO,
             device_memory: Bytes::ZERO,
-            rating: Some(Rating {
-                version: 1,
-                sustained: GflopPerS(sustained),
-                nameplate: GflopPerS(sustained * 2),
-                method: "test/1".into(),
-                mark: Mark::Measured,
-                rated_at: TimeMs(0),
-            }),
+            rating: Some(Rating::plain(
+                GflopPerS(sustained),
+                GflopPerS(sustained * 2),
+                "test/1",
+                Mark::Measured,
+                TimeMs(0),
+            )),
         }
     }
 

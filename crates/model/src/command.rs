@@ -16,6 +16,7 @@ use crate::{
     place::Place,
     plan::Plan,
     quantity::{Money, TimeMs},
+    rating::{Doubt, Rating},
     spec::JobSpec,
     tariff::TariffRule,
     tenant::{Tenant, TenantChange, TokenHash},
@@ -159,8 +160,24 @@ pub enum Command {
         centre: CentreId,
         /// Which.
         pool: PoolId,
-        /// How fast. Its version is set by the network.
+        /// How fast. Its version is set by the network, and so is the doubt: what the door found is here already.
         rating: Rating,
+    },
+    /// A rating is not believed any more.
+    DoubtRating {
+        /// Where.
+        centre: CentreId,
+        /// Which pool.
+        pool: PoolId,
+        /// Why.
+        doubt: Doubt,
+    },
+    /// An operator has looked at a rating that is doubted, and believes it and its key.
+    AcceptRating {
+        /// Where.
+        centre: CentreId,
+        /// Which pool.
+        pool: PoolId,
     },
     /// A new job for the entry's tenant and project.
     Submit {
@@ -225,6 +242,8 @@ impl Command {
             Command::RemoveWindow { .. } => "remove-window",
             Command::Inventory { .. } => "inventory",
             Command::Rate { .. } => "rate",
+            Command::DoubtRating { .. } => "doubt-rating",
+            Command::AcceptRating { .. } => "accept-rating",
             Command::Submit { .. } => "submit",
             Command::Cancel { .. } => "cancel",
             Command::Plan(_) => "plan",

@@ -18,6 +18,7 @@ use crate::{
     plan::ScoreTerm,
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
+    rating::{Doubt, Rating},
     spec::{JobSpec, SpecHash},
     tariff::TariffRule,
     tenant::{Tenant, TokenHash},
@@ -145,8 +146,24 @@ pub enum Event {
         centre: CentreId,
         /// Which.
         pool: PoolId,
-        /// How fast, with its version.
+        /// How fast, with its version, and why it is not believed, if so.
         rating: Rating,
+    },
+    /// A pool's rating is not believed any more: nothing new is placed there.
+    RatingDoubted {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        pool: PoolId,
+        /// Why.
+        doubt: Doubt,
+    },
+    /// A doubted rating is believed after all, and its key is the centre's.
+    RatingAccepted {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        pool: PoolId,
     },
     /// A job was acknowledged.
     JobSubmitted {

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod precision;
 pub mod quantity;
 pub mod ranges;
+pub mod rating;
 pub mod reason;
 pub mod shape;
 pub mod spec;
@@ -48,6 +49,7 @@ pub use plan::{Basis, NodeShare, Placement, Plan, Preemption, Reservation, Score
 pub use precision::Precision;
 pub use quantity::{Bytes, DurationMs, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs};
 pub use ranges::RangeSet;
+pub use rating::{Certificate, Doubt, PrecisionRate, Rating};
 pub use reason::{QuotaResource, Reason};
 pub use shape::{Reach, Shape};
 pub use spec::{JobSpec, SpecHash};

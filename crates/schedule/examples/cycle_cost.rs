@@ -99,6 +99,8 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
         method: "example/1".into(),
         mark: Mark::Modelled,
         rated_at: TimeMs(0),
+        certificate: None,
+        doubt: None,
     };
     let pool = Pool {
         id: PoolId::new("cpu:x").expect("a valid name"),

@@ -109,6 +109,8 @@ impl<'a> Judge<'a> {
             (centre.absent, "the centre is absent"),
             (closed(centre, pool, self.now, wanted.walltime), "it would not end before the centre closes"),
             (pool.pool.rating.as_ref().is_none_or(|rating| rating.sustained.0 == 0), "the pool is not rated"),
+            (pool.pool.rating.as_ref().is_some_and(|rating| rating.doubt.is_some()), "the pool's rating is doubted"),
+            (sold_uncertified(&wanted.need, &pool.pool), "units are asked and the pool's rating is only declared"),
             (!kind_matches(&wanted.need, &pool.pool), "the pool is other hardware"),
             (latency::broken(self.snapshot, wanted, centre), "the centre is farther than its latency bound"),
         ];
@@ -189,6 +191,12 @@ fn closed(centre: &CentreView, pool: &PoolView, from: TimeMs, walltime: Duration
         let here = window.pool.is_none() || window.pool.as_ref() == Some(&pool.pool.id);
         here && i128::from(window.from.0) < until && window.until > from && window.from < window.until
     })
+}
+
+/// Units are sold of what was measured, or modelled in a twin.
+fn sold_uncertified(need: &Need, pool: &huisuan_model::Pool) -> bool {
+    let declared = |rating: &huisuan_model::Rating| rating.mark == huisuan_model::Mark::Declared;
+    matches!(need, Need::Rate { .. }) && pool.rating.as_ref().is_some_and(declared)
 }
 
 fn kind_matches(need: &Need, pool: &Pool) -> bool {

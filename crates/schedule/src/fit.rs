@@ -2,7 +2,7 @@
 //! in use: it is computed once for a shape and a cycle.
 
 use huisuan_model::{
-    Bytes, CentreId, MilliDevices, Millicores, Money, Pool, Shape, Tariff,
+    Bytes, CentreId, MilliDevices, Millicores, Money, Pool, Rating, Shape, Tariff,
     spec::{DeviceNeed, Need},
 };
 
@@ -24,7 +24,8 @@ pub struct Demand {
 pub(crate) enum Answer {
     /// It is hardware of another kind: other devices, too little memory on a device, other class of rate.
     OtherKind,
-    /// It has no rating, so its work cannot be counted.
+    /// It has no rating that counts: none at all, one that is doubted, or, for a demand in units, one that is only
+    /// declared. Time or an operator may change that.
     Unrated,
     /// It is of the right kind, but the task or the whole gang is larger than all of it.
     TooSmall(Demand),
@@ -57,7 +58,7 @@ pub(crate) fn named(centre: &CentreId, shape: &Shape) -> bool {
 }
 
 pub(crate) fn answer(pool: &Pool, shape: &Shape) -> Answer {
-    let sustained = pool.rating.as_ref().map_or(0, |rating| rating.sustained.0);
+    let sustained = pool.rating.as_ref().filter(|rating| rating.trusted()).map_or(0, |rating| rating.sustained.0);
     let (cores, devices) = match &shape.need {
         Need::Hardware { devices: Some(need), .. } if !devices_match(pool, need) => return Answer::OtherKind,
         // The work of a pool with devices is counted by devices: a task without any would run there for nothing.
@@ -70,6 +71,7 @@ pub(crate) fn answer(pool: &Pool, shape: &Shape) -> Answer {
             return Answer::OtherKind;
         }
         _ if sustained == 0 => return Answer::Unrated,
+        Need::Rate { .. } if !pool.rating.as_ref().is_some_and(Rating::certified) => return Answer::Unrated,
         Need::Hardware { cores, devices } => (*cores, devices.as_ref().map_or(MilliDevices::ZERO, |need| need.count)),
         Need::Rate { rate, .. } => (
             pool.cores_for(*rate).unwrap_or_else(|| Millicores(share_up(pool.cores.0, rate.0, sustained))),

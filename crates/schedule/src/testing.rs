@@ -53,6 +53,8 @@ pub(crate) fn pool(id: &str, class: Class, cores: u64, devices: u64) -> PoolView
         method: "test/1".into(),
         mark: Mark::Measured,
         rated_at: TimeMs(0),
+        certificate: None,
+        doubt: None,
     };
     let pool = Pool {
         id: PoolId::new(id).expect("a valid name"),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use huisuan_api::agent::{LogRequest, SequencedOrder};
-use huisuan_model::{AttemptId, CentreId, Order, Stream, TimeMs};
+use huisuan_model::{AttemptId, CentreId, Order, PoolId, Stream, TimeMs};
 use huisuan_store::Durable;
 use tokio::sync::{Notify, oneshot};
 
@@ -18,6 +18,8 @@ use tokio::sync::{Notify, oneshot};
 const ORDERS_MAX: usize = 512;
 /// The most questions about output that wait for one centre.
 const LOG_REQUESTS_MAX: usize = 256;
+/// A measurement that was asked for has this long to arrive before it is asked for again.
+const MEASURE_AGAIN_MS: u64 = 600_000;
 /// An agent that was not heard for this long is called away; it polls at least every 30 s.
 pub(crate) const AWAY_AFTER_MS: u64 = 45_000;
 
@@ -48,7 +50,21 @@ struct Link {
     memory_mode: String,
     /// Where the books and the engine differed when they were last compared.
     suspects: BTreeSet<AttemptId>,
+    /// Pools that are to be measured now.
+    measure: BTreeSet<PoolId>,
+    /// Pools that an operator wants measured when nothing runs there.
+    wanted: BTreeSet<PoolId>,
+    /// When each pool was last asked to be measured: not again before that had time to come back.
+    asked_at: BTreeMap<PoolId, TimeMs>,
     something: Arc<Notify>,
+}
+
+/// What an agent is given for a pull.
+#[derive(Debug, Default)]
+pub(crate) struct Pulled {
+    pub(crate) orders: Vec<SequencedOrder>,
+    pub(crate) log_requests: Vec<LogRequest>,
+    pub(crate) measure: Vec<PoolId>,
 }
 
 /// What is known of an agent.
@@ -93,13 +109,7 @@ impl Hub {
     }
 
     /// Waits for orders after `after` or for questions, for at most `wait`.
-    pub(crate) async fn pull(
-        &self,
-        centre: &CentreId,
-        after: u64,
-        wait: Duration,
-        now: TimeMs,
-    ) -> (Vec<SequencedOrder>, Vec<LogRequest>) {
+    pub(crate) async fn pull(&self, centre: &CentreId, after: u64, wait: Duration, now: TimeMs) -> Pulled {
         let deadline = tokio::time::Instant::now() + wait;
         let _here = self.links().entry(centre.clone()).or_default().pulls.clone();
         loop {
@@ -109,9 +119,10 @@ impl Hub {
                 link.heard_at = link.heard_at.max(Some(now));
                 link.orders.retain(|order| order.seq > after);
                 let orders: Vec<_> = link.orders.iter().take(ORDERS_MAX).cloned().collect();
-                let questions: Vec<_> = link.questions.drain(..).collect();
-                if !orders.is_empty() || !questions.is_empty() {
-                    return (orders, questions);
+                let log_requests: Vec<_> = link.questions.drain(..).collect();
+                let measure: Vec<_> = std::mem::take(&mut link.measure).into_iter().collect();
+                if !orders.is_empty() || !log_requests.is_empty() || !measure.is_empty() {
+                    return Pulled { orders, log_requests, measure };
                 }
                 let mut something = Box::pin(link.something.clone().notified_owned());
                 // Registered before the lock is released, so that nothing pushed after it is missed.
@@ -119,9 +130,30 @@ impl Hub {
                 something
             };
             if tokio::time::timeout_at(deadline, something).await.is_err() {
-                return (Vec::new(), Vec::new());
+                return Pulled::default();
             }
         }
+    }
+
+    /// Notes that an operator wants a pool measured when nothing runs there.
+    pub(crate) fn want_measured(&self, centre: &CentreId, pool: PoolId) {
+        let mut links = self.links();
+        let link = links.entry(centre.clone()).or_default();
+        link.asked_at.remove(&pool);
+        link.wanted.insert(pool);
+    }
+
+    /// Has an idle pool measured when that is due or an operator wants it, and it was not asked a moment ago.
+    pub(crate) fn measure_idle(&self, centre: &CentreId, pool: &PoolId, due: bool, now: TimeMs) {
+        let mut links = self.links();
+        let Some(link) = links.get_mut(centre) else { return };
+        let asked_lately = link.asked_at.get(pool).is_some_and(|at| now.since(*at).0 < MEASURE_AGAIN_MS);
+        if asked_lately || !(link.wanted.remove(pool) || due) {
+            return;
+        }
+        link.asked_at.insert(pool.clone(), now);
+        link.measure.insert(pool.clone());
+        link.something.notify_waiters();
     }
 
     /// Notes that an agent was heard.

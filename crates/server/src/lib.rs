@@ -22,6 +22,7 @@ mod metrics;
 mod pages;
 mod peer;
 mod planner;
+mod ratings;
 mod readers;
 mod reasons;
 mod secrets;
@@ -37,6 +38,7 @@ mod writer;
 
 pub use books::{Audit, Checked, Export, Format, LedgerRate, Span, audit_data, export, export_data, ledger_rate};
 pub use journal::read_journal;
+pub use ratings::PartCeiling;
 pub use server::{LOCAL_FUNDS, ServeConfig, Server};
 pub use simulation::{Simulation, Title};
 pub use start_error::hint_of;

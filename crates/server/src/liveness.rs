@@ -1,5 +1,5 @@
 //! Whether centres are there: watched here, told to the state only when it changes. The same look finds that
-//! maintenance is over.
+//! maintenance is over, and which ratings are old.
 //!
 //! A centre is absent after a long silence. Silence is counted in looks of this watch, each of which counts for at most
 //! twice its interval: time in which the server itself was down, stopped or overloaded is not the centres' silence.
@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use huisuan_control::State;
 use huisuan_model::{Centre, CentreId, Command, Presence, TimeMs};
 
-use crate::{hub::AWAY_AFTER_MS, identity, server::Shared, wake::Wake};
+use crate::{hub::AWAY_AFTER_MS, identity, ratings, server::Shared, wake::Wake};
 
 /// How often the watch looks.
 const LOOK_EVERY_MS: u64 = 5_000;
@@ -60,6 +60,7 @@ pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
                 tracing::warn!(%error, "a centre is not given up");
             }
         }
+        ratings::renew(&shared).await;
     }
 }
 

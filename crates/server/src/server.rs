@@ -35,6 +35,7 @@ use crate::{
     metrics::Metrics,
     peer::{NoDelay, Peer},
     planner::{Planner, SharedReasons},
+    ratings::PartCeiling,
     readers::Readers,
     reasons::Reasons,
     secrets::Secret,
@@ -86,6 +87,8 @@ pub(crate) struct Shared {
     /// Whose turn it is to rate anew: readings are corrected from what the turn before has committed.
     pub(crate) rerating: tokio::sync::Mutex<()>,
     pub(crate) played: OnceLock<Arc<Simulation>>,
+    /// What no rating of a part may pass.
+    pub(crate) ceilings: OnceLock<Vec<PartCeiling>>,
     request_last: AtomicU64,
     stop: watch::Receiver<bool>,
 }
@@ -183,6 +186,7 @@ impl Server {
             helps: Semaphore::new(1),
             rerating: tokio::sync::Mutex::new(()),
             played: OnceLock::new(),
+            ceilings: OnceLock::new(),
             request_last: AtomicU64::new(0),
             stop: stopped.clone(),
         });
@@ -223,6 +227,12 @@ impl Server {
     /// Tells what is simulated here, for the pages. The first call counts.
     pub fn set_simulation(&self, simulation: Simulation) {
         self.shared.played.get_or_init(|| Arc::new(simulation));
+    }
+
+    /// Tells what makers declare of parts: ratings above it are kept apart. The first call counts; without one, ratings
+    /// are held only against their own nameplate and their peers.
+    pub fn set_ceilings(&self, ceilings: Vec<PartCeiling>) {
+        self.shared.ceilings.get_or_init(|| ceilings);
     }
 
     /// Waits for the signal by which a service is told to end: SIGTERM or SIGINT.

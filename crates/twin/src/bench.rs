@@ -96,6 +96,8 @@ fn pool((name, device_gib, device_rate, cores, memory_gib): (&str, u64, u64, u64
         method: "assumed/1".into(),
         mark: Mark::Modelled,
         rated_at: TimeMs(0),
+        certificate: None,
+        doubt: None,
     };
     let pool = Pool {
         id: PoolId::new(name).expect("a valid name"),

@@ -5,6 +5,7 @@ mod server;
 mod site;
 
 use std::{
+    fs,
     path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -12,7 +13,7 @@ use std::{
 };
 
 use huisuan_agent::{Agent, AgentConfig, AgentError, SitePolicy, StopFlag};
-use huisuan_api::{ErrorCode, agent::LogRequest};
+use huisuan_api::{ErrorCode, agent::LogRequest, signature};
 use huisuan_model::{
     AttemptId, CentreId, EndCause, JobId, JobSpec, Mark, MilliDevices, Millicores, Order, StartOrder, Stream,
 };
@@ -323,6 +324,20 @@ fn a_pool_in_this_machine_is_rated_by_measuring_it() {
     drop(join(&bench.server, &bench.engine, bench.folder.path(), true).expect("joined"));
     let [rated] = bench.server.ratings().try_into().expect("one pool");
     assert_eq!((rated.pool.as_str(), rated.rating.mark), ("cpu:test", Mark::Measured));
-    assert_eq!(rated.rating.method, "gemm-matrixmultiply/1");
+    assert_eq!(rated.rating.method, "gemm-gemmkit/2");
+    assert!(signature::verifies(&CentreId::new("here").expect("a name"), &rated.pool, &rated.rating), "{rated:?}");
+    let certificate = rated.rating.certificate.as_ref().expect("a certificate");
+    let record = bench.folder.path().join("ratings").join(format!("{}.json", certificate.data_hash));
+    let record: serde_json::Value = serde_json::from_slice(&fs::read(record).expect("kept")).expect("JSON");
+    assert_eq!(record["rates"][0]["sustained_gflops"], rated.rating.sustained.0);
     assert!(rated.rating.sustained.0 >= 1 && rated.rating.rated_at.0 > 0, "{rated:?}");
+
+    // Asked again, it measures more: every precision and memory, signed by the same key.
+    let running = run(join(&bench.server, &bench.engine, bench.folder.path(), false).expect("joined"));
+    bench.server.measure(rated.pool.clone());
+    let again = bench.server.until_ratings(2).pop().expect("a second rating");
+    drop(running);
+    let more = again.rating.certificate.as_ref().expect("a certificate");
+    assert_eq!(more.key, certificate.key);
+    assert!(more.rates.len() > certificate.rates.len() && more.bandwidth_mb_per_s.is_some(), "{more:?}");
 }

@@ -15,7 +15,7 @@ use huisuan_api::{
         Welcome,
     },
 };
-use huisuan_model::{AttemptId, AttemptReport, EndCause, Order, ReportKind};
+use huisuan_model::{AttemptId, AttemptReport, EndCause, Order, PoolId, ReportKind};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -44,6 +44,7 @@ struct State {
     ratings: Vec<PoolRating>,
     held: Vec<Vec<HeldTasks>>,
     differences: HeldAnswer,
+    measure: Vec<PoolId>,
     hellos: u32,
     fresh: Vec<bool>,
     failing_reports: u32,
@@ -166,6 +167,15 @@ impl PretendedServer {
 
     pub(crate) fn ratings(&self) -> Vec<PoolRating> {
         self.change(|state| state.ratings.clone())
+    }
+
+    /// Has a pool measured with the next answer.
+    pub(crate) fn measure(&self, pool: PoolId) {
+        self.change(|state| state.measure.push(pool));
+    }
+
+    pub(crate) fn until_ratings(&self, count: usize) -> Vec<PoolRating> {
+        self.until("ratings", |state| (state.ratings.len() >= count).then(|| state.ratings.clone()))
     }
 
     pub(crate) fn until_taken(&self, what: &str) -> Reports {
@@ -291,7 +301,12 @@ fn hello(state: &mut State, body: &[u8]) -> (u16, Vec<u8>) {
 fn orders(state: &mut State, after: u64) -> (u16, Vec<u8>) {
     let numbered = (1..).zip(&state.orders).filter(|(seq, _)| *seq > after);
     let orders = numbered.map(|(seq, order)| SequencedOrder { seq, order: order.clone() }).collect();
-    json(&Orders { epoch: state.epoch, orders, log_requests: std::mem::take(&mut state.questions) })
+    json(&Orders {
+        epoch: state.epoch,
+        orders,
+        log_requests: std::mem::take(&mut state.questions),
+        measure: std::mem::take(&mut state.measure),
+    })
 }
 
 fn reports(state: &mut State, body: &[u8]) -> Option<(u16, Vec<u8>)> {

@@ -33,6 +33,10 @@ pub(crate) enum CentreCommand {
     Windows(CentreArgs),
     /// Takes maintenance back.
     CancelWindow(WindowArgs),
+    /// Has pools measured again when nothing runs there.
+    Measure(PoolArgs),
+    /// Believes doubted ratings of a centre and the key that signed them.
+    AcceptRating(PoolArgs),
 }
 
 /// A centre.
@@ -117,6 +121,17 @@ pub(crate) struct MaintainArgs {
     /// Why, for people.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) note: String,
+}
+
+/// A pool of a centre, or all of them.
+#[derive(Debug, Args)]
+pub(crate) struct PoolArgs {
+    /// Which centre.
+    #[arg(value_name = "CENTRE")]
+    pub(crate) centre: CentreId,
+    /// Which pool; all when absent.
+    #[arg(value_name = "POOL")]
+    pub(crate) pool: Option<PoolId>,
 }
 
 /// One window of a centre.

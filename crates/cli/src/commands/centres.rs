@@ -1,4 +1,4 @@
-//! `centre add|token|ls|show|pause|resume|drain|alarms|maintain|windows|cancel-window`.
+//! `centre add|token|ls|show|pause|resume|drain|alarms|maintain|windows|cancel-window|measure|accept-rating`.
 
 mod join;
 
@@ -8,13 +8,13 @@ use std::{
 };
 
 use huisuan_api::{
-    centres::{AlarmView, CentreView, PoolView, WindowRequest, WindowView},
+    centres::{AlarmView, CentreView, PoolRequest, PoolView, RatingView, WindowRequest, WindowView},
     facts::{FactsFields, LinkFields, PowerFields},
 };
 use huisuan_model::TimeMs;
 
 use crate::{
-    args::{CentreCommand, CentreDrainArgs},
+    args::{CentreCommand, CentreDrainArgs, PoolArgs},
     commands::{jobs::amount, network},
     failure::{Exit, Failure},
     output::{Output, fields},
@@ -69,6 +69,8 @@ pub(crate) fn centre(session: &Session, command: &CentreCommand) -> Result<(), F
             client.maintain(args.centre.as_str(), &WindowRequest { pool, from, until, note: args.note.clone() })?
         }
         CentreCommand::CancelWindow(args) => client.cancel_window(args.centre.as_str(), args.window)?,
+        CentreCommand::Measure(args) => client.measure(args.centre.as_str(), &pool_request(args))?,
+        CentreCommand::AcceptRating(args) => client.accept_ratings(args.centre.as_str(), &pool_request(args))?,
     };
     let listing = || centres_listing(std::slice::from_ref(&centre), session.now());
     session.output.one(&centre, listing, |output| match command {
@@ -76,6 +78,8 @@ pub(crate) fn centre(session: &Session, command: &CentreCommand) -> Result<(), F
             true => format!("centre {}: no maintenance", centre.centre),
             false => output.table(&windows_listing(&centre.windows)),
         },
+        CentreCommand::Measure(_) => format!("centre {}: measured as soon as nothing runs there", centre.centre),
+        CentreCommand::AcceptRating(_) => ratings_text(output, &centre),
         CentreCommand::Pause(_) | CentreCommand::Resume(_) | CentreCommand::Drain(_) => {
             format!("centre {} {}, {}", centre.centre, output.state(&centre.state), text::count(centre.active, "task"))
         }
@@ -124,13 +128,17 @@ fn alarms_listing(alarms: &[AlarmView]) -> Listing {
 /// Centres as a list.
 pub(crate) fn centres_listing(centres: &[CentreView], now: TimeMs) -> Listing {
     let columns = ["centre", "class", "state", "connected", "cores", "memory_bytes", "rate_gflop_per_s", "active"];
-    let details = ["engine", "zone", "overlapping", "cores_used", "memory_used_bytes", "last_seen_at"];
+    let details =
+        ["engine", "zone", "overlapping", "cores_used", "memory_used_bytes", "last_seen_at", "uncertified_gflop_per_s"];
     let mut listing = Listing::with_details(&columns, &details);
     for centre in centres {
         let sum = |value: fn(&PoolView) -> u64| centre.pools.iter().map(value).fold(0, u64::saturating_add);
         let (cores, used) = (sum(|pool| millicores(pool.cores)), sum(|pool| millicores(pool.cores_used)));
         let (memory, memory_used) = (sum(|pool| pool.memory_bytes), sum(|pool| pool.memory_used_bytes));
-        let rate = sum(|pool| pool.rating.as_ref().map_or(0, |rating| rating.sustained_gflop_per_s));
+        // What nobody measured, or nobody believes, is no capacity to be summed.
+        let rate = sum(|pool| pool.rating.as_ref().filter(|one| sold(one)).map_or(0, |one| one.sustained_gflop_per_s));
+        let apart =
+            sum(|pool| pool.rating.as_ref().filter(|one| !sold(one)).map_or(0, |one| one.sustained_gflop_per_s));
         listing.row(vec![
             Cell::text(&centre.centre),
             Cell::text(&centre.class),
@@ -138,7 +146,11 @@ pub(crate) fn centres_listing(centres: &[CentreView], now: TimeMs) -> Listing {
             connected(centre, now),
             Cell::figure(format!("{}/{}", text::cores(used), text::cores(cores)), text::cores(cores)),
             Cell::figure(format!("{}/{}", text::memory(memory_used), text::memory(memory)), memory),
-            if rate == 0 { Cell::text("not rated") } else { Cell::figure(text::rate(rate), rate) },
+            match (rate, apart) {
+                (0, 0) => Cell::text("not rated"),
+                (0, apart) => Cell::text(format!("not certified ({})", text::rate(apart))),
+                (rate, _) => Cell::figure(text::rate(rate), rate),
+            },
             Cell::figure(text::grouped(centre.active), centre.active),
             Cell::text(&centre.engine),
             Cell::text(&centre.zone),
@@ -146,9 +158,34 @@ pub(crate) fn centres_listing(centres: &[CentreView], now: TimeMs) -> Listing {
             Cell::text(text::cores(used)),
             Cell::text(memory_used),
             centre.last_seen_at.map_or_else(Cell::none, Cell::text),
+            Cell::text(apart),
         ]);
     }
     listing
+}
+
+/// Whether a rating's units may be sold; a server from before certificates does not say so.
+fn sold(rating: &RatingView) -> bool {
+    rating.certified || (rating.certificate.is_none() && rating.doubt.is_none() && rating.mark != "declared")
+}
+
+fn pool_request(args: &PoolArgs) -> PoolRequest {
+    PoolRequest { pool: args.pool.as_ref().map(ToString::to_string) }
+}
+
+/// The pools, and beneath them what somebody has to look at.
+fn ratings_text(output: &Output, centre: &CentreView) -> String {
+    let mut lines = vec![output.table(&pools_listing(&centre.pools))];
+    for pool in &centre.pools {
+        if let Some(doubt) = pool.rating.as_ref().and_then(|rating| rating.doubt.as_ref()) {
+            let (pool, name, why) = (&pool.pool, &centre.centre, &doubt.detail);
+            lines.push(format!("pool {pool}: the rating is not believed, and nothing new is placed there: {why}"));
+            lines.push(format!(
+                "hint: huisuan centre measure {name} {pool}; where it is right: huisuan centre accept-rating {name} {pool}"
+            ));
+        }
+    }
+    lines.join("\n")
 }
 
 fn millicores(cores: f64) -> u64 {
@@ -192,7 +229,7 @@ fn centre_text(output: &Output, centre: &CentreView, now: TimeMs) -> String {
     }
     if !centre.pools.is_empty() {
         lines.push(String::new());
-        lines.push(output.table(&pools_listing(&centre.pools)));
+        lines.push(ratings_text(output, centre));
     }
     lines.join("\n")
 }
@@ -248,7 +285,10 @@ fn pools_listing(pools: &[PoolView]) -> Listing {
         row.extend(match &pool.rating {
             Some(rating) => [
                 Cell::figure(
-                    format!("{} {}", text::rate(rating.sustained_gflop_per_s), rating.mark),
+                    match &rating.doubt {
+                        Some(_) => format!("{} doubted", text::rate(rating.sustained_gflop_per_s)),
+                        None => format!("{} {}", text::rate(rating.sustained_gflop_per_s), rating.mark),
+                    },
                     rating.sustained_gflop_per_s,
                 ),
                 Cell::figure(text::rate(rating.nameplate_gflop_per_s), rating.nameplate_gflop_per_s),

@@ -199,6 +199,14 @@ fn check_centre(checks: &mut Checks, view: &CentreView) {
     let ok = unrated.is_empty() && !view.pools.is_empty();
     checks.add(name("rating"), ok, detail, "restart its agent: it rates what is not rated");
 
+    for pool in &view.pools {
+        if let Some(doubt) = pool.rating.as_ref().and_then(|rating| rating.doubt.as_ref()) {
+            let hint =
+                format!("huisuan centre measure {0} {1}, or accept-rating where it is right", view.centre, pool.pool);
+            checks.add(name(&format!("rating of {}", pool.pool)), false, &doubt.detail, &hint);
+        }
+    }
+
     if let Some(mode) = &view.memory_mode {
         // Watching works, only later: it is said and it is not a fault.
         let detail = match &**mode {

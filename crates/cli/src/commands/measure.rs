@@ -1,6 +1,6 @@
 //! `measure`: rates this machine in every class.
 
-use huisuan_measure::{Bandwidth, Basis, MeasureSpec, Measurement};
+use huisuan_measure::{Bandwidth, Basis, Device, MeasureSpec, Measurement, Registry};
 use serde::Serialize;
 
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
 #[derive(Debug, Serialize)]
 struct Ratings {
     ratings: Vec<Rating>,
+    /// Accelerators, apart: what is declared of them is not measured, and not certified.
+    devices: Vec<Declared>,
     /// Memory bandwidth by STREAM's triad.
     memory: Option<Bandwidth>,
     host: huisuan_measure::Host,
@@ -46,6 +48,32 @@ struct Rating {
     mark: &'static str,
 }
 
+/// An accelerator and what its maker declares of it.
+#[derive(Debug, Serialize)]
+struct Declared {
+    #[serde(flatten)]
+    device: Device,
+    /// The part that it is, when its name and memory leave only one.
+    part: Option<String>,
+    /// The parts that it may be.
+    candidates: Vec<String>,
+    mark: &'static str,
+    certified: bool,
+}
+
+/// The accelerators of this machine, each with its part or with those that it may be.
+fn declared() -> Vec<Declared> {
+    let registry = Registry::built_in();
+    let declared = |device: Device| Declared {
+        part: device.part(&registry).map(|part| part.id.clone()),
+        candidates: registry.find(&device.name).iter().map(|part| part.id.clone()).collect(),
+        device,
+        mark: "declared",
+        certified: false,
+    };
+    huisuan_measure::devices().into_iter().map(declared).collect()
+}
+
 /// Measures and reports.
 pub(crate) fn measure(session: &Session, args: &MeasureArgs) -> Result<(), Failure> {
     let spec = match &args.cores {
@@ -62,6 +90,14 @@ pub(crate) fn measure(session: &Session, args: &MeasureArgs) -> Result<(), Failu
         session.output.remark(&format!("memory: {speed} MB/s measured (STREAM triad{caches})"));
     }
     let ratings = Ratings::from(measurement);
+    for found in &ratings.devices {
+        let part = found.part.clone().unwrap_or_else(|| match &found.candidates[..] {
+            [] => "an unknown part".to_owned(),
+            candidates => format!("one of {}; which one?", candidates.join(", ")),
+        });
+        let (index, name, told_by) = (found.device.index, &found.device.name, found.device.told_by);
+        session.output.remark(&format!("device {index} {name} ({told_by}): {part}; declared, not certified"));
+    }
     session.output.list(&ratings, &ratings.ratings, "nothing measured", || listing(&ratings.ratings))
 }
 
@@ -87,7 +123,13 @@ impl From<Measurement> for Ratings {
                 mark: "measured",
             })
             .collect();
-        Ratings { ratings, memory: measurement.bandwidth, host: measurement.host, cpus: measurement.cpus }
+        Ratings {
+            ratings,
+            devices: declared(),
+            memory: measurement.bandwidth,
+            host: measurement.host,
+            cpus: measurement.cpus,
+        }
     }
 }
 

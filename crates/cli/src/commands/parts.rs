@@ -2,8 +2,9 @@
 
 use std::{fs, path::Path};
 
-use huisuan_measure::{Part, Registry};
-use huisuan_model::Class;
+use huisuan_measure::{Confidence, Part, Registry};
+use huisuan_model::{Class, GflopPerS, PoolId};
+use huisuan_server::PartCeiling;
 use serde::Serialize;
 
 use crate::{
@@ -49,6 +50,25 @@ pub(crate) fn registry(file: Option<&Path>) -> Result<Registry, Failure> {
         registry.extend(&path.display().to_string(), &text).map_err(|error| Failure::new(Exit::Usage, error))?;
     }
     Ok(registry)
+}
+
+/// What no rating of these parts may pass, as far as the declared figures can be trusted.
+pub(crate) fn ceilings(registry: &Registry) -> Vec<PartCeiling> {
+    let mut ceilings = Vec::new();
+    for part in registry.iter() {
+        let Ok(pool) = PoolId::new(&part.id) else { continue };
+        for class in Class::ALL {
+            let figure = part.peak_of_class(class).filter(|figure| figure.confidence > Confidence::Uncertain);
+            ceilings.extend(figure.map(|figure| PartCeiling {
+                pool: pool.clone(),
+                class,
+                ceiling: GflopPerS(figure.ceiling_gflops),
+                thousandths: u64::from(part.cores.unwrap_or(1)) * 1_000,
+                source: figure.source.clone(),
+            }));
+        }
+    }
+    ceilings
 }
 
 fn listing(parts: &[&Part]) -> Listing {

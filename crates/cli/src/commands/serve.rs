@@ -5,7 +5,8 @@ use huisuan_model::{Centre, EngineKind, Tariff};
 use huisuan_server::{LOCAL_FUNDS, ServeConfig, Server};
 
 use crate::{
-    args::ServeArgs, failure::Failure, interrupt::Interrupt, logging, machine, parse::Declared, session::Session,
+    args::ServeArgs, commands::parts, failure::Failure, interrupt::Interrupt, logging, machine, parse::Declared,
+    session::Session,
 };
 
 /// Blocks until Ctrl-C or SIGTERM.
@@ -16,6 +17,7 @@ pub(crate) fn serve(session: &Session, args: &ServeArgs) -> Result<(), Failure> 
         Some(data) => data.clone(),
         None => machine::data_folder()?.join("server"),
     };
+    let ceilings = parts::ceilings(&parts::registry(args.parts.as_deref())?);
     let server = Server::start(ServeConfig {
         data: data.clone(),
         listen: args.listen,
@@ -23,6 +25,7 @@ pub(crate) fn serve(session: &Session, args: &ServeArgs) -> Result<(), Failure> 
         funds: LOCAL_FUNDS,
         discovery: Some(discovery::Folder::of_user()),
     })?;
+    server.set_ceilings(ceilings);
     session.output.remark(&format!("server at {}, data in {}; Ctrl-C ends it", server.url(), data.display()));
     for declared in &args.centres {
         server.set_centre(centre(declared))?;

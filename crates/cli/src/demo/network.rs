@@ -5,6 +5,7 @@ use std::{path::Path, thread::JoinHandle, time::Duration};
 use huisuan_agent::StopFlag;
 use huisuan_api::discovery;
 use huisuan_drivers::LocalLimits;
+use huisuan_measure::Registry;
 use huisuan_model::{Centre, Money};
 use huisuan_server::{LOCAL_FUNDS, ServeConfig, Server};
 
@@ -13,7 +14,7 @@ use crate::{
     args::DemoArgs,
     commands::{
         agent::{self, LocalCentre},
-        serve,
+        parts, serve,
     },
     failure::Failure,
     parse::Declared,
@@ -52,6 +53,7 @@ impl Network {
             funds,
             discovery: announced(),
         })?;
+        server.set_ceilings(parts::ceilings(&Registry::built_in()));
         for centre in centres {
             server.set_centre(centre)?;
         }

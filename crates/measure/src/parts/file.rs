@@ -121,8 +121,9 @@ fn check(name: &str, part: &Part) -> Result<(), PartsError> {
     if let Err(error) = PoolId::new(&part.id) {
         return Err(wrong(error.to_string(), "an id is the name of a pool"));
     }
-    if part.peak.is_empty() || part.memory_gib == Some(0) {
-        return Err(wrong("it has no peak or no memory".into(), "give at least one dense rate, and the memory in GiB"));
+    if part.peak.is_empty() || part.memory_gib == Some(0) || part.cores == Some(0) {
+        let hint = "give at least one dense rate, and the memory in GiB or the cores";
+        return Err(wrong("it has no peak, no memory or no cores".into(), hint));
     }
     if let Some((precision, _)) = part.peak.iter().find(|(_, figure)| figure.gflops == 0) {
         return Err(wrong(format!("its {precision} rate is 0"), "leave out what nobody declares"));
@@ -172,6 +173,7 @@ impl From<Device> for Part {
             part_number: device.part_number,
             variant: device.variant,
             names: device.names,
+            cores: None,
             memory_gib: Some(device.memory_gib),
             bandwidth_gb_per_s: device.bandwidth_gb_per_s,
             watts: device.watts,
@@ -194,6 +196,7 @@ impl From<Processor> for Part {
             peak: BTreeMap::from([(Precision::Fp64, figure(fp64)), (Precision::Fp32, figure(fp64.saturating_mul(2)))]),
             part_number: processor.id.trim_start_matches("cpu:").to_owned(),
             variant: format!("{} cores", processor.cores),
+            cores: Some(processor.cores),
             id: processor.id,
             vendor: processor.vendor,
             names: processor.names,

@@ -62,6 +62,9 @@ pub struct Part {
     pub variant: String,
     /// Names under which it is sold or names itself; several parts may share one.
     pub names: Vec<String>,
+    /// Cores of one socket; `None` for devices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u32>,
     /// Memory of one device in GiB; `None` for processors.
     pub memory_gib: Option<u32>,
     /// Declared memory bandwidth in GB/s.

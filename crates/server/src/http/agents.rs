@@ -8,7 +8,7 @@ use axum::{
 };
 use huisuan_api::{
     ErrorCode,
-    agent::{Hello, LogAnswer, Orders, PROTOCOL, Ratings, Reports, Taken, Welcome},
+    agent::{Hello, LogAnswer, Orders, PROTOCOL, PoolRating, Ratings, Reports, Taken, Welcome},
     routes::{ORDERS_WAIT_MS_MAX, OrdersQuery},
     views::engine_word,
 };
@@ -21,8 +21,9 @@ use super::{
 };
 use crate::{
     failpoint::failpoint,
-    hub::LogPiece,
+    hub::{LogPiece, Pulled},
     identity::{self, Identity},
+    ratings,
     server::Shared,
     writer::WriterError,
 };
@@ -69,7 +70,7 @@ pub(crate) async fn hello(
         .look(move |state| {
             hub.hello(&name, state.open_orders(&name), hello.memory_mode, now);
             let Some(centre) = state.centres().get(&name) else { return (0, Vec::new()) };
-            let unrated = centre.pools.values().filter(|pool| pool.rating.is_none());
+            let unrated = centre.pools.values().filter(|pool| ratings::missing(pool.rating.as_ref()));
             (centre.reported_seq, unrated.map(|pool| pool.id.clone()).collect())
         })
         .await?;
@@ -89,7 +90,8 @@ pub(crate) async fn orders(
         () = shared.stopping() => return Err(Failure::new(ErrorCode::Unavailable, "the server is stopping")),
     };
     failpoint!("server-before-orders");
-    Ok(axum::Json(Orders { epoch: shared.epoch, orders: pulled.0, log_requests: pulled.1 }))
+    let Pulled { orders, log_requests, measure } = pulled;
+    Ok(axum::Json(Orders { epoch: shared.epoch, orders, log_requests, measure }))
 }
 
 pub(crate) async fn reports(
@@ -160,8 +162,9 @@ pub(crate) async fn ratings(
     Json(ratings): Json<Ratings>,
 ) -> Result<axum::http::StatusCode, Failure> {
     let centre = centre(identity)?;
-    for rated in ratings.ratings {
-        let command = Command::Rate { centre: centre.clone(), pool: rated.pool, rating: rated.rating };
+    for PoolRating { pool, rating } in ratings.ratings {
+        let rating = ratings::received(&shared, &centre, &pool, rating).await?;
+        let command = Command::Rate { centre: centre.clone(), pool, rating };
         shared.writer.execute(identity::agent(&centre), command).await?;
     }
     Ok(axum::http::StatusCode::NO_CONTENT)

@@ -3,7 +3,10 @@
 use axum::{Extension, extract::State, http::StatusCode};
 use huisuan_api::{
     ErrorCode,
-    centres::{AlarmList, AlarmView, CentreList, CentreToken, CentreView, NewCentreRequest, PoolView, WindowRequest},
+    centres::{
+        AlarmList, AlarmView, CentreList, CentreToken, CentreView, NewCentreRequest, PoolRequest, PoolView,
+        WindowRequest,
+    },
     facts::FactsFields,
     views::engine_word,
 };
@@ -217,6 +220,47 @@ pub(crate) async fn cancel_window(
     WindowPath(name, id): WindowPath,
 ) -> Result<axum::Json<CentreView>, Failure> {
     change(&shared, identity, request, &name, |centre| Command::RemoveWindow { centre, id }).await
+}
+
+pub(crate) async fn measure(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    NamePath(name): NamePath,
+    Json(asked): Json<PoolRequest>,
+) -> Result<axum::Json<CentreView>, Failure> {
+    identity.origin(request)?;
+    let (centre, pools) = pools(&shared, &name, &asked).await?;
+    pools.into_iter().for_each(|pool| shared.hub.want_measured(&centre, pool));
+    Ok(axum::Json(one(&shared, &name).await?))
+}
+
+pub(crate) async fn accept_ratings(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    NamePath(name): NamePath,
+    Json(asked): Json<PoolRequest>,
+) -> Result<axum::Json<CentreView>, Failure> {
+    let (centre, pools) = pools(&shared, &name, &asked).await?;
+    for pool in pools {
+        let command = Command::AcceptRating { centre: centre.clone(), pool };
+        shared.writer.execute(identity.origin(request.clone())?, command).await?;
+    }
+    Ok(axum::Json(one(&shared, &name).await?))
+}
+
+/// The centre and the pools of it that are meant.
+async fn pools(shared: &Shared, name: &str, asked: &PoolRequest) -> Result<(CentreId, Vec<PoolId>), Failure> {
+    let known = one(shared, name).await?.pools;
+    let centre = CentreId::new(name).map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
+    let meant = |pool: &&PoolView| asked.pool.as_ref().is_none_or(|wanted| *wanted == pool.pool);
+    let pools: Vec<PoolId> = known.iter().filter(meant).filter_map(|pool| PoolId::new(&pool.pool).ok()).collect();
+    match (&asked.pool, pools.is_empty()) {
+        (Some(pool), true) => Err(Failure::new(ErrorCode::NotFound, format!("centre `{name}` has no pool `{pool}`"))
+            .hint(format!("`huisuan centre show {name}` lists its pools"))),
+        _ => Ok((centre, pools)),
+    }
 }
 
 async fn set(

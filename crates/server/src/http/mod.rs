@@ -64,6 +64,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::CENTRE_PAUSE, post(centres::pause))
         .route(routes::CENTRE_RESUME, post(centres::resume))
         .route(routes::CENTRE_FACTS, post(centres::set_facts))
+        .route(routes::CENTRE_MEASURE, post(centres::measure))
+        .route(routes::CENTRE_ACCEPT, post(centres::accept_ratings))
         .route(routes::CENTRE_WINDOWS, post(centres::maintain))
         .route(routes::CENTRE_WINDOW_CANCEL, post(centres::cancel_window))
         .route(routes::TENANTS, post(tenants::add).get(tenants::list))

@@ -120,6 +120,7 @@ fn pool_section(page: &Page, pool: &PoolView, now: TimeMs) -> Markup {
         section class={ "card pool-section edge-" (pool.class) } {
             h2 { span.quiet { (page.say(words::POOL)) " " } span.part { (pool.pool) } }
             (bars::pool(page, pool))
+            @if let Some(rating) = &pool.rating { (standing(page, rating)) }
             @match &pool.rating {
                 None => p.quiet { (page.say(words::UNRATED)) },
                 Some(rating) => dl.facts.inner {
@@ -208,6 +209,18 @@ fn rate(page: &Page, pool: &PoolView, rating: &RatingView) -> Markup {
         }
         p.quiet.small { (page.fill(words::NAMEPLATE, &[&numbers::rate(nameplate)])) " " (bars::mark(page, "declared")) }
         p.small { (page.fill(words::USED_NOW, &[&numbers::rate(used_now(pool, sustained))])) }
+        (standing(page, rating))
+    }
+}
+
+/// What an operator has to know of a rating that is not sold.
+fn standing(page: &Page, rating: &RatingView) -> Markup {
+    html! {
+        @if let Some(doubt) = &rating.doubt {
+            p.notice { (page.fill(words::DOUBTED, &[&doubt.detail])) }
+        } @else if !rating.certified {
+            p.quiet.small { (page.say(words::UNCERTIFIED)) }
+        }
     }
 }
 

@@ -93,6 +93,8 @@ impl Network {
             method: "test-method/1".to_owned(),
             mark: Mark::Measured,
             rated_at: TimeMs(1_700_000_000_000),
+            certificate: None,
+            doubt: None,
         };
         agent.ratings(&Ratings { ratings: vec![PoolRating { pool: pool_id(), rating }] }).expect("a rating");
         let orders = agent.orders(welcome.epoch, 0, Duration::from_secs(30)).expect("orders").orders;

@@ -71,6 +71,8 @@ impl Network {
             method: "test/1".into(),
             mark: Mark::Measured,
             rated_at: self.now,
+            certificate: None,
+            doubt: None,
         };
         self.take(Command::Rate { centre: id, pool, rating });
     }

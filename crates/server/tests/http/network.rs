@@ -169,6 +169,8 @@ impl Agent {
             method: "test/1".into(),
             mark: Mark::Measured,
             rated_at: TimeMs(1),
+            certificate: None,
+            doubt: None,
         };
         let rating = PoolRating { pool: pool(class, cores).id, rating };
         self.client.ratings(&Ratings { ratings: vec![rating] }).expect("rated");

@@ -191,6 +191,8 @@ fn twin_pool(pool: &ImportedPool, class: Class, now_ms: i64) -> Pool {
             method: "assumed/1".to_owned(),
             mark: Mark::Declared,
             rated_at: TimeMs(now_ms),
+            certificate: None,
+            doubt: None,
         }),
     }
 }

@@ -117,6 +117,8 @@ fn pool(check: Check<'_>, centre: &CentreFile, file: &PoolFile) -> Result<(Pool,
         method: "scenario/1".to_owned(),
         mark: Mark::Modelled,
         rated_at: TimeMs(0),
+        certificate: None,
+        doubt: None,
     };
     let whole = |each: u64, unit: u64| {
         let all = u128::from(nodes) * u128::from(each) * u128::from(unit);

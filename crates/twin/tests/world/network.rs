@@ -49,6 +49,8 @@ pub(crate) fn site(name: &str, cores: u64, price: i64) -> Site {
         method: "test/1".into(),
         mark: Mark::Modelled,
         rated_at: START,
+        certificate: None,
+        doubt: None,
     };
     let pool = Pool {
         id: pool(),

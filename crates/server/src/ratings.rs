@@ -1,0 +1,168 @@
+//! Ratings at the server's doors: what arrives is checked against its signature and against what makers declare, and
+//! what is old is measured again where nothing runs.
+
+use huisuan_api::signature;
+use huisuan_model::{CentreId, Class, Command, Doubt, GflopPerS, Mark, Pool, PoolId, Presence, Rating, TimeMs};
+
+use crate::{http::Failure, identity, server::Shared};
+
+/// What no measurement of a part may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartCeiling {
+    /// The part.
+    pub pool: PoolId,
+    /// The class in whose unit it is.
+    pub class: Class,
+    /// So much, in GFLOP/s ...
+    pub ceiling: GflopPerS,
+    /// ... of so many thousandths of a device, or of a core for processors.
+    pub thousandths: u64,
+    /// Who declares it.
+    pub source: String,
+}
+
+impl PartCeiling {
+    /// Why a rating of a pool of this part cannot be true.
+    fn doubt(&self, pool: &Pool, rating: &Rating) -> Option<Doubt> {
+        if self.pool != pool.id || self.class != pool.class || rating.mark != Mark::Measured || self.thousandths == 0 {
+            return None;
+        }
+        let has = if pool.devices.is_zero() { pool.cores.0 } else { pool.devices.0 };
+        let ceiling = u128::from(self.ceiling.0) * u128::from(has) / u128::from(self.thousandths);
+        let ceiling = GflopPerS(u64::try_from(ceiling).unwrap_or(u64::MAX));
+        (rating.sustained > ceiling).then(|| Doubt::AbovePart {
+            sustained: rating.sustained,
+            ceiling,
+            source: self.source.clone(),
+        })
+    }
+}
+
+/// A rating as it goes to the writer: whatever doubt the agent wrote into it is gone, and what is wrong with it by its
+/// signature or its part is there.
+pub(crate) async fn received(
+    shared: &Shared,
+    centre: &CentreId,
+    pool: &PoolId,
+    rating: Rating,
+) -> Result<Rating, Failure> {
+    let forged = rating.certificate.is_some() && !signature::verifies(centre, pool, &rating);
+    let (name, id) = (centre.clone(), pool.clone());
+    let known = shared.writer.look(move |state| state.centres().get(&name)?.pools.get(&id).cloned()).await?;
+    let above = || {
+        let known = known.as_ref()?;
+        shared.ceilings.get()?.iter().find_map(|ceiling| ceiling.doubt(known, &rating))
+    };
+    let doubt = if forged { Some(Doubt::Signature) } else { above() };
+    if let Some(doubt) = &doubt {
+        tracing::warn!(%centre, %pool, %doubt, "a rating is not believed; nothing new is placed there");
+    }
+    Ok(Rating { doubt, ..rating })
+}
+
+/// Whether a pool has to be measured when its agent says hello.
+pub(crate) fn missing(rating: Option<&Rating>) -> bool {
+    rating.is_none_or(|rating| matches!(rating.doubt, Some(Doubt::Expired { .. })))
+}
+
+/// Takes ratings that are too old out of force, and has those past half of their time measured again on idle pools.
+pub(crate) async fn renew(shared: &Shared) {
+    let now = shared.clock.now();
+    let looked = shared.writer.look(move |state| {
+        let mut pools = Vec::new();
+        for centre in state.centres().values().filter(|centre| centre.presence() == Presence::Present) {
+            for (id, pool) in &centre.pools {
+                let Some(rating) = &pool.rating else { continue };
+                let idle = state.used(&centre.id, id).attempts == 0;
+                let expired = if rating.trusted() { expired_at(rating, now) } else { None };
+                pools.push((centre.id.clone(), id.clone(), idle, due(rating, now), expired));
+            }
+        }
+        pools
+    });
+    let Ok(pools) = looked.await else { return };
+    for (centre, pool, idle, due, expired) in pools {
+        if idle {
+            shared.hub.measure_idle(&centre, &pool, due, now);
+        }
+        if let Some(at) = expired {
+            tracing::info!(%centre, %pool, "a rating is too old");
+            let command = Command::DoubtRating { centre, pool, doubt: Doubt::Expired { at } };
+            if let Err(error) = shared.writer.execute(identity::server(), command).await {
+                tracing::warn!(%error, "the end of a rating is not recorded");
+            }
+        }
+    }
+}
+
+fn expired_at(rating: &Rating, now: TimeMs) -> Option<TimeMs> {
+    let at = rating.certificate.as_ref()?.expires_at;
+    rating.expired(now).then_some(at)
+}
+
+/// Whether half of a rating's time is over.
+fn due(rating: &Rating, now: TimeMs) -> bool {
+    let Some(certificate) = &rating.certificate else { return false };
+    let whole_ms = certificate.expires_at.0.saturating_sub(rating.rated_at.0);
+    now.0.saturating_sub(rating.rated_at.0) >= whole_ms / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use huisuan_model::{Bytes, Certificate, MilliDevices, Millicores};
+
+    use super::*;
+
+    fn rating(sustained: u64) -> Rating {
+        let certificate = Certificate { expires_at: TimeMs(1_100), ..Certificate::default() };
+        Rating {
+            certificate: Some(Arc::new(certificate)),
+            ..Rating::plain(GflopPerS(sustained), GflopPerS(0), "test/1", Mark::Measured, TimeMs(100))
+        }
+    }
+
+    #[test]
+    fn a_part_bounds_what_so_many_of_it_can_do() {
+        let id = PoolId::new("A100-SXM4-80G").expect("a name");
+        let ceiling = PartCeiling {
+            pool: id.clone(),
+            class: Class::Ai,
+            ceiling: GflopPerS(312_000),
+            thousandths: 1_000,
+            source: "data sheet".into(),
+        };
+        let pool = Pool {
+            id,
+            class: Class::Ai,
+            cores: Millicores(64_000),
+            memory: Bytes(1 << 40),
+            devices: MilliDevices(8_000),
+            device_memory: Bytes(80 << 30),
+            rating: None,
+        };
+        let doubt = |pool: &Pool, rating: &Rating| ceiling.doubt(pool, rating).map(|doubt| doubt.code());
+        assert_eq!(doubt(&pool, &rating(8 * 312_000)), None);
+        assert_eq!(doubt(&pool, &rating(8 * 312_000 + 1)), Some("above-part"));
+        assert_eq!(doubt(&pool, &Rating { mark: Mark::Declared, ..rating(u64::MAX) }), None, "said, not measured");
+        let other = Pool { id: PoolId::new("other").expect("a name"), ..pool };
+        assert_eq!(doubt(&other, &rating(u64::MAX)), None);
+    }
+
+    #[test]
+    fn a_rating_is_renewed_from_half_of_its_time_on() {
+        assert!(!due(&rating(1), TimeMs(599)) && due(&rating(1), TimeMs(600)));
+        assert_eq!(expired_at(&rating(1), TimeMs(1_099)), None);
+        assert_eq!(expired_at(&rating(1), TimeMs(1_100)), Some(TimeMs(1_100)));
+        let plain = Rating { certificate: None, ..rating(1) };
+        assert!(!due(&plain, TimeMs(i64::MAX)) && expired_at(&plain, TimeMs(i64::MAX)).is_none());
+    }
+
+    #[test]
+    fn hello_asks_for_what_is_missing_or_too_old() {
+        assert!(missing(None) && !missing(Some(&rating(1))));
+        assert!(missing(Some(&Rating { doubt: Some(Doubt::Expired { at: TimeMs(0) }), ..rating(1) })));
+        assert!(!missing(Some(&Rating { doubt: Some(Doubt::Signature), ..rating(1) })), "that is for an operator");
+    }
+}
