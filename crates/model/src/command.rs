@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     alarm::{Alarm, AlarmKind},
-    centre::{Centre, CentreState, Pool, Presence, Rating},
+    centre::{Centre, CentreState, Pool, Presence},
     dependency::EndedJob,
     event::Event,
     facts::Facts,

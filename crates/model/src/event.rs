@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     alarm::{Alarm, AlarmKind},
-    centre::{Centre, CentreState, Pool, Presence, Rating, Terms},
+    centre::{Centre, CentreState, Pool, Presence, Terms},
     dependency::Dependency,
     facts::Facts,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},

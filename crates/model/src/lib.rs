@@ -34,7 +34,7 @@ pub mod tenant;
 pub mod window;
 
 pub use alarm::{Alarm, AlarmKind};
-pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Pool, Presence, RatedShare, Rating, Tariff, Terms};
+pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Pool, Presence, RatedShare, Tariff, Terms};
 pub use command::{Command, Entry};
 pub use dependency::{Dependency, EndReason, EndedJob, When};
 pub use event::Event;
