@@ -202,6 +202,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_latency_bound_is_told_in_chinese() {
+        let check = |reason: Reason, sentence: &str| {
+            let (_, details) = describe(&reason, "CNY");
+            assert_eq!(chinese(reason.code(), &details).as_deref(), Some(sentence));
+        };
+        let centre = || CentreId::new("hpc-1").expect("a name");
+        let far = |within, round_trip_us| {
+            let round_trip_max = huisuan_model::DurationMs(5);
+            Reason::Latency { round_trip_max, within, centre: centre(), round_trip_us }
+        };
+        check(far(0, None), "时延上限 5 毫秒：没有足够近的合适中心；最近的 hpc-1 到用户处没有已知链路");
+        check(far(2, Some(8_250)), "时延上限 5 毫秒：足够近的 2 个中心已满；hpc-1 有空位，但往返 8.25 毫秒");
+    }
+
+    #[test]
     fn every_reason_has_a_chinese_sentence_with_its_numbers() {
         let check = |reason: Reason, expected: &str| {
             let (_, details) = describe(&reason, "CNY");
@@ -239,12 +254,6 @@ mod tests {
             Reason::GangCapacity { centre: centre(), pool: pool(), needed: 4, fits: 3 },
             "它的 4 个任务须同时启动；最接近的 hpc-1 现可容纳 3 个（资源池 cpu:x）",
         );
-        let far = |within, round_trip_us| {
-            let round_trip_max = huisuan_model::DurationMs(5);
-            Reason::Latency { round_trip_max, within, centre: centre(), round_trip_us }
-        };
-        check(far(0, None), "时延上限 5 毫秒：没有足够近的合适中心；最近的 hpc-1 到用户处没有已知链路");
-        check(far(2, Some(8_250)), "时延上限 5 毫秒：足够近的 2 个中心已满；hpc-1 有空位，但往返 8.25 毫秒");
         check(Reason::Behind { ahead: 7, centre: centre() }, "优先级更高或更早的 7 个任务先行；它本可放在 hpc-1");
         check(
             Reason::FairShare { centre: centre(), ahead: 7, held_ppm: 1_234_567 },
