@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Event, JobId, Money};
+use huisuan_model::{Event, JobId};
 
 /// Something that an auditor found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +49,10 @@ type Name = (String, String);
 /// One that ran.
 #[derive(Debug)]
 struct Placed {
+    /// What is still held: hours that were posted left it.
     hold: i128,
+    /// Cost and work of hours that were posted while it ran.
+    posted: (i128, i128),
     currency: String,
     centre: String,
     class: &'static str,
@@ -84,10 +87,11 @@ impl Auditor {
             Event::TasksPlaced { job, tasks, centre, hold_each, terms, .. } => {
                 let payer = self.payer(seq, *job)?;
                 let hold = i128::from(hold_each.0);
+                let posted = (0, 0);
                 for task in tasks.iter() {
                     let currency = terms.tariff.currency.clone();
-                    let placed =
-                        Placed { hold, currency, centre: centre.to_string(), class: terms.share.class.as_str() };
+                    let (centre, class) = (centre.to_string(), terms.share.class.as_str());
+                    let placed = Placed { hold, posted, currency, centre, class };
                     if self.placed.insert((*job, task), placed).is_some() {
                         return Err(said(seq, format!("task {job}.{task} is placed while it runs")));
                     }
@@ -99,7 +103,31 @@ impl Auditor {
                 let payer = self.payer(seq, attempt.job)?;
                 let placed = self.placed.remove(&(attempt.job, attempt.task));
                 let placed = placed.ok_or_else(|| said(seq, format!("attempt {attempt} ends and was not placed")))?;
-                self.settled(seq, &payer, &placed, *cost, i128::from(work.0))?;
+                let rest = (i128::from(cost.0) - placed.posted.0, i128::from(work.0) - placed.posted.1);
+                self.settled(seq, &payer, &placed, rest)?;
+            }
+            Event::AttemptUsed { attempt, readings, .. } if !readings.is_empty() => {
+                let payer = self.payer(seq, attempt.job)?;
+                let place = (attempt.job, attempt.task);
+                let placed = self.placed.remove(&place);
+                let mut placed =
+                    placed.ok_or_else(|| said(seq, format!("attempt {attempt} runs and was not placed")))?;
+                let cost: i128 = readings.iter().map(|reading| i128::from(reading.cost.0)).sum();
+                let work: i128 = readings.iter().map(|reading| i128::from(reading.work)).sum();
+                self.posted(seq, &payer, &placed, (cost, work))?;
+                placed.hold -= cost;
+                placed.posted = (placed.posted.0 + cost, placed.posted.1 + work);
+                self.placed.insert(place, placed);
+            }
+            Event::CreditChanged { tenant, by } => {
+                self.moved(seq, home, "funding", &format!("tenant:{tenant}"), i128::from(by.0));
+            }
+            Event::Rerated { corrections, .. } => {
+                for correction in corrections {
+                    let (payer, payee) = (&correction.tenant, &correction.centre);
+                    let due = i128::from(correction.reading.cost.0);
+                    self.moved(seq, home, &format!("tenant:{payer}"), &format!("centre:{payee}"), due);
+                }
             }
             _ => {}
         }
@@ -164,14 +192,20 @@ impl Auditor {
         findings
     }
 
-    fn settled(&mut self, seq: u64, payer: &str, placed: &Placed, cost: Money, work: i128) -> Result<(), Finding> {
-        let (cost, Placed { hold, currency, centre, class }) = (i128::from(cost.0), placed);
+    /// The last of its cost and work is posted, the rest of its hold goes back.
+    fn settled(&mut self, seq: u64, payer: &str, placed: &Placed, rest: (i128, i128)) -> Result<(), Finding> {
+        self.posted(seq, payer, placed, rest)?;
+        let back = placed.hold - rest.0;
+        self.moved(seq, &placed.currency, &format!("held:{payer}"), &format!("tenant:{payer}"), back);
+        Ok(())
+    }
+
+    fn posted(&mut self, seq: u64, payer: &str, placed: &Placed, part: (i128, i128)) -> Result<(), Finding> {
+        let ((cost, work), Placed { hold, currency, centre, class, .. }) = (part, placed);
         if cost < 0 || cost > *hold {
             return Err(said(seq, format!("a cost of {cost} was posted from a hold of {hold}")));
         }
-        let held = format!("held:{payer}");
-        self.moved(seq, currency, &held, &format!("centre:{centre}"), cost);
-        self.moved(seq, currency, &held, &format!("tenant:{payer}"), hold - cost);
+        self.moved(seq, currency, &format!("held:{payer}"), &format!("centre:{centre}"), cost);
         self.moved(seq, &format!("work:{class}"), &format!("delivered:{centre}"), &format!("used:{payer}"), work);
         Ok(())
     }

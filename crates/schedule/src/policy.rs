@@ -85,7 +85,7 @@ impl Default for Policy {
             order: Order::default(),
             reservations_max: 1,
             preemptions_max: 1_000,
-            targets_every_ms: 60_000,
+            targets_every_ms: 0,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use huisuan_model::{Bytes, Class, PoolId, TenantId};
+use huisuan_model::{Bytes, Class, GflopPerS, Pool, PoolId, TenantId};
 use serde::Deserialize;
 
 use crate::engine::EngineError;
@@ -38,6 +38,10 @@ pub struct SlurmConfig {
     /// The class that the pool of nodes without accelerators is rated in.
     #[serde(default = "general")]
     pub class: Class,
+    /// The sustained rate of one core of that pool in the precision of its class, as the site declares it: compute nodes
+    /// cannot be measured from a login node, and a pool without a rating gets no work.
+    #[serde(default)]
+    pub rate_each: Option<GflopPerS>,
     /// What is known of accelerators beyond what Slurm says.
     #[serde(default)]
     pub devices: Vec<DeviceType>,
@@ -90,6 +94,9 @@ pub struct DeviceType {
     /// Memory of one device, in bytes.
     #[serde(default)]
     pub memory: Bytes,
+    /// The sustained rate of one device in the precision of the class, as the site declares it.
+    #[serde(default)]
+    pub rate_each: Option<GflopPerS>,
 }
 
 fn general() -> Class {
@@ -124,6 +131,15 @@ fn command_timeout_ms() -> u64 {
 }
 
 impl SlurmConfig {
+    /// The rate of a whole pool, where the site declares what one of its devices or cores sustains.
+    pub(super) fn declared_rate(&self, pool: &Pool) -> Option<GflopPerS> {
+        let (each, thousandths) = match self.devices.iter().find(|device| device.pool == pool.id) {
+            Some(device) => (device.rate_each?, pool.devices.0),
+            None => (self.rate_each.filter(|_| pool.devices.is_zero())?, pool.cores.0),
+        };
+        u64::try_from(u128::from(each.0) * u128::from(thousandths) / 1_000).ok().map(GflopPerS)
+    }
+
     /// Reads and checks a TOML file.
     ///
     /// # Errors

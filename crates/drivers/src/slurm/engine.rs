@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use huisuan_model::{AttemptId, AttemptReport, EndCause, EngineKind, Pool, PoolId, StartOrder, Stream};
+use huisuan_model::{AttemptId, AttemptReport, EndCause, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
@@ -139,6 +139,11 @@ impl Engine for SlurmEngine {
         self.shared.lock().inventory = inventory;
         self.shared.work.notify_all();
         Ok(pools)
+    }
+
+    fn declared_rate(&self, pool: &PoolId) -> Option<GflopPerS> {
+        let pools = self.shared.lock().inventory.pools();
+        self.shared.config.declared_rate(pools.iter().find(|known| known.id == *pool)?)
     }
 
     fn measurable_cpus(&self, _: &PoolId) -> Vec<usize> {
