@@ -6,10 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
 use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, ProjectId, RangeSet};
 
+mod measure;
 mod money;
 mod operate;
 mod site;
 
+pub(crate) use measure::{MeasureArgs, MeasureCommand, PartsArgs};
 pub(crate) use money::{
     BillArgs, BillCommand, BillExportArgs, BillListArgs, BillShowArgs, GrowthArgs, HoursArgs, ReportCommand,
     TariffAddArgs, TariffCommand,
@@ -353,32 +355,6 @@ pub(crate) struct WaitArgs {
     /// The longest wait, such as 90s or 1h30m; exits with 8 when it is over.
     #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
     pub(crate) timeout: Option<DurationMs>,
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct MeasureArgs {
-    #[command(subcommand)]
-    pub(crate) what: Option<MeasureCommand>,
-    /// The processors to measure, such as `0-3,8`; all when absent.
-    #[arg(long, value_name = "LIST")]
-    pub(crate) cores: Option<RangeSet>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum MeasureCommand {
-    /// Lists what makers declare of devices and processors, or what a name may mean.
-    Parts(PartsArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PartsArgs {
-    /// A part, or a name under which parts are sold, such as `A100 80GB` or `Ascend 910B`; all parts when absent.
-    #[arg(value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// A file with further or corrected parts, in the form of the files in `crates/measure/parts`.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) parts: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

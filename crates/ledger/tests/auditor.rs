@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use huisuan_ledger::{Auditor, Currency, Ledger, Transfer};
-use huisuan_model::{AttemptId, Entry, Event, Gflop, Money};
+use huisuan_model::{AttemptId, CentreId, Class, Entry, Event, Gflop, Money};
 
 const JOURNALS: [&str; 2] = [
     include_str!("../../store/tests/golden/v1/journal.jsonl"),
@@ -14,6 +14,15 @@ const JOURNALS: [&str; 2] = [
 struct Books {
     entries: Vec<(Entry, Vec<Transfer>)>,
     balances: Vec<(String, String, i128)>,
+}
+
+/// What runs: where, at whose cost, and how much of its hold was posted already.
+struct Running {
+    centre: CentreId,
+    class: Class,
+    hold: Money,
+    cost: Money,
+    work: u64,
 }
 
 /// Tells the ledger what the events say, as control does.
@@ -40,15 +49,47 @@ fn books(journal: &str) -> Books {
                             AttemptId { job: *job, task, attempt: *attempt }
                         })
                         .collect();
-                    placed.extend(ids.iter().map(|id| ((id.job, id.task), (centre.clone(), terms.share.class))));
+                    let running = || Running {
+                        centre: centre.clone(),
+                        class: terms.share.class,
+                        hold: *hold_each,
+                        cost: Money(0),
+                        work: 0,
+                    };
+                    placed.extend(ids.iter().map(|id| ((id.job, id.task), running())));
                     ledger.hold(&payers[job], cny, ids, *hold_each)
                 }
                 Event::AttemptEnded { attempt, work, cost, .. } => {
-                    let (centre, class) = &placed[&(attempt.job, attempt.task)];
+                    let ran = &placed[&(attempt.job, attempt.task)];
                     // Preemptions renumber attempts in ways that this short story does not follow.
                     let number = attempts[&(attempt.job, attempt.task)];
-                    ledger.settle(AttemptId { attempt: number, ..*attempt }, centre, *cost, *class, *work)
+                    let id = AttemptId { attempt: number, ..*attempt };
+                    let (cost, work) = (Money(cost.0 - ran.cost.0), Gflop(work.0 - ran.work));
+                    ledger.settle(id, &ran.centre, cost, ran.class, work)
                 }
+                Event::AttemptUsed { attempt, readings, .. } if !readings.is_empty() => {
+                    let runs: &mut Running = placed.get_mut(&(attempt.job, attempt.task)).expect("placed");
+                    let id = AttemptId { attempt: attempts[&(attempt.job, attempt.task)], ..*attempt };
+                    let cost = Money(readings.iter().map(|reading| reading.cost.0).sum());
+                    let work = readings.iter().map(|reading| reading.work.unsigned_abs()).sum();
+                    (runs.cost, runs.work) = (Money(runs.cost.0 + cost.0), runs.work + work);
+                    let posted = ledger.settle(id, &runs.centre, cost, runs.class, Gflop(work)).expect("a posting");
+                    transfers.extend(posted);
+                    ledger.hold(&payers[&attempt.job], cny, [id], Money(runs.hold.0 - runs.cost.0))
+                }
+                Event::CreditChanged { tenant, by } if by.0 > 0 => ledger.fund(tenant, cny, *by),
+                Event::CreditChanged { tenant, by } => ledger.withdraw(tenant, cny, Money(-by.0)),
+                Event::Rerated { corrections, .. } => corrections.iter().try_fold(Vec::new(), |mut all, correction| {
+                    let cost = correction.reading.cost;
+                    all.extend(ledger.correct(
+                        correction.attempt,
+                        &correction.tenant,
+                        &correction.centre,
+                        cny,
+                        cost,
+                    )?);
+                    Ok(all)
+                }),
                 _ => continue,
             };
             transfers.extend(made.expect("a golden journal is good"));

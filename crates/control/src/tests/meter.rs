@@ -281,7 +281,9 @@ fn what_cannot_be_is_kept_with_its_reason() {
 fn work_beyond_the_books_is_cut_and_told() {
     let mut network = Network::new();
     let pool = network.state.centres()[&centre("hpc-1")].pools[&crate::testing::pool()].clone();
-    let rating = huisuan_model::Rating { sustained: huisuan_model::GflopPerS(u64::MAX), ..pool.rating.expect("rated") };
+    // So fast and no faster than it says it can be: nothing is doubted.
+    let all = huisuan_model::GflopPerS(u64::MAX);
+    let rating = huisuan_model::Rating { sustained: all, nameplate: all, ..pool.rating.expect("rated") };
     let free = huisuan_model::Tariff { currency: "CNY".into(), price_per_p_h: Money(0) };
     let known = huisuan_model::Centre { tariff: free, ..network.state.centres()[&centre("hpc-1")].clone() };
     network.take(huisuan_model::Command::SetCentre(Box::new(known)));

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use huisuan_api::{Client, ErrorCode, books::LedgerView, routes::JobsQuery};
@@ -46,13 +46,14 @@ fn within_budget(view: &LedgerView) {
     }
 }
 
-/// Runs whatever is ordered, as long as possible, until no tenant can afford another job.
+/// Runs whatever is ordered, each for its second, until no tenant can afford another job.
 fn run_until_the_money_is_gone(agent: &mut Agent, client: &Client) {
-    let (mut after, mut running) = (0, Vec::<AttemptId>::new());
+    let (mut after, mut running) = (0, Vec::<(AttemptId, Instant)>::new());
     loop {
         let pulled = agent.client.orders(agent.epoch, after, Duration::from_millis(200)).expect("orders");
         after = pulled.orders.last().map_or(after, |order| order.seq);
-        let reports = running.drain(..).map(|attempt| {
+        let over = running.extract_if(.., |(_, since)| since.elapsed() >= Duration::from_secs(1));
+        let reports = over.map(|(attempt, _)| {
             let outcome = Outcome { cause: EndCause::Exited, exit_code: Some(0), signal: None, detail: String::new() };
             // It claims an hour; the server believes what can be.
             let usage = Usage { wall: DurationMs(3_600_000), cpu: DurationMs(1), memory_peak: Bytes(1) };
@@ -63,7 +64,7 @@ fn run_until_the_money_is_gone(agent: &mut Agent, client: &Client) {
             agent.report(reports);
         }
         running.extend(pulled.orders.iter().filter_map(|order| match &order.order {
-            Order::Start(start) => Some(start.attempt),
+            Order::Start(start) => Some((start.attempt, Instant::now())),
             Order::Stop(_) => None,
         }));
         if running.is_empty() {
@@ -134,7 +135,7 @@ fn no_tenant_exceeds_its_budget_by_a_unit_under_64_submitters() {
         assert!(!waiting.is_empty(), "{name} wanted more than it could pay");
     }
     let audit = operator.audit().expect("an audit");
-    assert!(audit.ok && audit.transfers > 100, "{audit:?}");
+    assert!(audit.ok && audit.transfers > 80, "{audit:?}");
 }
 
 #[test]

@@ -159,7 +159,6 @@ fn what_cannot_run_yet_is_refused_by_name() {
         (json!({"image": "x@sha256:0"}), "image"),
         (json!({"inputs": data}), "inputs"),
         (json!({"outputs": data}), "outputs"),
-        (json!({"latency": {"round_trip": "10ms", "to": "hpc-1"}}), "latency"),
         (json!({"budget": 12.5}), "budget"),
     ] {
         let problem = network.refused(&job_with(&fields), ErrorCode::NotSupported);

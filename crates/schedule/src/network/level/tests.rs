@@ -20,9 +20,14 @@ fn two(bound: u32, elastic: u32) -> Snapshot {
     network(centres, jobs)
 }
 
+/// One that asks for targets.
+fn policy() -> Policy {
+    Policy { targets_every_ms: 60_000, ..Policy::default() }
+}
+
 fn wanted(level: &mut Level, snapshot: &Snapshot, now: TimeMs) -> Option<Arc<Targets>> {
     let mut seen = snapshot.clone();
-    level.before(&mut seen, &Policy::default(), now);
+    level.before(&mut seen, &policy(), now);
     seen.targets
 }
 
@@ -69,7 +74,7 @@ fn what_came_in_the_last_hour_is_expected_again() {
 #[test]
 fn targets_are_made_now_and_then_and_told_once() {
     let mut level = Level::default();
-    let policy = Policy::default();
+    let policy = policy();
     let first = wanted(&mut level, &two(3, 5), NOW).expect("targets");
     let again = wanted(&mut level, &two(300, 5), NOW).expect("the same");
     assert!(Arc::ptr_eq(&first, &again));
