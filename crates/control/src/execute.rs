@@ -1,11 +1,9 @@
 //! The one door: decide a command, apply what was decided, return the events.
 
-use huisuan_model::{
-    CentreId, Command, Event, Facts, JobId, JobState, Money, Place, Pool, command::Origin, quantity::TimeMs,
-};
+use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
 use crate::{
-    Refusal, State, alarms, apply::apply, books, dependencies, place, ratings, report, submit, tariffs, tenants,
+    Refusal, State, alarms, apply::apply, centres, dependencies, place, ratings, report, submit, tariffs, tenants,
     windows,
 };
 
@@ -60,68 +58,20 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         Command::ChangeTenant { tenant, change } => tenants::change(state, tenant, change),
         Command::SetTenantToken { tenant, token } => tenants::set_token(state, tenant, *token),
         Command::Fund { amount } => fund(state, origin, *amount),
-        Command::SetCentre(centre) => {
-            books::check(&centre.tariff)?;
-            let mut centre = centre.clone();
-            if let Some(known) = state.centres.get(&centre.id) {
-                centre.pools = known.pools.clone();
-                centre.reported_seq = known.reported_seq;
-                centre.reported_at = known.reported_at;
-                centre.state = known.state;
-                centre.absent_since = known.absent_since;
-                centre.windows = known.windows.clone();
-                centre.window_last = known.window_last;
-                // A door that does not tell place and facts leaves them as they were declared.
-                centre.place = centre.place.or(known.place);
-                centre.facts = centre.facts.or_else(|| known.facts.clone());
-                centre.token = known.token;
-                centre.alarms = known.alarms.clone();
-                centre.rating_key = known.rating_key.clone();
-            }
-            Ok(vec![Event::CentreSet(centre)])
-        }
-        Command::SetFacts { centre, place, facts } => set_facts(state, centre, *place, facts),
-        Command::AddCentre(centre) => {
-            books::check(&centre.tariff)?;
-            match state.centres.contains_key(&centre.id) {
-                true => Err(Refusal::CentreExists(centre.id.clone())),
-                false => Ok(vec![Event::CentreSet(centre.clone())]),
-            }
-        }
-        Command::SetCentreToken { centre, token } => {
-            state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
-            Ok(vec![Event::CentreTokenSet { centre: centre.clone(), token: *token }])
-        }
+        Command::SetCentre(centre) => centres::set(state, centre),
+        Command::SetFacts { centre, place, facts } => centres::set_facts(state, centre, *place, facts),
+        Command::AddCentre(centre) => centres::add(state, centre),
+        Command::SetCentreToken { centre, token } => centres::set_token(state, centre, *token),
         Command::SetAlarms { centre, raised, cleared } => alarms::set(state, centre, raised, cleared, now),
-        Command::SetCentreState { centre, state: wanted } => {
-            let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
-            if known.state == *wanted {
-                return Ok(Vec::new());
-            }
-            Ok(vec![Event::CentreStateSet { centre: centre.clone(), state: *wanted }])
-        }
-        Command::SetPresence { centre, presence } => {
-            let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
-            if known.presence() == *presence {
-                return Ok(Vec::new());
-            }
-            Ok(vec![Event::PresenceSet { centre: centre.clone(), presence: *presence, at: now }])
-        }
+        Command::SetCentreState { centre, state: wanted } => centres::set_state(state, centre, *wanted),
+        Command::SetPresence { centre, presence } => centres::set_presence(state, centre, *presence, now),
         Command::AddWindow { centre, pool, from, until, note } => {
             let asked = windows::Asked { pool: pool.as_ref(), from: *from, until: *until, note };
             windows::add(state, centre, &asked, now)
         }
         Command::RemoveWindow { centre, id } => windows::remove(state, centre, *id),
         Command::Inventory { centre, pools } => inventory(state, centre, pools),
-        Command::Rate { centre, pool, rating } => {
-            let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
-            let no_pool = || Refusal::NoPool { centre: centre.clone(), pool: pool.clone() };
-            let known = known.pools.get(pool).ok_or_else(no_pool)?;
-            let mut rating = rating.clone();
-            rating.version = known.rating.as_ref().map_or(1, |old| old.version + 1);
-            rating.doubt = ratings::doubt(state, centre, known, &rating);
-            Ok(vec![Event::Rated { centre: centre.clone(), pool: pool.clone(), rating }])
-        }
+        Command::Rate { centre, pool, rating } => centres::rate(state, centre, pool, rating),
         Command::DoubtRating { centre, pool, doubt } => ratings::doubt_known(state, centre, pool, doubt),
         Command::AcceptRating { centre, pool } => ratings::accept(state, centre, pool),
         Command::ForgetKeys { before } => Ok(vec![Event::KeysForgotten { before: *before }]),
@@ -131,20 +81,6 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         | Command::GiveUp { .. }
         | Command::Cancel { .. } => Ok(Vec::new()),
     }
-}
-
-/// A link may name a centre that is not known yet: networks grow. It leads nowhere until then.
-fn set_facts(state: &State, centre: &CentreId, place: Option<Place>, facts: &Facts) -> Result<Vec<Event>, Refusal> {
-    let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
-    let off = place.filter(|place| !place.valid()).map(|_| "its place is not on the globe".to_owned());
-    if let Some(why) = off.or_else(|| facts.fault(centre)) {
-        return Err(Refusal::Facts { centre: centre.clone(), why });
-    }
-    let same = known.facts.as_deref().map_or_else(|| facts.is_empty(), |known| known == facts);
-    if same && known.place == place {
-        return Ok(Vec::new());
-    }
-    Ok(vec![Event::FactsSet { centre: centre.clone(), place, facts: facts.clone() }])
 }
 
 fn fund(state: &State, origin: &Origin, amount: Money) -> Result<Vec<Event>, Refusal> {

@@ -12,6 +12,7 @@ mod apply;
 mod books;
 mod budget;
 mod calendar;
+mod centres;
 mod dependencies;
 mod execute;
 mod keys;

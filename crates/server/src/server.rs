@@ -138,11 +138,7 @@ impl Server {
         let (hub, feed, metrics) = (Arc::new(Hub::default()), Feed::new(), Arc::new(Metrics::new(&state)));
         let disk = Arc::new(Disk::new(config.data.clone(), clock.clone()));
         let planner_wake = Arc::new(Wake::default());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(http_threads())
-            .thread_name("http")
-            .enable_all()
-            .build()?;
+        let runtime = runtime()?;
         let listeners = Listeners {
             hub: hub.clone(),
             feed: feed.clone(),
@@ -337,6 +333,10 @@ fn open_tenant(writer: &Writer, funds: Money) -> anyhow::Result<()> {
         writer.execute_blocking(identity::server(), Command::Fund { amount: funds })?;
     }
     Ok(())
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(http_threads()).thread_name("http").enable_all().build()
 }
 
 /// Threads that serve requests: one on two cores, where writer and committer want the other, two on more. Work is

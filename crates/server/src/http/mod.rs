@@ -38,8 +38,34 @@ pub(crate) type App = axum::extract::State<Arc<Shared>>;
 
 /// All routes of a server.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    // For tenants, each behind its door seeing its own; everything else that people do is for operators.
-    let people = Router::new()
+    let people = people().layer(middleware::from_fn_with_state(shared.clone(), access::people));
+    let operators = operators().layer(middleware::from_fn_with_state(shared.clone(), access::operators));
+    let agents = Router::new()
+        .route(routes::AGENT_HELLO, post(agents::hello))
+        .route(routes::AGENT_ORDERS, get(agents::orders))
+        .route(routes::AGENT_REPORTS, post(agents::reports))
+        .route(routes::AGENT_HELD, post(held::held))
+        .route(routes::AGENT_RATINGS, post(agents::ratings))
+        .route(routes::AGENT_LOGS, post(agents::logs))
+        .layer(middleware::from_fn_with_state(shared.clone(), access::agent));
+    let anybody = Router::new()
+        .route(routes::HEALTHZ, get(status::health))
+        .route(routes::READYZ, get(status::ready))
+        .route(routes::OPENAPI, get(status::openapi));
+    people
+        .merge(operators)
+        .merge(agents)
+        .merge(anybody)
+        .method_not_allowed_fallback(failure::method_not_allowed)
+        .fallback(failure::no_route)
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(shared.clone(), access::every_request))
+        .with_state(shared)
+}
+
+/// For tenants, each behind its door seeing its own.
+fn people() -> Router<Arc<Shared>> {
+    Router::new()
         .route(routes::JOBS, post(jobs::submit).get(jobs::list))
         .route(routes::JOB, get(jobs::show))
         .route(routes::JOB_EXPLAIN, get(jobs::explain))
@@ -55,8 +81,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::BILL_EXPORT, get(bills::export))
         .route(routes::BILL_RECORDS, get(bills::records))
         .route(routes::TARIFFS, get(tariffs::list))
-        .layer(middleware::from_fn_with_state(shared.clone(), access::people));
-    let operators = Router::new()
+}
+
+/// All else that people do: what is not said to be for tenants is for operators.
+fn operators() -> Router<Arc<Shared>> {
+    Router::new()
         .route(routes::CENTRES, post(centres::add))
         .route(routes::CENTRE_TOKEN, post(centres::token))
         .route(routes::CENTRE_ALARMS_CLEAR, post(centres::clear_alarms))
@@ -89,26 +118,4 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(routes::EVENTS, get(events::events))
         .route(routes::METRICS, get(status::metrics))
         .merge(pages::routes())
-        .layer(middleware::from_fn_with_state(shared.clone(), access::operators));
-    let agents = Router::new()
-        .route(routes::AGENT_HELLO, post(agents::hello))
-        .route(routes::AGENT_ORDERS, get(agents::orders))
-        .route(routes::AGENT_REPORTS, post(agents::reports))
-        .route(routes::AGENT_HELD, post(held::held))
-        .route(routes::AGENT_RATINGS, post(agents::ratings))
-        .route(routes::AGENT_LOGS, post(agents::logs))
-        .layer(middleware::from_fn_with_state(shared.clone(), access::agent));
-    let anybody = Router::new()
-        .route(routes::HEALTHZ, get(status::health))
-        .route(routes::READYZ, get(status::ready))
-        .route(routes::OPENAPI, get(status::openapi));
-    people
-        .merge(operators)
-        .merge(agents)
-        .merge(anybody)
-        .method_not_allowed_fallback(failure::method_not_allowed)
-        .fallback(failure::no_route)
-        .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(shared.clone(), access::every_request))
-        .with_state(shared)
 }

@@ -158,6 +158,7 @@ pub(crate) fn busy(seed: u64) -> (Setup, Vec<Family>) {
 /// than the two can take.
 pub(crate) fn linked(seed: u64) -> (Setup, Vec<Family>) {
     let (mut setup, mut families) = busy(seed);
+    setup.planning.policy.targets_every_ms = 60_000;
     let link = Link { to: centre("b"), round_trip_us: 8_000, bytes_per_s: 1 << 30, price_per_gb: Money(100_000) };
     let power = |grams: u32| Power {
         offset_minutes: 480,
