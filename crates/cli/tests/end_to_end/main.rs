@@ -5,12 +5,15 @@
 //! - The other files are the tests.
 
 mod bills;
+mod clusters;
 mod demo;
 #[path = "../support/disk.rs"]
 mod disk;
 mod ends;
 mod import;
 mod join;
+#[path = "../../../drivers/tests/lab/mod.rs"]
+mod lab;
 mod lists;
 mod output;
 mod site;

@@ -223,18 +223,24 @@ impl Engine for KubernetesEngine {
         let mut results: Vec<Option<SubmitResult>> = Vec::with_capacity(starts.len());
         let mut wanted: Vec<(&StartOrder, Value)> = Vec::new();
         for order in starts {
-            if self.look(order.attempt).is_none() {
-                match self.shared.manifest(order) {
-                    Ok(manifest) => wanted.push((order, manifest)),
-                    Err(why) => {
-                        results.push(Some(SubmitResult::Refused { why }));
-                        continue;
-                    }
+            let known = self.look(order.attempt).is_some();
+            let manifest = match (!known).then(|| self.shared.manifest(order)).transpose() {
+                Ok(manifest) => manifest,
+                Err(why) => {
+                    results.push(Some(SubmitResult::Refused { why }));
+                    continue;
                 }
-            }
-            // Whoever is known is told again; whoever is not is known from here on, twice in one call included.
+            };
+            // Whoever is known is told again; whoever is not is known from here on, twice in one call included. Of several
+            // calls at once only the first makes it.
             let fresh = self.shared.state().begin(order.attempt);
-            results.push((!fresh).then_some(SubmitResult::Duplicate));
+            match manifest.filter(|_| fresh) {
+                Some(manifest) => {
+                    wanted.push((order, manifest));
+                    results.push(None);
+                }
+                None => results.push(Some(SubmitResult::Duplicate)),
+            }
         }
         self.shared.changed([]);
         let outcomes = self.create_all(&wanted);

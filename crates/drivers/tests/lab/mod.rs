@@ -39,7 +39,7 @@ impl Lab {
         let dir = std::env::temp_dir().join(format!("huisuan-lab-{}-{ports}", std::process::id()));
         fs::create_dir_all(&dir).expect("a folder for the cluster");
         let log = fs::File::create(dir.join("lab.log")).expect("a file in the folder of the cluster");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/slurm.sh");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../drivers/tests/lab/slurm.sh");
         let numbers = [size.nodes, size.cpus, size.gpus].map(|number| number.to_string());
         let mut command = Command::new("bash");
         command.arg(script).arg(&dir).arg(ports.to_string()).arg(name).args(numbers).arg(cache);
