@@ -20,7 +20,8 @@ fn the_same_policy_makes_the_same_plans() {
     let mut world = world(11);
     world.run();
     let entries = &world.observer().entries;
-    let found = replay(entries, None);
+    let policy = Policy { targets_every_ms: 60_000, ..Policy::default() };
+    let found = replay(entries, Some(policy));
     assert!(found.plans > 200 && found.identical == found.plans, "{:?}", found.differences.first());
     assert_eq!((found.entries, found.without_basis), (entries.len() as u64, 0));
     assert_eq!(found.before, found.after);
@@ -82,6 +83,7 @@ fn what_the_network_level_wanted_is_told_and_replayed() {
     for term in ["transfer", "carbon", "target", "scarcity"] {
         assert!(terms.contains(term), "no placement has the term {term}: {terms:?}");
     }
-    let found = replay(entries, None);
+    let policy = Policy { targets_every_ms: 60_000, ..Policy::default() };
+    let found = replay(entries, Some(policy));
     assert!(found.plans > 200 && found.identical == found.plans, "{:?}", found.differences.first());
 }
