@@ -3,8 +3,8 @@
 use crate::repository::Repository;
 use crate::setup::{self, Use};
 use anyhow::{Context, Result, bail, ensure};
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -53,6 +53,8 @@ fn up(repository: &Repository, dir: &Path) -> Result<()> {
     // Open for writing too, so that the script does not see its end when this program is gone.
     let input = OpenOptions::new().read(true).write(true).open(&control)?;
     let cache = repository.join("target/slurm-lab");
+    // Kept open, for the folder goes with a cluster that does not come up.
+    let mut log = OpenOptions::new().create(true).read(true).append(true).open(dir.join("lab.log"))?;
     let mut script = Command::new("bash")
         .arg(repository.join(SLURM))
         .arg(dir)
@@ -62,15 +64,17 @@ fn up(repository: &Repository, dir: &Path) -> Result<()> {
         .process_group(0)
         .stdin(Stdio::from(input))
         .stdout(Stdio::piped())
-        .stderr(File::create(dir.join("lab.log"))?)
+        .stderr(log.try_clone()?)
         .spawn()
         .context("bash")?;
     let mut line = String::new();
     let answers = script.stdout.take().context("a pipe was asked for")?;
     BufReader::new(answers).read_line(&mut line)?;
     if line.trim() != "ready" {
-        let log = fs::read_to_string(dir.join("lab.log")).unwrap_or_default();
-        bail!("the cluster does not come up: {}", log.trim());
+        let _ = script.wait();
+        let mut said = String::new();
+        log.read_to_string(&mut said)?;
+        bail!("the cluster does not come up: {}", said.trim());
     }
     println!("export SLURM_CONF={}", dir.join("slurm.conf").display());
     eprintln!("partitions batch (4 nodes) and one (1 node), account lab; end it with: cargo xtask lab slurm down");

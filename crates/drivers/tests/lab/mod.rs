@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -38,20 +38,27 @@ impl Lab {
         let ports = free_ports(size.nodes + 3);
         let dir = std::env::temp_dir().join(format!("huisuan-lab-{}-{ports}", std::process::id()));
         fs::create_dir_all(&dir).expect("a folder for the cluster");
-        let log = fs::File::create(dir.join("lab.log")).expect("a file in the folder of the cluster");
+        // Kept open, for the folder goes with a cluster that did not come up.
+        let path = dir.join("lab.log");
+        let mut log =
+            fs::File::options().create(true).read(true).append(true).open(path).expect("a log of the cluster");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../drivers/tests/lab/slurm.sh");
         let numbers = [size.nodes, size.cpus, size.gpus].map(|number| number.to_string());
         let mut command = Command::new("bash");
         command.arg(script).arg(&dir).arg(ports.to_string()).arg(name).args(numbers).arg(cache);
         // A group of its own: what ends this process must not end the one that cleans up behind it.
         command.env("LAB_REMOVE", "1").process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.try_clone().expect("a handle"));
         let mut script = command.spawn().expect("bash");
         let input = script.stdin.take();
         let answers = BufReader::new(script.stdout.take().expect("a pipe"));
         let mut lab = Lab { dir, script, input, answers };
-        let log = lab.dir.join("lab.log");
-        assert!(lab.answer() == "ready", "{}", fs::read_to_string(log).unwrap_or_else(|_| String::from("no cluster")));
+        if lab.answer() != "ready" {
+            let _ = lab.script.wait();
+            let mut said = String::new();
+            log.read_to_string(&mut said).expect("what the script said");
+            panic!("no cluster: {said}");
+        }
         lab
     }
 

@@ -16,7 +16,12 @@ export SLURM_CONF=$dir/slurm.conf
 # Marks all daemons, and slurmstepd below them, for the sweep at the end.
 export HUISUAN_LAB=$dir
 
-fail() { echo "slurm lab: $*" >&2; exit 1; }
+# What the daemons said goes along: the folder may be removed.
+fail() {
+    echo "slurm lab: $*" >&2
+    tail -n 20 "$dir"/log/* >&2 2>/dev/null
+    exit 1
+}
 
 for program in munged mariadbd slurmdbd slurmctld slurmd sbatch sacct; do
     command -v "$program" >/dev/null || fail "$program is missing; hint: cargo xtask setup, or apt-get install" \
@@ -39,7 +44,7 @@ start() {
         munged) set -- munged -F --force --socket="$dir/munge/socket" --key-file="$dir/munge/key" \
             --pid-file="$dir/munge/pid" --log-file="$dir/log/munge" --seed-file="$dir/munge/seed" --num-threads=2 ;;
         mariadbd) set -- mariadbd --no-defaults --user="$user" --datadir="$dir/database" --socket="$dir/database.socket" \
-            --port=$((port + 2)) --bind-address=127.0.0.1 --pid-file="$dir/database.pid" --skip-name-resolve \
+            --tmpdir="$dir/tmp" --port=$((port + 2)) --bind-address=127.0.0.1 --pid-file="$dir/database.pid" --skip-name-resolve \
             --innodb-buffer-pool-size=32M --innodb-log-file-size=8M --innodb-lock-wait-timeout=900 \
             --innodb-flush-log-at-trx-commit=0 ;;
         slurmdbd) set -- slurmdbd -D ;;
@@ -53,7 +58,7 @@ start() {
 }
 
 configure() {
-    mkdir -p "$dir"/{state,spool,log,munge,pids,devices}
+    mkdir -p "$dir"/{state,spool,log,munge,pids,devices,tmp}
     chmod 711 "$dir" "$dir/munge"
     head -c 1024 /dev/urandom >"$dir/munge/key"
     chmod 400 "$dir/munge/key"
@@ -151,7 +156,8 @@ prepare_database() {
         start slurmdbd
         return
     fi
-    mariadb-install-db --no-defaults --user="$user" --datadir="$dir/database" --skip-test-db \
+    # A server removes the temporary tables that it finds when it starts, those of its neighbours too.
+    mariadb-install-db --no-defaults --user="$user" --datadir="$dir/database" --tmpdir="$dir/tmp" --skip-test-db \
         --auth-root-authentication-method=normal --innodb-log-file-size=8M >"$dir/log/install" 2>&1 || fail "see $dir/log/install"
     start mariadbd
     wait_for 60 mariadbd database_answers
@@ -162,8 +168,9 @@ prepare_database() {
     sacctmgr -i add cluster "$name" >/dev/null
     sacctmgr -i add account lab Cluster="$name" Description=lab Organization=lab >/dev/null
     sacctmgr -i add user "$user" Account=lab Cluster="$name" >/dev/null
-    end slurmdbd
-    end mariadbd
+    end slurmdbd 60
+    # Killed, it would leave a database without its last transactions to all that copy it.
+    end mariadbd 60
     local new=$seed.$$
     mkdir -p "$cache" && cp -r "$dir/database" "$new" && { mv -T "$new" "$seed" 2>/dev/null || rm -rf "$new"; }
     start mariadbd
@@ -171,9 +178,9 @@ prepare_database() {
     start slurmdbd
 }
 
-# end PROCESS: asks it to end, and makes it after five seconds.
+# end PROCESS [SECONDS]: asks it to end, and makes it after so long, else five seconds.
 end() {
-    local pid left=100
+    local pid left=$((${2-5} * 20))
     pid=$(cat "$dir/pids/$1" 2>/dev/null) || return 0
     # Only a child of this shell: a number may have gone to another process by now.
     [ "$(cut -d' ' -f4 "/proc/$pid/stat" 2>/dev/null)" = $$ ] || return 0
