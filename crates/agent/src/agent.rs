@@ -283,11 +283,7 @@ impl Agent {
             failpoint::reach("agent-before-submit");
             let results = self.engine.submit(&starts)?;
             failpoint::reach("agent-after-submit");
-            let refused = starts.iter().zip(results).filter_map(|(start, result)| match result {
-                SubmitResult::Refused { why } => Some(not_started(start.attempt, EndCause::StartFailed, why)),
-                SubmitResult::Accepted | SubmitResult::Duplicate => None,
-            });
-            let refused: Vec<AttemptReport> = refused.collect();
+            let refused = refused(&starts, results);
             self.gate.ended(&refused.iter().map(|report| report.attempt).collect::<Vec<_>>());
             self.session.add_own(refused);
         }
@@ -333,6 +329,15 @@ impl Drop for StopWhenDropped<'_> {
     fn drop(&mut self) {
         self.0.stop();
     }
+}
+
+/// What the engine will never run here. Another centre may.
+pub(crate) fn refused(starts: &[StartOrder], results: Vec<SubmitResult>) -> Vec<AttemptReport> {
+    let refused = starts.iter().zip(results).filter_map(|(start, result)| match result {
+        SubmitResult::Refused { why } => Some(not_started(start.attempt, EndCause::Refused, why)),
+        SubmitResult::Accepted | SubmitResult::Duplicate => None,
+    });
+    refused.collect()
 }
 
 /// The end of an attempt that never began.

@@ -6,11 +6,11 @@ use huisuan_api::{
     AgentClient, ClientError, ErrorCode,
     agent::{Reports, Welcome},
 };
-use huisuan_drivers::{Engine, EngineError, SubmitResult, failpoint};
-use huisuan_model::{AttemptId, AttemptReport, EndCause, ReportKind};
+use huisuan_drivers::{Engine, EngineError, failpoint};
+use huisuan_model::{AttemptId, AttemptReport, ReportKind};
 
 use crate::{
-    agent::{not_started, now},
+    agent::{now, refused},
     gate::Gate,
     pause::{Backoff, StopFlag},
     session::Session,
@@ -88,11 +88,7 @@ impl Reporter<'_> {
         }
         match self.engine.submit(&due) {
             Ok(results) => {
-                let refused = due.iter().zip(results).filter_map(|(order, result)| match result {
-                    SubmitResult::Refused { why } => Some(not_started(order.attempt, EndCause::StartFailed, why)),
-                    SubmitResult::Accepted | SubmitResult::Duplicate => None,
-                });
-                let refused: Vec<AttemptReport> = refused.collect();
+                let refused = refused(&due, results);
                 self.gate.ended(&ends(&refused));
                 self.session.add_own(refused);
             }

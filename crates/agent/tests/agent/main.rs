@@ -144,7 +144,7 @@ fn a_refused_order_is_reported_as_not_started() {
     bench.server.order(start(1, "here"));
     let batch = bench.server.until_taken("the refusal");
     let text = format!("{:?}", batch.reports);
-    assert!(text.contains("StartFailed") && text.contains("too large"), "{text}");
+    assert!(text.contains("Refused") && text.contains("too large"), "{text}");
 }
 
 #[test]

@@ -65,6 +65,9 @@ pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesCon
     if spec.directory.as_ref().is_some_and(|path| !path.starts_with('/')) {
         return Err(format!("directory `{}` is not absolute", spec.directory.as_deref().unwrap_or_default()));
     }
+    if spec.checkpoint.is_some() {
+        return Err("it is to save its state before it is ended, which this engine does not tell it".into());
+    }
     let words = words(order)?;
     let mut annotations = json!({
         (ATTEMPT): order.attempt.to_string(),

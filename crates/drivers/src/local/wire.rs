@@ -7,7 +7,8 @@ use std::{
 };
 
 use huisuan_model::{
-    AttemptId, AttemptReport, CentreId, JobId, JobSpec, MilliDevices, Millicores, ProjectId, StartOrder, TenantId,
+    AttemptId, AttemptReport, CentreId, JobId, JobSpec, MilliDevices, Millicores, PoolId, ProjectId, StartOrder,
+    TenantId,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -96,6 +97,10 @@ pub(crate) struct BatchedStart {
     pub(crate) cores: Millicores,
     #[serde(default, skip_serializing_if = "MilliDevices::is_zero")]
     pub(crate) devices: MilliDevices,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pool: Option<PoolId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<String>,
 }
 
 impl Batch {
@@ -120,6 +125,8 @@ impl Batch {
                 project: start.project.clone(),
                 cores: start.cores,
                 devices: start.devices,
+                pool: start.pool.clone(),
+                account: start.account.clone(),
             });
         }
         batch
@@ -137,8 +144,8 @@ impl Batch {
                 spec: Arc::clone(specs.get(start.spec)?),
                 cores: start.cores,
                 devices: start.devices,
-                pool: None,
-                account: None,
+                pool: start.pool,
+                account: start.account,
             })
         };
         self.starts.into_iter().map(order).collect()
@@ -189,7 +196,9 @@ mod tests {
     fn a_batch_holds_each_spec_once_and_gives_the_orders_back() {
         let (a, b) = (Arc::new(JobSpec::command("a", &["true"])), Arc::new(JobSpec::command("b", &["true"])));
         let copy = Arc::new(JobSpec::command("a", &["true"]));
-        let orders = vec![order(1, 0, &a), order(1, 1, &copy), order(2, 0, &b), order(1, 2, &a), order(1, 3, &b)];
+        let mut orders = vec![order(1, 0, &a), order(1, 1, &copy), order(2, 0, &b), order(1, 2, &a), order(1, 3, &b)];
+        orders[2].pool = Some(PoolId::new("cpu:x").expect("a name"));
+        orders[3].account = Some("grp-1".to_owned());
         let batch = Batch::new(&orders);
         assert_eq!(batch.specs.len(), 3);
         let text = serde_json::to_string(&batch).expect("a batch is JSON");

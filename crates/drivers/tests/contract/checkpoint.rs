@@ -1,5 +1,6 @@
 //! What an engine promises to tasks that save their state before they are ended.
 
+use huisuan_drivers::SubmitResult;
 use huisuan_model::{AttemptId, DurationMs, EndCause, JobSpec, StartOrder, spec::Checkpoint};
 
 use crate::bench::{Bench, expect_cause, id, order, script};
@@ -52,4 +53,10 @@ pub(crate) fn state_is_saved_when_room_is_taken_away(bench: &mut Bench) {
     process.wait_gone();
     expect_cause(&end, EndCause::Cancelled);
     assert_eq!((end.outcome.exit_code, bench.stdout(id(2, 0))), (Some(3), "begun 0\nsaved\n".to_owned()));
+}
+
+/// An engine that does not tell tasks to save their state refuses those that are to: they would be lost.
+pub(crate) fn is_refused(bench: &mut Bench) {
+    let results = bench.engine.submit(&[attempt(3, 1, counting(2 * GRACE_MS))]).expect("submitted");
+    assert!(matches!(&results[..], [SubmitResult::Refused { why }] if why.contains("save its state")), "{results:?}");
 }

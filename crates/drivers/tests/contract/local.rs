@@ -10,36 +10,7 @@ use crate::{
     checkpoint, suite,
 };
 
-macro_rules! contract {
-    ($($name:ident),* $(,)?) => {$(
-        #[test]
-        fn $name() {
-            suite::$name(&mut Bench::local());
-        }
-    )*};
-}
-
-contract! {
-    runs_and_reports,
-    exit_codes,
-    signals,
-    start_failures,
-    refusals,
-    arrays_know_who_they_are,
-    environment,
-    output_of_any_kind,
-    output_can_be_followed,
-    walltime_is_kept,
-    a_queued_attempt_is_cancelled,
-    a_running_attempt_is_cancelled_with_all_it_started,
-    an_unknown_attempt_is_cancelled_for_ever,
-    memory_is_limited,
-    usage_is_measured,
-    a_duplicate_runs_once,
-    capacity_is_never_exceeded,
-    a_report_comes_until_it_is_acknowledged,
-    what_is_held_is_told_and_what_is_missing_is_looked_for,
-}
+suite::whole_contract!(Bench::local());
 
 #[test]
 fn state_is_saved_within_the_walltime() {

@@ -18,16 +18,8 @@ use crate::{
     suite,
 };
 
-macro_rules! contract {
-    ($($name:ident),* $(,)?) => {$(
-        #[test]
-        fn $name() {
-            suite::$name(&mut bench());
-        }
-    )*};
-}
-
-contract! {
+suite::contract! {
+    bench(),
     exit_codes,
     refusals,
     a_queued_attempt_is_cancelled,

@@ -14,6 +14,7 @@ use huisuan_model::{
 
 use crate::{
     bench::{Bench, expect_cause, id, order, script},
+    checkpoint,
     lab::{Lab, Size},
     suite,
 };
@@ -68,36 +69,7 @@ fn bench() -> Bench {
     bench_with(&conf, "one", |_| {})
 }
 
-macro_rules! contract {
-    ($($name:ident),* $(,)?) => {$(
-        #[test]
-        fn $name() {
-            suite::$name(&mut bench());
-        }
-    )*};
-}
-
-contract! {
-    runs_and_reports,
-    exit_codes,
-    signals,
-    start_failures,
-    refusals,
-    arrays_know_who_they_are,
-    environment,
-    output_of_any_kind,
-    output_can_be_followed,
-    walltime_is_kept,
-    a_queued_attempt_is_cancelled,
-    a_running_attempt_is_cancelled_with_all_it_started,
-    an_unknown_attempt_is_cancelled_for_ever,
-    memory_is_limited,
-    usage_is_measured,
-    a_duplicate_runs_once,
-    capacity_is_never_exceeded,
-    a_report_comes_until_it_is_acknowledged,
-    what_is_held_is_told_and_what_is_missing_is_looked_for,
-}
+suite::whole_contract!(bench());
 
 /// An order for GPUs.
 fn with_devices(job: u64, text: &str, count: u64, any_of: &[&str]) -> StartOrder {
@@ -106,6 +78,11 @@ fn with_devices(job: u64, text: &str, count: u64, any_of: &[&str]) -> StartOrder
     let mut spec = script(text);
     spec.need = Need::Hardware { cores: huisuan_model::Millicores(1000), devices };
     StartOrder { devices: MilliDevices(count), ..order(job, spec) }
+}
+
+#[test]
+fn what_is_to_save_its_state_is_refused() {
+    checkpoint::is_refused(&mut bench());
 }
 
 #[test]

@@ -8,6 +8,46 @@ use huisuan_model::{
     Bytes, DurationMs, EndCause, EngineKind, JobSpec, Millicores, RangeSet, ReportKind, Stream, spec::Work,
 };
 
+/// The whole contract as tests, each on an engine of its own that the expression makes.
+macro_rules! whole_contract {
+    ($bench:expr) => {
+        $crate::suite::contract! {
+            $bench,
+            runs_and_reports,
+            exit_codes,
+            signals,
+            start_failures,
+            refusals,
+            arrays_know_who_they_are,
+            environment,
+            output_of_any_kind,
+            output_can_be_followed,
+            walltime_is_kept,
+            a_queued_attempt_is_cancelled,
+            a_running_attempt_is_cancelled_with_all_it_started,
+            an_unknown_attempt_is_cancelled_for_ever,
+            memory_is_limited,
+            usage_is_measured,
+            a_duplicate_runs_once,
+            capacity_is_never_exceeded,
+            a_report_comes_until_it_is_acknowledged,
+            what_is_held_is_told_and_what_is_missing_is_looked_for,
+        }
+    };
+}
+
+/// Those named of it.
+macro_rules! contract {
+    ($bench:expr, $($name:ident),* $(,)?) => {$(
+        #[test]
+        fn $name() {
+            $crate::suite::$name(&mut $bench);
+        }
+    )*};
+}
+
+pub(crate) use {contract, whole_contract};
+
 pub(crate) fn runs_and_reports(bench: &mut Bench) {
     let end = bench.run(order(1, script("echo out; echo err >&2; exit 0")));
     expect_cause(&end, EndCause::Exited);

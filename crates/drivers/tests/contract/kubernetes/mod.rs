@@ -213,6 +213,12 @@ contract! {
     suite::a_duplicate_runs_once,
     suite::capacity_is_never_exceeded,
     suite::a_report_comes_until_it_is_acknowledged,
+    suite::what_is_held_is_told_and_what_is_missing_is_looked_for,
+}
+
+#[test]
+fn what_is_to_save_its_state_is_refused() {
+    crate::checkpoint::is_refused(&mut Anywhere::new().bench);
 }
 
 #[test]
