@@ -27,6 +27,9 @@ use super::cluster::{text, time};
 /// How often a process is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// For a moment after its start a process still counts the memory of this program, whose copy it was.
+const YOUNG: Duration = Duration::from_millis(100);
+
 /// How to speak to an API server.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
@@ -306,6 +309,7 @@ impl Run<'_> {
         let deadline = spec["activeDeadlineSeconds"].as_u64().map(|s| Instant::now() + Duration::from_secs(s));
         let grace = spec["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
         let limit = text(spec, "/containers/0/resources/limits/memory").parse::<u64>().unwrap_or(u64::MAX);
+        let began = Instant::now();
         let (mut kill_at, mut reason) = (None, None);
         let (mut over_deadline, mut deleted) = (false, false);
         let status = loop {
@@ -328,7 +332,7 @@ impl Run<'_> {
                 self.tell("Failed", json!({ "running": { "startedAt": started_at } }), Some("DeadlineExceeded"));
                 ask(grace, &mut kill_at);
             }
-            if memory(group.as_raw_nonzero().get()) > limit {
+            if began.elapsed() >= YOUNG && memory(group.as_raw_nonzero().get()) > limit {
                 reason = Some("OOMKilled");
                 kill_at = Some(Instant::now());
             }

@@ -245,7 +245,8 @@ fn many_short_tasks_all_end_once() {
     let orders = small(100);
     lab.bench.submit(&orders);
     for order in &orders {
-        assert!(lab.bench.end(order.attempt).outcome.success());
+        let end = lab.bench.end(order.attempt);
+        assert!(end.outcome.success(), "{end:?}");
     }
     let ids: Vec<_> = orders.iter().map(|order| order.attempt).collect();
     lab.bench.engine.acknowledge(&ids).expect("acknowledged");
