@@ -65,8 +65,8 @@ impl Drop for Process {
 pub(super) struct Server {
     pub(super) process: Process,
     pub(super) url: String,
-    /// The token of the agent of centre `bench`.
-    pub(super) agent_token: String,
+    /// The join token of centre `bench`.
+    pub(super) join: String,
     binary: PathBuf,
     folder: PathBuf,
 }
@@ -100,35 +100,25 @@ impl Server {
             .with_context(|| format!("start {}", binary.display()))?;
         let stderr = child.stderr.take().context("a pipe")?;
         let process = Process(child);
-        let (mut url, mut agent_token) = (None, None);
+        let (mut url, mut join) = (None, None);
         let mut lines = BufReader::new(stderr).lines();
-        while url.is_none() || agent_token.is_none() {
+        while url.is_none() || join.is_none() {
             let line = lines.next().context("the server ended before it was ready")??;
             let word_after =
                 |mark: &str| line.split_once(mark)?.1.split([' ', ',', '`', ';']).next().map(str::to_owned);
             url = url.or_else(|| word_after("server at "));
-            agent_token = agent_token.or_else(|| word_after("--token "));
+            join = join.or_else(|| word_after("--join "));
         }
         // What it says later is read and dropped, so that it never waits for us.
         std::thread::spawn(move || lines.for_each(drop));
-        let (url, agent_token) = (url.unwrap_or_default(), agent_token.unwrap_or_default());
-        Ok(Server { process, url, agent_token, binary: binary.to_owned(), folder: folder.to_owned() })
+        let (url, join) = (url.unwrap_or_default(), join.unwrap_or_default());
+        Ok(Server { process, url, join, binary: binary.to_owned(), folder: folder.to_owned() })
     }
 
     /// Starts the agent of centre `bench` and waits until the centre is rated.
     pub(super) fn agent(&self) -> Result<Process> {
         let child = Command::new(&self.binary)
-            .args([
-                "agent",
-                "--centre",
-                "bench",
-                "--class",
-                "general",
-                "--server",
-                &self.url,
-                "--token",
-                &self.agent_token,
-            ])
+            .args(["agent", "--join", &self.join])
             .arg("--data")
             .arg(self.folder.join("agent"))
             .env("XDG_RUNTIME_DIR", &self.folder)
