@@ -1,5 +1,5 @@
 //! Output of several versions. That of 22.05 was recorded on Debian's packages; that of 20.11, 21.08, 23.11 and 24.05 was
-//! written after the documentation of those versions, for no such cluster was at hand.
+//! written from what is known of those versions; none of them was run or recorded.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn the_queue_is_read_whole_or_not_at_all() {
             (8, job(JobState::Over(Ending::Cancelled), false, "None", "k.sh")),
         ]),
     );
-    // 20.11 and 24.05, from their documentation; names may hold anything.
+    // 20.11 and 24.05; names may hold anything.
     check("7|PENDING||JobHeldAdmin|a|b c\n", Some(vec![(7, job(waits, false, "JobHeldAdmin", "a|b c"))]));
     check("9|RUNNING|n[1-2]|None|\n", Some(vec![(9, job(JobState::Active, true, "None", ""))]));
     check("9|STAGE_OUT|n1|None|x\n", Some(vec![(9, job(JobState::Active, true, "None", "x"))]));
@@ -59,7 +59,7 @@ fn accounts_are_read_with_their_steps() {
     assert_eq!((usage(0).cpu, usage(0).memory_peak), (DurationMs(6), Bytes(4328 << 10)));
     assert_eq!(jobs.iter().map(|(_, job)| job.placed).collect::<Vec<_>>(), [true, true, false]);
     assert_eq!((usage(1).wall, usage(1).cpu), (DurationMs(2_000), DurationMs(654)));
-    // 23.11, from its documentation: an external step, days of processor time, a number given twice.
+    // 23.11: an external step, days of processor time, a number given twice.
     let text = "5|NODE_FAIL|1:0|90061|1-02:03:04||n1|hs-x\n5.extern|COMPLETED|0:0|9|00:00:00|1.50M|n1|extern\n\
                 5|CANCELLED by 1000|0:0|0|00:00:00|||hs-y\n";
     let jobs = read_accounts(text).expect("understood");
@@ -87,7 +87,7 @@ fn nodes_are_read_with_their_devices() {
     };
     // 22.05, recorded.
     check("alpha1|4|8000|gpu:h100:4|idle|7-00:00:00|none\n", 4, &[("gpu:h100", 4)], true, Some(604_800));
-    // Others, from documentation.
+    // Others.
     check("n1|128|515000|(null)|mixed|infinite|none\n", 128, &[], true, None);
     check("n1|64|257000|gpu:a100:8(S:0-1)|allocated|30:00|none\n", 64, &[("gpu:a100", 8)], true, Some(1_800));
     check("n1|8|9|gpu:4|idle~|1:00:00|none\n", 8, &[("gpu", 4)], true, Some(3_600));
