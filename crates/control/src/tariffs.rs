@@ -92,6 +92,7 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
             rule: id,
             price: rule.price_per_p_h,
             cost: Money(cost),
+            energy: None,
             from: old.from,
             until: old.until,
         };
@@ -123,7 +124,6 @@ pub(crate) fn correct(state: &mut State, corrections: &[Correction]) {
             centre: correction.centre.clone(),
             pool: correction.pool.clone(),
             share: correction.share,
-            energy: None,
             reading: reading.clone(),
         });
     }

@@ -110,6 +110,7 @@ fn write() {
     story.money();
     story.reaches();
     story.sites();
+    story.energy();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -514,6 +515,30 @@ impl Story {
         self.take("server", "", Command::DoubtRating { centre: name.clone(), pool: pool.clone(), doubt });
         self.take("user", "1-22", Command::AcceptRating { centre: name.clone(), pool: pool.clone() });
         self.take("agent:hpc-1", "", rate(Rating { sustained: GflopPerS(700), ..plain }));
+    }
+
+    /// A centre whose power is declared, and the end of an attempt there, whose readings know their energy.
+    fn energy(&mut self) {
+        let power = Power {
+            offset_minutes: 480,
+            price_per_kwh: [Money(450_000); 24],
+            carbon_g_per_kwh: [560; 24],
+            pue_permille: 1_250,
+            draw_mw: BTreeMap::from([(pool("cpu:site"), 3_500)]),
+        };
+        let facts = Facts { links: Vec::new(), power: Some(Box::new(power)) };
+        let name = centre("site-1");
+        self.take("user", "1-27", Command::SetFacts { centre: name.clone(), place: None, facts });
+        let attempt = self.state.attempts().find(|one| one.centre == name).expect("one that is placed").id;
+        self.now.0 += 3_600_000;
+        let what = self.ended(1_800_000, outcome(EndCause::Exited, Some(0), None, ""));
+        let report = AttemptReport { attempt, at: self.now, what };
+        let events = self.take("agent:site-1", "", Command::Report { centre: name, seq: 2, reports: vec![report] });
+        let known = |event: &Event| match event {
+            Event::AttemptEnded { readings, .. } => readings.iter().all(|reading| reading.energy.is_some()),
+            _ => true,
+        };
+        assert!(events.iter().all(known), "{events:?}");
     }
 
     /// A centre that an operator adds, with a token and an alarm; its rules refuse one job, and another one may be run

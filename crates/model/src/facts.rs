@@ -133,9 +133,14 @@ impl Power {
     /// What it takes to run `parts` thousandths of devices (or cores) of a pool from `at` on for a time, PUE included;
     /// `None` where the pool's draw is not known. Rounded down; amounts beyond 64 bits are capped.
     pub fn energy(&self, pool: &PoolId, parts: u64, at: TimeMs, run: DurationMs) -> Option<Energy> {
-        let draw_mw = *self.draw_mw.get(pool)?;
-        // Thousandths times milliwatts times thousandths of PUE are nanowatts.
-        let site_uw = u128::from(parts) * u128::from(draw_mw) * u128::from(self.pue_permille) / 1_000;
+        // Thousandths times milliwatts are microwatts.
+        let draw_uw = u128::from(parts) * u128::from(*self.draw_mw.get(pool)?);
+        Some(self.energy_of_draw(draw_uw, at, run))
+    }
+
+    /// What the site takes while its machines draw so many microwatts from `at` on for a time, PUE included.
+    pub fn energy_of_draw(&self, draw_uw: u128, at: TimeMs, run: DurationMs) -> Energy {
+        let site_uw = draw_uw.saturating_mul(u128::from(self.pue_permille)) / 1_000;
         let (mut price, mut grams) = (0_i128, 0_u128);
         for (hour, ms) in self.hours(at, run).into_iter().enumerate() {
             price += i128::from(ms) * i128::from(self.price_per_kwh[hour].0);
@@ -146,11 +151,19 @@ impl Power {
         let narrow = |value: u128| u64::try_from(value).unwrap_or(u64::MAX);
         let signed = i128::try_from(site_uw).unwrap_or(i128::MAX).saturating_mul(price);
         let bill = signed / i128::try_from(NANOJOULE_PER_KWH).expect("it fits into 128 bits");
-        Some(Energy {
+        Energy {
             joules: narrow(site_uw.saturating_mul(u128::from(run.0)) / 1_000_000_000),
             price: Money(i64::try_from(bill).unwrap_or(if bill < 0 { i64::MIN } else { i64::MAX })),
             carbon_mg: narrow(site_uw.saturating_mul(grams).saturating_mul(1_000) / NANOJOULE_PER_KWH),
-        })
+        }
+    }
+
+    /// Grams of CO2 for each kWh from `at` on for a time: the mean over it, rounded to whole ones.
+    pub fn carbon_g_per_kwh(&self, at: TimeMs, run: DurationMs) -> u32 {
+        let hours = self.hours(at, DurationMs(run.0.max(1)));
+        let grams = hours.iter().zip(&self.carbon_g_per_kwh).map(|(ms, grams)| u128::from(*ms) * u128::from(*grams));
+        let (sum, whole) = (grams.sum::<u128>(), u128::from(run.0.max(1)));
+        u32::try_from((sum + whole / 2) / whole).expect("a mean is within its figures")
     }
 
     /// The local hour of the day at a moment, and how long it has gone on, in milliseconds.
@@ -215,6 +228,10 @@ mod tests {
         check(3, 2, 600_000, 700_000);
         check(4, 24, 11_600_000, 13_900_000);
         check(4, 49, 23_300_000, 27_900_000);
+        for (at_minute, minutes, mean) in [(0, 60, 600), (240, 60, 100), (225, 30, 350), (230, 15, 433), (240, 0, 100)] {
+            let (at, run) = (TimeMs(at_minute * 60_000), DurationMs(minutes * 60_000));
+            assert_eq!(power().carbon_g_per_kwh(at, run), mean, "{at_minute} {minutes}");
+        }
         let other = PoolId::new("H100").expect("a name");
         assert_eq!(power().energy(&other, 1, TimeMs(0), DurationMs(1)), None);
     }

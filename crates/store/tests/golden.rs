@@ -124,7 +124,7 @@ fn the_corpus_has_every_word_of_every_list() {
         ("state", &["waiting", "running", "succeeded", "failed", "cancelled", "placed", "active", "paused"]),
         ("class", &["ai", "hpc"]),
         ("engine", &["local", "kubernetes"]),
-        ("mark", &["measured", "declared"]),
+        ("mark", &["measured", "declared", "modelled"]),
         ("what", &["started"]),
         ("objective", &["cheapest"]),
         ("when", &["ok", "any", "not-ok", "start"]),
@@ -170,6 +170,8 @@ fn the_corpus_has_every_word_of_every_list() {
         "credit",
         "priority_min",
         "until",
+        "energy",
+        "carbon_g_per_kwh",
     ];
     for field in optional {
         assert!(texts.contains(&format!("\"{field}\":")), "field `{field}` is not in the corpus");
