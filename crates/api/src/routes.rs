@@ -200,8 +200,8 @@ pub struct LogsQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ExportQuery {
-    /// `beancount`, `csv` or `json`.
-    #[param(pattern = "^(beancount|csv|json)$")]
+    /// `beancount`, `csv` or `json` for transfers; `focus-1.2` or `focus-1.0` for the bills of all tenants.
+    #[param(pattern = "^(beancount|csv|json|focus-1.2|focus-1.0)$")]
     pub format: String,
     /// Only what was booked at this moment or later: a day such as 2026-11-22, or a time in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]

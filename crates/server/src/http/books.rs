@@ -123,7 +123,8 @@ pub(crate) async fn export(State(shared): App, Params(query): Params<ExportQuery
     let bad = |detail: String| Failure::new(ErrorCode::BadRequest, detail);
     let format: books::Format = query.format.parse().map_err(bad)?;
     let bound = |text: Option<String>| text.map(|text| moment(&text).map(|at| at.0)).transpose().map_err(bad);
-    let export = books::export(format, Span { from: bound(query.from)?, until: bound(query.to)? });
+    let span = Span { from: bound(query.from)?, until: bound(query.to)? };
+    let export = books::export(format, span, shared.clock.now());
     let readers = shared.readers.clone();
     let pieces = stream::try_unfold(export, move |mut export| {
         let readers = readers.clone();
