@@ -29,7 +29,7 @@ use crate::{
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
     plan::PlanView,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
-    routes::{self, ExportQuery, JobsQuery, LogsQuery, PageQuery, SubmitQuery},
+    routes::{self, ExportQuery, JobsQuery, LogsQuery, PageQuery, PlanQuery, SubmitQuery},
     sse::Messages,
     tenants::{FundRequest, NewTenantRequest, TenantList, TenantRequest, TenantToken, TenantView},
 };
@@ -93,7 +93,7 @@ impl Client {
     }
 
     /// What would become of a job; nothing is recorded.
-    pub fn plan(&self, job: &JobRequest, query: &SubmitQuery) -> Result<PlanView, ClientError> {
+    pub fn plan(&self, job: &JobRequest, query: &PlanQuery) -> Result<PlanView, ClientError> {
         let body = serde_json::to_vec(job).expect("a job file has string keys and finite numbers only");
         let headers = [("content-type", "application/json")];
         self.read(self.send_post(routes::PLAN, query, &headers, &body, ANSWER_WITHIN)?)

@@ -73,7 +73,7 @@ fn submission_routes(document: &mut Document) {
             "jobs",
             "Says where, when and for how much a job would run; records nothing.",
         )
-        .query::<routes::SubmitQuery>()
+        .query::<routes::PlanQuery>()
         .body::<JobFile>("The job file of a user, as JSON.")
         .answer::<plan::PlanView>(200, "Every pool, whether the job can run there or not.")
         .refused(&[

@@ -16,7 +16,7 @@ use huisuan_control::{
     snapshot,
 };
 use huisuan_model::{
-    ActorId, Alarm, AlarmKind, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Certificate,
+    ActorId, Alarm, ApplicationId, AlarmKind, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Certificate,
     Class, Command, Correction, Dependency, Doubt, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts,
     GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool,
     PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind, Tariff, TariffRule, Tenant,
@@ -373,7 +373,7 @@ impl Story {
         };
         let link =
             Link { to: centre("ai-1"), round_trip_us: 8_000, bytes_per_s: 1 << 30, price_per_gb: Money(250_000) };
-        let facts = Facts { links: vec![link], power: Some(Box::new(power)) };
+        let facts = Facts { links: vec![link], power: Some(Box::new(power)), ..Facts::default() };
         let place = Some(Place { latitude_microdegrees: 34_750_000, longitude_microdegrees: 113_620_000 });
         self.take("user", "1-22", Command::SetFacts { centre: centre("hpc-1"), place, facts });
         let latency = LatencyBound { round_trip_max: DurationMs(10), to: Some(centre("hpc-1")), place: None };
@@ -526,7 +526,9 @@ impl Story {
             pue_permille: 1_250,
             draw_mw: BTreeMap::from([(pool("cpu:site"), 3_500)]),
         };
-        let facts = Facts { links: Vec::new(), power: Some(Box::new(power)) };
+        let application = ApplicationId::new("llm-train").expect("a name");
+        let factors = BTreeMap::from([(application, 860)]);
+        let facts = Facts { links: Vec::new(), power: Some(Box::new(power)), factors: [(pool("cpu:site"), factors)].into() };
         let name = centre("site-1");
         self.take("user", "1-27", Command::SetFacts { centre: name.clone(), place: None, facts });
         let attempt = self.state.attempts().find(|one| one.centre == name).expect("one that is placed").id;

@@ -1,11 +1,12 @@
-//! What an operator declares of a centre as a part of the network: its links to others, and its power.
+//! What an operator declares of a centre as a part of the network: its links to others, its power, and how well kinds
+//! of work do there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{CentreId, PoolId},
+    ids::{ApplicationId, CentreId, PoolId},
     quantity::{Bytes, DurationMs, Money, TimeMs},
 };
 
@@ -22,6 +23,10 @@ pub const BYTES_PER_S_MAX: u64 = 1_000_000_000_000_000;
 pub const PRICE_MAX: Money = Money(1_000_000_000_000);
 /// The most that one device or core draws: a megawatt, in milliwatts.
 pub const DRAW_MW_MAX: u64 = 1_000_000_000;
+/// The least and the most that work may reach of a rating, in thousandths.
+pub const FACTOR_PERMILLE: std::ops::RangeInclusive<u32> = 10..=10_000;
+/// The most factors of a centre.
+pub const FACTORS_MAX: usize = 1_000;
 /// The most links of a centre.
 pub const LINKS_MAX: usize = 1_000;
 
@@ -35,6 +40,10 @@ pub struct Facts {
     /// Where its power comes from and how much it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<Box<Power>>,
+    /// What kinds of work were measured to reach on a pool, in thousandths of its rating. Quotes are refined by them;
+    /// accounts never are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub factors: BTreeMap<PoolId, BTreeMap<ApplicationId, u32>>,
 }
 
 /// A connection to another centre. It goes both ways, unless the other one declares its own way back.
@@ -102,12 +111,31 @@ impl Facts {
             };
             return Some(format!("the link to `{to}` {wrong}"));
         }
-        self.power.as_ref().and_then(|power| power.fault())
+        self.power.as_ref().and_then(|power| power.fault()).or_else(|| self.factor_fault())
+    }
+
+    fn factor_fault(&self) -> Option<String> {
+        let count = self.factors.values().map(BTreeMap::len).sum::<usize>();
+        if count > FACTORS_MAX {
+            return Some(format!("it has {count} factors, at most {FACTORS_MAX} are allowed"));
+        }
+        let each = self.factors.iter().flat_map(|(pool, own)| own.iter().map(move |one| (pool, one)));
+        let mut wrong = each.filter(|(_, (_, permille))| !FACTOR_PERMILLE.contains(permille));
+        let (pool, (application, permille)) = wrong.next()?;
+        let (least, most) = (FACTOR_PERMILLE.start(), FACTOR_PERMILLE.end());
+        Some(format!(
+            "`{application}` reaches {permille} thousandths of what pool `{pool}` is rated, allowed are {least} to {most}"
+        ))
+    }
+
+    /// What a kind of work reaches on a pool, in thousandths of its rating; `None` where nobody measured that.
+    pub fn factor(&self, pool: &PoolId, application: &ApplicationId) -> Option<u32> {
+        self.factors.get(pool)?.get(application).copied()
     }
 
     /// Whether nothing is declared.
     pub fn is_empty(&self) -> bool {
-        self.links.is_empty() && self.power.is_none()
+        self.links.is_empty() && self.power.is_none() && self.factors.is_empty()
     }
 }
 
@@ -245,12 +273,21 @@ mod tests {
             None => assert_eq!(part, ""),
         };
         check(Facts::default(), "");
-        check(Facts { links: vec![link("b"), link("c")], power: Some(Box::new(power())) }, "");
-        check(Facts { links: vec![link("a")], power: None }, "itself");
-        check(Facts { links: vec![link("b"), link("b")], power: None }, "twice");
-        check(Facts { links: vec![Link { bytes_per_s: 0, ..link("b") }], power: None }, "carries");
-        check(Facts { links: Vec::new(), power: Some(Box::new(Power { pue_permille: 999, ..power() })) }, "PUE");
-        check(Facts { links: Vec::new(), power: Some(Box::new(Power { offset_minutes: 900, ..power() })) }, "UTC");
+        let powered = |power| Facts { power: Some(Box::new(power)), ..Facts::default() };
+        let linked = |links| Facts { links, ..Facts::default() };
+        check(Facts { links: vec![link("b"), link("c")], ..powered(power()) }, "");
+        check(linked(vec![link("a")]), "itself");
+        check(linked(vec![link("b"), link("b")]), "twice");
+        check(linked(vec![Link { bytes_per_s: 0, ..link("b") }]), "carries");
+        check(powered(Power { pue_permille: 999, ..power() }), "PUE");
+        check(powered(Power { offset_minutes: 900, ..power() }), "UTC");
+        let factors = |permille| {
+            let application = ApplicationId::new("llm").expect("a name");
+            let own = BTreeMap::from([(application, permille)]);
+            Facts { factors: [(PoolId::new("A100").expect("a name"), own)].into(), ..Facts::default() }
+        };
+        check(factors(860), "");
+        check(factors(9), "`llm` reaches 9 thousandths of what pool `A100` is rated");
     }
 
     #[test]

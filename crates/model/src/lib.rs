@@ -41,7 +41,7 @@ pub use dependency::{Dependency, EndReason, EndedJob, When};
 pub use energy::{Energy, EnergySum};
 pub use event::Event;
 pub use facts::Facts;
-pub use ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId};
+pub use ids::{ActorId, ApplicationId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId};
 pub use job::{Attempt, AttemptState, Job, JobState};
 pub use meter::{Correction, LineKey, MeterRecord, Metered, Metering, Reading, Tally};
 pub use oddity::{Oddity, OddityKind};

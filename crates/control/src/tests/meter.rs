@@ -83,7 +83,7 @@ fn powered(network: &mut Network, draw_mw: u64) {
         pue_permille: 1_250,
         draw_mw: [(crate::testing::pool(), draw_mw)].into(),
     };
-    let facts = Facts { links: Vec::new(), power: Some(Box::new(power)) };
+    let facts = Facts { power: Some(Box::new(power)), ..Facts::default() };
     network.take(huisuan_model::Command::SetFacts { centre: centre("hpc-1"), place: None, facts });
 }
 

@@ -50,7 +50,7 @@ pub(crate) async fn submit(
     let text = std::str::from_utf8(&body)
         .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body is not UTF-8: {error}")))?;
     let spec = read_job_file(text).map_err(|problem| problem.to_problem())?;
-    let origin = for_project(identity.origin(request)?, query)?;
+    let origin = for_project(identity.origin(request)?, query.project)?;
     match dependencies::submit(&shared, origin, Arc::new(spec), key).await? {
         Done::Job { job, new } => {
             let state = match new {
@@ -66,8 +66,8 @@ pub(crate) async fn submit(
     }
 }
 
-pub(super) fn for_project(origin: Origin, query: SubmitQuery) -> Result<Origin, Failure> {
-    let Some(name) = query.project else { return Ok(origin) };
+pub(super) fn for_project(origin: Origin, project: Option<String>) -> Result<Origin, Failure> {
+    let Some(name) = project else { return Ok(origin) };
     let project = ProjectId::new(&name).map_err(|error| Failure::new(ErrorCode::InvalidSpec, error.to_string()))?;
     Ok(Origin { project, ..origin })
 }
