@@ -205,6 +205,9 @@ pub struct TariffRuleView {
     pub rule: u32,
     /// Whose price.
     pub centre: String,
+    /// Only for this tenant: a price that was agreed with it.
+    #[serde(default)]
+    pub tenant: Option<String>,
     /// Only for this pool.
     pub pool: Option<String>,
     /// Only for pools of this class.
@@ -227,6 +230,9 @@ pub struct TariffRuleView {
 pub struct TariffRuleRequest {
     /// Whose price.
     pub centre: String,
+    /// Only for this tenant: a price that was agreed with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// Only for this pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,

@@ -102,8 +102,8 @@ pub struct EnergyFields {
     /// CO2 that the grid emitted for it, of what knows it.
     #[serde(default)]
     pub carbon_kg: Option<f64>,
-    /// `measured`, `modelled` from the draw that is declared for the pool, or `declared`: the whole power cap of what was
-    /// given. A sum has the weakest of its parts.
+    /// `measured`, `modelled` from the draw that is declared for the pool, or `declared`: the whole power cap of what
+    /// was given. A sum has the weakest of its parts.
     #[serde(default)]
     pub energy_mark: Option<String>,
 }

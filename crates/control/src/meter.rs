@@ -32,6 +32,7 @@ pub(crate) fn read(
     let zone = state.calendar.zone(&attempt.centre);
     let spans = cut(&mut meter, billed, usage.cpu, &attempt.terms.share, zone, closed);
     let scope = Scope {
+        tenant: &job.tenant,
         centre: &attempt.centre,
         pool: &attempt.pool,
         class: attempt.terms.share.class,

@@ -403,6 +403,7 @@ impl Story {
         let rule = TariffRule {
             id: 0,
             centre: centre("hpc-2"),
+            tenant: None,
             pool: Some(pool("cpu:small")),
             class: Some(Class::Hpc),
             hours: Some("8-20".parse().expect("hours")),
@@ -541,6 +542,21 @@ impl Story {
             _ => true,
         };
         assert!(events.iter().all(known), "{events:?}");
+        // A price that was agreed with one tenant.
+        let rule = TariffRule {
+            id: 0,
+            centre: centre("site-1"),
+            tenant: Some(tenant()),
+            pool: None,
+            class: None,
+            hours: None,
+            priority_min: None,
+            from: TimeMs(BEGIN.0 + 900 * 3_600_000),
+            until: None,
+            currency: "CNY".into(),
+            price_per_p_h: Money(2_000_000_000),
+        };
+        self.take("user", "1-28", Command::SetTariffRule { rule, rerate: false });
     }
 
     /// A centre that an operator adds, with a token and an alarm; its rules refuse one job, and another one may be run

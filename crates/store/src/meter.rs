@@ -297,8 +297,8 @@ fn record(row: &Row<'_>) -> Result<MeterRecord, StoreError> {
 
 /// Sums of energy, as [`energy_sum`] reads them: joules, milligrams of CO2 cut row by row as [`Energy::carbon_mg`] cuts
 /// them, and the weakest mark.
-const ENERGY: &str = "SUM(joules), SUM(joules * carbon / 3600), MAX(CASE mark WHEN 'declared' THEN 2 WHEN 'modelled' THEN 1
-    WHEN 'measured' THEN 0 END)";
+const ENERGY: &str = "SUM(joules), SUM(joules * carbon / 3600),
+    MAX(CASE mark WHEN 'declared' THEN 2 WHEN 'modelled' THEN 1 WHEN 'measured' THEN 0 END)";
 
 fn energy_sum(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<EnergySum>> {
     let Some(joules) = row.get::<_, Option<i64>>(at)? else { return Ok(None) };

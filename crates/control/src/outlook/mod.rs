@@ -58,14 +58,14 @@ pub struct Candidate {
     pub why: Option<Why>,
 }
 
-/// What the work of a demand in units takes on a pool, refined by how its kind of work was measured to do there. A quote
-/// alone: what is held and paid is counted with the rating.
+/// What the work of a demand in units takes on a pool, refined by how its kind of work was measured to do there. A
+/// quote alone: what is held and paid is counted with the rating.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// What its kind of work reaches, in thousandths of the rating.
     pub factor_permille: u32,
-    /// How long one task takes, when it takes its walltime at the rate that the rating says. It is ended at its walltime
-    /// all the same.
+    /// How long one task takes, when it takes its walltime at the rate that the rating says. It is ended at its
+    /// walltime all the same.
     pub run: DurationMs,
     /// What all of its tasks cost in that time, by the dearest price to come.
     pub cost: Money,

@@ -1,5 +1,6 @@
 //! Hours of use: a cumulative meter is cut at the full hours of its centre's zone, priced, and rounded once for each
-//! line of a bill; what its machines drew stands beside it. [`records`] says what rows of the meter must be to each other.
+//! line of a bill; what its machines drew stands beside it. [`records`] says what rows of the meter must be to each
+//! other.
 
 mod charge;
 mod cut;
