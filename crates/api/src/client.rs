@@ -215,6 +215,11 @@ impl Client {
         self.post_json(&path(routes::TENANT_FUND, &[("id", tenant)]), &FundRequest { amount })
     }
 
+    /// Closes a tenant's account.
+    pub fn close_tenant(&self, tenant: &str) -> Result<TenantView, ClientError> {
+        self.post(&path(routes::TENANT_CLOSE, &[("id", tenant)]))
+    }
+
     /// Gives a tenant a new token.
     pub fn tenant_token(&self, tenant: &str) -> Result<TenantToken, ClientError> {
         self.post(&path(routes::TENANT_TOKEN, &[("id", tenant)]))

@@ -260,7 +260,10 @@ mod tests {
         };
         check(|fields| fields.power.as_mut().expect("it has one").utc_offset_minutes = None, "zone `nowhere`");
         check(|fields| fields.longitude = None, "together");
-        check(|fields| drop(fields.factors.insert("A100".into(), [("llm".into(), 11.0)].into())), "`factors.llm` is 11");
+        check(
+            |fields| drop(fields.factors.insert("A100".into(), [("llm".into(), 11.0)].into())),
+            "`factors.llm` is 11",
+        );
         check(|fields| drop(fields.factors.insert("A100".into(), [("a b".into(), 1.0)].into())), "names `a b`");
         check(|fields| fields.latitude = Some(90.5), "`latitude` is 90.5");
         check(|fields| fields.links[0].gbit_per_s = -1.0, "`links.gbit_per_s` is -1");

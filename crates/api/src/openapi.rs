@@ -290,6 +290,11 @@ fn tenant_routes(document: &mut Document) {
             .refused(&refused),
     );
     document.add(
+        id(Route::post(routes::TENANT_CLOSE, "close-tenant", "tenants", "Closes a tenant's account; for operators."))
+            .answer::<tenants::TenantView>(200, "The tenant as it is now.")
+            .refused(&refused),
+    );
+    document.add(
         id(Route::post(routes::TENANT_TOKEN, "tenant-token", "tenants", "Gives a tenant a new token; for operators."))
             .answer::<tenants::TenantToken>(200, "The token, told once; the one before is void.")
             .refused(&[ErrorCode::NotFound]),

@@ -48,6 +48,8 @@ pub const CENTRE_WINDOW_CANCEL: &str = "/v1/centres/{id}/windows/{window}/cancel
 pub const TENANTS: &str = "/v1/tenants";
 /// `GET` shows one tenant, `POST` changes it.
 pub const TENANT: &str = "/v1/tenants/{id}";
+/// `POST` closes its account.
+pub const TENANT_CLOSE: &str = "/v1/tenants/{id}/close";
 /// `POST` gives it money.
 pub const TENANT_FUND: &str = "/v1/tenants/{id}/fund";
 /// `POST` gives it a new token.

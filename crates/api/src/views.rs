@@ -293,7 +293,7 @@ mod tests {
                 "started_at": null, "ended_at": null, "cpu_ms": 20, "wall_ms": 10, "memory_peak_bytes": 30,
                 "gflop": 40, "class": "hpc", "rating_version": 2, "hold": {"amount": 50, "currency": "CNY"},
                 "cost": {"amount": 0, "currency": "CNY"}, "score": [{"term": "price", "value": -3}],
-                "mark": "measured",
+                "energy_kwh": null, "carbon_kg": null, "energy_mark": null, "mark": "measured",
             })
         );
     }

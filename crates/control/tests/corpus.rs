@@ -16,11 +16,11 @@ use huisuan_control::{
     snapshot,
 };
 use huisuan_model::{
-    ActorId, Alarm, ApplicationId, AlarmKind, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Certificate,
-    Class, Command, Correction, Dependency, Doubt, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts,
-    GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool,
-    PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind, Tariff, TariffRule, Tenant,
-    TenantId, TimeMs, Usage, When,
+    ActorId, Alarm, AlarmKind, ApplicationId, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState,
+    Certificate, Class, Command, Correction, Dependency, Doubt, DurationMs, EndCause, EndedJob, EngineKind, Entry,
+    Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering, MilliDevices, Millicores, Money, Outcome,
+    Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind, Tariff,
+    TariffRule, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
     spec::{DeviceNeed, LatencyBound, Need, Objective, Reading, Rerun, Work},
@@ -529,7 +529,8 @@ impl Story {
         };
         let application = ApplicationId::new("llm-train").expect("a name");
         let factors = BTreeMap::from([(application, 860)]);
-        let facts = Facts { links: Vec::new(), power: Some(Box::new(power)), factors: [(pool("cpu:site"), factors)].into() };
+        let facts =
+            Facts { links: Vec::new(), power: Some(Box::new(power)), factors: [(pool("cpu:site"), factors)].into() };
         let name = centre("site-1");
         self.take("user", "1-27", Command::SetFacts { centre: name.clone(), place: None, facts });
         let attempt = self.state.attempts().find(|one| one.centre == name).expect("one that is placed").id;
@@ -557,6 +558,9 @@ impl Story {
             price_per_p_h: Money(2_000_000_000),
         };
         self.take("user", "1-28", Command::SetTariffRule { rule, rerate: false });
+        let gone = TenantId::new("gone").expect("a name");
+        self.take("user", "1-29", Command::AddTenant { tenant: gone.clone(), change: TenantChange::default() });
+        self.take("user", "1-30", Command::CloseTenant { tenant: gone });
     }
 
     /// A centre that an operator adds, with a token and an alarm; its rules refuse one job, and another one may be run

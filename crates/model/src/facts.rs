@@ -187,7 +187,7 @@ impl Power {
     }
 
     /// Grams of CO2 for each kWh from `at` on for a time: the mean over it, rounded to whole ones.
-    pub fn carbon_g_per_kwh(&self, at: TimeMs, run: DurationMs) -> u32 {
+    pub fn carbon_mean_g_per_kwh(&self, at: TimeMs, run: DurationMs) -> u32 {
         let hours = self.hours(at, DurationMs(run.0.max(1)));
         let grams = hours.iter().zip(&self.carbon_g_per_kwh).map(|(ms, grams)| u128::from(*ms) * u128::from(*grams));
         let (sum, whole) = (grams.sum::<u128>(), u128::from(run.0.max(1)));
@@ -256,9 +256,10 @@ mod tests {
         check(3, 2, 600_000, 700_000);
         check(4, 24, 11_600_000, 13_900_000);
         check(4, 49, 23_300_000, 27_900_000);
-        for (at_minute, minutes, mean) in [(0, 60, 600), (240, 60, 100), (225, 30, 350), (230, 15, 433), (240, 0, 100)] {
+        for (at_minute, minutes, mean) in [(0, 60, 600), (240, 60, 100), (225, 30, 350), (230, 15, 433), (240, 0, 100)]
+        {
             let (at, run) = (TimeMs(at_minute * 60_000), DurationMs(minutes * 60_000));
-            assert_eq!(power().carbon_g_per_kwh(at, run), mean, "{at_minute} {minutes}");
+            assert_eq!(power().carbon_mean_g_per_kwh(at, run), mean, "{at_minute} {minutes}");
         }
         let other = PoolId::new("H100").expect("a name");
         assert_eq!(power().energy(&other, 1, TimeMs(0), DurationMs(1)), None);

@@ -1,8 +1,8 @@
 //! Rows of the meter, of tariffs and of what was found odd: written here, and read for bills and reports.
 
 use huisuan_model::{
-    AttemptId, CentreId, Class, DurationMs, Energy, EnergySum, Entry, GflopPerS, JobId, Mark, MeterRecord, Money, Oddity, PoolId,
-    RatedShare, Reading, TenantId, TimeMs,
+    AttemptId, CentreId, Class, DurationMs, Energy, EnergySum, Entry, GflopPerS, JobId, Mark, MeterRecord, Money,
+    Oddity, PoolId, RatedShare, Reading, TenantId, TimeMs,
 };
 use rusqlite::{Row, Transaction, params};
 

@@ -77,6 +77,7 @@ fn the_journal_corpus_names_every_command_and_event() {
         "tenant-set",
         "add-tenant",
         "change-tenant",
+        "close-tenant",
         "set-tenant-token",
         "funded",
         "centre-set",
@@ -173,6 +174,7 @@ fn the_corpus_has_every_word_of_every_list() {
         "energy",
         "carbon_g_per_kwh",
         "factors",
+        "closed",
     ];
     for field in optional {
         assert!(texts.contains(&format!("\"{field}\":")), "field `{field}` is not in the corpus");

@@ -169,6 +169,8 @@ pub(crate) enum TenantCommand {
     Add(TenantSetArgs),
     /// Changes a tenant; what is not named stays as it is.
     Set(TenantSetArgs),
+    /// Closes the account of a tenant that has no jobs and owes nothing; its bills stay.
+    Close(TenantArgs),
     /// Gives a tenant a new token and prints it, this once.
     Token(TenantArgs),
 }

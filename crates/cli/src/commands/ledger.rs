@@ -76,7 +76,8 @@ fn export_folder(session: &Session, args: &ExportArgs, data: &Path) -> Result<()
     let format: Format = args.format.parse().map_err(|detail: String| Failure::new(Exit::Usage, detail))?;
     let span = Span { from: args.from.map(|at| at.0), until: args.to.map(|at| at.0) };
     let mut out = io::stdout().lock();
-    export_data(&below(data), begin(format, span, session.now()), |piece| Ok(out.write_all(piece.as_bytes())?)).map_err(cannot)
+    export_data(&below(data), begin(format, span, session.now()), |piece| Ok(out.write_all(piece.as_bytes())?))
+        .map_err(cannot)
 }
 
 /// Writes an export to standard output, in its own format whatever `-o` says.

@@ -186,8 +186,26 @@ mod tests {
     #[test]
     fn pages_are_in_both_languages_and_say_the_total() {
         for (language, words) in [
-            (Language::English, ["<h1>Bill B-1970-01-lab</h1>", "CNY 1.234578", "The month is not over", "correction", "Energy: 0.000010 kWh (modelled); CO2: 0.000005 kg"]),
-            (Language::Chinese, ["<h1>账单 B-1970-01-lab</h1>", "CNY 1.234578", "本月尚未结束", "超算", "用电量: 0.000010 kWh (模型估算)"]),
+            (
+                Language::English,
+                [
+                    "<h1>Bill B-1970-01-lab</h1>",
+                    "CNY 1.234578",
+                    "The month is not over",
+                    "correction",
+                    "Energy: 0.000010 kWh (modelled); CO2: 0.000005 kg",
+                ],
+            ),
+            (
+                Language::Chinese,
+                [
+                    "<h1>账单 B-1970-01-lab</h1>",
+                    "CNY 1.234578",
+                    "本月尚未结束",
+                    "超算",
+                    "用电量: 0.000010 kWh (模型估算)",
+                ],
+            ),
         ] {
             let page = html(&bill(), language);
             for word in words {

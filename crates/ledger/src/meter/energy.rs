@@ -44,7 +44,7 @@ pub fn energy(draw: &Draw<'_>, share: &RatedShare, span: &Span) -> Option<Energy
             u64::try_from(nanojoules / 1_000_000_000).unwrap_or(u64::MAX)
         }
     };
-    let carbon_g_per_kwh = draw.power.map(|power| power.carbon_g_per_kwh(span.from, run));
+    let carbon_g_per_kwh = draw.power.map(|power| power.carbon_mean_g_per_kwh(span.from, run));
     Some(Energy { joules: joules.min(JOULES_MAX), mark, carbon_g_per_kwh })
 }
 

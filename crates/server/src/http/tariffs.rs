@@ -13,8 +13,7 @@ use huisuan_control::{
 };
 use huisuan_model::{
     AttemptId, CentreId, Class, Command, Correction, HourSet, MeterRecord, Metering, Money, PoolId, TariffRule,
-    TenantId, TimeMs,
-    centre::CURRENCY,
+    TenantId, TimeMs, centre::CURRENCY,
 };
 
 use super::{
@@ -222,8 +221,7 @@ async fn meterings(
     let (mut found, mut running) = (Vec::new(), 0);
     for ((attempt, _), of) in readings {
         let priority = priorities.get(&attempt.job).copied().unwrap_or(0);
-        let scope =
-            Scope { tenant: &of.tenant, centre: &of.centre, pool: &of.pool, class: of.share.class, priority };
+        let scope = Scope { tenant: &of.tenant, centre: &of.centre, pool: &of.pool, class: of.share.class, priority };
         if of.reading.from < rule.from || !concerns(rule, &scope) {
             continue;
         }

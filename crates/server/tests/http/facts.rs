@@ -97,8 +97,10 @@ fn energy_and_carbon_of_what_ran_are_shown_everywhere() {
     let bill = get(&format!("/v1/bills/{month}/local"));
     let statement = get(&format!("/v1/statements/{month}/hpc-1"));
     let growth = get("/v1/reports/growth");
-    let period = growth["periods"].as_array().and_then(|periods| periods.last()).expect("a period")["classes"]["hpc"].clone();
-    let views = [&job, &job["attempts"][0], &get("/v1/usage"), &bill, &bill["lines"][0], &statement, &period].map(Value::clone);
+    let period =
+        growth["periods"].as_array().and_then(|periods| periods.last()).expect("a period")["classes"]["hpc"].clone();
+    let views =
+        [&job, &job["attempts"][0], &get("/v1/usage"), &bill, &bill["lines"][0], &statement, &period].map(Value::clone);
     for view in views {
         assert_eq!((view["energy_kwh"].as_f64(), &view["energy_mark"]), (Some(energy), &json!("modelled")), "{view}");
         let carbon = view["carbon_kg"].as_f64().expect("the grid is known");
@@ -106,7 +108,8 @@ fn energy_and_carbon_of_what_ran_are_shown_everywhere() {
     }
     let line = bill["lines"][0]["line"].as_str().expect("a name").replace('/', "%2F").replace('@', "%40");
     let records = get(&format!("/v1/bills/{month}/local/records?line={line}"));
-    let known: Vec<&Value> = records["records"].as_array().expect("a list").iter().filter(|row| !row["energy_j"].is_null()).collect();
+    let known: Vec<&Value> =
+        records["records"].as_array().expect("a list").iter().filter(|row| !row["energy_j"].is_null()).collect();
     let joules: f64 = known.iter().map(|row| row["energy_j"].as_f64().expect("a number")).sum();
     assert!((joules / 3.6e6 - energy).abs() < 1e-9 && energy > 0.0, "{records}");
     assert!(known.iter().all(|row| row["carbon_g_per_kwh"] == json!(500) && row["energy_mark"] == json!("modelled")));

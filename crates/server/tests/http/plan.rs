@@ -67,10 +67,16 @@ fn a_declared_factor_refines_the_quote_and_nothing_else() {
         let quote = ask(&job, &format!("?application={application}"));
         let expected = &quote["expected"];
         assert_eq!((&expected["factor"], &expected["run_ms"]), (&json!(factor), &json!(run_ms)), "{quote}");
-        let of = |view: &Value| (view["cost"]["amount"].as_f64().expect("money"), view["energy_kwh"].as_f64().expect("power"));
+        let of = |view: &Value| {
+            (view["cost"]["amount"].as_f64().expect("money"), view["energy_kwh"].as_f64().expect("power"))
+        };
         let ((cost, energy), (held, most)) = (of(expected), of(&plain));
         assert!((cost - held / factor).abs() <= 1.0 && (energy - most / factor).abs() < 1e-6, "{quote} {plain}");
-        assert_eq!((&quote["cost"], &quote["energy_kwh"]), (&plain["cost"], &plain["energy_kwh"]), "what is held stays");
+        assert_eq!(
+            (&quote["cost"], &quote["energy_kwh"]),
+            (&plain["cost"], &plain["energy_kwh"]),
+            "what is held stays"
+        );
     }
     assert_eq!(ask(&job, "?application=other")["expected"], Value::Null);
     assert_eq!(ask(&small_job(), "?application=cfd")["expected"], Value::Null, "hardware says nothing of the work");

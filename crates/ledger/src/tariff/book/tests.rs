@@ -122,7 +122,8 @@ fn bad_rules_are_refused_with_their_reason() {
 }
 
 fn any_rule() -> impl Strategy<Value = TariffRule> {
-    let scope = (any::<bool>(), 0..3_u8, any::<bool>(), prop::option::of(0..3_i32), prop::option::of((0..24_u8, 1..24_u8)));
+    let scope =
+        (any::<bool>(), 0..3_u8, any::<bool>(), prop::option::of(0..3_i32), prop::option::of((0..24_u8, 1..24_u8)));
     (scope, 0..60_i64, prop::option::of(1..60_i64), 0..1000_i64).prop_map(|(scope, from, length, price)| {
         let (by_pool, tenant_of, by_class, priority_min, hours) = scope;
         let set = |(from, length): (u8, u8)| (from..from + length).fold(HourSet::NONE, |set, hour| set.with(hour % 24));
