@@ -120,18 +120,20 @@ impl From<Option<EnergySum>> for EnergyFields {
 }
 
 impl EnergyFields {
-    /// The energy for people: `0.25 Wh`, `1.5 kWh`, `3.2 MWh`.
+    /// The energy for people: `12 J`, `1.5 Wh`, `1.5 kWh`, `3.2 MWh`.
     pub fn energy_text(&self) -> Option<String> {
         self.energy_kwh.map(|kwh| match kwh {
+            ..0.001 => format!("{} J", short(kwh * 3.6e6)),
             ..1.0 => format!("{} Wh", short(kwh * 1e3)),
             ..1_000.0 => format!("{} kWh", short(kwh)),
             _ => format!("{} MWh", short(kwh / 1e3)),
         })
     }
 
-    /// The CO2 for people: `840 g`, `1.2 kg`, `3.4 t`.
+    /// The CO2 for people: `5.6 mg`, `840 g`, `1.2 kg`, `3.4 t`.
     pub fn carbon_text(&self) -> Option<String> {
         self.carbon_kg.map(|kg| match kg {
+            ..0.001 => format!("{} mg", short(kg * 1e6)),
             ..1.0 => format!("{} g", short(kg * 1e3)),
             ..1_000.0 => format!("{} kg", short(kg)),
             _ => format!("{} t", short(kg / 1e3)),
@@ -215,7 +217,8 @@ mod tests {
             let fields = EnergyFields { energy_kwh: Some(kwh), carbon_kg, energy_mark: Some("modelled".to_owned()) };
             assert_eq!(fields.to_string(), expected);
         };
-        check(0.000_25, None, "0.25 Wh (modelled)");
+        check(0.000_01, Some(0.000_005_6), "36 J (modelled), 5.6 mg CO2");
+        check(0.002_5, None, "2.5 Wh (modelled)");
         check(1.5, Some(0.84), "1.5 kWh (modelled), 840 g CO2");
         check(120.0, Some(67.2), "120 kWh (modelled), 67.2 kg CO2");
         check(32_000.0, Some(17_920.0), "32 MWh (modelled), 17.9 t CO2");

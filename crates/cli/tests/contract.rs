@@ -36,7 +36,8 @@ fn view(id: u64, state: &str, exit_code: Option<i32>) -> Value {
     job["spec"] = json!({"name": "hello"});
     job["spec_hash"] = "ab".repeat(32).into();
     job["cancel_requested"] = false.into();
-    for (field, value) in [("energy_kwh", json!(0.002)), ("carbon_kg", Value::Null), ("energy_mark", json!("declared"))] {
+    for (field, value) in [("energy_kwh", json!(0.002)), ("carbon_kg", Value::Null), ("energy_mark", json!("declared"))]
+    {
         job[field] = value;
     }
     job["attempts_total"] = 1.into();
