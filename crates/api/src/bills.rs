@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::wire::{Amount, Timestamp, Usage};
+use crate::wire::{Amount, EnergyFields, Timestamp, Usage};
 
 /// The bills or statements of a month, by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -46,6 +46,9 @@ pub struct BillView {
     pub total: Amount,
     /// Work by class; classes are never added.
     pub work: Usage,
+    /// Energy and CO2 of the lines that know it.
+    #[serde(flatten)]
+    pub energy: EnergyFields,
     /// What is priced alike, by name.
     pub lines: Vec<BillLine>,
 }
@@ -77,8 +80,9 @@ pub struct BillLine {
     pub work_p_h: f64,
     /// Processor time.
     pub cpu_ms: u64,
-    /// Energy, where it is known.
-    pub energy_kwh: Option<f64>,
+    /// Energy and CO2, where they are known.
+    #[serde(flatten)]
+    pub energy: EnergyFields,
     /// Attempts.
     pub attempts: u64,
     /// Meter records.
@@ -119,6 +123,12 @@ pub struct RecordView {
     pub cpu_ms: u64,
     /// Energy in joules, where it is known.
     pub energy_j: Option<u64>,
+    /// Where that comes from: `measured`, `modelled` or `declared`.
+    #[serde(default)]
+    pub energy_mark: Option<String>,
+    /// Grams of CO2 for each kWh at that time, where the grid is known.
+    #[serde(default)]
+    pub carbon_g_per_kwh: Option<u32>,
     /// The version of the pool's rating.
     pub rating_version: u32,
     /// The sustained rate of the whole pool.
@@ -195,6 +205,9 @@ pub struct TariffRuleView {
     pub rule: u32,
     /// Whose price.
     pub centre: String,
+    /// Only for this tenant: a price that was agreed with it.
+    #[serde(default)]
+    pub tenant: Option<String>,
     /// Only for this pool.
     pub pool: Option<String>,
     /// Only for pools of this class.
@@ -217,6 +230,9 @@ pub struct TariffRuleView {
 pub struct TariffRuleRequest {
     /// Whose price.
     pub centre: String,
+    /// Only for this tenant: a price that was agreed with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// Only for this pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,

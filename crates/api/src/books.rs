@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::wire::{Amount, Timestamp, Usage};
+use crate::wire::{Amount, EnergyFields, Timestamp, Usage};
 
 /// What the caller's tenant used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -12,6 +12,9 @@ pub struct UsageView {
     pub usage: Usage,
     /// Posted cost.
     pub cost: Amount,
+    /// Energy and CO2 of what was metered and knows it.
+    #[serde(flatten)]
+    pub energy: EnergyFields,
     /// How many jobs it comes from.
     pub jobs: u64,
     /// From when on.

@@ -29,7 +29,7 @@ use crate::{
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
     plan::PlanView,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
-    routes::{self, ExportQuery, JobsQuery, LogsQuery, PageQuery, SubmitQuery},
+    routes::{self, ExportQuery, JobsQuery, LogsQuery, PageQuery, PlanQuery, SubmitQuery},
     sse::Messages,
     tenants::{FundRequest, NewTenantRequest, TenantList, TenantRequest, TenantToken, TenantView},
 };
@@ -93,7 +93,7 @@ impl Client {
     }
 
     /// What would become of a job; nothing is recorded.
-    pub fn plan(&self, job: &JobRequest, query: &SubmitQuery) -> Result<PlanView, ClientError> {
+    pub fn plan(&self, job: &JobRequest, query: &PlanQuery) -> Result<PlanView, ClientError> {
         let body = serde_json::to_vec(job).expect("a job file has string keys and finite numbers only");
         let headers = [("content-type", "application/json")];
         self.read(self.send_post(routes::PLAN, query, &headers, &body, ANSWER_WITHIN)?)
@@ -213,6 +213,11 @@ impl Client {
     /// Gives a tenant money.
     pub fn fund_tenant(&self, tenant: &str, amount: i64) -> Result<TenantView, ClientError> {
         self.post_json(&path(routes::TENANT_FUND, &[("id", tenant)]), &FundRequest { amount })
+    }
+
+    /// Closes a tenant's account.
+    pub fn close_tenant(&self, tenant: &str) -> Result<TenantView, ClientError> {
+        self.post(&path(routes::TENANT_CLOSE, &[("id", tenant)]))
     }
 
     /// Gives a tenant a new token.

@@ -1,17 +1,17 @@
-//! What an operator declares of a centre in the network, on the wire: place, links, power. The same fields are
+//! What an operator declares of a centre in the network, on the wire: place, links, power, factors. The same fields are
 //! asked for and shown.
 
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    Centre, CentreId, Facts, Money, Place, PoolId, TimeMs,
+    ApplicationId, Centre, CentreId, Facts, Money, Place, PoolId, TimeMs,
     facts::{Curve, Link, Power},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Where a centre stands, its links and its power. What is left out is not declared.
+/// Where a centre stands, its links, its power and its factors. What is left out is not declared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FactsFields {
@@ -27,6 +27,10 @@ pub struct FactsFields {
     /// Its power.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<PowerFields>,
+    /// What kinds of work were measured to reach on a pool, of what its rating says: by pool, then by the name of the
+    /// application. Quotes are refined by them, accounts are not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub factors: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 /// A link to another centre.
@@ -72,6 +76,7 @@ impl FactsFields {
             longitude: centre.place.map(|place| degrees(place.longitude_microdegrees)),
             links: facts.map_or_else(Vec::new, |facts| facts.links.iter().map(LinkFields::of).collect()),
             power: facts.and_then(|facts| facts.power.as_deref()).map(PowerFields::of),
+            factors: facts.map_or_else(BTreeMap::new, factors_of),
         })
     }
 
@@ -90,8 +95,25 @@ impl FactsFields {
         };
         let links = self.links.iter().map(LinkFields::link).collect::<Result<_, _>>()?;
         let power = self.power.as_ref().map(|power| power.power(zone, now)).transpose()?.map(Box::new);
-        Ok((place, Facts { links, power }))
+        let factors = self.factors.iter().map(|(pool, own)| {
+            let id = PoolId::new(pool).map_err(|error| format!("`factors` names `{pool}`: {error}"))?;
+            Ok::<_, String>((id, own.iter().map(factor).collect::<Result<_, _>>()?))
+        });
+        Ok((place, Facts { links, power, factors: factors.collect::<Result<_, _>>()? }))
     }
+}
+
+fn factors_of(facts: &Facts) -> BTreeMap<String, BTreeMap<String, f64>> {
+    let shown = |own: &BTreeMap<ApplicationId, u32>| {
+        own.iter().map(|(application, permille)| (application.to_string(), f64::from(*permille) / 1e3)).collect()
+    };
+    facts.factors.iter().map(|(pool, own)| (pool.to_string(), shown(own))).collect()
+}
+
+fn factor((application, factor): (&String, &f64)) -> Result<(ApplicationId, u32), String> {
+    let id = ApplicationId::new(application).map_err(|error| format!("`factors` names `{application}`: {error}"))?;
+    let permille = scaled(&format!("factors.{application}"), *factor, 10.0, 1e3)?;
+    Ok((id, u32::try_from(permille).unwrap_or(u32::MAX)))
 }
 
 impl LinkFields {
@@ -212,6 +234,7 @@ mod tests {
                 pue: 1.25,
                 watts: BTreeMap::from([("A100".to_owned(), 350.5)]),
             }),
+            factors: [("A100".to_owned(), [("llm-train".to_owned(), 0.86)].into())].into(),
         }
     }
 
@@ -237,6 +260,11 @@ mod tests {
         };
         check(|fields| fields.power.as_mut().expect("it has one").utc_offset_minutes = None, "zone `nowhere`");
         check(|fields| fields.longitude = None, "together");
+        check(
+            |fields| drop(fields.factors.insert("A100".into(), [("llm".into(), 11.0)].into())),
+            "`factors.llm` is 11",
+        );
+        check(|fields| drop(fields.factors.insert("A100".into(), [("a b".into(), 1.0)].into())), "names `a b`");
         check(|fields| fields.latitude = Some(90.5), "`latitude` is 90.5");
         check(|fields| fields.links[0].gbit_per_s = -1.0, "`links.gbit_per_s` is -1");
         check(|fields| fields.links[0].to = String::new(), "`links.to`");

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     spec::job_file::JobFile,
-    wire::{Amount, Timestamp, Usage},
+    wire::{Amount, EnergyFields, Timestamp, Usage},
 };
 
 /// The body of `POST /v1/jobs`: the job file of a user. Read it with [`crate::spec::read_job_file`],
@@ -110,6 +110,9 @@ pub struct JobView {
     pub spec_hash: String,
     /// Somebody asked to cancel it.
     pub cancel_requested: bool,
+    /// Energy and CO2 of what was metered of it so far: of what runs, the full hours.
+    #[serde(flatten)]
+    pub energy: EnergyFields,
     /// The centres whose own rules refused it, each with the rule.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused_by: BTreeMap<String, String>,
@@ -185,6 +188,9 @@ pub struct AttemptView {
     pub hold: Amount,
     /// Money posted at its end.
     pub cost: Amount,
+    /// Energy and CO2 of what was metered of it so far: while it runs, its full hours.
+    #[serde(flatten)]
+    pub energy: EnergyFields,
     /// Why it went there, the largest term first.
     pub score: Vec<ScoreView>,
     /// Where its figures come from: `measured`.

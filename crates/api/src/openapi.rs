@@ -73,7 +73,7 @@ fn submission_routes(document: &mut Document) {
             "jobs",
             "Says where, when and for how much a job would run; records nothing.",
         )
-        .query::<routes::SubmitQuery>()
+        .query::<routes::PlanQuery>()
         .body::<JobFile>("The job file of a user, as JSON.")
         .answer::<plan::PlanView>(200, "Every pool, whether the job can run there or not.")
         .refused(&[
@@ -286,6 +286,11 @@ fn tenant_routes(document: &mut Document) {
     document.add(
         id(Route::post(routes::TENANT_FUND, "fund-tenant", "tenants", "Gives a tenant money; for operators."))
             .body::<tenants::FundRequest>("How much.")
+            .answer::<tenants::TenantView>(200, "The tenant as it is now.")
+            .refused(&refused),
+    );
+    document.add(
+        id(Route::post(routes::TENANT_CLOSE, "close-tenant", "tenants", "Closes a tenant's account; for operators."))
             .answer::<tenants::TenantView>(200, "The tenant as it is now.")
             .refused(&refused),
     );

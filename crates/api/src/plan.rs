@@ -38,9 +38,29 @@ pub struct CandidateView {
     pub cost: Option<Amount>,
     /// Energy of its tasks; `null` while no power is declared for the pool.
     pub energy_kwh: Option<f64>,
+    /// What its work takes there, where `application` was asked for and is declared for the pool, and the job demands
+    /// units instead of hardware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<ExpectedView>,
     /// Why it does not start there now; `null` when it does.
     pub reason: Option<CandidateReason>,
     /// Where its figures come from: `modelled`.
+    pub mark: String,
+}
+
+/// What the work of a job takes on a pool, when it takes the job's walltime at the rate that the pool's rating says. A
+/// quote: what is held and paid is counted with the rating.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ExpectedView {
+    /// What its kind of work reaches of the rating.
+    pub factor: f64,
+    /// How long one task takes; beyond its walltime it is ended.
+    pub run_ms: u64,
+    /// What all of its tasks cost in that time.
+    pub cost: Amount,
+    /// Energy of all of its tasks in that time; `null` while no power is declared for the pool.
+    pub energy_kwh: Option<f64>,
+    /// Where the factor comes from: `declared`.
     pub mark: String,
 }
 

@@ -6,7 +6,7 @@ use huisuan_model::Class;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::wire::{ClassUsage, Timestamp};
+use crate::wire::{ClassUsage, EnergyFields, Timestamp};
 
 /// Capacity and delivery, period by period. All figures are of this network; none is declared by anybody but the rate
 /// of pools that were never measured.
@@ -47,6 +47,9 @@ pub struct GrowthFigures {
     pub allocated_share: Option<f64>,
     /// Processor time used of the time of cores given; `null` for devices.
     pub used_share: Option<f64>,
+    /// Energy and CO2 of what was delivered and knows it.
+    #[serde(flatten)]
+    pub energy: EnergyFields,
     /// Against the period before; `null` without one.
     pub growth: Option<f64>,
     /// Against the same period of the year before; `null` without one.

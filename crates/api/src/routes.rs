@@ -48,6 +48,8 @@ pub const CENTRE_WINDOW_CANCEL: &str = "/v1/centres/{id}/windows/{window}/cancel
 pub const TENANTS: &str = "/v1/tenants";
 /// `GET` shows one tenant, `POST` changes it.
 pub const TENANT: &str = "/v1/tenants/{id}";
+/// `POST` closes its account.
+pub const TENANT_CLOSE: &str = "/v1/tenants/{id}/close";
 /// `POST` gives it money.
 pub const TENANT_FUND: &str = "/v1/tenants/{id}/fund";
 /// `POST` gives it a new token.
@@ -162,6 +164,19 @@ pub struct SubmitQuery {
     pub project: Option<String>,
 }
 
+/// The query of a question about a job that is not submitted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PlanQuery {
+    /// The project of the caller's tenant that it is for; `default` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// The kind of work that it is, such as `llm-train`: `expected` is told where that is declared for a pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+}
+
 /// The query of any other list.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -200,8 +215,8 @@ pub struct LogsQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ExportQuery {
-    /// `beancount`, `csv` or `json`.
-    #[param(pattern = "^(beancount|csv|json)$")]
+    /// `beancount`, `csv` or `json` for transfers; `focus-1.2` or `focus-1.0` for the bills of all tenants.
+    #[param(pattern = "^(beancount|csv|json|focus-1.2|focus-1.0)$")]
     pub format: String,
     /// Only what was booked at this moment or later: a day such as 2026-11-22, or a time in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]

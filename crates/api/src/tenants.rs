@@ -58,6 +58,9 @@ pub struct TenantView {
     /// What limits its spending beside its money.
     #[serde(default)]
     pub budget: BudgetView,
+    /// Whether its account is closed: it submits nothing and gets no money; its bills stay.
+    #[serde(default)]
+    pub closed: bool,
 }
 
 /// What a tenant may spend; every amount in millionths of the network's currency.

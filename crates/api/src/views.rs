@@ -12,7 +12,7 @@ use crate::{
     },
     facts::FactsFields,
     jobs::{AttemptView, JobSummary, ReasonView, ScoreView, TaskCounts},
-    wire::Amount,
+    wire::{Amount, EnergyFields},
 };
 
 impl From<&TaskSets> for TaskCounts {
@@ -49,7 +49,7 @@ impl JobSummary {
 }
 
 impl AttemptView {
-    /// An attempt; class and currency are those of its terms.
+    /// An attempt; class and currency are those of its terms. Its energy is for the caller to fill in.
     pub fn new(attempt: &Attempt) -> Self {
         let (share, currency) = (&attempt.terms.share, &attempt.terms.tariff.currency);
         let outcome = attempt.outcome.as_ref();
@@ -78,6 +78,7 @@ impl AttemptView {
             rating_version: share.version,
             hold: Amount::new(hold, currency),
             cost: Amount::new(attempt.cost, currency),
+            energy: EnergyFields::default(),
             score: attempt
                 .score
                 .iter()
@@ -292,7 +293,7 @@ mod tests {
                 "started_at": null, "ended_at": null, "cpu_ms": 20, "wall_ms": 10, "memory_peak_bytes": 30,
                 "gflop": 40, "class": "hpc", "rating_version": 2, "hold": {"amount": 50, "currency": "CNY"},
                 "cost": {"amount": 0, "currency": "CNY"}, "score": [{"term": "price", "value": -3}],
-                "mark": "measured",
+                "energy_kwh": null, "carbon_kg": null, "energy_mark": null, "mark": "measured",
             })
         );
     }

@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use huisuan_model::{Class, Gflop, Money, TimeMs};
+use huisuan_model::{Class, EnergySum, Gflop, Money, TimeMs};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
+
+use crate::views::mark_word;
 
 /// A moment, written as RFC 3339 in UTC with milliseconds: `2026-03-01T08:30:00.250Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
@@ -91,6 +93,73 @@ impl From<Gflop> for ClassUsage {
     }
 }
 
+/// Energy of what was metered, with the share of the site; all `null` where nobody knows what was drawn.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+pub struct EnergyFields {
+    /// Energy, of what knows it.
+    #[serde(default)]
+    pub energy_kwh: Option<f64>,
+    /// CO2 that the grid emitted for it, of what knows it.
+    #[serde(default)]
+    pub carbon_kg: Option<f64>,
+    /// `measured`, `modelled` from the draw that is declared for the pool, or `declared`: the whole power cap of what
+    /// was given. A sum has the weakest of its parts.
+    #[serde(default)]
+    pub energy_mark: Option<String>,
+}
+
+impl From<Option<EnergySum>> for EnergyFields {
+    fn from(energy: Option<EnergySum>) -> Self {
+        let Some(EnergySum { joules, mark, carbon_mg }) = energy else { return EnergyFields::default() };
+        EnergyFields {
+            energy_kwh: Some(joules as f64 / 3.6e6),
+            carbon_kg: carbon_mg.map(|mg| mg as f64 / 1e6),
+            energy_mark: Some(mark_word(mark).to_owned()),
+        }
+    }
+}
+
+impl EnergyFields {
+    /// The energy for people: `12 J`, `1.5 Wh`, `1.5 kWh`, `3.2 MWh`.
+    pub fn energy_text(&self) -> Option<String> {
+        self.energy_kwh.map(|kwh| match kwh {
+            ..0.001 => format!("{} J", short(kwh * 3.6e6)),
+            ..1.0 => format!("{} Wh", short(kwh * 1e3)),
+            ..1_000.0 => format!("{} kWh", short(kwh)),
+            _ => format!("{} MWh", short(kwh / 1e3)),
+        })
+    }
+
+    /// The CO2 for people: `5.6 mg`, `840 g`, `1.2 kg`, `3.4 t`.
+    pub fn carbon_text(&self) -> Option<String> {
+        self.carbon_kg.map(|kg| match kg {
+            ..0.001 => format!("{} mg", short(kg * 1e6)),
+            ..1.0 => format!("{} g", short(kg * 1e3)),
+            ..1_000.0 => format!("{} kg", short(kg)),
+            _ => format!("{} t", short(kg / 1e3)),
+        })
+    }
+}
+
+impl fmt::Display for EnergyFields {
+    /// Energy with its mark, and CO2: `1.5 kWh (modelled), 840 g CO2`; nothing where nobody knows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(energy) = self.energy_text() else { return Ok(()) };
+        write!(f, "{energy} ({})", self.energy_mark.as_deref().unwrap_or("unmarked"))?;
+        self.carbon_text().map_or(Ok(()), |carbon| write!(f, ", {carbon} CO2"))
+    }
+}
+
+/// Three significant digits, without trailing zeros.
+fn short(value: f64) -> String {
+    let text = match value {
+        ..10.0 => format!("{value:.2}"),
+        ..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    };
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 /// Work by class. Classes are never added together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
@@ -128,6 +197,32 @@ mod tests {
         assert_eq!(text(12_345_678), "CNY 12.345678");
         assert_eq!(text(-5), "CNY -0.000005");
         assert_eq!(text(i64::MIN), "CNY -9223372036854.775808");
+    }
+
+    #[test]
+    fn energy_says_what_it_is_and_is_null_where_nobody_knows() {
+        let known = EnergySum { joules: 7_200_000, mark: huisuan_model::Mark::Modelled, carbon_mg: Some(1_120_000) };
+        let check = |energy: Option<EnergySum>, expected: &str| {
+            let json = serde_json::to_string(&EnergyFields::from(energy)).expect("JSON");
+            assert_eq!(json, expected);
+            assert_eq!(serde_json::from_str::<EnergyFields>(&json).expect("fields"), energy.into());
+        };
+        check(Some(known), r#"{"energy_kwh":2.0,"carbon_kg":1.12,"energy_mark":"modelled"}"#);
+        check(None, r#"{"energy_kwh":null,"carbon_kg":null,"energy_mark":null}"#);
+    }
+
+    #[test]
+    fn energy_is_short_for_people() {
+        let check = |kwh, carbon_kg, expected: &str| {
+            let fields = EnergyFields { energy_kwh: Some(kwh), carbon_kg, energy_mark: Some("modelled".to_owned()) };
+            assert_eq!(fields.to_string(), expected);
+        };
+        check(0.000_01, Some(0.000_005_6), "36 J (modelled), 5.6 mg CO2");
+        check(0.002_5, None, "2.5 Wh (modelled)");
+        check(1.5, Some(0.84), "1.5 kWh (modelled), 840 g CO2");
+        check(120.0, Some(67.2), "120 kWh (modelled), 67.2 kg CO2");
+        check(32_000.0, Some(17_920.0), "32 MWh (modelled), 17.9 t CO2");
+        assert_eq!(EnergyFields::default().to_string(), "");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
-use huisuan_model::{Bytes, CentreId, Class, Dependency, DurationMs, Millicores, ProjectId, RangeSet};
+use huisuan_model::{ApplicationId, Bytes, CentreId, Class, Dependency, DurationMs, Millicores, ProjectId, RangeSet};
 
 mod measure;
 mod money;
@@ -223,6 +223,9 @@ pub(crate) struct PlanArgs {
     /// The project of the tenant that it would be for; `default` when absent.
     #[arg(long, value_name = "NAME")]
     pub(crate) project: Option<ProjectId>,
+    /// The kind of work that it is, such as llm-train: what a demand in units takes by the factors that are declared.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) application: Option<ApplicationId>,
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
 }

@@ -36,6 +36,10 @@ fn view(id: u64, state: &str, exit_code: Option<i32>) -> Value {
     job["spec"] = json!({"name": "hello"});
     job["spec_hash"] = "ab".repeat(32).into();
     job["cancel_requested"] = false.into();
+    for (field, value) in [("energy_kwh", json!(0.002)), ("carbon_kg", Value::Null), ("energy_mark", json!("declared"))]
+    {
+        job[field] = value;
+    }
     job["attempts_total"] = 1.into();
     job["attempts"] = json!([{
         "attempt": format!("{id}.0.1"), "task": 0, "centre": "hpc-1", "pool": "cpu:test", "state": state,
@@ -44,6 +48,7 @@ fn view(id: u64, state: &str, exit_code: Option<i32>) -> Value {
         "started_at": ended.then_some("2026-03-01T08:30:01.000Z"), "ended_at": ended.then_some("2026-03-01T08:30:03.500Z"),
         "cpu_ms": 2400, "wall_ms": 2500, "memory_peak_bytes": 1_048_576, "gflop": 84, "class": "hpc",
         "rating_version": 1, "hold": {"amount": 0, "currency": "CNY"}, "cost": {"amount": 1234, "currency": "CNY"},
+        "energy_kwh": null, "carbon_kg": null, "energy_mark": null,
         "score": [{"term": "start", "value": 60}], "mark": "measured"
     }]);
     job
@@ -208,7 +213,8 @@ fn bench_counts_what_the_server_acknowledged() {
 fn centres_usage_and_books_for_people_and_machines() {
     let centres = json!({"centres": [centre(true)]});
     let usage = json!({"usage": {"ai": {"gflop": 1, "p_h": 2.8e-10}, "hpc": {"gflop": 84, "p_h": 2.3e-8}},
-        "cost": {"amount": 1234, "currency": "CNY"}, "jobs": 2, "since": "2026-03-01T08:00:00.000Z"});
+        "cost": {"amount": 1234, "currency": "CNY"}, "jobs": 2,
+        "energy_kwh": 1.5, "carbon_kg": 0.84, "energy_mark": "modelled", "since": "2026-03-01T08:00:00.000Z"});
     let ledger = json!({"balanced": false, "postings": 2,
         "accounts": [{"account": "tenant:local", "asset": "CNY", "balance": "-1234"}]});
     let answers = [
@@ -226,7 +232,8 @@ fn centres_usage_and_books_for_people_and_machines() {
     assert!(get(&["centre", "ls"]).stderr.contains("do not add them up"));
     assert!(get(&["centre", "show", "hpc-1"]).stdout.contains("42 GFLOP/s measured"));
     assert_eq!(get(&["usage", "-o", "json"]).json(), usage);
-    assert!(get(&["usage"]).stdout.contains("84 GFLOP"));
+    let people = get(&["usage"]).stdout;
+    assert!(people.contains("84 GFLOP") && people.contains("1.5 kWh (modelled), 840 g CO2"), "{people}");
     let books = get(&["ledger", "balance", "-o", "json"]);
     assert_eq!((books.exit, books.json()), (1, ledger), "an imbalance is never silent");
     assert_eq!(get(&["cancel", "3", "-o", "json"]).json()[0]["cancel_requested"], true);

@@ -118,6 +118,36 @@ fn a_part_of_the_books_stands_for_itself() {
     assert_eq!(lines(&["--to", middle]) + lines(&["--from", middle]), transfers.len());
 }
 
+/// Adds up a FOCUS file in decimals, with nothing of ours: millionths by account.
+const FOCUS: &str = "
+import collections, csv, json, sys
+from decimal import Decimal
+costs = collections.Counter()
+with open(sys.argv[1], newline='') as file:
+    for row in csv.DictReader(file):
+        for column in ['BilledCost', 'EffectiveCost', 'ListCost', 'ContractedCost']:
+            assert row[column] == row['BilledCost'], row
+        costs[row['BillingAccountId']] += int(Decimal(row['BilledCost']) * 1000000)
+print(json.dumps(costs))
+";
+
+#[test]
+fn plain_python_adds_the_bills_of_all_tenants_up_to_the_ledger() {
+    let books = Books::new();
+    let file = books.file("focus.csv", &books.export("focus-1.2", &[]));
+    let output = Command::new(python()).args(["-c", FOCUS]).arg(file).output().expect("python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let billed: BTreeMap<String, i64> = serde_json::from_slice(&output.stdout).expect("JSON");
+    let json: Value = serde_json::from_str(&books.export("json", &[])).expect("JSON");
+    let earned = json["closing"].as_array().expect("a list").iter().filter(|row| {
+        let account = row["account"].as_str().unwrap_or_default();
+        account.starts_with("centre:") && row["asset"] == "CNY"
+    });
+    let earned: i64 = earned.map(|row| row["balance"].as_str().expect("text").parse::<i64>().expect("a number")).sum();
+    assert_eq!(billed.values().sum::<i64>(), earned, "{billed:?}");
+    assert!(earned > 0);
+}
+
 #[test]
 fn plain_python_adds_up_and_follows_the_chain_to_the_same_end() {
     let books = Books::new();

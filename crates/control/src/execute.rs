@@ -56,6 +56,7 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         Command::Rerate { rule, readings } => tariffs::rerate(state, *rule, readings, now),
         Command::AddTenant { tenant, change } => tenants::add(state, tenant, change),
         Command::ChangeTenant { tenant, change } => tenants::change(state, tenant, change),
+        Command::CloseTenant { tenant } => tenants::close(state, tenant),
         Command::SetTenantToken { tenant, token } => tenants::set_token(state, tenant, *token),
         Command::Fund { amount } => fund(state, origin, *amount),
         Command::SetCentre(centre) => centres::set(state, centre),
@@ -85,9 +86,7 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
 
 fn fund(state: &State, origin: &Origin, amount: Money) -> Result<Vec<Event>, Refusal> {
     let tenant = &origin.tenant;
-    if !state.tenants.contains_key(tenant) {
-        return Err(Refusal::NoTenant(tenant.clone()));
-    }
+    tenants::open(state.tenants.get(tenant).ok_or_else(|| Refusal::NoTenant(tenant.clone()))?)?;
     // One order of magnitude below the type's end keeps every later sum of a tenant inside 64 bits.
     if amount.0 <= 0 || amount.0 > i64::MAX / 16 {
         return Err(Refusal::Amount(amount));

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use huisuan_ledger::{
     Transfer,
-    meter::{charge, cut, exact},
+    meter::{Draw, charge, cut, energy, exact},
     tariff::Scope,
 };
 use huisuan_model::{
-    Attempt, AttemptId, Gflop, Job, LineKey, MeterRecord, Metered, Money, Reading, TimeMs, Usage,
+    Attempt, AttemptId, EnergySum, Gflop, Job, LineKey, MeterRecord, Metered, Money, Reading, TimeMs, Usage,
     quantity::GFLOP_PER_P_H,
 };
 
@@ -32,6 +32,7 @@ pub(crate) fn read(
     let zone = state.calendar.zone(&attempt.centre);
     let spans = cut(&mut meter, billed, usage.cpu, &attempt.terms.share, zone, closed);
     let scope = Scope {
+        tenant: &job.tenant,
         centre: &attempt.centre,
         pool: &attempt.pool,
         class: attempt.terms.share.class,
@@ -44,6 +45,7 @@ pub(crate) fn read(
         let rule = state.tariffs.holding(&scope, span.from, zone);
         rule.map_or((0, attempt.terms.tariff.price_per_p_h), |rule| (rule.id, rule.price_per_p_h))
     };
+    let draw = draw(state, attempt);
     let mut readings = Vec::with_capacity(spans.len());
     for (number, span) in (first + 1..).zip(spans) {
         let (rule, price) = price(&span);
@@ -63,9 +65,23 @@ pub(crate) fn read(
             rule,
             price,
             cost: charged.cost,
+            energy: draw.as_ref().and_then(|draw| energy(draw, &attempt.terms.share, &span)),
         });
     }
     readings
+}
+
+/// What is known by now of the power of what an attempt was given.
+fn draw<'a>(state: &'a State, attempt: &'a Attempt) -> Option<Draw<'a>> {
+    let centre = state.centres.get(&attempt.centre)?;
+    let pool = centre.pools.get(&attempt.pool);
+    let rating = pool.and_then(|pool| pool.rating.as_ref());
+    Some(Draw {
+        power: centre.facts.as_ref().and_then(|facts| facts.power.as_deref()),
+        pool: &attempt.pool,
+        devices: !pool.map_or(attempt.devices, |pool| pool.devices).is_zero(),
+        cap_watts: rating.and_then(|rating| rating.certificate.as_ref()?.watts),
+    })
 }
 
 fn line(attempt: &Attempt, job: &Job, rule: u32, price: Money) -> LineKey {
@@ -86,6 +102,7 @@ pub(crate) fn take(state: &mut State, attempt: &Attempt, readings: &[Reading]) {
         // What a hold did not cover is not owed, but for less than a millionth.
         let rest = rest.clamp(0, i128::from(GFLOP_PER_P_H) - 1);
         tally.set_remainder(key, u64::try_from(rest).expect("it is within a millionth"));
+        EnergySum::add(&mut tally.energy, reading.energy);
         tally.spend(state.calendar.month(reading.at), &job.project, reading.cost);
         state.touched.meters.push(MeterRecord {
             attempt: attempt.id,
@@ -94,7 +111,6 @@ pub(crate) fn take(state: &mut State, attempt: &Attempt, readings: &[Reading]) {
             centre: attempt.centre.clone(),
             pool: attempt.pool.clone(),
             share: attempt.terms.share,
-            energy: None,
             reading: reading.clone(),
         });
     }

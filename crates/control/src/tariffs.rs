@@ -19,7 +19,8 @@ const LATE_MS: u64 = 3_600_000;
 /// What is held for one task: the price of its whole walltime at the highest price that an hour of it can have.
 pub(crate) fn hold_each(state: &State, job: &Job, pool: &PoolId, terms: &Terms, now: TimeMs, centre: &Centre) -> Money {
     let walltime = job.spec.walltime;
-    let scope = Scope { centre: &centre.id, pool, class: terms.share.class, priority: job.spec.priority };
+    let (tenant, class, priority) = (&job.tenant, terms.share.class, job.spec.priority);
+    let scope = Scope { tenant, centre: &centre.id, pool, class, priority };
     let until = now.after(walltime).after(huisuan_model::DurationMs(LATE_MS));
     let base = terms.tariff.price_per_p_h;
     let highest = state.tariffs.highest(&scope, base, now, until, state.calendar.zone(&centre.id));
@@ -31,6 +32,9 @@ pub(crate) fn set(state: &State, rule: &TariffRule, rerate: bool, now: TimeMs) -
     let centre = state.centres.get(&rule.centre).ok_or_else(|| Refusal::NoCentre(rule.centre.clone()))?;
     if let Some(pool) = rule.pool.as_ref().filter(|pool| !centre.pools.contains_key(pool)) {
         return Err(Refusal::NoPool { centre: centre.id.clone(), pool: pool.clone() });
+    }
+    if let Some(tenant) = rule.tenant.as_ref().filter(|tenant| !state.tenants.contains_key(tenant)) {
+        return Err(Refusal::NoTenant(tenant.clone()));
     }
     if rule.currency != centre.tariff.currency {
         let why = format!("is `{}`, its centre asks `{}`", rule.currency, centre.tariff.currency);
@@ -70,7 +74,8 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
         if state.attempts.contains_key(&of.attempt) {
             return wrong(format!("attempt {} has not ended", of.attempt));
         }
-        let scope = Scope { centre: &of.centre, pool: &of.pool, class: of.share.class, priority: metering.priority };
+        let (class, priority) = (of.share.class, metering.priority);
+        let scope = Scope { tenant: &of.tenant, centre: &of.centre, pool: &of.pool, class, priority };
         let holds = state.tariffs.holding(&scope, old.from, state.calendar.zone(&of.centre));
         if holds.is_none_or(|holding| holding.id != id) || old.price == rule.price_per_p_h {
             continue;
@@ -92,6 +97,7 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
             rule: id,
             price: rule.price_per_p_h,
             cost: Money(cost),
+            energy: None,
             from: old.from,
             until: old.until,
         };
@@ -123,7 +129,6 @@ pub(crate) fn correct(state: &mut State, corrections: &[Correction]) {
             centre: correction.centre.clone(),
             pool: correction.pool.clone(),
             share: correction.share,
-            energy: None,
             reading: reading.clone(),
         });
     }

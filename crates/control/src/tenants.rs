@@ -25,7 +25,33 @@ pub(crate) fn add(state: &State, id: &TenantId, change: &TenantChange) -> Result
 
 pub(crate) fn change(state: &State, id: &TenantId, change: &TenantChange) -> Result<Vec<Event>, Refusal> {
     let known = state.tenants.get(id).ok_or_else(|| Refusal::NoTenant(id.clone()))?;
+    open(known)?;
     changed(state, known.clone(), change)
+}
+
+/// Closes an account: what its tenant may still spend goes back to where it came from, its credit with it.
+pub(crate) fn close(state: &State, id: &TenantId) -> Result<Vec<Event>, Refusal> {
+    let known = state.tenants.get(id).ok_or_else(|| Refusal::NoTenant(id.clone()))?;
+    let (jobs, available) = (state.jobs_of(id), state.ledger.available(id, books::home_currency()));
+    let owed = known.budget.credit.0.saturating_sub(available.0);
+    let why = match () {
+        () if jobs > 0 => format!("it has {jobs} jobs that have not ended"),
+        () if owed > 0 => format!("it owes {} millionths of what it was lent", owed),
+        () => {
+            let mut tenant = Tenant { closed: true, ..known.clone() };
+            tenant.budget.credit = Money::ZERO;
+            let rest = Event::CreditChanged { tenant: id.clone(), by: Money(-available.0) };
+            let rest = (!available.is_zero()).then_some(rest);
+            return Ok([Event::TenantSet(tenant)].into_iter().chain(rest).collect());
+        }
+    };
+    Err(Refusal::Tenant { tenant: id.clone(), why })
+}
+
+/// Refuses what a closed tenant asks for.
+pub(crate) fn open(tenant: &Tenant) -> Result<(), Refusal> {
+    let closed = || Refusal::Tenant { tenant: tenant.id.clone(), why: "its account is closed".to_owned() };
+    if tenant.closed { Err(closed()) } else { Ok(()) }
 }
 
 pub(crate) fn set_token(state: &State, id: &TenantId, token: TokenHash) -> Result<Vec<Event>, Refusal> {
@@ -111,6 +137,7 @@ fn has_project(tenant: &Tenant, project: &ProjectId) -> bool {
 /// The most jobs that a tenant may have, where it is known and has this project.
 pub(crate) fn jobs_max(state: &State, tenant: &TenantId, project: &ProjectId) -> Result<u64, Refusal> {
     let known = state.tenants.get(tenant).ok_or_else(|| Refusal::NoTenant(tenant.clone()))?;
+    open(known)?;
     if !has_project(known, project) {
         return Err(Refusal::NoProject { tenant: tenant.clone(), project: project.clone() });
     }

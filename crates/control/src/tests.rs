@@ -11,6 +11,7 @@ use proptest::prelude::*;
 mod budget;
 mod centres;
 mod dependencies;
+mod energy;
 mod facts;
 mod gangs;
 mod meter;

@@ -16,11 +16,11 @@ use huisuan_control::{
     snapshot,
 };
 use huisuan_model::{
-    ActorId, Alarm, AlarmKind, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState, Certificate,
-    Class, Command, Correction, Dependency, Doubt, DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts,
-    GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool,
-    PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind, Tariff, TariffRule, Tenant,
-    TenantId, TimeMs, Usage, When,
+    ActorId, Alarm, AlarmKind, ApplicationId, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState,
+    Certificate, Class, Command, Correction, Dependency, Doubt, DurationMs, EndCause, EndedJob, EngineKind, Entry,
+    Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering, MilliDevices, Millicores, Money, Outcome,
+    Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind, Tariff,
+    TariffRule, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
     spec::{DeviceNeed, LatencyBound, Need, Objective, Reading, Rerun, Work},
@@ -110,6 +110,7 @@ fn write() {
     story.money();
     story.reaches();
     story.sites();
+    story.energy();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -372,7 +373,7 @@ impl Story {
         };
         let link =
             Link { to: centre("ai-1"), round_trip_us: 8_000, bytes_per_s: 1 << 30, price_per_gb: Money(250_000) };
-        let facts = Facts { links: vec![link], power: Some(Box::new(power)) };
+        let facts = Facts { links: vec![link], power: Some(Box::new(power)), ..Facts::default() };
         let place = Some(Place { latitude_microdegrees: 34_750_000, longitude_microdegrees: 113_620_000 });
         self.take("user", "1-22", Command::SetFacts { centre: centre("hpc-1"), place, facts });
         let latency = LatencyBound { round_trip_max: DurationMs(10), to: Some(centre("hpc-1")), place: None };
@@ -402,6 +403,7 @@ impl Story {
         let rule = TariffRule {
             id: 0,
             centre: centre("hpc-2"),
+            tenant: None,
             pool: Some(pool("cpu:small")),
             class: Some(Class::Hpc),
             hours: Some("8-20".parse().expect("hours")),
@@ -514,6 +516,51 @@ impl Story {
         self.take("server", "", Command::DoubtRating { centre: name.clone(), pool: pool.clone(), doubt });
         self.take("user", "1-22", Command::AcceptRating { centre: name.clone(), pool: pool.clone() });
         self.take("agent:hpc-1", "", rate(Rating { sustained: GflopPerS(700), ..plain }));
+    }
+
+    /// A centre whose power is declared, and the end of an attempt there, whose readings know their energy.
+    fn energy(&mut self) {
+        let power = Power {
+            offset_minutes: 480,
+            price_per_kwh: [Money(450_000); 24],
+            carbon_g_per_kwh: [560; 24],
+            pue_permille: 1_250,
+            draw_mw: BTreeMap::from([(pool("cpu:site"), 3_500)]),
+        };
+        let application = ApplicationId::new("llm-train").expect("a name");
+        let factors = BTreeMap::from([(application, 860)]);
+        let facts =
+            Facts { links: Vec::new(), power: Some(Box::new(power)), factors: [(pool("cpu:site"), factors)].into() };
+        let name = centre("site-1");
+        self.take("user", "1-27", Command::SetFacts { centre: name.clone(), place: None, facts });
+        let attempt = self.state.attempts().find(|one| one.centre == name).expect("one that is placed").id;
+        self.now.0 += 3_600_000;
+        let what = self.ended(1_800_000, outcome(EndCause::Exited, Some(0), None, ""));
+        let report = AttemptReport { attempt, at: self.now, what };
+        let events = self.take("agent:site-1", "", Command::Report { centre: name, seq: 2, reports: vec![report] });
+        let known = |event: &Event| match event {
+            Event::AttemptEnded { readings, .. } => readings.iter().all(|reading| reading.energy.is_some()),
+            _ => true,
+        };
+        assert!(events.iter().all(known), "{events:?}");
+        // A price that was agreed with one tenant.
+        let rule = TariffRule {
+            id: 0,
+            centre: centre("site-1"),
+            tenant: Some(tenant()),
+            pool: None,
+            class: None,
+            hours: None,
+            priority_min: None,
+            from: TimeMs(BEGIN.0 + 900 * 3_600_000),
+            until: None,
+            currency: "CNY".into(),
+            price_per_p_h: Money(2_000_000_000),
+        };
+        self.take("user", "1-28", Command::SetTariffRule { rule, rerate: false });
+        let gone = TenantId::new("gone").expect("a name");
+        self.take("user", "1-29", Command::AddTenant { tenant: gone.clone(), change: TenantChange::default() });
+        self.take("user", "1-30", Command::CloseTenant { tenant: gone });
     }
 
     /// A centre that an operator adds, with a token and an alarm; its rules refuse one job, and another one may be run

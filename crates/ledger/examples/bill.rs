@@ -10,8 +10,8 @@ use huisuan_ledger::{
     tariff::{Zone, month_of_text},
 };
 use huisuan_model::{
-    AttemptId, CentreId, Class, DurationMs, GflopPerS, JobId, MeterRecord, Money, PoolId, ProjectId, RatedShare,
-    Reading, TenantId, TimeMs,
+    AttemptId, CentreId, Class, DurationMs, Energy, GflopPerS, JobId, Mark, MeterRecord, Money, PoolId, ProjectId,
+    RatedShare, Reading, TenantId, TimeMs,
 };
 
 /// 2,000 rows by a small generator of numbers, always the same.
@@ -37,6 +37,11 @@ fn records() -> Vec<MeterRecord> {
             rule: next(3) as u32,
             price: Money(1_000_000_000 + next(3) as i64),
             cost: Money(cost),
+            energy: (!correction).then(|| Energy {
+                joules: next(9_000_000),
+                mark: [Mark::Modelled, Mark::Declared][next(2) as usize],
+                carbon_g_per_kwh: (next(4) > 0).then_some(560),
+            }),
         };
         MeterRecord {
             attempt: AttemptId { job: JobId(number + 1), task: 0, attempt: 1 },
@@ -45,7 +50,6 @@ fn records() -> Vec<MeterRecord> {
             centre: CentreId::new(["hpc-1", "ai-1"][next(2) as usize]).expect("a name"),
             pool: PoolId::new("cpu:EPYC-7742").expect("a name"),
             share: RatedShare { class, version: 1, sustained: GflopPerS(1_000), part: 1_000, whole: 64_000 },
-            energy: None,
             reading,
         }
     };

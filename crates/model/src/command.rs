@@ -42,6 +42,11 @@ pub enum Command {
         /// What.
         change: TenantChange,
     },
+    /// Closes the account of a tenant that has no jobs and owes nothing.
+    CloseTenant {
+        /// Which.
+        tenant: TenantId,
+    },
     /// Gives a tenant a new token; the one before is void.
     SetTenantToken {
         /// Which.
@@ -225,6 +230,7 @@ impl Command {
             Command::SetTenant(_) => "set-tenant",
             Command::AddTenant { .. } => "add-tenant",
             Command::ChangeTenant { .. } => "change-tenant",
+            Command::CloseTenant { .. } => "close-tenant",
             Command::SetTenantToken { .. } => "set-tenant-token",
             Command::Fund { .. } => "fund",
             Command::SetTariffRule { .. } => "set-tariff-rule",

@@ -38,7 +38,8 @@ pub enum Event {
         /// How much.
         amount: Money,
     },
-    /// What a tenant may owe was changed by so much: money to spend comes or goes.
+    /// What a tenant may owe was changed by so much: money to spend comes or goes. What one that is closed may still
+    /// spend goes in the same way.
     CreditChanged {
         /// Who.
         tenant: TenantId,

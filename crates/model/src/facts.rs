@@ -1,11 +1,12 @@
-//! What an operator declares of a centre as a part of the network: its links to others, and its power.
+//! What an operator declares of a centre as a part of the network: its links to others, its power, and how well kinds
+//! of work do there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{CentreId, PoolId},
+    ids::{ApplicationId, CentreId, PoolId},
     quantity::{Bytes, DurationMs, Money, TimeMs},
 };
 
@@ -22,6 +23,10 @@ pub const BYTES_PER_S_MAX: u64 = 1_000_000_000_000_000;
 pub const PRICE_MAX: Money = Money(1_000_000_000_000);
 /// The most that one device or core draws: a megawatt, in milliwatts.
 pub const DRAW_MW_MAX: u64 = 1_000_000_000;
+/// The least and the most that work may reach of a rating, in thousandths.
+pub const FACTOR_PERMILLE: std::ops::RangeInclusive<u32> = 10..=10_000;
+/// The most factors of a centre.
+pub const FACTORS_MAX: usize = 1_000;
 /// The most links of a centre.
 pub const LINKS_MAX: usize = 1_000;
 
@@ -35,6 +40,10 @@ pub struct Facts {
     /// Where its power comes from and how much it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<Box<Power>>,
+    /// What kinds of work were measured to reach on a pool, in thousandths of its rating. Quotes are refined by them;
+    /// accounts never are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub factors: BTreeMap<PoolId, BTreeMap<ApplicationId, u32>>,
 }
 
 /// A connection to another centre. It goes both ways, unless the other one declares its own way back.
@@ -102,12 +111,31 @@ impl Facts {
             };
             return Some(format!("the link to `{to}` {wrong}"));
         }
-        self.power.as_ref().and_then(|power| power.fault())
+        self.power.as_ref().and_then(|power| power.fault()).or_else(|| self.factor_fault())
+    }
+
+    fn factor_fault(&self) -> Option<String> {
+        let count = self.factors.values().map(BTreeMap::len).sum::<usize>();
+        if count > FACTORS_MAX {
+            return Some(format!("it has {count} factors, at most {FACTORS_MAX} are allowed"));
+        }
+        let each = self.factors.iter().flat_map(|(pool, own)| own.iter().map(move |one| (pool, one)));
+        let mut wrong = each.filter(|(_, (_, permille))| !FACTOR_PERMILLE.contains(permille));
+        let (pool, (application, permille)) = wrong.next()?;
+        let (least, most) = (FACTOR_PERMILLE.start(), FACTOR_PERMILLE.end());
+        Some(format!(
+            "`{application}` reaches {permille} thousandths of what pool `{pool}` is rated, allowed are {least} to {most}"
+        ))
+    }
+
+    /// What a kind of work reaches on a pool, in thousandths of its rating; `None` where nobody measured that.
+    pub fn factor(&self, pool: &PoolId, application: &ApplicationId) -> Option<u32> {
+        self.factors.get(pool)?.get(application).copied()
     }
 
     /// Whether nothing is declared.
     pub fn is_empty(&self) -> bool {
-        self.links.is_empty() && self.power.is_none()
+        self.links.is_empty() && self.power.is_none() && self.factors.is_empty()
     }
 }
 
@@ -133,9 +161,14 @@ impl Power {
     /// What it takes to run `parts` thousandths of devices (or cores) of a pool from `at` on for a time, PUE included;
     /// `None` where the pool's draw is not known. Rounded down; amounts beyond 64 bits are capped.
     pub fn energy(&self, pool: &PoolId, parts: u64, at: TimeMs, run: DurationMs) -> Option<Energy> {
-        let draw_mw = *self.draw_mw.get(pool)?;
-        // Thousandths times milliwatts times thousandths of PUE are nanowatts.
-        let site_uw = u128::from(parts) * u128::from(draw_mw) * u128::from(self.pue_permille) / 1_000;
+        // Thousandths times milliwatts are microwatts.
+        let draw_uw = u128::from(parts) * u128::from(*self.draw_mw.get(pool)?);
+        Some(self.energy_of_draw(draw_uw, at, run))
+    }
+
+    /// What the site takes while its machines draw so many microwatts from `at` on for a time, PUE included.
+    pub fn energy_of_draw(&self, draw_uw: u128, at: TimeMs, run: DurationMs) -> Energy {
+        let site_uw = draw_uw.saturating_mul(u128::from(self.pue_permille)) / 1_000;
         let (mut price, mut grams) = (0_i128, 0_u128);
         for (hour, ms) in self.hours(at, run).into_iter().enumerate() {
             price += i128::from(ms) * i128::from(self.price_per_kwh[hour].0);
@@ -146,11 +179,19 @@ impl Power {
         let narrow = |value: u128| u64::try_from(value).unwrap_or(u64::MAX);
         let signed = i128::try_from(site_uw).unwrap_or(i128::MAX).saturating_mul(price);
         let bill = signed / i128::try_from(NANOJOULE_PER_KWH).expect("it fits into 128 bits");
-        Some(Energy {
+        Energy {
             joules: narrow(site_uw.saturating_mul(u128::from(run.0)) / 1_000_000_000),
             price: Money(i64::try_from(bill).unwrap_or(if bill < 0 { i64::MIN } else { i64::MAX })),
             carbon_mg: narrow(site_uw.saturating_mul(grams).saturating_mul(1_000) / NANOJOULE_PER_KWH),
-        })
+        }
+    }
+
+    /// Grams of CO2 for each kWh from `at` on for a time: the mean over it, rounded to whole ones.
+    pub fn carbon_mean_g_per_kwh(&self, at: TimeMs, run: DurationMs) -> u32 {
+        let hours = self.hours(at, DurationMs(run.0.max(1)));
+        let grams = hours.iter().zip(&self.carbon_g_per_kwh).map(|(ms, grams)| u128::from(*ms) * u128::from(*grams));
+        let (sum, whole) = (grams.sum::<u128>(), u128::from(run.0.max(1)));
+        u32::try_from((sum + whole / 2) / whole).expect("a mean is within its figures")
     }
 
     /// The local hour of the day at a moment, and how long it has gone on, in milliseconds.
@@ -215,6 +256,11 @@ mod tests {
         check(3, 2, 600_000, 700_000);
         check(4, 24, 11_600_000, 13_900_000);
         check(4, 49, 23_300_000, 27_900_000);
+        for (at_minute, minutes, mean) in [(0, 60, 600), (240, 60, 100), (225, 30, 350), (230, 15, 433), (240, 0, 100)]
+        {
+            let (at, run) = (TimeMs(at_minute * 60_000), DurationMs(minutes * 60_000));
+            assert_eq!(power().carbon_mean_g_per_kwh(at, run), mean, "{at_minute} {minutes}");
+        }
         let other = PoolId::new("H100").expect("a name");
         assert_eq!(power().energy(&other, 1, TimeMs(0), DurationMs(1)), None);
     }
@@ -228,12 +274,21 @@ mod tests {
             None => assert_eq!(part, ""),
         };
         check(Facts::default(), "");
-        check(Facts { links: vec![link("b"), link("c")], power: Some(Box::new(power())) }, "");
-        check(Facts { links: vec![link("a")], power: None }, "itself");
-        check(Facts { links: vec![link("b"), link("b")], power: None }, "twice");
-        check(Facts { links: vec![Link { bytes_per_s: 0, ..link("b") }], power: None }, "carries");
-        check(Facts { links: Vec::new(), power: Some(Box::new(Power { pue_permille: 999, ..power() })) }, "PUE");
-        check(Facts { links: Vec::new(), power: Some(Box::new(Power { offset_minutes: 900, ..power() })) }, "UTC");
+        let powered = |power| Facts { power: Some(Box::new(power)), ..Facts::default() };
+        let linked = |links| Facts { links, ..Facts::default() };
+        check(Facts { links: vec![link("b"), link("c")], ..powered(power()) }, "");
+        check(linked(vec![link("a")]), "itself");
+        check(linked(vec![link("b"), link("b")]), "twice");
+        check(linked(vec![Link { bytes_per_s: 0, ..link("b") }]), "carries");
+        check(powered(Power { pue_permille: 999, ..power() }), "PUE");
+        check(powered(Power { offset_minutes: 900, ..power() }), "UTC");
+        let factors = |permille| {
+            let application = ApplicationId::new("llm").expect("a name");
+            let own = BTreeMap::from([(application, permille)]);
+            Facts { factors: [(PoolId::new("A100").expect("a name"), own)].into(), ..Facts::default() }
+        };
+        check(factors(860), "");
+        check(factors(9), "`llm` reaches 9 thousandths of what pool `A100` is rated");
     }
 
     #[test]

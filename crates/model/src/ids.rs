@@ -132,6 +132,8 @@ names! {
     TenantId = "tenant";
     /// What for, within a tenant.
     ProjectId = "project";
+    /// A kind of work whose speed was measured against ratings, such as `llm-train`.
+    ApplicationId = "application";
     /// Who acted: a person, an agent or a loop of the server.
     ActorId = "actor";
 }

@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    centre::{Mark, RatedShare},
+    centre::RatedShare,
+    energy::{Energy, EnergySum},
     ids::{AttemptId, CentreId, PoolId, ProjectId, TenantId},
     quantity::{DurationMs, Money, TimeMs},
 };
@@ -35,6 +36,9 @@ pub struct Reading {
     pub price: Money,
     /// What was posted for it; of a correction what it changes.
     pub cost: Money,
+    /// Energy that it took, where that is known; never of a correction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<Energy>,
 }
 
 /// One row of the meter: a reading with all that is needed to understand it later, whatever becomes of the pool, its
@@ -53,9 +57,6 @@ pub struct MeterRecord {
     pub pool: PoolId,
     /// The rating that its work is counted with, of the share that was given.
     pub share: RatedShare,
-    /// Energy drawn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub energy: Option<Energy>,
     /// What was read.
     pub reading: Reading,
 }
@@ -79,18 +80,6 @@ impl MeterRecord {
             Some(_) => 0,
         }
     }
-}
-
-/// Energy of a reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Energy {
-    /// How much, in joules.
-    pub joules: u64,
-    /// Measured, or modelled from the rating's watts.
-    pub mark: Mark,
-    /// Grams of CO2 for each kWh, where the centre's grid says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub carbon_g_per_kwh: Option<u32>,
 }
 
 /// A reading of an attempt that has ended, priced anew: the correction and what it belongs to.
@@ -163,6 +152,9 @@ pub struct Tally {
     /// What each line owes beyond whole millionths: its work times its price, modulo a millionth's worth. It goes into
     /// the next posting of the line, so that a line as a whole is rounded once, however many readings it has.
     pub remainders: Vec<(LineKey, u64)>,
+    /// Energy of all that was ever read of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<EnergySum>,
 }
 
 impl Tally {

@@ -1,5 +1,5 @@
-//! Rules of a tariff: what a centre asks for a pool, a class, hours of the day or a priority, from a moment on. The
-//! price of the centre itself is asked where no rule says otherwise.
+//! Rules of a tariff: what a centre asks of a tenant, for a pool, a class, hours of the day or a priority, from a
+//! moment on. The price of the centre itself is asked where no rule says otherwise.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     centre::Class,
-    ids::{CentreId, PoolId},
+    ids::{CentreId, PoolId, TenantId},
     quantity::{Money, TimeMs},
 };
 
@@ -18,6 +18,9 @@ pub struct TariffRule {
     pub id: u32,
     /// Whose price it is.
     pub centre: CentreId,
+    /// Only for this tenant: a price that was agreed with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
     /// Only for this pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<PoolId>,

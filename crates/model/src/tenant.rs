@@ -38,6 +38,9 @@ pub struct Tenant {
     /// What it may spend.
     #[serde(default, skip_serializing_if = "Budget::is_unlimited")]
     pub budget: Budget,
+    /// Its account is closed: it submits nothing and gets no money. Its bills stay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 /// What a tenant may spend. Limits act when work is placed: what is held counts as spent, so that no limit is ever
@@ -79,7 +82,8 @@ impl Tenant {
         let projects = BTreeMap::new();
         let (industry, budget) = (None, Budget::default());
         let (quota_cores, quota_devices, token) = (None, None, None);
-        Tenant { id, jobs_max, weight: 1, quota_cores, quota_devices, projects, token, industry, budget }
+        let closed = false;
+        Tenant { id, jobs_max, weight: 1, quota_cores, quota_devices, projects, token, industry, budget, closed }
     }
 }
 

@@ -4,7 +4,7 @@ use huisuan_api::{
     events::EventView,
     jobs::{AttemptView, Explain, JobSummary, JobView, ReasonView, Rejection},
 };
-use huisuan_model::{Attempt, Entry, Event, Job, centre::CURRENCY};
+use huisuan_model::{Attempt, EnergySum, Entry, Event, Job, centre::CURRENCY};
 use serde_json::Value;
 
 use crate::reasons::Reasons;
@@ -15,16 +15,32 @@ pub(crate) fn summary(job: &Job, reasons: &Reasons) -> JobSummary {
     JobSummary::new(job, reason, CURRENCY)
 }
 
+/// Attempts, each with what its meter knows of energy.
+pub(crate) fn attempts(rows: &[(Attempt, Option<EnergySum>)]) -> Vec<AttemptView> {
+    let view = |(row, energy): &(Attempt, Option<EnergySum>)| {
+        let energy = (*energy).into();
+        AttemptView { energy, ..AttemptView::new(row) }
+    };
+    rows.iter().map(view).collect()
+}
+
 /// All of one job, with a page of its attempts.
-pub(crate) fn job(job: &Job, attempts: &[Attempt], attempts_total: u64, reasons: &Reasons) -> JobView {
+pub(crate) fn job(
+    job: &Job,
+    energy: Option<EnergySum>,
+    attempts: Vec<AttemptView>,
+    attempts_total: u64,
+    reasons: &Reasons,
+) -> JobView {
     JobView {
         summary: summary(job, reasons),
         actor: job.actor.to_string(),
         spec: serde_json::to_value(&*job.spec).expect("a spec has string keys"),
         spec_hash: job.spec_hash.to_string(),
         cancel_requested: job.cancel_requested,
+        energy: energy.into(),
         refused_by: job.refused_by.iter().map(|(centre, rule)| (centre.to_string(), rule.clone())).collect(),
-        attempts: attempts.iter().map(AttemptView::new).collect(),
+        attempts,
         attempts_total,
     }
 }

@@ -1,8 +1,8 @@
 //! Rows of the meter, of tariffs and of what was found odd: written here, and read for bills and reports.
 
 use huisuan_model::{
-    AttemptId, CentreId, Class, DurationMs, Energy, Entry, GflopPerS, JobId, Mark, MeterRecord, Money, Oddity, PoolId,
-    RatedShare, Reading, TenantId, TimeMs,
+    AttemptId, CentreId, Class, DurationMs, Energy, EnergySum, Entry, GflopPerS, JobId, Mark, MeterRecord, Money,
+    Oddity, PoolId, RatedShare, Reading, TenantId, TimeMs,
 };
 use rusqlite::{Row, Transaction, params};
 
@@ -29,6 +29,8 @@ pub struct MeterTotal {
     pub cost: Money,
     /// Attempts.
     pub attempts: u64,
+    /// Energy, of the rows that know it.
+    pub energy: Option<EnergySum>,
 }
 
 /// What was found odd, with its number.
@@ -54,7 +56,7 @@ pub(crate) fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite
     let mut insert = transaction.prepare_cached(INSERT)?;
     for row in &batch.meters {
         let (id, share, reading) = (row.attempt, row.share, &row.reading);
-        let energy = row.energy.as_ref();
+        let energy = reading.energy.as_ref();
         insert.execute(params![
             id.job.0 as i64,
             id.task,
@@ -160,11 +162,12 @@ impl Reader {
 
     /// What every tenant used at one centre and was booked in a span of time, by tenant and class.
     pub fn meter_totals(&self, centre: &CentreId, from: TimeMs, until: TimeMs) -> Result<Vec<MeterTotal>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.connection.prepare_cached(&format!(
             "SELECT tenant, class, SUM(work), SUM(CASE WHEN adjusts IS NULL THEN part * (until_ms - from_ms) ELSE 0 END),
-                    SUM(cpu_ms), SUM(cost), COUNT(DISTINCT job || '.' || task || '.' || attempt), pool
-             FROM meter WHERE centre = ?1 AND at_ms >= ?2 AND at_ms < ?3 GROUP BY tenant, pool, class ORDER BY tenant, pool, class",
-        )?;
+                    SUM(cpu_ms), SUM(cost), COUNT(DISTINCT job || '.' || task || '.' || attempt), pool,
+                    {ENERGY}
+             FROM meter WHERE centre = ?1 AND at_ms >= ?2 AND at_ms < ?3 GROUP BY tenant, pool, class ORDER BY tenant, pool, class"
+        ))?;
         let mut rows = statement.query(params![centre.as_str(), from.0, until.0])?;
         let mut totals = Vec::new();
         while let Some(row) = rows.next()? {
@@ -180,9 +183,23 @@ impl Reader {
                 cost: Money(row.get(5)?),
                 attempts: row.get::<_, i64>(6)?.unsigned_abs(),
                 pool: row.get::<_, String>(7)?.parse().map_err(|error| corrupt(&name, &error))?,
+                energy: energy_sum(row, 8)?,
             });
         }
         Ok(totals)
+    }
+
+    /// Energy of all that was read of one attempt so far.
+    pub fn energy_of_attempt(&self, id: AttemptId) -> Result<Option<EnergySum>, StoreError> {
+        let sql = format!("SELECT {ENERGY} FROM meter WHERE job = ?1 AND task = ?2 AND attempt = ?3");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_row(params![id.job.0 as i64, id.task, id.attempt], |row| energy_sum(row, 0))?)
+    }
+
+    /// Energy of all that was read of a job so far.
+    pub fn energy_of_job(&self, job: JobId) -> Result<Option<EnergySum>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!("SELECT {ENERGY} FROM meter WHERE job = ?1"))?;
+        Ok(statement.query_row([job.0 as i64], |row| energy_sum(row, 0))?)
     }
 
     /// Tenants with rows that were booked in a span of time, each with what was posted for them.
@@ -262,7 +279,6 @@ fn record(row: &Row<'_>) -> Result<MeterRecord, StoreError> {
             part: unsigned(row, 12)?,
             whole: unsigned(row, 13)?,
         },
-        energy: joules.zip(mark).map(|(joules, mark)| Energy { joules, mark, carbon_g_per_kwh }),
         reading: Reading {
             number: row.get(3)?,
             adjusts: row.get(4)?,
@@ -274,8 +290,25 @@ fn record(row: &Row<'_>) -> Result<MeterRecord, StoreError> {
             rule: row.get(19)?,
             price: Money(row.get(20)?),
             cost: Money(row.get(21)?),
+            energy: joules.zip(mark).map(|(joules, mark)| Energy { joules, mark, carbon_g_per_kwh }),
         },
     })
+}
+
+/// Sums of energy, as [`energy_sum`] reads them: joules, milligrams of CO2 cut row by row as [`Energy::carbon_mg`] cuts
+/// them, and the weakest mark.
+const ENERGY: &str = "SUM(joules), SUM(joules * carbon / 3600),
+    MAX(CASE mark WHEN 'declared' THEN 2 WHEN 'modelled' THEN 1 WHEN 'measured' THEN 0 END)";
+
+fn energy_sum(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<EnergySum>> {
+    let Some(joules) = row.get::<_, Option<i64>>(at)? else { return Ok(None) };
+    let carbon_mg = row.get::<_, Option<i64>>(at + 1)?.map(i64::unsigned_abs);
+    let mark = match row.get::<_, Option<i64>>(at + 2)? {
+        Some(0) => Mark::Measured,
+        Some(1) => Mark::Modelled,
+        _ => Mark::Declared,
+    };
+    Ok(Some(EnergySum { joules: joules.unsigned_abs(), mark, carbon_mg }))
 }
 
 fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {

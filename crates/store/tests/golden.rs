@@ -77,6 +77,7 @@ fn the_journal_corpus_names_every_command_and_event() {
         "tenant-set",
         "add-tenant",
         "change-tenant",
+        "close-tenant",
         "set-tenant-token",
         "funded",
         "centre-set",
@@ -124,7 +125,7 @@ fn the_corpus_has_every_word_of_every_list() {
         ("state", &["waiting", "running", "succeeded", "failed", "cancelled", "placed", "active", "paused"]),
         ("class", &["ai", "hpc"]),
         ("engine", &["local", "kubernetes"]),
-        ("mark", &["measured", "declared"]),
+        ("mark", &["measured", "declared", "modelled"]),
         ("what", &["started"]),
         ("objective", &["cheapest"]),
         ("when", &["ok", "any", "not-ok", "start"]),
@@ -170,6 +171,10 @@ fn the_corpus_has_every_word_of_every_list() {
         "credit",
         "priority_min",
         "until",
+        "energy",
+        "carbon_g_per_kwh",
+        "factors",
+        "closed",
     ];
     for field in optional {
         assert!(texts.contains(&format!("\"{field}\":")), "field `{field}` is not in the corpus");

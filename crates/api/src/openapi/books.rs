@@ -141,9 +141,14 @@ fn ledger_routes(document: &mut Document) {
             .refused(&[ErrorCode::Forbidden]),
     );
     document.add(
-        Route::get(routes::LEDGER_EXPORT, "ledger-export", "books", "Exports transfers for other programs.")
-            .query::<routes::ExportQuery>()
-            .raw_answers(&[TEXT, "text/csv", "application/json"], "The export, in the format that was asked for.")
-            .refused(&[ErrorCode::BadRequest, ErrorCode::UnknownField, ErrorCode::Forbidden]),
+        Route::get(
+            routes::LEDGER_EXPORT,
+            "ledger-export",
+            "books",
+            "Exports transfers, or the bills of all tenants, for other programs.",
+        )
+        .query::<routes::ExportQuery>()
+        .raw_answers(&[TEXT, "text/csv", "application/json"], "The export, in the format that was asked for.")
+        .refused(&[ErrorCode::BadRequest, ErrorCode::UnknownField, ErrorCode::Forbidden]),
     );
 }

@@ -95,7 +95,7 @@ impl BillFormat {
 pub(crate) enum TariffCommand {
     /// Lists the prices of centres and the rules that change them.
     Ls,
-    /// Adds a rule: another price for a pool, a class, hours of the day or a priority.
+    /// Adds a rule: another price for a tenant, a pool, a class, hours of the day or a priority.
     Add(TariffAddArgs),
     /// Ends a rule at a full hour to come.
     End(TariffEndArgs),
@@ -111,6 +111,9 @@ pub(crate) struct TariffAddArgs {
     /// The price in CNY of one P·h.
     #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
     pub(crate) price: Money,
+    /// Only for this tenant: a price that was agreed with it. It goes before all others.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<TenantId>,
     /// Only for this pool.
     #[arg(long, value_name = "POOL")]
     pub(crate) pool: Option<PoolId>,

@@ -169,6 +169,8 @@ pub(crate) enum TenantCommand {
     Add(TenantSetArgs),
     /// Changes a tenant; what is not named stays as it is.
     Set(TenantSetArgs),
+    /// Closes the account of a tenant that has no jobs and owes nothing; its bills stay.
+    Close(TenantArgs),
     /// Gives a tenant a new token and prints it, this once.
     Token(TenantArgs),
 }
@@ -248,10 +250,13 @@ pub(crate) struct AuditArgs {
     pub(crate) data: Option<PathBuf>,
 }
 
+/// Forms of an export of the books.
+const LEDGER_FORMATS: [&str; 5] = ["beancount", "csv", "json", "focus-1.2", "focus-1.0"];
+
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// How: a ledger for beancount, one line a transfer, or one document.
-    #[arg(long, value_name = "FORMAT", value_parser = ["beancount", "csv", "json"])]
+    /// How: beancount, csv or json for transfers; focus-1.2 or focus-1.0 for the bills of all tenants.
+    #[arg(long, value_name = "FORMAT", value_parser = LEDGER_FORMATS, hide_possible_values = true)]
     pub(crate) format: String,
     /// Only what was booked at this moment or later: a day such as 2026-11-22 (UTC), or a time in RFC 3339.
     #[arg(long, value_name = "TIME", value_parser = moment)]

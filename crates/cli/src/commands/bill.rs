@@ -9,7 +9,7 @@ use huisuan_api::{
 
 use crate::{
     args::{BillArgs, BillCommand, BillExportArgs, BillListArgs, BillShowArgs},
-    commands::jobs::amount,
+    commands::jobs::{ENERGY_COLUMNS, amount, energy_cells},
     failure::Failure,
     output::fields,
     session::Session,
@@ -116,6 +116,7 @@ fn show(session: &Session, args: &BillShowArgs) -> Result<(), Failure> {
                 ("until", bill.until.to_string()),
                 ("state", if bill.closed { "closed" } else { "open: what was booked so far" }.to_owned()),
                 ("work", work.collect::<Vec<_>>().join(", ")),
+                ("energy", bill.energy.to_string()),
                 ("total", amount(&bill.total)),
             ]);
             if bill.lines.is_empty() { summary } else { format!("{}\n\n{summary}", output.table(&lines(&bill.lines))) }
@@ -125,11 +126,10 @@ fn show(session: &Session, args: &BillShowArgs) -> Result<(), Failure> {
 
 fn lines(lines: &[BillLine]) -> Listing {
     let shown = ["line", "class", "attempts", "work_gflop", "price_per_p_h_millionths", "cost_millionths"];
-    let details =
-        ["tenant", "centre", "pool", "project", "rule", "correction", "cpu_ms", "energy_kwh", "records", "currency"];
-    let mut listing = Listing::with_details(&shown, &details);
+    let details = ["tenant", "centre", "pool", "project", "rule", "correction", "cpu_ms", "records", "currency"];
+    let mut listing = Listing::with_details(&shown, &[&details[..], &ENERGY_COLUMNS].concat());
     for line in lines {
-        listing.row(vec![
+        let mut row = vec![
             Cell::text(&line.line),
             Cell::text(&line.class),
             Cell::figure(text::grouped(line.attempts), line.attempts),
@@ -143,17 +143,28 @@ fn lines(lines: &[BillLine]) -> Listing {
             Cell::text(line.rule),
             Cell::text(line.correction),
             Cell::text(line.cpu_ms),
-            line.energy_kwh.map_or_else(Cell::none, |energy| Cell::figure(energy, energy)),
             Cell::text(line.records),
             Cell::text(&line.cost.currency),
-        ]);
+        ];
+        row.extend(energy_cells(&line.energy));
+        listing.row(row);
     }
     listing
 }
 
 fn records(list: &RecordList) -> Listing {
     let shown = ["attempt", "number", "from", "until", "work_gflop", "share", "rating", "cost_millionths"];
-    let details = ["adjusts", "booked_at", "cpu_ms", "energy_j", "sustained_gflop_per_s", "rule", "price_per_p_h"];
+    let details = [
+        "adjusts",
+        "booked_at",
+        "cpu_ms",
+        "energy_j",
+        "energy_mark",
+        "carbon_g_per_kwh",
+        "sustained_gflop_per_s",
+        "rule",
+        "price_per_p_h",
+    ];
     let mut listing = Listing::with_details(&shown, &details);
     for record in &list.records {
         let optional = |value: Option<u64>| value.map_or_else(Cell::none, |value| Cell::figure(value, value));
@@ -170,6 +181,8 @@ fn records(list: &RecordList) -> Listing {
             Cell::text(record.booked_at),
             Cell::text(record.cpu_ms),
             optional(record.energy_j),
+            record.energy_mark.as_ref().map_or_else(Cell::none, Cell::text),
+            optional(record.carbon_g_per_kwh.map(u64::from)),
             Cell::text(record.sustained_gflop_per_s),
             Cell::text(record.rule),
             Cell::text(record.price_per_p_h.amount),

@@ -21,6 +21,7 @@ pub(crate) fn usage(session: &Session) -> Result<(), Failure> {
         |output| {
             let summary = fields(&[
                 ("cost", amount(&usage.cost)),
+                ("energy", usage.energy.to_string()),
                 ("jobs", text::grouped(usage.jobs)),
                 ("since", usage.since.to_string()),
                 ("work", if usage.usage.0.is_empty() { "none yet".to_owned() } else { String::new() }),

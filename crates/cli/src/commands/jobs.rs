@@ -3,7 +3,7 @@
 use huisuan_api::{
     jobs::{AttemptView, Explain, JobList, JobSummary, JobView, TaskCounts},
     routes::{JobsQuery, PAGE_SIZE_MAX, PageQuery},
-    wire::{Amount, Timestamp, Usage},
+    wire::{Amount, EnergyFields, Timestamp, Usage},
 };
 use huisuan_model::{RangeSet, TimeMs};
 
@@ -90,6 +90,16 @@ fn tasks_short(tasks: &TaskCounts) -> String {
     format!("{}/{}", text::grouped(ended), text::grouped(tasks.total))
 }
 
+/// The columns of [`energy_cells`].
+pub(crate) const ENERGY_COLUMNS: [&str; 3] = ["energy_kwh", "carbon_kg", "energy_mark"];
+
+/// Energy and CO2 as cells; a dash for what nobody knows.
+pub(crate) fn energy_cells(energy: &EnergyFields) -> [Cell; 3] {
+    let figure = |value: Option<f64>| value.map_or_else(Cell::none, |value| Cell::figure(value, value));
+    let mark = energy.energy_mark.as_ref().map_or_else(Cell::none, Cell::text);
+    [figure(energy.energy_kwh), figure(energy.carbon_kg), mark]
+}
+
 /// Money as a cell; a dash for nothing.
 pub(crate) fn cost_cell(cost: &Amount) -> Cell {
     Cell::figure(amount(cost), cost.amount)
@@ -159,6 +169,7 @@ fn job_text(output: &Output, job: &JobView) -> String {
         ("ended", at(summary.ended_at)),
         ("work", usage_text(&summary.usage)),
         ("cost", amount(&summary.cost)),
+        ("energy", job.energy.to_string()),
         ("spec", job.spec_hash.clone()),
     ]));
     if !job.attempts.is_empty() {
@@ -191,9 +202,9 @@ fn attempts_listing(attempts: &[AttemptView]) -> Listing {
         ["attempt", "centre", "state", "end", "cores", "time_ms", "memory_bytes", "work_gflop", "cost_millionths"];
     let details =
         ["pool", "class", "exit_code", "cpu_ms", "placed_at", "started_at", "ended_at", "rating_version", "mark"];
-    let mut listing = Listing::with_details(&columns, &details);
+    let mut listing = Listing::with_details(&columns, &[&details[..], &ENERGY_COLUMNS].concat());
     for attempt in attempts {
-        listing.row(vec![
+        let mut row = vec![
             Cell::text(&attempt.attempt),
             Cell::text(&attempt.centre),
             Cell::state(&attempt.state),
@@ -212,7 +223,9 @@ fn attempts_listing(attempts: &[AttemptView]) -> Listing {
             moment(attempt.ended_at),
             Cell::text(attempt.rating_version),
             Cell::text(&attempt.mark),
-        ]);
+        ];
+        row.extend(energy_cells(&attempt.energy));
+        listing.row(row);
     }
     listing
 }

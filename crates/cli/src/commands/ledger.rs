@@ -72,17 +72,18 @@ fn days_listing(heads: &DayHeads) -> Listing {
 }
 
 /// Writes the export of a folder.
-fn export_folder(args: &ExportArgs, data: &Path) -> Result<(), Failure> {
+fn export_folder(session: &Session, args: &ExportArgs, data: &Path) -> Result<(), Failure> {
     let format: Format = args.format.parse().map_err(|detail: String| Failure::new(Exit::Usage, detail))?;
     let span = Span { from: args.from.map(|at| at.0), until: args.to.map(|at| at.0) };
     let mut out = io::stdout().lock();
-    export_data(&below(data), begin(format, span), |piece| Ok(out.write_all(piece.as_bytes())?)).map_err(cannot)
+    export_data(&below(data), begin(format, span, session.now()), |piece| Ok(out.write_all(piece.as_bytes())?))
+        .map_err(cannot)
 }
 
 /// Writes an export to standard output, in its own format whatever `-o` says.
 pub(crate) fn export(session: &Session, args: &ExportArgs) -> Result<(), Failure> {
     if let Some(data) = &args.data {
-        return export_folder(args, data);
+        return export_folder(session, args, data);
     }
     let bound = |at: Option<huisuan_api::Timestamp>| at.map(|at| at.to_string());
     let query = ExportQuery { format: args.format.clone(), from: bound(args.from), to: bound(args.to) };

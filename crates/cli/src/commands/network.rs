@@ -100,6 +100,9 @@ struct CentreFile {
     /// Of one device, or of one core of a pool without devices, at work beyond idling.
     #[serde(default)]
     watts: BTreeMap<String, f64>,
+    /// What kinds of work reach of a pool's rating, by pool and application.
+    #[serde(default)]
+    factors: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,9 +145,8 @@ fn read(path: &Path) -> Result<BTreeMap<String, FactsFields>, Failure> {
 fn declared(text: &str) -> Result<BTreeMap<String, FactsFields>, String> {
     let file: File = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
     let mut centres = BTreeMap::new();
-    for CentreFile { id, latitude, longitude, utc_offset_minutes, pue, power_cny_per_kwh, carbon_g_per_kwh, watts } in
-        file.centre
-    {
+    for centre in file.centre {
+        let CentreFile { utc_offset_minutes, pue, power_cny_per_kwh, carbon_g_per_kwh, watts, .. } = centre;
         let told = pue.is_some() || power_cny_per_kwh.is_some() || carbon_g_per_kwh.is_some() || !watts.is_empty();
         let power = told.then(|| PowerFields {
             utc_offset_minutes,
@@ -153,7 +155,9 @@ fn declared(text: &str) -> Result<BTreeMap<String, FactsFields>, String> {
             pue: pue.unwrap_or(1.0),
             watts,
         });
-        if centres.insert(id.clone(), FactsFields { latitude, longitude, links: Vec::new(), power }).is_some() {
+        let CentreFile { id, latitude, longitude, factors, .. } = centre;
+        let facts = FactsFields { latitude, longitude, links: Vec::new(), power, factors };
+        if centres.insert(id.clone(), facts).is_some() {
             return Err(format!("centre `{id}` is listed twice"));
         }
     }
@@ -179,6 +183,7 @@ mod tests {
             pue = 1.25
             carbon_g_per_kwh = 560
             watts = { A100 = 350 }
+            factors = { A100 = { llm-train = 0.86 } }
             [[centre]]
             id = \"b\"
             [[link]]
@@ -189,6 +194,7 @@ mod tests {
         let found = declared(text).expect("a sound file");
         let (a, b) = (&found["a"], &found["b"]);
         assert_eq!((a.latitude, a.links[0].to.as_str(), &b.power), (Some(34.75), "b", &None));
+        assert_eq!(a.factors["A100"]["llm-train"], 0.86);
         let power = a.power.as_ref().expect("some of it is told");
         assert_eq!((power.pue, &power.carbon_g_per_kwh[..], power.watts["A100"]), (1.25, &[560.0][..], 350.0));
         for (text, part) in [

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::{
     args::{GrowthArgs, HoursArgs, ReportCommand},
+    commands::jobs::{ENERGY_COLUMNS, energy_cells},
     failure::{Exit, Failure},
     session::Session,
     table::{Cell, Listing},
@@ -68,6 +69,10 @@ fn growth(session: &Session, args: &GrowthArgs) -> Result<(), Failure> {
             );
             let ranks = ranking(&answer);
             let mut text = format!("{head}\n\n{}", output.table(&listing(&answer)));
+            let energy = energy_listing(&answer);
+            if !energy.is_empty() {
+                text.push_str(&format!("\n\n{}", output.table(&energy)));
+            }
             if !ranks.is_empty() {
                 text.push_str(&format!("\n\n{}", output.table(&ranks)));
             }
@@ -99,10 +104,10 @@ fn listing(answer: &Answer) -> Listing {
         "growth_to_date",
         "mark",
     ];
-    let mut listing = Listing::with_details(&columns, &["complete", "value"]);
+    let mut listing = Listing::with_details(&columns, &[&["complete", "value"][..], &ENERGY_COLUMNS].concat());
     for period in &answer.measured.periods {
         for (class, figures) in &period.classes {
-            listing.row(vec![
+            let mut row = vec![
                 Cell::text(if period.complete { period.period.clone() } else { format!("{}*", period.period) }),
                 Cell::text(class),
                 Cell::figure(text::work(figures.capacity.gflop), figures.capacity.gflop),
@@ -116,7 +121,9 @@ fn listing(answer: &Answer) -> Listing {
                 Cell::text("metered"),
                 Cell::text(period.complete),
                 Cell::none(),
-            ]);
+            ];
+            row.extend(energy_cells(&figures.energy));
+            listing.row(row);
         }
         for (name, series) in &answer.declared {
             let Some(value) = series.get(&period.period) else { continue };
@@ -124,7 +131,19 @@ fn listing(answer: &Answer) -> Listing {
             row.push(Cell::figure(value, value));
             row.extend((0..6).map(|_| Cell::none()));
             row.extend([Cell::text("declared"), Cell::none(), Cell::figure(value, value)]);
+            row.extend((0..ENERGY_COLUMNS.len()).map(|_| Cell::none()));
             listing.row(row);
+        }
+    }
+    listing
+}
+
+/// Energy of what was delivered, where anything is known of it.
+fn energy_listing(answer: &Answer) -> Listing {
+    let mut listing = Listing::new(&["period", "class", "energy"]);
+    for period in &answer.measured.periods {
+        for (class, figures) in period.classes.iter().filter(|(_, figures)| figures.energy.energy_kwh.is_some()) {
+            listing.row(vec![Cell::text(&period.period), Cell::text(class), Cell::text(&figures.energy)]);
         }
     }
     listing

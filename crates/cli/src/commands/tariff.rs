@@ -38,6 +38,7 @@ fn add(session: &Session, args: &TariffAddArgs) -> Result<(), Failure> {
     let moment = |moment: Option<Moment>| moment.map(|moment| moment.at(session.now()));
     let request = TariffRuleRequest {
         centre: args.centre.to_string(),
+        tenant: args.tenant.as_ref().map(ToString::to_string),
         pool: args.pool.as_ref().map(ToString::to_string),
         class: args.class.map(|class| class.to_string()),
         hours: args.hours.map(|hours| hours.to_string()),
@@ -82,12 +83,13 @@ fn one(session: &Session, rule: &TariffRuleView) -> Result<(), Failure> {
 
 /// The centres' own prices first, then the rules.
 fn listing(list: &TariffList) -> Listing {
-    let columns = ["rule", "centre", "pool", "class", "hours", "priority", "from", "until", "price_per_p_h_millionths"];
+    let columns =
+        ["rule", "centre", "tenant", "pool", "class", "hours", "priority", "from", "until", "price_per_p_h_millionths"];
     let mut listing = Listing::with_details(&columns, &["zone", "currency"]);
     let optional = |value: Option<String>| value.map_or_else(Cell::none, Cell::text);
     for base in &list.base {
         let mut row = vec![Cell::text("base"), Cell::text(&base.centre)];
-        row.extend((0..6).map(|_| Cell::none()));
+        row.extend((0..7).map(|_| Cell::none()));
         row.push(Cell::figure(amount(&base.price_per_p_h), base.price_per_p_h.amount));
         row.extend([Cell::text(&base.zone), Cell::text(&base.price_per_p_h.currency)]);
         listing.row(row);
@@ -96,6 +98,7 @@ fn listing(list: &TariffList) -> Listing {
         listing.row(vec![
             Cell::text(rule.rule),
             Cell::text(&rule.centre),
+            optional(rule.tenant.clone()),
             optional(rule.pool.clone()),
             optional(rule.class.clone()),
             optional(rule.hours.clone()),

@@ -1,4 +1,4 @@
-//! `tenant ls|add|set|token`.
+//! `tenant ls|add|set|close|token`.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,7 @@ pub(crate) fn tenant(session: &Session, command: &TenantCommand) -> Result<(), F
             let added = client.add_tenant(&NewTenantRequest { tenant, settings })?;
             funded(session, args.settings.fund, added)?
         }
+        TenantCommand::Close(args) => client.close_tenant(args.tenant.as_str())?,
         TenantCommand::Set(args) => {
             let changed = client.set_tenant(args.tenant.as_str(), &request(&args.settings))?;
             funded(session, args.settings.fund, changed)?
@@ -83,6 +84,7 @@ fn listing(tenants: &[TenantView]) -> Listing {
         "budget_month_millionths",
         "budget_hour_millionths",
         "credit_millionths",
+        "closed",
     ];
     let mut listing = Listing::with_details(&columns, &details);
     let quota = |limit: Option<f64>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
@@ -111,6 +113,7 @@ fn listing(tenants: &[TenantView]) -> Listing {
             tenant.budget.month.map_or_else(Cell::none, Cell::text),
             tenant.budget.hour.map_or_else(Cell::none, Cell::text),
             Cell::text(tenant.budget.credit),
+            Cell::text(tenant.closed),
         ]);
     }
     listing

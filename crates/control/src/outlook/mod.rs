@@ -6,7 +6,8 @@
 mod ahead;
 
 use huisuan_model::{
-    CentreId, JobId, JobSpec, Money, PoolId, Reason, Shape, TimeMs, command::Origin, quantity::DurationMs,
+    ApplicationId, CentreId, JobId, JobSpec, Money, PoolId, Reason, Shape, TimeMs, command::Origin,
+    quantity::DurationMs, spec::Need,
 };
 use huisuan_schedule::{
     Budget, CentreView, Demand, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, cycle, demand, hold_each,
@@ -27,6 +28,8 @@ pub struct Outlook {
     /// What may be held for it beside its tenant's money.
     available: Option<Money>,
     job: JobView,
+    /// The kind of work that it is.
+    application: Option<ApplicationId>,
 }
 
 /// One pool that a job might go to, in the order of centres and pools.
@@ -49,8 +52,25 @@ pub struct Candidate {
     /// Joules of all of its tasks for their whole walltime, of the whole site beyond idling; `None` where the pool's
     /// power is not declared.
     pub energy_j: Option<u64>,
+    /// What its work takes there, where somebody measured how its kind of work does on the pool.
+    pub expected: Option<Expected>,
     /// Why it does not start there now, or never will.
     pub why: Option<Why>,
+}
+
+/// What the work of a demand in units takes on a pool, refined by how its kind of work was measured to do there. A
+/// quote alone: what is held and paid is counted with the rating.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// What its kind of work reaches, in thousandths of the rating.
+    pub factor_permille: u32,
+    /// How long one task takes, when it takes its walltime at the rate that the rating says. It is ended at its
+    /// walltime all the same.
+    pub run: DurationMs,
+    /// What all of its tasks cost in that time, by the dearest price to come.
+    pub cost: Money,
+    /// Joules of all of its tasks in that time; `None` where the pool's power is not declared.
+    pub energy_j: Option<u64>,
 }
 
 /// Why a job does not start at a pool now.
@@ -86,7 +106,14 @@ impl Outlook {
             available: available(state, &shape),
             shape,
             job,
+            application: None,
         })
+    }
+
+    /// The same for a kind of work that may have been measured.
+    #[must_use]
+    pub fn for_application(self, application: Option<ApplicationId>) -> Outlook {
+        Outlook { application, ..self }
     }
 
     /// Every pool of the network, by centre and name.
@@ -123,12 +150,11 @@ impl Outlook {
             start_p90: None,
             cost: None,
             energy_j: None,
+            expected: None,
             why: Some(Why::Never(why)),
         };
         let Some(here) = here else { return never(self.excluded(centre).unwrap_or_default()) };
         let Some(need) = demand(&pool.pool, &self.shape) else { return never(self.lacks(centre, pool)) };
-        let each = hold_each(&pool.pool, &centre.tariff, &need, &self.shape).0;
-        let cost = i64::try_from(i128::from(each) * i128::from(self.job.waiting.len())).unwrap_or(i64::MAX);
         let starts = here.tasks_at(&centre.id, &name) > 0;
         let waits = |quantile| match starts {
             true => Some(DurationMs::ZERO),
@@ -139,18 +165,43 @@ impl Outlook {
             feasible: true,
             start_p50: waits(Quantile::Median),
             start_p90: waits(Quantile::High),
-            cost: Some(Money(cost)),
-            energy_j: self.energy_j(centre, pool, &need, now),
+            cost: Some(self.cost(centre, pool, &need, &self.shape)),
+            energy_j: self.energy_j(centre, pool, &need, now, self.shape.walltime),
+            expected: self.expected(centre, pool, &need, now),
             why: if starts { None } else { here.reason.clone().map(Why::Waits) },
             centre: id,
             pool: name,
         }
     }
 
-    fn energy_j(&self, centre: &CentreView, pool: &PoolView, need: &Demand, now: TimeMs) -> Option<u64> {
+    /// The price of the shape's walltime for all tasks.
+    fn cost(&self, centre: &CentreView, pool: &PoolView, need: &Demand, shape: &Shape) -> Money {
+        let each = hold_each(&pool.pool, &centre.tariff, need, shape).0;
+        Money(i64::try_from(i128::from(each) * i128::from(self.job.waiting.len())).unwrap_or(i64::MAX))
+    }
+
+    /// Named hardware says nothing of how much work there is: a pool of another rate would take another time.
+    fn expected(&self, centre: &CentreView, pool: &PoolView, need: &Demand, now: TimeMs) -> Option<Expected> {
+        let application = self.application.as_ref().filter(|_| matches!(self.shape.need, Need::Rate { .. }))?;
+        let factor_permille = centre.facts.as_ref()?.factor(&pool.pool.id, application)?;
+        let run = (u128::from(self.shape.walltime.0) * 1_000).div_ceil(u128::from(factor_permille.max(1)));
+        let run = DurationMs(u64::try_from(run).unwrap_or(u64::MAX));
+        let shape = Shape { walltime: run, ..self.shape.clone() };
+        let energy_j = self.energy_j(centre, pool, need, now, run);
+        Some(Expected { factor_permille, run, cost: self.cost(centre, pool, need, &shape), energy_j })
+    }
+
+    fn energy_j(
+        &self,
+        centre: &CentreView,
+        pool: &PoolView,
+        need: &Demand,
+        now: TimeMs,
+        run: DurationMs,
+    ) -> Option<u64> {
         let power = centre.facts.as_ref()?.power.as_ref()?;
         let parts = if pool.pool.devices.is_zero() { need.cores.0 } else { need.devices.0 };
-        let each = power.energy(&pool.pool.id, parts, now, self.shape.walltime)?;
+        let each = power.energy(&pool.pool.id, parts, now, run)?;
         Some(each.joules.saturating_mul(self.job.waiting.len()))
     }
 

@@ -22,7 +22,7 @@ fn link(to: &str, round_trip_ms: u64) -> Facts {
         bytes_per_s: 1_000_000_000,
         price_per_gb: Money::ZERO,
     };
-    Facts { links: vec![link], power: None }
+    Facts { links: vec![link], ..Facts::default() }
 }
 
 fn set(name: &str, facts: Facts) -> Command {

@@ -2,7 +2,7 @@
 
 use huisuan_model::{
     AttemptId, Bytes, Correction, DurationMs, Event, JobSpec, MeterRecord, Metering, Money, OddityKind, RangeSet,
-    Reading, ReportKind, TariffRule, TimeMs, Usage,
+    Reading, ReportKind, TariffRule, TenantId, TimeMs, Usage,
     tenant::{Limit, TenantChange},
 };
 use proptest::prelude::*;
@@ -25,12 +25,12 @@ pub(super) fn long(hours: u64) -> JobSpec {
     }
 }
 
-fn usage(wall_ms: i64) -> Usage {
+pub(super) fn usage(wall_ms: i64) -> Usage {
     Usage { wall: DurationMs(wall_ms as u64), cpu: DurationMs(wall_ms as u64 / 2), memory_peak: Bytes(1) }
 }
 
 /// A job that runs since the last full hour.
-fn running(spec: JobSpec) -> (Network, AttemptId) {
+pub(super) fn running(spec: JobSpec) -> (Network, AttemptId) {
     let mut network = Network::new();
     network.pass(10 * HOUR - 1_000);
     network.submit(spec).expect("a job");
@@ -108,6 +108,7 @@ fn rule(price: i64, from: i64) -> TariffRule {
     TariffRule {
         id: 0,
         centre: centre("hpc-1"),
+        tenant: None,
         pool: None,
         class: None,
         hours: None,
@@ -145,6 +146,30 @@ fn hours_of_the_day_have_their_own_price_and_the_dearest_is_held() {
 }
 
 #[test]
+fn a_price_that_was_agreed_is_that_tenants_alone() {
+    for (tenant, cost) in [("local", HOUR_COST / 3), ("mill", HOUR_COST)] {
+        let mut network = Network::new();
+        network.pass(10 * HOUR - 1_000);
+        let tenant = TenantId::new(tenant).expect("a name");
+        if tenant.as_str() == "mill" {
+            network.take(huisuan_model::Command::AddTenant { tenant: tenant.clone(), change: TenantChange::default() });
+        }
+        let agreed = TariffRule { tenant: Some(tenant), ..rule(1_000_000_000, 10 * HOUR) };
+        set(&mut network, agreed, false).expect("a rule");
+        network.submit(long(3)).expect("a job");
+        network.plan();
+        let id = attempt(1, 0, 1);
+        assert_eq!(network.state.attempt(id).map(|row| row.hold), Some(Money(3 * cost)));
+        network.report("hpc-1", vec![(id, ReportKind::Started)]);
+        network.pass(HOUR);
+        network.report("hpc-1", vec![(id, network.ended(exited(0), HOUR as u64))]);
+        assert_eq!(readings(&network).iter().map(|row| row.3).collect::<Vec<_>>(), [cost]);
+        network.check_meters();
+        network.check_rebuilt();
+    }
+}
+
+#[test]
 fn bad_rules_are_refused() {
     let mut network = Network::new();
     network.pass(10 * HOUR - 1_000);
@@ -160,6 +185,7 @@ fn bad_rules_are_refused() {
     check(TariffRule { currency: "EUR".into(), ..rule(5, 20 * HOUR) }, "its centre asks `CNY`");
     check(TariffRule { centre: centre("none"), ..rule(5, 20 * HOUR) }, "is not known");
     check(TariffRule { pool: "gpu".parse().ok(), ..rule(5, 20 * HOUR) }, "has no pool");
+    check(TariffRule { tenant: "nobody".parse().ok(), ..rule(5, 20 * HOUR) }, "nobody");
     let end = |rule, until| huisuan_model::Command::EndTariffRule { rule, until: TimeMs(until) };
     for (rule, until, expected) in
         [(9, 30 * HOUR, "no tariff rule 9"), (1, 20 * HOUR, "no full hour after"), (1, 9 * HOUR, "is past")]

@@ -1,7 +1,7 @@
 //! Several tenants: what an operator sets, and what their quotas keep out.
 
 use huisuan_model::{
-    Command, Event, JobSpec, NodeShare, ProjectId, Reason, TenantId,
+    Class, Command, Event, JobSpec, Money, NodeShare, ProjectId, Reason, TenantId,
     command::Origin,
     tenant::{Limit, TenantChange, TokenHash},
 };
@@ -47,6 +47,51 @@ fn a_tenant_is_added_once_and_changed_in_part() {
     let unknown = TenantId::new("nobody").expect("a name");
     let refused = network.execute(Command::ChangeTenant { tenant: unknown.clone(), change: cores(1) });
     assert_eq!(refused, Err(Refusal::NoTenant(unknown)));
+}
+
+#[test]
+fn an_account_is_closed_when_nothing_runs_and_nothing_is_owed() {
+    let mut network = Network::new();
+    let tenant = origin().tenant;
+    let close = || Command::CloseTenant { tenant: origin().tenant };
+    let refused = |network: &mut Network, command: Command, part: &str| {
+        let refusal = network.execute(command).expect_err(part);
+        assert!(refusal.to_string().contains(part), "{refusal}");
+    };
+    let here = |name| JobSpec { class: Some(Class::Hpc), ..job(name) };
+    network.submit(here("a")).expect("accepted");
+    refused(&mut network, close(), "has 1 jobs");
+    network.plan();
+    network.pass(60_000);
+    network.report("hpc-1", vec![(attempt(1, 0, 1), network.ended(exited(0), 60_000))]);
+    // What it was lent goes with what is its own.
+    let lent = TenantChange { credit: Some(Money(5)), ..TenantChange::default() };
+    network.take(Command::ChangeTenant { tenant: tenant.clone(), change: lent });
+    let available = |network: &Network| network.state.ledger.available(&origin().tenant, crate::books::home_currency());
+    assert!(available(&network) > Money(5));
+    network.take(close());
+    assert_eq!(available(&network), Money::ZERO);
+    let closed = &network.state.tenants()[&tenant];
+    assert_eq!((closed.closed, closed.budget.credit), (true, Money::ZERO));
+    network.check_rebuilt();
+    refused(&mut network, Command::Fund { amount: Money(1) }, "is closed");
+    refused(&mut network, Command::ChangeTenant { tenant: tenant.clone(), change: cores(1) }, "is closed");
+    assert!(network.submit(job("b")).is_err_and(|refusal| refusal.to_string().contains("is closed")));
+    network.take(close());
+    refused(&mut network, Command::CloseTenant { tenant: lab() }, "is not known");
+    // Who has spent what was lent owes it.
+    let lent = TenantChange { credit: Some(Money(1_000)), ..TenantChange::default() };
+    network.take(Command::AddTenant { tenant: lab(), change: lent });
+    let of_lab = Origin { tenant: lab(), ..origin() };
+    let spec = std::sync::Arc::new(here("c"));
+    network.take_from(&of_lab, Command::Submit { spec, key: None, ended: Vec::new() });
+    network.plan();
+    network.pass(60_000);
+    network.report("hpc-1", vec![(attempt(2, 0, 1), network.ended(exited(0), 60_000))]);
+    refused(&mut network, Command::CloseTenant { tenant: lab() }, "owes 750 millionths");
+    network.take_from(&of_lab, Command::Fund { amount: Money(750) });
+    network.take(Command::CloseTenant { tenant: lab() });
+    network.check_rebuilt();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Class, TenantId, TimeMs};
+use huisuan_model::{Class, EnergySum, TenantId, TimeMs};
 
 use crate::tariff::{Zone, month_text};
 
@@ -66,6 +66,8 @@ pub struct Delivered {
     pub given_ms: i128,
     /// Processor time used of that, in milliseconds.
     pub cpu_ms: i128,
+    /// Energy, of what knows it.
+    pub energy: Option<EnergySum>,
 }
 
 /// A period as it was measured.
@@ -94,6 +96,8 @@ pub struct Figures {
     pub given_ms: i128,
     /// Processor time used of that, in milliseconds.
     pub cpu_ms: i128,
+    /// Energy of what was used, of what knows it.
+    pub energy: Option<EnergySum>,
     /// What was used in the period before; nothing known when absent.
     pub before: Option<i128>,
     /// What was used in the same period of the year before.
@@ -145,6 +149,7 @@ fn measured(period: &Period) -> BTreeMap<Class, Figures> {
         figures.delivered += one.work;
         figures.given_ms += one.given_ms;
         figures.cpu_ms += one.cpu_ms;
+        EnergySum::add(&mut figures.energy, one.energy);
         *tenants.entry((one.class, one.tenant.clone())).or_default() += one.work;
     }
     for ((class, tenant), work) in tenants {
@@ -169,6 +174,7 @@ mod tests {
             work: *work,
             given_ms: 0,
             cpu_ms: 0,
+            energy: None,
         };
         Period {
             month,

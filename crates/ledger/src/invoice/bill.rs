@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_model::{AttemptId, CentreId, Class, LineKey, MeterRecord, Money, TenantId, TimeMs};
+use huisuan_model::{AttemptId, CentreId, Class, EnergySum, LineKey, MeterRecord, Money, TenantId, TimeMs};
 
 use crate::tariff::{Zone, month_text};
 
@@ -69,8 +69,8 @@ pub struct Line {
     pub records: u64,
     /// Attempts.
     pub attempts: u64,
-    /// Energy in joules, of the rows that know it.
-    pub joules: Option<u128>,
+    /// Energy, of the rows that know it.
+    pub energy: Option<EnergySum>,
     /// Versions of ratings that its work was counted with.
     pub ratings: BTreeSet<u32>,
     /// The same by the day of use in UTC, in days since 1970-01-01.
@@ -88,6 +88,8 @@ pub struct Day {
     pub cost: i128,
     /// Rows of the meter.
     pub records: u64,
+    /// Energy, of the rows that know it.
+    pub energy: Option<EnergySum>,
 }
 
 /// The name of a line on its bill: `centre/pool/project/base@price` or `.../rule-3@price`, `+correction` where it
@@ -155,6 +157,13 @@ impl Bill {
         }
         work
     }
+
+    /// Energy of all lines that know it.
+    pub fn energy(&self) -> Option<EnergySum> {
+        let mut sum = None;
+        self.lines.iter().for_each(|line| EnergySum::add(&mut sum, line.energy));
+        sum
+    }
 }
 
 impl Line {
@@ -170,7 +179,7 @@ impl Line {
             given_ms: 0,
             records: 0,
             attempts: 0,
-            joules: None,
+            energy: None,
             ratings: BTreeSet::new(),
             days: BTreeMap::new(),
             cost: 0,
@@ -186,11 +195,10 @@ impl Line {
         self.given_ms += i128::from(record.wall_ms()) * i128::from(record.share.part);
         self.records += 1;
         self.ratings.insert(record.share.version);
-        if let Some(energy) = &record.energy {
-            *self.joules.get_or_insert(0) += u128::from(energy.joules);
-        }
+        EnergySum::add(&mut self.energy, reading.energy);
         let day = self.days.entry(reading.from.0.div_euclid(DAY_MS)).or_default();
         (day.work, day.cost, day.records) = (day.work + work, day.cost + cost, day.records + 1);
+        EnergySum::add(&mut day.energy, reading.energy);
     }
 
     /// The price of one P·h in millionths.
@@ -206,7 +214,7 @@ pub(super) fn day_range(day: i64) -> (TimeMs, TimeMs) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use huisuan_model::{Money, PoolId, ProjectId};
+    use huisuan_model::{Energy, Mark, Money, PoolId, ProjectId};
     use proptest::prelude::*;
 
     use super::*;
@@ -229,6 +237,11 @@ pub(super) mod tests {
                 row.reading.at = TimeMs(from + if late { 20 * DAY_MS } else { 3_600_001 });
                 (row.reading.price, row.reading.cost, row.reading.work) = (Money(price), Money(cost), cost.abs());
                 row.reading.adjusts = (cost < 0).then_some(1);
+                row.reading.energy = (cost > 0 && late).then(|| Energy {
+                    joules: cost.unsigned_abs(),
+                    mark: if price == 1 { Mark::Declared } else { Mark::Modelled },
+                    carbon_g_per_kwh: (price > 1).then_some(560),
+                });
                 row
             };
             rows.into_iter().enumerate().map(make).collect()
@@ -253,6 +266,9 @@ pub(super) mod tests {
                     for line in &bill.lines {
                         assert_eq!(line.cost, line.days.values().map(|day| day.cost).sum::<i128>());
                         assert_eq!(line.work, line.days.values().map(|day| day.work).sum::<i128>());
+                        let mut energy = None;
+                        line.days.values().for_each(|day| EnergySum::add(&mut energy, day.energy));
+                        assert_eq!(line.energy, energy);
                         let own = rows.iter().filter(|row| line_id(&bill.party, row) == line.id);
                         let own = own.filter(|row| zone.month(row.reading.at) == bill.month);
                         let own = own.filter(|row| match &bill.party {

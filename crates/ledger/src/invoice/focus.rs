@@ -6,7 +6,7 @@
 use huisuan_model::Class;
 
 use super::{
-    amount::{decimal, moment, p_h},
+    amount::{EnergyText, decimal, moment, p_h},
     bill::{Bill, Day, Line, day_range},
     csv::field,
 };
@@ -31,20 +31,25 @@ const COMMITMENTS: [&str; 5] = [
 
 const ISSUER: &str = "Huisuan";
 
-/// RFC 4180 with a header line.
+/// A bill by itself: RFC 4180 with a header line.
 pub fn focus(bill: &Bill, aliases: Aliases) -> String {
-    let mut text = String::new();
-    let empty = columns(bill, Row(None), aliases);
-    text.push_str(&empty.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(","));
-    text.push('\n');
-    for line in &bill.lines {
-        for (day, sums) in &line.days {
-            let row = columns(bill, Row(Some((line, *day, sums))), aliases);
-            text.push_str(&row.iter().map(|(_, value)| field(value)).collect::<Vec<_>>().join(","));
-            text.push('\n');
-        }
-    }
-    text
+    focus_header(aliases) + &focus_rows(bill, aliases)
+}
+
+/// The line of names that one file has, however many bills are in it.
+pub fn focus_header(aliases: Aliases) -> String {
+    line(columns(Row(None), aliases).iter().map(|(name, _)| (*name).to_owned()))
+}
+
+/// The rows of a bill: one for each line and day.
+pub fn focus_rows(bill: &Bill, aliases: Aliases) -> String {
+    let days = bill.lines.iter().flat_map(|line| line.days.iter().map(move |(day, sums)| (line, *day, sums)));
+    let rows = days.map(|(own, day, sums)| columns(Row(Some((bill, own, day, sums))), aliases));
+    rows.map(|row| line(row.iter().map(|(_, value)| field(value)))).collect()
+}
+
+fn line(fields: impl Iterator<Item = String>) -> String {
+    fields.collect::<Vec<_>>().join(",") + "\n"
 }
 
 fn service(class: Class) -> (&'static str, &'static str) {
@@ -55,25 +60,29 @@ fn service(class: Class) -> (&'static str, &'static str) {
     }
 }
 
-/// A line's share of a day; nothing for the header, whose names alone count.
+/// A line's share of a day on its bill; nothing for the header, whose names alone count.
 #[derive(Clone, Copy)]
-struct Row<'a>(Option<(&'a Line, i64, &'a Day)>);
+struct Row<'a>(Option<(&'a Bill, &'a Line, i64, &'a Day)>);
 
 impl Row<'_> {
+    fn bill(self, value: impl Fn(&Bill) -> String) -> String {
+        self.0.map_or_else(String::new, |(bill, ..)| value(bill))
+    }
+
     fn line(self, value: impl Fn(&Line) -> String) -> String {
-        self.0.map_or_else(String::new, |(line, ..)| value(line))
+        self.0.map_or_else(String::new, |(_, line, ..)| value(line))
     }
 
     fn day(self, value: impl Fn(i64, &Day) -> String) -> String {
-        self.0.map_or_else(String::new, |(_, day, sums)| value(day, sums))
+        self.0.map_or_else(String::new, |(_, _, day, sums)| value(day, sums))
     }
 }
 
 type Columns = Vec<(&'static str, String)>;
 
 /// Names and values of a row, ours last.
-fn columns(bill: &Bill, row: Row<'_>, aliases: Aliases) -> Columns {
-    let mut columns = [billing(bill, row), amounts(bill, row), places(row)].concat();
+fn columns(row: Row<'_>, aliases: Aliases) -> Columns {
+    let mut columns = [billing(row), amounts(row), energy(row), places(row)].concat();
     columns.sort_by_key(|(name, _)| (name.starts_with("x_"), *name));
     if aliases == Aliases::Version1 {
         let of =
@@ -91,19 +100,19 @@ fn columns(bill: &Bill, row: Row<'_>, aliases: Aliases) -> Columns {
 }
 
 /// Who pays whom, and when.
-fn billing(bill: &Bill, row: Row<'_>) -> Columns {
+fn billing(row: Row<'_>) -> Columns {
     let tenant = row.line(|line| line.tenant.to_string());
     let project = row.line(|line| line.key.project.to_string());
     vec![
         ("BillingAccountId", tenant.clone()),
         ("BillingAccountName", tenant),
         ("BillingAccountType", "Tenant".to_owned()),
-        ("BillingCurrency", bill.currency.to_owned()),
-        ("BillingPeriodEnd", moment(bill.until)),
-        ("BillingPeriodStart", moment(bill.from)),
+        ("BillingCurrency", row.bill(|bill| bill.currency.to_owned())),
+        ("BillingPeriodEnd", row.bill(|bill| moment(bill.until))),
+        ("BillingPeriodStart", row.bill(|bill| moment(bill.from))),
         ("ChargePeriodEnd", row.day(|day, _| moment(day_range(day).1))),
         ("ChargePeriodStart", row.day(|day, _| moment(day_range(day).0))),
-        ("InvoiceId", if bill.closed { bill.number() } else { String::new() }),
+        ("InvoiceId", row.bill(|bill| if bill.closed { bill.number() } else { String::new() })),
         ("InvoiceIssuerName", ISSUER.to_owned()),
         ("ProviderName", ISSUER.to_owned()),
         ("PublisherName", row.line(|line| line.key.centre.to_string())),
@@ -114,7 +123,7 @@ fn billing(bill: &Bill, row: Row<'_>) -> Columns {
 }
 
 /// How much, at which price.
-fn amounts(bill: &Bill, row: Row<'_>) -> Columns {
+fn amounts(row: Row<'_>) -> Columns {
     let cost = row.day(|_, sums| decimal(sums.cost, 6));
     let price = row.line(|line| decimal(i128::from(line.key.price.0), 6));
     vec![
@@ -131,10 +140,20 @@ fn amounts(bill: &Bill, row: Row<'_>) -> Columns {
         ("ListCost", cost),
         ("ListUnitPrice", price),
         ("PricingCategory", "Standard".to_owned()),
-        ("PricingCurrency", bill.currency.to_owned()),
+        ("PricingCurrency", row.bill(|bill| bill.currency.to_owned())),
         ("PricingQuantity", row.day(|_, sums| p_h(sums.work))),
         ("PricingUnit", "PFLOP/s-Hours".to_owned()),
         ("x_Records", row.day(|_, sums| sums.records.to_string())),
+    ]
+}
+
+/// What it took beside money.
+fn energy(row: Row<'_>) -> Columns {
+    let of = |day: &Day| EnergyText::of(day.energy);
+    vec![
+        ("x_CarbonKg", row.day(|_, day| of(day).carbon_kg)),
+        ("x_EnergyKwh", row.day(|_, day| of(day).kwh)),
+        ("x_EnergyMark", row.day(|_, day| of(day).mark.to_owned())),
     ]
 }
 

@@ -1,7 +1,9 @@
 //! A bill as one printable page, in English or Chinese, that needs nothing else.
 
+use huisuan_model::Mark;
+
 use super::{
-    amount::{decimal, moment, p_h},
+    amount::{EnergyText, decimal, moment, p_h},
     bill::{Bill, Party},
 };
 use crate::tariff::month_text;
@@ -63,6 +65,7 @@ pub fn html(bill: &Bill, language: Language) -> String {
         moment(bill.until),
     ));
     page.push_str(&table(bill, language));
+    page.push_str(&energy(bill, language));
     page.push_str(&format!(
         "<p><small>{}</small></p>\n</body></html>\n",
         say(
@@ -131,6 +134,23 @@ fn table(bill: &Bill, language: Language) -> String {
     text
 }
 
+/// Energy and CO2 of the month, where anything is known of them.
+fn energy(bill: &Bill, language: Language) -> String {
+    let say = |english, chinese| language.text(english, chinese);
+    let Some(sum) = bill.energy() else { return String::new() };
+    let EnergyText { kwh, carbon_kg, .. } = EnergyText::of(Some(sum));
+    let mark = match sum.mark {
+        Mark::Measured => say("measured", "实测"),
+        Mark::Modelled => say("modelled", "模型估算"),
+        Mark::Declared => say("declared", "按标称功率"),
+    };
+    let carbon = match carbon_kg.as_str() {
+        "" => String::new(),
+        kg => format!("; {}: {kg} kg", say("CO2", "二氧化碳排放")),
+    };
+    format!("<p>{}: {kwh} kWh ({mark}){carbon}</p>\n", say("Energy", "用电量"))
+}
+
 fn class(class: huisuan_model::Class, language: Language) -> &'static str {
     match class {
         huisuan_model::Class::Ai => language.text("ai", "智算"),
@@ -145,7 +165,7 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use huisuan_model::TimeMs;
+    use huisuan_model::{Energy, TimeMs};
 
     use super::*;
     use crate::{
@@ -159,14 +179,33 @@ mod tests {
         let month = month_of_text("1970-01").expect("a month");
         rows[2].project = "alpha".parse().expect("a name");
         rows[1].reading.adjusts = Some(1);
+        rows[0].reading.energy = Some(Energy { joules: 36, mark: Mark::Modelled, carbon_g_per_kwh: Some(500) });
         Bill::of(Party::Tenant(rows[0].tenant.clone()), month, TimeMs(0), &rows)
     }
 
     #[test]
     fn pages_are_in_both_languages_and_say_the_total() {
         for (language, words) in [
-            (Language::English, ["<h1>Bill B-1970-01-lab</h1>", "CNY 1.234578", "The month is not over", "correction"]),
-            (Language::Chinese, ["<h1>账单 B-1970-01-lab</h1>", "CNY 1.234578", "本月尚未结束", "超算"]),
+            (
+                Language::English,
+                [
+                    "<h1>Bill B-1970-01-lab</h1>",
+                    "CNY 1.234578",
+                    "The month is not over",
+                    "correction",
+                    "Energy: 0.000010 kWh (modelled); CO2: 0.000005 kg",
+                ],
+            ),
+            (
+                Language::Chinese,
+                [
+                    "<h1>账单 B-1970-01-lab</h1>",
+                    "CNY 1.234578",
+                    "本月尚未结束",
+                    "超算",
+                    "用电量: 0.000010 kWh (模型估算)",
+                ],
+            ),
         ] {
             let page = html(&bill(), language);
             for word in words {

@@ -13,5 +13,5 @@ mod html;
 pub use amount::{decimal, moment};
 pub use bill::{Bill, Day, Line, Party, line_id};
 pub use csv::{csv, records_csv};
-pub use focus::{Aliases, focus};
+pub use focus::{Aliases, focus, focus_header, focus_rows};
 pub use html::{Language, html};

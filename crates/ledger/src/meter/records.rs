@@ -176,6 +176,7 @@ pub(crate) mod tests {
             rule: 0,
             price: Money(5),
             cost: Money(cost),
+            energy: None,
         };
         MeterRecord {
             attempt: AttemptId { job: JobId(job), task: 0, attempt: 1 },
@@ -184,7 +185,6 @@ pub(crate) mod tests {
             centre: CentreId::new("hpc-1").expect("a name"),
             pool: PoolId::new("cpu:x").expect("a name"),
             share: RatedShare { class: Class::Hpc, version: 1, sustained: GflopPerS(9), part: 1, whole: 2 },
-            energy: None,
             reading,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use huisuan_model::{CentreId, Class, Money, PoolId, TariffRule, TimeMs, tenant::limits::MONEY_MAX};
+use huisuan_model::{CentreId, Class, Money, PoolId, TariffRule, TenantId, TimeMs, tenant::limits::MONEY_MAX};
 
 use super::Zone;
 use crate::{Currency, invoice::moment};
@@ -51,6 +51,8 @@ pub enum TariffError {
 /// What a piece of work is to a tariff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scope<'a> {
+    /// Who pays.
+    pub tenant: &'a TenantId,
     /// Where.
     pub centre: &'a CentreId,
     /// On what.
@@ -171,7 +173,8 @@ impl TariffBook {
 }
 
 fn met(rule: &TariffRule, scope: &Scope<'_>) -> bool {
-    rule.pool.as_ref().is_none_or(|pool| pool == scope.pool)
+    rule.tenant.as_ref().is_none_or(|tenant| tenant == scope.tenant)
+        && rule.pool.as_ref().is_none_or(|pool| pool == scope.pool)
         && rule.class.is_none_or(|class| class == scope.class)
         && rule.priority_min.is_none_or(|priority| scope.priority >= priority)
 }
@@ -181,13 +184,13 @@ fn in_force(rule: &TariffRule, at: TimeMs) -> bool {
 }
 
 /// Larger goes first; the number last, so that the later of two rules holds.
-fn rank(rule: &TariffRule) -> (bool, bool, Option<i32>, bool, u32) {
-    (rule.pool.is_some(), rule.class.is_some(), rule.priority_min, rule.hours.is_some(), rule.id)
+fn rank(rule: &TariffRule) -> (bool, bool, bool, Option<i32>, bool, u32) {
+    (rule.tenant.is_some(), rule.pool.is_some(), rule.class.is_some(), rule.priority_min, rule.hours.is_some(), rule.id)
 }
 
 /// Whether two rules of a centre are about the same at the same time.
 fn overlap(a: &TariffRule, b: &TariffRule) -> bool {
-    let alike = (&a.pool, a.class, a.priority_min) == (&b.pool, b.class, b.priority_min);
+    let alike = (&a.tenant, &a.pool, a.class, a.priority_min) == (&b.tenant, &b.pool, b.class, b.priority_min);
     let hours = match (a.hours, b.hours) {
         (Some(a), Some(b)) => a.meets(b),
         (None, None) => true,

@@ -8,7 +8,7 @@ use huisuan_model::TimeMs;
 
 use super::{
     chain::{date, day_of},
-    export::{Row, Sheet, put},
+    transfers::{Row, Sheet, put},
 };
 
 /// Before anything can have happened, as accounts and assets must be introduced before they are used.

@@ -2,16 +2,18 @@
 //!
 //! - `chain.rs`: the chain goes on where the stored one ends, after that was checked.
 //! - `audit.rs`: every balance derived again from the journal, and every rule that can be checked from rows.
-//! - `export.rs`: transfers of a span of time as beancount, CSV or JSON.
+//! - `export.rs`: what is exported, in which form; `transfers.rs` (`beancount.rs`) and `bills.rs` make the pieces.
 //! - `rate.rs`: how fast the books are kept.
 //!
 //! Nothing here changes books that exist.
 
 mod audit;
 mod beancount;
+mod bills;
 mod chain;
 mod export;
 mod rate;
+mod transfers;
 
 pub(crate) use audit::audit;
 pub use audit::{Audit, Checked, audit_data};

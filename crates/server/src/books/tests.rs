@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use huisuan_control::ledger::invoice::Aliases;
 use huisuan_model::TimeMs;
 use huisuan_store::Reader;
 use rusqlite::{Connection, params, types::Value as SqlValue};
@@ -236,7 +237,7 @@ fn rows_of_format_1_are_covered_by_the_first_that_has_a_hash() {
 
 /// An export as one text.
 fn text(folder: &Path, format: Format, span: Span) -> String {
-    let (mut export, reader, mut text) = (export(format, span), reader(folder), String::new());
+    let (mut export, reader, mut text) = (export(format, span, TimeMs(0)), reader(folder), String::new());
     while let Some(piece) = export.next(&reader).expect("readable") {
         text.push_str(&piece);
     }
@@ -279,6 +280,43 @@ fn an_export_leads_from_its_opening_to_its_closing_balances() {
     let nothing = text(folder.path(), Format::Json, at(Some(9 * day), None));
     let nothing: Value = serde_json::from_str(&nothing).expect("JSON");
     assert_eq!((&nothing["transfers"], &nothing["opening"]), (&serde_json::json!([]), &nothing["closing"]));
+}
+
+#[test]
+fn all_bills_are_one_focus_file_that_adds_up_to_the_records() {
+    let folder = directory();
+    let day = 86_400_000;
+    let at = |from: Option<i64>, until: Option<i64>| Span { from: from.map(TimeMs), until: until.map(TimeMs) };
+    // Cost by tenant, without the point: six digits come after it.
+    let costs = |span: Span| {
+        let text = text(folder.path(), Format::Focus(Aliases::None), span);
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let header = lines.next().expect("a header");
+        let column = |name: &str| header.iter().position(|known| *known == name).expect(name);
+        let (tenant, cost) = (column("BillingAccountId"), column("BilledCost"));
+        let mut sums = BTreeMap::<String, i64>::new();
+        for line in lines {
+            assert_eq!(line.len(), header.len(), "{line:?}");
+            let cost: i64 = line[cost].replace('.', "").parse().expect("an amount");
+            *sums.entry(line[tenant].to_owned()).or_default() += cost;
+        }
+        sums
+    };
+    let all = costs(Span::default());
+    let mut records = BTreeMap::<String, i64>::new();
+    for record in reader(folder.path()).meters_after(None, 1_000).expect("rows") {
+        *records.entry(record.tenant.to_string()).or_default() += record.reading.cost.0;
+    }
+    assert_eq!(all, records);
+    assert!(all.values().sum::<i64>() > 0, "{all:?}");
+    let mut parts = BTreeMap::<String, i64>::new();
+    for span in [at(None, Some(day)), at(Some(day), Some(2 * day)), at(Some(2 * day), None)] {
+        costs(span).into_iter().for_each(|(tenant, cost)| *parts.entry(tenant).or_default() += cost);
+    }
+    assert_eq!(parts, all, "the three days are all of it");
+    for empty in [at(Some(90 * day), None), at(None, Some(0)), at(Some(day), Some(day))] {
+        assert_eq!(costs(empty), BTreeMap::new(), "{empty:?}");
+    }
 }
 
 #[test]

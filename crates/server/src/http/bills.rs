@@ -9,6 +9,7 @@ use axum::{
 use huisuan_api::{
     Amount, ErrorCode, Usage,
     bills::{BillLine, BillList, BillSummary, BillView, ExportQuery, LineQuery, MonthQuery, RecordList, RecordView},
+    views::mark_word,
     wire::ClassUsage,
 };
 use huisuan_control::ledger::{
@@ -54,7 +55,7 @@ fn line(line: &Line) -> BillLine {
         work_gflop: narrow(line.work),
         work_p_h: p_h(line.work),
         cpu_ms: u64::try_from(line.cpu_ms).unwrap_or(u64::MAX),
-        energy_kwh: line.joules.map(|joules| joules as f64 / 3.6e6),
+        energy: line.energy.into(),
         attempts: line.attempts,
         records: line.records,
         cost: amount(line.cost),
@@ -75,6 +76,7 @@ fn view(bill: &Bill) -> BillView {
         closed: bill.closed,
         total: amount(bill.total),
         work: Usage(work.collect()),
+        energy: bill.energy().into(),
         lines: bill.lines.iter().map(line).collect(),
     }
 }
@@ -90,7 +92,9 @@ fn record(record: &MeterRecord) -> RecordView {
         booked_at: reading.at.into(),
         work_gflop: reading.work,
         cpu_ms: reading.cpu.0,
-        energy_j: record.energy.map(|energy| energy.joules),
+        energy_j: reading.energy.map(|energy| energy.joules),
+        energy_mark: reading.energy.map(|energy| mark_word(energy.mark).to_owned()),
+        carbon_g_per_kwh: reading.energy.and_then(|energy| energy.carbon_g_per_kwh),
         rating_version: share.version,
         sustained_gflop_per_s: share.sustained.0,
         part: share.part,

@@ -20,7 +20,7 @@ use huisuan_control::{
     State as Network,
     ledger::{Account, Asset},
 };
-use huisuan_model::{Class, Gflop, Money, TenantId, TimeMs, centre::CURRENCY};
+use huisuan_model::{Class, EnergySum, Gflop, Money, TenantId, TimeMs, centre::CURRENCY};
 
 use super::{App, Failure, extract::Params};
 use crate::{
@@ -43,8 +43,11 @@ pub(crate) async fn usage_view(shared: &Shared, scope: &Scope) -> Result<UsageVi
         Scope::All | Scope::Nothing => None,
     };
     let tenant = own.clone();
-    let look = move |network: &Network| (used(network, tenant.as_ref()), network.jobs_total());
-    let ((work, mut cost), mut jobs) = shared.writer.look(look).await?;
+    let look = move |network: &Network| {
+        let tenant = tenant.as_ref();
+        (used(network, tenant), energy(network, tenant), network.jobs_total())
+    };
+    let ((work, mut cost), energy, mut jobs) = shared.writer.look(look).await?;
     if let Some(tenant) = own {
         // The books have no account of what a tenant paid; its jobs say so.
         (jobs, cost) = shared.readers.read(move |reader| reader.paid_by(&tenant)).await?;
@@ -52,7 +55,17 @@ pub(crate) async fn usage_view(shared: &Shared, scope: &Scope) -> Result<UsageVi
     let first = shared.readers.read(|reader| reader.entries(0, 1)).await?;
     let since = first.first().map_or(TimeMs::ZERO, |entry| entry.at).into();
     let usage = Usage::from(&work);
-    Ok(UsageView { usage, cost: Amount::new(cost, CURRENCY), jobs, since })
+    Ok(UsageView { usage, cost: Amount::new(cost, CURRENCY), energy: energy.into(), jobs, since })
+}
+
+/// Energy of all that one tenant or all of them used and was metered.
+fn energy(network: &Network, own: Option<&TenantId>) -> Option<EnergySum> {
+    let tenants = network.tenants().keys().filter(|tenant| own.is_none_or(|own| own == *tenant));
+    let mut sum = None;
+    for tally in tenants.filter_map(|tenant| network.tally(tenant)) {
+        EnergySum::add(&mut sum, tally.energy);
+    }
+    sum
 }
 
 /// Work used by one tenant or all, and what centres earned of all.
@@ -110,7 +123,8 @@ pub(crate) async fn export(State(shared): App, Params(query): Params<ExportQuery
     let bad = |detail: String| Failure::new(ErrorCode::BadRequest, detail);
     let format: books::Format = query.format.parse().map_err(bad)?;
     let bound = |text: Option<String>| text.map(|text| moment(&text).map(|at| at.0)).transpose().map_err(bad);
-    let export = books::export(format, Span { from: bound(query.from)?, until: bound(query.to)? });
+    let span = Span { from: bound(query.from)?, until: bound(query.to)? };
+    let export = books::export(format, span, shared.clock.now());
     let readers = shared.readers.clone();
     let pieces = stream::try_unfold(export, move |mut export| {
         let readers = readers.clone();

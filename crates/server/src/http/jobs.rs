@@ -9,7 +9,7 @@ use axum::{
 };
 use huisuan_api::{
     ErrorCode,
-    jobs::{AttemptList, AttemptView, Explain, JobCancelled, JobCreated, JobList, JobView},
+    jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobView},
     routes::{
         IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_LENGTH_MAX, JobsQuery, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageQuery,
         SubmitQuery,
@@ -17,8 +17,8 @@ use huisuan_api::{
     spec::read_job_file,
 };
 use huisuan_control::Refusal;
-use huisuan_model::{Command, JobId, JobState, ProjectId, TenantId, command::Origin};
-use huisuan_store::JobFilter;
+use huisuan_model::{Attempt, Command, EnergySum, JobId, JobState, ProjectId, TenantId, command::Origin};
+use huisuan_store::{JobFilter, Reader, StoreError};
 
 use super::{
     App, Failure,
@@ -50,7 +50,7 @@ pub(crate) async fn submit(
     let text = std::str::from_utf8(&body)
         .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body is not UTF-8: {error}")))?;
     let spec = read_job_file(text).map_err(|problem| problem.to_problem())?;
-    let origin = for_project(identity.origin(request)?, query)?;
+    let origin = for_project(identity.origin(request)?, query.project)?;
     match dependencies::submit(&shared, origin, Arc::new(spec), key).await? {
         Done::Job { job, new } => {
             let state = match new {
@@ -66,8 +66,8 @@ pub(crate) async fn submit(
     }
 }
 
-pub(super) fn for_project(origin: Origin, query: SubmitQuery) -> Result<Origin, Failure> {
-    let Some(name) = query.project else { return Ok(origin) };
+pub(super) fn for_project(origin: Origin, project: Option<String>) -> Result<Origin, Failure> {
+    let Some(name) = project else { return Ok(origin) };
     let project = ProjectId::new(&name).map_err(|error| Failure::new(ErrorCode::InvalidSpec, error.to_string()))?;
     Ok(Origin { project, ..origin })
 }
@@ -164,16 +164,21 @@ pub(crate) async fn view(shared: &Shared, id: JobId, scope: &Scope) -> Result<Jo
         .readers
         .read(move |reader| {
             let Some(job) = reader.job(id)? else { return Ok(None) };
-            let attempts = reader.attempts(id, None, ATTEMPTS_SHOWN)?;
-            Ok(Some((job, attempts, reader.attempts_total(id)?)))
+            let attempts = with_energy(reader, reader.attempts(id, None, ATTEMPTS_SHOWN)?)?;
+            Ok(Some((job, reader.energy_of_job(id)?, attempts, reader.attempts_total(id)?)))
         })
         .await?;
     let seen = found.filter(|(job, ..)| scope.has(&job.tenant));
-    let (job, attempts, total) = seen.ok_or_else(|| no_job(id))?;
-    let mut view = views::job(&job, &attempts, total, &shared.last_reasons());
+    let (job, energy, attempts, total) = seen.ok_or_else(|| no_job(id))?;
+    let mut view = views::job(&job, energy, views::attempts(&attempts), total, &shared.last_reasons());
     shared.mark_simulated(&mut view.attempts).await;
     shared.mark_unknown(&mut view.attempts).await;
     Ok(view)
+}
+
+/// Attempts, each with what its meter knows of energy.
+fn with_energy(reader: &Reader, rows: Vec<Attempt>) -> Result<Vec<(Attempt, Option<EnergySum>)>, StoreError> {
+    rows.into_iter().map(|row| reader.energy_of_attempt(row.id).map(|energy| (row, energy))).collect()
 }
 
 pub(crate) async fn explain(
@@ -211,11 +216,12 @@ pub(crate) async fn attempts(
         None => None,
     };
     find(&shared, id, &identity.scope()).await?;
-    let mut rows = shared.readers.read(move |reader| reader.attempts(id, after, size + 1)).await?;
+    let read = move |reader: &Reader| with_energy(reader, reader.attempts(id, after, size + 1)?);
+    let mut rows = shared.readers.read(read).await?;
     let more = rows.len() > size;
     rows.truncate(size);
-    let next_page_token = rows.last().filter(|_| more).map(|last| format!("{}.{}", last.id.task, last.id.attempt));
-    let mut attempts: Vec<AttemptView> = rows.iter().map(AttemptView::new).collect();
+    let next_page_token = rows.last().filter(|_| more).map(|(last, _)| format!("{}.{}", last.id.task, last.id.attempt));
+    let mut attempts = views::attempts(&rows);
     shared.mark_simulated(&mut attempts).await;
     shared.mark_unknown(&mut attempts).await;
     Ok(axum::Json(AttemptList { attempts, next_page_token }))

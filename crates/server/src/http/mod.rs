@@ -99,6 +99,7 @@ fn operators() -> Router<Arc<Shared>> {
         .route(routes::CENTRE_WINDOW_CANCEL, post(centres::cancel_window))
         .route(routes::TENANTS, post(tenants::add).get(tenants::list))
         .route(routes::TENANT, post(tenants::change).get(tenants::show))
+        .route(routes::TENANT_CLOSE, post(tenants::close))
         .route(routes::TENANT_FUND, post(tenants::fund))
         .route(routes::TENANT_TOKEN, post(tenants::token))
         .route(routes::LEDGER, get(books::ledger))

@@ -3,14 +3,14 @@
 use axum::{Extension, extract::State, http::HeaderMap};
 use huisuan_api::{
     Amount, ErrorCode,
-    plan::{CandidateReason, CandidateView, PlanView},
+    plan::{CandidateReason, CandidateView, ExpectedView, PlanView},
     reasons::describe,
-    routes::SubmitQuery,
+    routes::PlanQuery,
     spec::read_job_file,
     views::mark_word,
 };
-use huisuan_control::{Candidate, Outlook, Why};
-use huisuan_model::{Mark, centre::CURRENCY};
+use huisuan_control::{Candidate, Expected, Outlook, Why};
+use huisuan_model::{ApplicationId, Mark, centre::CURRENCY};
 use serde_json::json;
 
 use super::{
@@ -27,11 +27,14 @@ const COST_NOTE: &str = "cost is what is held for the whole walltime: the job pa
 const ENERGY_NOTE: &str = "energy is that of the whole walltime beyond idling, the site's share included; unknown where \
     no power is declared";
 
+const EXPECTED_NOTE: &str = "expected is what the work takes that a demand in units would do in its walltime by the \
+    rating, where a factor of its application is declared for the pool: a quote, never what is held or paid";
+
 pub(crate) async fn plan(
     State(shared): App,
     Extension(identity): Extension<Identity>,
     Extension(RequestId(request)): Extension<RequestId>,
-    Params(query): Params<SubmitQuery>,
+    Params(query): Params<PlanQuery>,
     headers: HeaderMap,
     Bounded(body): Bounded,
 ) -> Result<axum::Json<PlanView>, Failure> {
@@ -39,14 +42,22 @@ pub(crate) async fn plan(
     let text = std::str::from_utf8(&body)
         .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body is not UTF-8: {error}")))?;
     let spec = read_job_file(text).map_err(|problem| problem.to_problem())?;
-    let origin = for_project(identity.origin(request)?, query)?;
+    let origin = for_project(identity.origin(request)?, query.project)?;
+    let application = query.application.as_deref().map(ApplicationId::new).transpose();
+    let application = application.map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
+    let asked = application.is_some();
     let (now, tasks, after) = (shared.clock.now(), spec.tasks.len(), !spec.after.is_empty());
-    let outlook = shared.writer.look(move |state| Outlook::of(state, &origin, &spec, now)).await??;
+    let look = move |state: &huisuan_control::State| Outlook::of(state, &origin, &spec, now);
+    let outlook = shared.writer.look(look).await??.for_application(application);
     // Cycles take their time; the threads that serve requests do not.
     let answered = tokio::task::spawn_blocking(move || outlook.candidates(now)).await;
     let candidates =
         answered.map_err(|error| Failure::new(ErrorCode::Internal, format!("planning broke off: {error}")))?;
-    Ok(axum::Json(view(candidates, tasks, after)))
+    let mut view = view(candidates, tasks, after);
+    if asked {
+        view.notes.push(EXPECTED_NOTE.to_owned());
+    }
+    Ok(axum::Json(view))
 }
 
 fn view(mut candidates: Vec<Candidate>, tasks: u64, after: bool) -> PlanView {
@@ -77,9 +88,23 @@ fn candidate(found: Candidate) -> CandidateView {
         start_p50_ms: found.start_p50.map(|start| start.0),
         start_p90_ms: found.start_p90.map(|start| start.0),
         cost: found.cost.map(|cost| Amount::new(cost, CURRENCY)),
-        // Joules of a kWh: 3.6 million; the rest is noise beyond a thousandth of a Wh.
-        energy_kwh: found.energy_j.map(|joules| (joules as f64 / 3.6).round() / 1e6),
+        energy_kwh: found.energy_j.map(kwh),
+        expected: found.expected.map(|expected| {
+            let Expected { factor_permille, run, cost, energy_j } = expected;
+            ExpectedView {
+                factor: f64::from(factor_permille) / 1e3,
+                run_ms: run.0,
+                cost: Amount::new(cost, CURRENCY),
+                energy_kwh: energy_j.map(kwh),
+                mark: mark_word(Mark::Declared).to_owned(),
+            }
+        }),
         reason,
         mark: mark_word(Mark::Modelled).to_owned(),
     }
+}
+
+/// Joules of a kWh are 3.6 million; the rest is noise beyond a thousandth of a Wh.
+fn kwh(joules: u64) -> f64 {
+    (joules as f64 / 3.6).round() / 1e6
 }

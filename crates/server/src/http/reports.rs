@@ -83,6 +83,7 @@ async fn measured(shared: &Shared, by: Periods, centres: Vec<CentreId>, now: Tim
                         work: i128::from(total.work),
                         given_ms: if cores { total.given_ms } else { 0 },
                         cpu_ms: if cores { i128::from(total.cpu_ms) } else { 0 },
+                        energy: total.energy,
                     });
                 }
             }
@@ -131,6 +132,7 @@ fn growth_view(figures: &Figures, industries: &BTreeMap<TenantId, String>) -> Gr
         delivered: usage(figures.delivered),
         allocated_share: of(figures.delivered, figures.capacity),
         used_share: of(figures.cpu_ms * 1000, figures.given_ms),
+        energy: figures.energy.into(),
         growth: more(figures.before, figures.delivered),
         growth_year: more(figures.year_before, figures.delivered),
         to_date: usage(figures.to_date),

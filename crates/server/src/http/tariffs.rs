@@ -12,8 +12,8 @@ use huisuan_control::{
     ledger::tariff::{Scope, TariffError, Zone},
 };
 use huisuan_model::{
-    AttemptId, CentreId, Class, Command, Correction, HourSet, MeterRecord, Metering, Money, PoolId, TariffRule, TimeMs,
-    centre::CURRENCY,
+    AttemptId, CentreId, Class, Command, Correction, HourSet, MeterRecord, Metering, Money, PoolId, TariffRule,
+    TenantId, TimeMs, centre::CURRENCY,
 };
 
 use super::{
@@ -30,6 +30,7 @@ fn view(rule: &TariffRule) -> TariffRuleView {
     TariffRuleView {
         rule: rule.id,
         centre: rule.centre.to_string(),
+        tenant: rule.tenant.as_ref().map(ToString::to_string),
         pool: rule.pool.as_ref().map(ToString::to_string),
         class: rule.class.map(|class| class.to_string()),
         hours: rule.hours.map(|hours| hours.to_string()),
@@ -40,8 +41,14 @@ fn view(rule: &TariffRule) -> TariffRuleView {
     }
 }
 
-pub(crate) async fn list(State(shared): App) -> Result<axum::Json<TariffList>, Failure> {
-    let look = |network: &Network| TariffList {
+/// What was agreed with others is not a tenant's to see.
+pub(crate) async fn list(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+) -> Result<axum::Json<TariffList>, Failure> {
+    let scope = identity.scope();
+    let seen = move |rule: &&TariffRule| rule.tenant.as_ref().is_none_or(|tenant| scope.has(tenant));
+    let look = move |network: &Network| TariffList {
         base: network
             .centres()
             .values()
@@ -54,7 +61,7 @@ pub(crate) async fn list(State(shared): App) -> Result<axum::Json<TariffList>, F
                 zone: centre.zone.clone(),
             })
             .collect(),
-        rules: network.tariffs().rules().into_iter().map(view).collect(),
+        rules: network.tariffs().rules().into_iter().filter(seen).map(view).collect(),
     };
     Ok(axum::Json(shared.writer.look(look).await?))
 }
@@ -80,6 +87,7 @@ async fn rule_of(shared: &Shared, asked: &TariffRuleRequest) -> Result<TariffRul
         None => next_hour(shared, &centre).await?,
     };
     let read = |text: &Option<String>| text.clone().unwrap_or_default();
+    let tenant = asked.tenant.as_deref().map(TenantId::new).transpose().map_err(|error| invalid("tenant", error))?;
     let pool = asked.pool.as_deref().map(PoolId::new).transpose().map_err(|error| invalid("pool", error))?;
     let class: Option<Class> = asked
         .class
@@ -96,6 +104,7 @@ async fn rule_of(shared: &Shared, asked: &TariffRuleRequest) -> Result<TariffRul
     Ok(TariffRule {
         id: 0,
         centre,
+        tenant,
         pool,
         class,
         hours,
@@ -212,7 +221,7 @@ async fn meterings(
     let (mut found, mut running) = (Vec::new(), 0);
     for ((attempt, _), of) in readings {
         let priority = priorities.get(&attempt.job).copied().unwrap_or(0);
-        let scope = Scope { centre: &of.centre, pool: &of.pool, class: of.share.class, priority };
+        let scope = Scope { tenant: &of.tenant, centre: &of.centre, pool: &of.pool, class: of.share.class, priority };
         if of.reading.from < rule.from || !concerns(rule, &scope) {
             continue;
         }
@@ -242,7 +251,9 @@ fn pages(readings: Vec<Metering>) -> Vec<Vec<Metering>> {
 }
 
 fn concerns(rule: &TariffRule, scope: &Scope<'_>) -> bool {
-    rule.pool.as_ref().is_none_or(|pool| pool == scope.pool) && rule.class.is_none_or(|class| class == scope.class)
+    rule.tenant.as_ref().is_none_or(|tenant| tenant == scope.tenant)
+        && rule.pool.as_ref().is_none_or(|pool| pool == scope.pool)
+        && rule.class.is_none_or(|class| class == scope.class)
 }
 
 fn correction(row: &MeterRecord) -> Correction {

@@ -38,6 +38,7 @@ fn view(network: &Network, tenant: &Tenant) -> TenantView {
         token: tenant.token.is_some(),
         industry: tenant.industry.clone(),
         budget: budget(network, tenant),
+        closed: tenant.closed,
     }
 }
 
@@ -118,6 +119,21 @@ pub(crate) async fn fund(
     let tenant = known(&shared, &name).await?;
     let origin = identity::for_tenant(identity.origin(request)?, tenant.clone());
     shared.writer.execute(origin, Command::Fund { amount: Money(asked.amount) }).await?;
+    Ok(axum::Json(one(&shared, &tenant).await?))
+}
+
+pub(crate) async fn close(
+    State(shared): App,
+    Extension(identity): Extension<Identity>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    NamePath(name): NamePath,
+) -> Result<axum::Json<TenantView>, Failure> {
+    let tenant = known(&shared, &name).await?;
+    if tenant == identity::tenant() {
+        let detail = format!("tenant `{tenant}` is the one that operators work for");
+        return Err(Failure::new(ErrorCode::Conflict, detail).hint("close another one"));
+    }
+    shared.writer.execute(identity.origin(request)?, Command::CloseTenant { tenant: tenant.clone() }).await?;
     Ok(axum::Json(one(&shared, &tenant).await?))
 }
 

@@ -100,6 +100,17 @@ fn facts(page: &Page, view: &JobView, now: TimeMs) -> Markup {
                 dd { @if centres.is_empty() { (numbers::dash()) } (jobs::names(page, centres)) }
             }
             div { dt { (page.say(words::COST)) } dd { (numbers::money(&job.cost)) } }
+            @if let Some(energy) = view.energy.energy_text() {
+                div {
+                    dt { (page.say(words::ENERGY)) }
+                    dd {
+                        (energy) " " (bars::mark(page, view.energy.energy_mark.as_deref().unwrap_or_default()))
+                        @if let Some(carbon) = view.energy.carbon_text() {
+                            span.quiet.small.under { (page.fill(words::EMITTED, &[&carbon])) }
+                        }
+                    }
+                }
+            }
             div {
                 dt { (page.say(words::TENANT)) " / " (page.say(words::PROJECT)) }
                 dd { (job.tenant) " / " (job.project) }

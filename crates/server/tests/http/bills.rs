@@ -92,6 +92,14 @@ fn what_is_not_there_or_not_ones_own_is_refused() {
         let answer = network.send(&Request::get(&path).bearer(&token));
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
     }
+    for tenant in ["lab", "local"] {
+        let rule = json!({"centre": "hpc-1", "tenant": tenant, "price_per_p_h": 1_000_000});
+        assert_eq!(network.send(&Request::post("/v1/tariffs/rules").json(rule.to_string())).status, 201);
+    }
+    let rules = |answer: Value| answer["rules"].as_array().map(Vec::len);
+    assert_eq!(rules(get(&network, "/v1/tariffs")), Some(2));
+    let seen = network.send(&Request::get("/v1/tariffs").bearer(&token)).value();
+    assert_eq!((&seen["rules"][0]["tenant"], rules(seen.clone())), (&json!("lab"), Some(1)), "others' prices are not");
     assert_eq!(get(&network, "/v1/bills")["bills"].as_array().map(Vec::len), Some(1));
     let own = network.send(&Request::get("/v1/bills").bearer(&token)).value();
     assert_eq!(own["bills"], json!([]), "others' bills are not listed");
@@ -110,6 +118,7 @@ fn tariffs_are_checked_and_the_past_is_priced_anew_on_order() {
         (json!({"class": "big"}), 422),
         (json!({"centre": "none"}), 404),
         (json!({"pool": "gpu"}), 404),
+        (json!({"tenant": "nobody"}), 404),
         (json!({"price_per_p_h": -1, "hours": "7-8"}), 422),
         (json!({"colour": "red"}), 400),
     ] {

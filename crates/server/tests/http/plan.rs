@@ -1,6 +1,6 @@
 //! Questions about jobs that are not submitted.
 
-use huisuan_api::{ErrorCode, jobs::JobRequest, routes::SubmitQuery, spec::read_job_file};
+use huisuan_api::{ErrorCode, jobs::JobRequest, routes::PlanQuery, spec::read_job_file};
 use huisuan_model::Class;
 use serde_json::{Value, json};
 
@@ -45,6 +45,44 @@ fn a_plan_says_where_when_and_for_how_much() {
     assert_eq!(network.client().jobs(&Default::default()).expect("a list").jobs.len(), 0);
 }
 
+/// Work that reaches half of the rating takes twice the time, the money and the energy; what is held stays.
+#[test]
+fn a_declared_factor_refines_the_quote_and_nothing_else() {
+    let network = Network::paused();
+    network.client().resume("hpc-1").expect("open");
+    let power = json!({"price_cny_per_kwh": [0.5], "carbon_g_per_kwh": [500.0], "pue": 1.0,
+        "watts": {"cpu:test": 3600.0}, "utc_offset_minutes": 480});
+    let facts = json!({"power": power, "factors": {"cpu:test": {"cfd": 0.5, "llm": 1.25}}});
+    let answer = network.send(&Request::post("/v1/centres/hpc-1/facts").json(facts.to_string()));
+    assert_eq!((answer.status, &answer.value()["facts"]), (200, &facts), "{}", answer.text());
+    let job = json!({"command": ["/bin/true"], "walltime": "1m", "demand": {"class": "hpc", "rate": "120GFLOP/s"}});
+    let ask = |job: &Value, query: &str| {
+        let answer = network.send(&Request::post(&format!("/v1/plan{query}")).json(job.to_string()));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.value()["candidates"][0].clone()
+    };
+    let plain = ask(&job, "");
+    assert_eq!(plain["expected"], Value::Null, "{plain}");
+    for (application, factor, run_ms) in [("cfd", 0.5, 120_000), ("llm", 1.25, 48_000)] {
+        let quote = ask(&job, &format!("?application={application}"));
+        let expected = &quote["expected"];
+        assert_eq!((&expected["factor"], &expected["run_ms"]), (&json!(factor), &json!(run_ms)), "{quote}");
+        let of = |view: &Value| {
+            (view["cost"]["amount"].as_f64().expect("money"), view["energy_kwh"].as_f64().expect("power"))
+        };
+        let ((cost, energy), (held, most)) = (of(expected), of(&plain));
+        assert!((cost - held / factor).abs() <= 1.0 && (energy - most / factor).abs() < 1e-6, "{quote} {plain}");
+        assert_eq!(
+            (&quote["cost"], &quote["energy_kwh"]),
+            (&plain["cost"], &plain["energy_kwh"]),
+            "what is held stays"
+        );
+    }
+    assert_eq!(ask(&job, "?application=other")["expected"], Value::Null);
+    assert_eq!(ask(&small_job(), "?application=cfd")["expected"], Value::Null, "hardware says nothing of the work");
+    network.refused(&Request::post("/v1/plan?application=a%20b").json(job.to_string()), ErrorCode::BadRequest);
+}
+
 #[test]
 fn what_would_be_refused_is_refused() {
     let network = Network::paused();
@@ -60,5 +98,5 @@ fn what_would_be_refused_is_refused() {
         network.refused(&request, code);
     }
     let job = JobRequest(read_job_file("command: [/bin/true]").expect("a job"));
-    assert_eq!(network.client().plan(&job, &SubmitQuery::default()).expect("a plan").candidates.len(), 1);
+    assert_eq!(network.client().plan(&job, &PlanQuery::default()).expect("a plan").candidates.len(), 1);
 }

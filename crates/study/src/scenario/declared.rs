@@ -67,5 +67,5 @@ fn power(site: &Site, known: &SiteFacts, zone_ms: i64) -> Facts {
         pue_permille: u32::try_from(in_units(known.pue, 1e3)).unwrap_or(u32::MAX),
         draw_mw,
     };
-    Facts { links: Vec::new(), power: Some(Box::new(power)) }
+    Facts { power: Some(Box::new(power)), ..Facts::default() }
 }

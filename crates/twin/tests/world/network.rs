@@ -168,8 +168,8 @@ pub(crate) fn linked(seed: u64) -> (Setup, Vec<Family>) {
         draw_mw: [(pool(), 5_000)].into(),
     };
     let facts = [
-        Facts { links: vec![link], power: Some(Box::new(power(500))) },
-        Facts { links: vec![], power: Some(Box::new(power(200))) },
+        Facts { links: vec![link], power: Some(Box::new(power(500))), ..Facts::default() },
+        Facts { power: Some(Box::new(power(200))), ..Facts::default() },
     ];
     for (site, facts) in setup.sites.iter_mut().zip(facts) {
         site.centre.facts = Some(Arc::new(facts));

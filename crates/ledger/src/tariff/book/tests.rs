@@ -13,14 +13,25 @@ fn pool() -> PoolId {
     PoolId::new("cpu:x").expect("a name")
 }
 
-fn scope<'a>(centre: &'a CentreId, pool: &'a PoolId, priority: i32) -> Scope<'a> {
-    Scope { centre, pool, class: Class::Hpc, priority }
+fn tenant(name: &str) -> TenantId {
+    TenantId::new(name).expect("a name")
+}
+
+/// Work of a tenant that nothing was agreed with.
+fn scope<'a>(names: &'a (TenantId, CentreId, PoolId), priority: i32) -> Scope<'a> {
+    let (tenant, centre, pool) = names;
+    Scope { tenant, centre, pool, class: Class::Hpc, priority }
+}
+
+fn names() -> (TenantId, CentreId, PoolId) {
+    (tenant("lab"), centre(), pool())
 }
 
 fn rule(id: u32, price: i64) -> TariffRule {
     TariffRule {
         id,
         centre: centre(),
+        tenant: None,
         pool: None,
         class: None,
         hours: None,
@@ -51,15 +62,27 @@ fn the_most_specific_rule_holds() {
         book.check(&rule, false, &Zone::default(), TimeMs(0)).expect("no two are about the same");
         book.insert(rule);
     }
-    let (centre, pool) = (centre(), pool());
+    let names = names();
     for (at_hour, priority, expected) in
         [(12, 0, 1), (23, 0, 2), (5, 0, 2), (6, 0, 1), (12, 100, 3), (23, 499, 3), (12, 500, 4), (24, 0, 6), (48, 0, 2)]
     {
-        let found = book.holding(&scope(&centre, &pool, priority), TimeMs(at_hour * HOUR), &Zone::default());
+        let found = book.holding(&scope(&names, priority), TimeMs(at_hour * HOUR), &Zone::default());
         assert_eq!(found.map(|rule| rule.id), Some(expected), "hour {at_hour}, priority {priority}");
     }
     let other = CentreId::new("else").expect("a name");
-    assert_eq!(book.holding(&scope(&other, &pool, 0), TimeMs(0), &Zone::default()), None);
+    assert_eq!(book.holding(&Scope { centre: &other, ..scope(&names, 0) }, TimeMs(0), &Zone::default()), None);
+    // What was agreed with a tenant goes before everything else, and concerns nobody but it.
+    let agreed = TariffRule { tenant: Some(tenant("mill")), ..rule(7, 1) };
+    book.check(&agreed, false, &Zone::default(), TimeMs(0)).expect("none is about that tenant");
+    book.insert(agreed);
+    for (who, expected) in [("mill", 7), ("lab", 6)] {
+        let who = tenant(who);
+        let scope = Scope { tenant: &who, ..scope(&names, 500) };
+        let found = book.holding(&scope, TimeMs(24 * HOUR), &Zone::default());
+        assert_eq!(found.map(|rule| rule.id), Some(expected), "{who}");
+        let highest = book.highest(&scope, Money(0), TimeMs(0), TimeMs(72 * HOUR), &Zone::default());
+        assert_eq!(highest, Money(if expected == 7 { 1 } else { 70 }), "{who}");
+    }
 }
 
 #[test]
@@ -89,6 +112,7 @@ fn bad_rules_are_refused_with_their_reason() {
         TariffRule { pool: Some(pool()), ..later.clone() },
         TariffRule { hours: hours("8-9"), ..later.clone() },
         TariffRule { priority_min: Some(0), ..later.clone() },
+        TariffRule { tenant: Some(tenant("mill")), ..later.clone() },
     ];
     for rule in fine {
         assert_eq!(book.check(&rule, false, &Zone::default(), now), Ok(()), "{rule:?}");
@@ -98,11 +122,13 @@ fn bad_rules_are_refused_with_their_reason() {
 }
 
 fn any_rule() -> impl Strategy<Value = TariffRule> {
-    let scope = (any::<bool>(), any::<bool>(), prop::option::of(0..3_i32), prop::option::of((0..24_u8, 1..24_u8)));
+    let scope =
+        (any::<bool>(), 0..3_u8, any::<bool>(), prop::option::of(0..3_i32), prop::option::of((0..24_u8, 1..24_u8)));
     (scope, 0..60_i64, prop::option::of(1..60_i64), 0..1000_i64).prop_map(|(scope, from, length, price)| {
-        let (by_pool, by_class, priority_min, hours) = scope;
+        let (by_pool, tenant_of, by_class, priority_min, hours) = scope;
         let set = |(from, length): (u8, u8)| (from..from + length).fold(HourSet::NONE, |set, hour| set.with(hour % 24));
         TariffRule {
+            tenant: [None, Some(tenant("lab")), Some(tenant("mill"))][usize::from(tenant_of)].clone(),
             pool: by_pool.then(pool),
             class: by_class.then_some(Class::Hpc),
             hours: hours.map(set),
@@ -131,8 +157,8 @@ proptest! {
                 book.insert(rule);
             }
         }
-        let (centre, pool) = (centre(), pool());
-        let scope = scope(&centre, &pool, priority);
+        let names = names();
+        let scope = scope(&names, priority);
         let base = Money(500);
         let (from, until) = (TimeMs(from * HOUR + 5), TimeMs((from + length) * HOUR + 9));
         let highest = book.highest(&scope, base, from, until, &zone);
@@ -142,7 +168,7 @@ proptest! {
             let holds: Vec<_> = book.rules().into_iter()
                 .filter(|rule| met(rule, &scope) && in_force(rule, at))
                 .filter(|rule| rule.hours.is_none_or(|hours| hours.contains(zone.hour(at))))
-                .map(|rule| { let rank = rank(rule); (rank.0, rank.1, rank.2, rank.3) })
+                .map(|rule| { let rank = rank(rule); (rank.0, rank.1, rank.2, rank.3, rank.4) })
                 .collect();
             let mut apart = holds.clone();
             apart.sort();
