@@ -7,10 +7,10 @@ use std::{
 
 use huisuan_api::{
     AgentClient,
-    agent::{ClosedSpan, Held, HeldTasks},
+    agent::{ClosedSpan, EngineAlarm, Held, HeldTasks},
 };
-use huisuan_drivers::Engine;
-use huisuan_model::{AttemptId, JobId, RangeSet};
+use huisuan_drivers::{Alarm, Engine};
+use huisuan_model::{AttemptId, JobId, RangeSet, alarm::ALARMS_MAX};
 
 use crate::{agent::now, gate::Gate};
 
@@ -25,6 +25,8 @@ const JOBS_MAX: usize = 20_000;
 #[derive(Debug, Default)]
 pub(crate) struct Compared {
     next: Option<Instant>,
+    /// What the engine alarmed of then, by subject.
+    told: Vec<String>,
 }
 
 impl Compared {
@@ -33,18 +35,22 @@ impl Compared {
         self.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(Instant::now()))
     }
 
-    /// Compares when it is time. What fails is tried again the next time: nothing is done on half an answer.
+    /// Compares when it is time, or the engine has other alarms than before. What fails is tried again the next time:
+    /// nothing is done on half an answer.
     pub(crate) fn when_due(&mut self, engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64) {
-        if !self.rest().is_zero() {
+        let alarms = engine.alarms();
+        let subjects: Vec<String> = alarms.iter().map(|alarm| alarm.subject.clone()).collect();
+        if !self.rest().is_zero() && subjects == self.told {
             return;
         }
-        let again = compare(engine, client, gate, epoch);
+        let again = compare(engine, client, gate, epoch, &alarms);
+        self.told = subjects;
         self.next = Some(Instant::now() + if again { AGAIN } else { EVERY });
     }
 }
 
 /// True when the same question is worth asking soon.
-fn compare(engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64) -> bool {
+fn compare(engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64, alarms: &[Alarm]) -> bool {
     let held = match engine.held() {
         Ok(Some(held)) => held,
         Ok(None) => return false,
@@ -60,7 +66,11 @@ fn compare(engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64) -
     }
     let closed = gate.policy().closed.as_ref().map(|closed| closed.ahead(now())).unwrap_or_default();
     let closed = closed.into_iter().map(|(from, until)| ClosedSpan { from, until }).collect();
-    let answer = match client.held(&Held { epoch, attempts, ended, closed }) {
+    let alarms = alarms
+        .iter()
+        .take(ALARMS_MAX)
+        .map(|Alarm { subject, what }| EngineAlarm { subject: subject.clone(), what: what.clone() });
+    let answer = match client.held(&Held { epoch, attempts, ended, closed, alarms: alarms.collect() }) {
         Ok(answer) => answer,
         Err(error) => {
             // An older server has no such door, a restarted one wants a hello first.

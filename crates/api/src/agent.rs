@@ -60,6 +60,19 @@ pub struct Held {
     /// When the site's own rules keep it closed in the next days: the scheduler plans around it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<ClosedSpan>,
+    /// What the engine says that a person should look at, all of it each time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<EngineAlarm>,
+}
+
+/// Something at a centre that its engine alarms people of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EngineAlarm {
+    /// What it is about, such as `node n17`: it names the alarm. One line of at most 200 bytes.
+    pub subject: String,
+    /// What is wrong, for people.
+    pub what: String,
 }
 
 /// A span in which a site runs nothing.

@@ -102,8 +102,8 @@ pub struct AlarmList {
 pub struct AlarmView {
     /// Where.
     pub centre: String,
-    /// `unknown-attempt`, `ended-attempt`, `foreign-attempt`, `missing-attempt`, `false-report` or
-    /// `false-epoch`.
+    /// `unknown-attempt`, `ended-attempt`, `foreign-attempt`, `missing-attempt`, `false-report`,
+    /// `false-epoch` or `engine`.
     pub kind: String,
     /// What it is about, such as an attempt.
     pub subject: String,

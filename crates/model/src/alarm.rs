@@ -33,17 +33,20 @@ pub enum AlarmKind {
     FalseReport,
     /// Whoever speaks for the centre named a server run that was never there.
     FalseEpoch,
+    /// The centre's engine says that a person should look at something there, such as a node that is drained.
+    Engine,
 }
 
 impl AlarmKind {
     /// All kinds in their fixed order.
-    pub const ALL: [AlarmKind; 6] = [
+    pub const ALL: [AlarmKind; 7] = [
         AlarmKind::UnknownAttempt,
         AlarmKind::EndedAttempt,
         AlarmKind::ForeignAttempt,
         AlarmKind::MissingAttempt,
         AlarmKind::FalseReport,
         AlarmKind::FalseEpoch,
+        AlarmKind::Engine,
     ];
 
     /// The word used in code, API and console.
@@ -55,6 +58,7 @@ impl AlarmKind {
             AlarmKind::MissingAttempt => "missing-attempt",
             AlarmKind::FalseReport => "false-report",
             AlarmKind::FalseEpoch => "false-epoch",
+            AlarmKind::Engine => "engine",
         }
     }
 }

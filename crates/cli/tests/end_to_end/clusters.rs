@@ -98,8 +98,26 @@ fn two_clusters_and_a_machine_are_one_network() {
     assert_eq!((&*fails.summary.state, end.exit_code), ("failed", Some(3)), "{fails:?}");
     let here = run(&home, &client, "here.yaml", "command: [\"true\"]\nclass: hpc\nwalltime: 1m\n");
     assert_eq!((&*here.summary.state, &*here.attempts[0].centre), ("succeeded", "here"), "{here:?}");
+    drained_nodes_are_alarms(&client, &labs[0]);
     let audit: Value = home.run(&["ledger", "audit", "-o", "json"]).json();
     assert_eq!(audit["ok"], true, "{audit}");
     let usage = client.usage().expect("usage");
     assert!(usage.cost.amount > 0, "{usage:?}");
+}
+
+/// An operator of the network sees what an operator of the cluster did, once, until it is undone.
+fn drained_nodes_are_alarms(client: &Client, lab: &Lab) {
+    let engine_alarms = || {
+        let alarms = client.alarms().expect("alarms").alarms;
+        let of_engine = alarms.into_iter().filter(|alarm| alarm.kind == "engine");
+        of_engine.map(|alarm| (alarm.centre, alarm.subject, alarm.detail)).collect::<Vec<_>>()
+    };
+    assert_eq!(engine_alarms(), []);
+    lab.call("scontrol", &["update", "nodename=alpha2", "state=drain", "reason=fan"]);
+    let alarms = until("the alarm", || Some(engine_alarms()).filter(|alarms| !alarms.is_empty()));
+    let [(centre, subject, detail)] = &alarms[..] else { panic!("one alarm: {alarms:?}") };
+    assert_eq!((&**centre, &**subject), ("alpha", "node alpha2"));
+    assert!(detail.contains("drained") && detail.contains("fan"), "{detail}");
+    lab.call("scontrol", &["update", "nodename=alpha2", "state=resume"]);
+    until("its end", || engine_alarms().is_empty().then_some(()));
 }

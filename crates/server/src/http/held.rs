@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::{Extension, extract::State};
 use huisuan_api::{
     ErrorCode,
-    agent::{ClosedSpan, Held, HeldAnswer, HeldTasks},
+    agent::{ClosedSpan, EngineAlarm, Held, HeldAnswer, HeldTasks},
 };
 use huisuan_control::Differences;
-use huisuan_model::{Alarm, AlarmKind, AttemptId, CentreId, Command, TimeMs};
+use huisuan_model::{Alarm, AlarmKind, AttemptId, CentreId, Command, TimeMs, alarm::ALARMS_MAX};
 
 use super::{
     App, Failure,
@@ -51,7 +51,8 @@ pub(crate) async fn held(
     let seen: BTreeSet<AttemptId> = seen.chain(&differences.missing).copied().collect();
     let before = shared.hub.suspects(&centre, seen.clone());
     let lasting: BTreeSet<AttemptId> = seen.intersection(&before).copied().collect();
-    let (found, end) = judge(&shared, &differences, &lasting).await?;
+    let (mut found, end) = judge(&shared, &differences, &lasting).await?;
+    found.extend(of_engine(asked.alarms));
     tell(&shared, &centre, found, &seen).await?;
     close(&shared, &centre, asked.closed).await?;
     Ok(axum::Json(HeldAnswer { missing: differences.missing, end, again: seen.len() > lasting.len() }))
@@ -93,6 +94,21 @@ async fn judge(
     Ok((alarms, end))
 }
 
+/// The longest subject of an engine's alarm, in bytes.
+const SUBJECT_BYTES_MAX: usize = 200;
+
+/// What a centre's engine says that somebody should look at. Subjects name alarms: what is no line of text is none.
+fn of_engine(told: Vec<EngineAlarm>) -> impl Iterator<Item = Alarm> {
+    let good =
+        |alarm: &EngineAlarm| alarm.subject.len() <= SUBJECT_BYTES_MAX && !alarm.subject.chars().any(char::is_control);
+    told.into_iter().filter(good).take(ALARMS_MAX).map(|EngineAlarm { subject, what }| Alarm {
+        kind: AlarmKind::Engine,
+        subject,
+        detail: what,
+        since: TimeMs(0),
+    })
+}
+
 /// What windows of this kind are called. An operator's own windows are left alone.
 const CLOSED: &str = "closed by the site's own rules";
 /// The most spans of closed hours, and how far ahead and how long they may be, in milliseconds: a site tells of days.
@@ -128,21 +144,29 @@ async fn close(shared: &Shared, centre: &CentreId, told: Vec<ClosedSpan>) -> Res
     Ok(())
 }
 
-/// Raises what was found and clears what is no longer seen.
+/// Raises what was found and is not known, and clears what is no longer seen or said.
 async fn tell(
     shared: &Shared,
     centre: &CentreId,
-    raised: Vec<Alarm>,
+    found: Vec<Alarm>,
     seen: &BTreeSet<AttemptId>,
 ) -> Result<(), Failure> {
     let subjects: BTreeSet<String> = seen.iter().map(ToString::to_string).collect();
     let name = centre.clone();
-    let cleared = shared.writer.look(move |state| {
+    let known = shared.writer.look(move |state| {
         let alarms = state.centres().get(&name).map(|centre| &*centre.alarms).unwrap_or_default();
-        let over = alarms.iter().filter(|alarm| KINDS.contains(&alarm.kind) && !subjects.contains(&alarm.subject));
-        over.map(|alarm| (alarm.kind, alarm.subject.clone())).collect::<Vec<_>>()
+        alarms.iter().map(|alarm| (alarm.kind, alarm.subject.clone())).collect::<BTreeSet<_>>()
     });
-    let cleared = cleared.await?;
+    let known = known.await?;
+    let found_names: BTreeSet<(AlarmKind, &str)> =
+        found.iter().map(|alarm| (alarm.kind, alarm.subject.as_str())).collect();
+    let over = known.iter().filter(|(kind, subject)| match kind {
+        AlarmKind::Engine => !found_names.contains(&(*kind, subject.as_str())),
+        kind => KINDS.contains(kind) && !subjects.contains(subject),
+    });
+    let cleared: Vec<(AlarmKind, String)> = over.cloned().collect();
+    let raised: Vec<Alarm> =
+        found.iter().filter(|alarm| !known.contains(&(alarm.kind, alarm.subject.clone()))).cloned().collect();
     if raised.is_empty() && cleared.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! What an engine holds against what the books say.
 
-use huisuan_api::agent::{ClosedSpan, Held, HeldAnswer, HeldTasks};
+use huisuan_api::agent::{ClosedSpan, EngineAlarm, Held, HeldAnswer, HeldTasks};
 use huisuan_model::{AttemptId, Class, JobId, RangeSet, TimeMs};
 use serde_json::json;
 
@@ -22,6 +22,7 @@ fn held(agent: &Agent, attempts: &[AttemptId]) -> HeldAnswer {
         attempts: attempts.iter().map(one).collect(),
         ended: Vec::new(),
         closed: Vec::new(),
+        alarms: Vec::new(),
     };
     agent.client.held(&held).expect("an answer")
 }
@@ -84,11 +85,45 @@ fn what_is_missing_is_looked_for_and_not_called_lost() {
     assert_eq!(held(&agent, &[id(1, 0)]).missing, [id(1, 1)]);
     assert_eq!(alarms(&network), [("hpc-1", "missing-attempt", "1.1.1")].map(owned));
     let one = |task| HeldTasks { job: JobId(1), attempt: 1, tasks: RangeSet::from_range(task, task) };
-    let on_its_way = Held { epoch: agent.epoch, attempts: vec![one(0)], ended: vec![one(1)], closed: Vec::new() };
+    let on_its_way =
+        Held { epoch: agent.epoch, attempts: vec![one(0)], ended: vec![one(1)], closed: Vec::new(), alarms: vec![] };
     assert_eq!(agent.client.held(&on_its_way).expect("an answer"), HeldAnswer::default());
     assert_eq!(alarms(&network), [], "its end is on its way");
     let job = network.client().job(1).expect("a job");
     assert!(job.attempts.iter().all(|attempt| attempt.state == "running"), "nobody but the engine can say: {job:?}");
+}
+
+#[test]
+fn what_an_engine_alarms_of_is_raised_once_and_cleared_when_it_is_gone() {
+    let (network, agent) = running();
+    let attempts = [0, 1].map(|task| HeldTasks { job: JobId(1), attempt: 1, tasks: RangeSet::from_range(task, task) });
+    let tell = |alarms: &[(&str, &str)]| {
+        let alarms = alarms.iter().map(|&(subject, what)| EngineAlarm { subject: subject.into(), what: what.into() });
+        let held = Held {
+            epoch: agent.epoch,
+            attempts: attempts.to_vec(),
+            ended: vec![],
+            closed: vec![],
+            alarms: alarms.collect(),
+        };
+        agent.client.held(&held).expect("an answer");
+        alarms_of(&network)
+    };
+    let node = ("node n1", "is drained: bad fan");
+    assert_eq!(tell(&[node]), [("engine", "node n1", "is drained: bad fan")].map(owned));
+    let before = network.journal().len();
+    assert_eq!(tell(&[("node n1", "is drained*")]).len(), 1, "it is known");
+    assert_eq!(network.journal().len(), before);
+    let two = tell(&[node, ("slurm", "does not answer"), ("two\nlines", "x"), (&"x".repeat(300), "x")]);
+    assert_eq!(two.iter().map(|alarm| &*alarm.1).collect::<Vec<_>>(), ["node n1", "slurm"]);
+    assert_eq!(tell(&[("slurm", "does not answer")]).len(), 1);
+    held(&agent, &[id(1, 0), id(1, 1), id(77, 3)]);
+    assert_eq!(tell(&[]), [], "an older agent, or nothing more to say");
+}
+
+fn alarms_of(network: &Network) -> Vec<(String, String, String)> {
+    let alarms = network.client().alarms().expect("alarms").alarms;
+    alarms.into_iter().map(|alarm| (alarm.kind, alarm.subject, alarm.detail)).collect()
 }
 
 #[test]
@@ -99,7 +134,13 @@ fn closed_hours_of_a_site_are_planned_around() {
     let tell = |closed: &[ClosedSpan]| {
         let attempts =
             [0, 1].map(|task| HeldTasks { job: JobId(1), attempt: 1, tasks: RangeSet::from_range(task, task) });
-        let held = Held { epoch: agent.epoch, attempts: attempts.to_vec(), ended: Vec::new(), closed: closed.to_vec() };
+        let held = Held {
+            epoch: agent.epoch,
+            attempts: attempts.to_vec(),
+            ended: Vec::new(),
+            closed: closed.to_vec(),
+            alarms: vec![],
+        };
         agent.client.held(&held).expect("an answer");
         let windows = network.client().centre("hpc-1").expect("a centre").windows;
         windows.into_iter().map(|window| (window.from.0.0 - now, window.until.0.0 - now)).collect::<Vec<_>>()

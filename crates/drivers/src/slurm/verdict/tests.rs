@@ -14,6 +14,7 @@ fn nothing() -> Evidence<'static> {
         used: Used::default(),
         queue: None,
         placed: false,
+        left_out: false,
         launches_failed: 0,
         memory: Bytes(100),
         account: None,
