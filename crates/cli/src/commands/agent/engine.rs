@@ -38,7 +38,7 @@ pub(super) fn open(args: &AgentArgs, site: &Site) -> Result<Box<dyn Engine>, Fai
 
 /// How images are run on this machine, or why none is. A file that cannot be understood is a failure.
 fn containers(file: Option<&Path>, folder: &Path) -> Result<Result<Containers, String>, Failure> {
-    let failed = |error: EngineError| Failure::new(Exit::Error, error).hint("docs/en/containers.md has all keys");
+    let failed = |error: EngineError| Failure::new(Exit::Usage, error).hint("docs/en/containers.md has all keys");
     let rules = file.map(ContainerRules::read).transpose().map_err(failed)?.unwrap_or_default();
     Ok(rules.find(folder))
 }
