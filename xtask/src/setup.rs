@@ -32,7 +32,7 @@ pub struct Package {
 }
 
 /// The system packages. A new one needs a reason.
-pub const PACKAGES: [Package; 10] = [
+pub const PACKAGES: [Package; 13] = [
     Package {
         name: "gcc",
         probe: &["cc", "--version"],
@@ -94,6 +94,24 @@ pub const PACKAGES: [Package; 10] = [
         probe: &["/usr/sbin/mariadbd", "--version"],
         needed_for: Use::Tests,
         reason: "database of their accounting",
+    },
+    Package {
+        name: "podman",
+        probe: &["podman", "--version"],
+        needed_for: Use::Tests,
+        reason: "containers of the local engine",
+    },
+    Package {
+        name: "runc",
+        probe: &["/usr/sbin/runc", "--version"],
+        needed_for: Use::Tests,
+        reason: "their runtime: crun does not know the cgroups of every machine",
+    },
+    Package {
+        name: "busybox-static",
+        probe: &["sh", "-c", "! ldd /bin/busybox"],
+        needed_for: Use::Tests,
+        reason: "all that is in the image that tests make",
     },
     Package {
         name: "python3-venv",

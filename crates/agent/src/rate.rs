@@ -171,6 +171,7 @@ mod tests {
             devices: huisuan_model::MilliDevices(8_000),
             device_memory: Bytes(141 << 30),
             rating: None,
+            images: false,
         };
         let rated = declared(&pool, part, TimeMs(5)).expect("a rating");
         assert_eq!((rated.rating.sustained, rated.rating.mark), (GflopPerS(8 * 989_400), Mark::Declared));

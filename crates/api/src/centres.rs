@@ -43,6 +43,9 @@ pub struct CentreView {
     /// How memory limits are kept there, in the engine's words, such as `cgroup` or `watched`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_mode: Option<String>,
+    /// Whether its engine runs container images.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub images: bool,
     /// When it or a pool of it runs nothing: maintenance that goes on or is to come, and what ended lately.
     #[serde(default)]
     pub windows: Vec<WindowView>,

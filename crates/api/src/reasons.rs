@@ -63,6 +63,9 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             },
             json!({ "centres": centres }),
         ),
+        Reason::NoImages { centres } => {
+            ("no centre that could take it runs container images".to_owned(), json!({ "centres": centres }))
+        }
         Reason::Budget { needed, available } => {
             let (needed, available) = (Amount::new(*needed, currency), Amount::new(*available, currency));
             (
@@ -276,6 +279,11 @@ mod tests {
             &json!({"centre": "hpc-1", "from": "1970-01-01T00:00:00.000Z", "until": "1970-01-01T00:00:01.000Z"}),
         );
         check(&Reason::NoCentre { centres: 0 }, "no centre has joined the network yet", &json!({"centres": 0}));
+        check(
+            &Reason::NoImages { centres: 2 },
+            "no centre that could take it runs container images",
+            &json!({"centres": 2}),
+        );
         check(
             &Reason::Budget { needed: Money(2_500_000), available: Money(0) },
             "its hold of CNY 2.500000 is more than the tenant has free: CNY 0.000000",

@@ -105,6 +105,7 @@ impl CentreView {
             absent_since: centre.absent_since.map(Into::into),
             last_seen_at: centre.reported_at.map(Into::into),
             memory_mode: None,
+            images: centre.pools.values().any(|pool| pool.images),
             windows: centre.windows.iter().map(Into::into).collect(),
             facts: FactsFields::of(centre),
             alarms: centre.alarms.iter().map(|alarm| AlarmView::new(&centre.id, alarm)).collect(),

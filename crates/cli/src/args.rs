@@ -237,6 +237,9 @@ pub(crate) struct SpecArgs {
     /// What people call it.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Container image that it runs in, REGISTRY/NAME@sha256:DIGEST.
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
     /// Processor cores of each task, such as 2 or 0.5.
     #[arg(long, value_name = "CORES", value_parser = quantity::cores)]
     pub(crate) cores: Option<Millicores>,
@@ -274,7 +277,7 @@ pub(crate) struct SpecArgs {
     /// A variable for the environment; may be given several times.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = parse::variable)]
     pub(crate) environment: Vec<(String, String)>,
-    /// Where it runs; for a command after `--` the current folder when absent.
+    /// Where it runs; for a command after `--` the current folder when absent, but for one in an image.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) dir: Option<PathBuf>,
 }

@@ -69,9 +69,6 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
         JobKind::Service => return refuse("kind", "services need endpoints and health checks"),
         JobKind::Session => return refuse("kind", "sessions need a terminal through the agent"),
     }
-    if spec.image.is_some() {
-        return refuse("image", "no engine of this network runs container images");
-    }
     if !spec.inputs.is_empty() {
         return refuse("inputs", "data is not staged yet; read it from the job's directory");
     }

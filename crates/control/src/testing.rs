@@ -84,6 +84,7 @@ impl Network {
             devices: MilliDevices::ZERO,
             device_memory: Bytes::ZERO,
             rating: None,
+            images: false,
         };
         self.take(Command::Inventory { centre: centre(name), pools: vec![found] });
         let rating = Rating {

@@ -90,7 +90,9 @@ fn what_cannot_run_is_refused_with_its_reason() {
     };
     refused(JobSpec { memory: Bytes(0), ..job("a") }, "Spec");
     refused(JobSpec { kind: JobKind::Service, ..job("a") }, "NotSupported");
-    refused(JobSpec { image: Some("x".into()), ..job("a") }, "NotSupported");
+    refused(JobSpec { image: Some("x".into()), ..job("a") }, "Spec");
+    let image = format!("registry.local/x@sha256:{}", "0a".repeat(32));
+    refused(JobSpec { image: Some(image), ..job("a") }, "NeverFits");
     refused(JobSpec { memory: Bytes(1 << 40), ..job("a") }, "NeverFits");
     refused(JobSpec { centres: vec![centre("nowhere")], ..job("a") }, "NeverFits");
     refused(tasks(JobSpec { gang: true, ..job("a") }, 9), "NeverFits");

@@ -111,6 +111,7 @@ fn write() {
     story.reaches();
     story.sites();
     story.energy();
+    story.images();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -220,6 +221,7 @@ impl Story {
             devices: MilliDevices(0),
             device_memory: Bytes(0),
             rating: None,
+            images: false,
         };
         let devices = Pool {
             id: pool("A100-SXM4-80G"),
@@ -606,5 +608,15 @@ impl Story {
         let set = |raised, cleared| Command::SetAlarms { centre: centre("site-1"), raised, cleared };
         self.take("agent:site-1", "", set(raised, Vec::new()));
         self.take("agent:site-1", "", set(Vec::new(), vec![(AlarmKind::UnknownAttempt, "900.0.1".to_owned())]));
+    }
+
+    /// A centre begins to run container images, and a job in one waits for it.
+    fn images(&mut self) {
+        let name = centre("hpc-2");
+        let pools = self.state.centres()[&name].pools.values();
+        let pools = pools.map(|pool| Pool { rating: None, images: true, ..pool.clone() }).collect();
+        self.take("agent:hpc-2", "", Command::Inventory { centre: name.clone(), pools });
+        let image = Some(format!("registry.local/tools/blast@sha256:{}", "0a".repeat(32)));
+        self.submit(JobSpec { image, class: Some(Class::Hpc), ..JobSpec::command("blast", &["blastn"]) }, None);
     }
 }

@@ -22,6 +22,14 @@ pub trait Engine: Send + Sync {
     /// When the engine cannot be asked.
     fn inventory(&self) -> Result<Vec<Pool>, EngineError>;
 
+    /// How it runs container images, for people; an error says why it runs none. Its pools say the same to the network.
+    ///
+    /// # Errors
+    /// When it runs processes only.
+    fn images(&self) -> Result<String, String> {
+        Err("this engine runs processes only".to_owned())
+    }
+
     /// True when it knows of no attempt, ended ones included: its folder is new, or was lost. An engine that cannot
     /// tell says false.
     fn blank(&self) -> bool {

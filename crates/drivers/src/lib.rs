@@ -8,6 +8,7 @@
 //! Start reading at `engine.rs` (what any engine promises), then `local/mod.rs` (how processes keep it),
 //! `slurm/mod.rs` (how a cluster does) and `kubernetes/mod.rs` (how pods do); `simulated/mod.rs` is the short one.
 
+mod container;
 mod engine;
 pub mod failpoint;
 mod kubernetes;
@@ -17,6 +18,6 @@ mod slurm;
 
 pub use engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
 pub use kubernetes::{KubernetesConfig, KubernetesEngine, PoolRule, Toleration};
-pub use local::{LocalConfig, LocalEngine, LocalLimits, supervise};
+pub use local::{ContainerRules, Containers, LocalConfig, LocalEngine, LocalLimits, supervise};
 pub use simulated::{Fate, Oracle, SimulatedConfig, SimulatedEngine};
 pub use slurm::{DeviceType, SlurmConfig, SlurmEngine};

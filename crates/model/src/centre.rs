@@ -140,6 +140,9 @@ pub struct Pool {
     pub device_memory: Bytes,
     /// The rating in force; work is placed only on rated pools.
     pub rating: Option<Rating>,
+    /// Whether its engine runs container images.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub images: bool,
 }
 
 impl Pool {
@@ -340,6 +343,7 @@ mod tests {
                 Mark::Measured,
                 TimeMs(0),
             )),
+            images: false,
         }
     }
 

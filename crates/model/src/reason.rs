@@ -49,6 +49,11 @@ pub enum Reason {
         /// How many centres are known.
         centres: u32,
     },
+    /// No centre that could take it runs container images.
+    NoImages {
+        /// How many centres are known.
+        centres: u32,
+    },
     /// The tenant's free balance does not cover the hold.
     Budget {
         /// The hold of one task, or of the whole gang.
@@ -171,6 +176,7 @@ impl Reason {
             Reason::CentreAbsent { .. } => "centre-absent",
             Reason::CentreClosed { .. } => "centre-closed",
             Reason::NoCentre { .. } => "no-centre",
+            Reason::NoImages { .. } => "no-images",
             Reason::Budget { .. } => "budget",
             Reason::Quota { .. } => "quota",
             Reason::Capacity { .. } => "capacity",

@@ -35,6 +35,9 @@ pub struct Shape {
     pub walltime: DurationMs,
     /// The number of tasks that must start together.
     pub gang: Option<u32>,
+    /// Only pools whose engine runs container images.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub image: bool,
     /// What it minds of the network; nothing for most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reach: Option<Arc<Reach>>,
@@ -86,6 +89,7 @@ impl Shape {
             memory: spec.memory,
             walltime: spec.walltime,
             gang: spec.gang.then(|| u32::try_from(spec.tasks.len()).unwrap_or(u32::MAX)),
+            image: spec.image.is_some(),
             reach: Reach::of(spec),
         }
     }
@@ -93,7 +97,9 @@ impl Shape {
     /// A number for all of it but who asks: the same on every machine, and told apart from others by 64 bits.
     pub fn kind(&self) -> u64 {
         let asked = (&self.class, &self.centres, &self.need, self.memory, self.walltime, self.gang, &self.reach);
-        let text = serde_json::to_vec(&asked).expect("a shape has string keys and whole numbers");
+        let mut text = serde_json::to_vec(&asked).expect("a shape has string keys and whole numbers");
+        // After what was hashed before there were images, so that the numbers of all other shapes stay.
+        text.extend_from_slice(if self.image { b"image" } else { b"" });
         let digest = Sha256::digest(text);
         u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
     }

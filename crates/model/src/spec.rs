@@ -3,6 +3,7 @@
 
 pub mod checkpoint;
 mod hash;
+mod image;
 mod kind;
 pub mod limits;
 mod reach;
@@ -38,7 +39,7 @@ pub struct JobSpec {
     pub kind: JobKind,
     /// What is run.
     pub work: Work,
-    /// Container image pinned by digest.
+    /// Container image: its registry, its name there and its digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Environment added to the task's own.
@@ -290,7 +291,7 @@ impl JobSpec {
             let good = path.as_ref().is_none_or(|p| !p.is_empty() && p.len() <= 4096 && !p.contains(['\0', '\n']));
             check(good, field, path.as_deref().unwrap_or(""), "a path of 1 to 4096 characters on one line")?;
         }
-        Ok(())
+        self.image.as_deref().map_or(Ok(()), image::validate)
     }
 
     fn validate_amounts(&self) -> Result<(), SpecError> {

@@ -86,6 +86,7 @@ fn shape(number: u64, tenant: &TenantId) -> ShapeView {
         memory: Bytes(1 << 30),
         walltime: DurationMs(3_600_000),
         gang: None,
+        image: false,
         reach: None,
     };
     ShapeView::new(shape, Vec::new())
@@ -110,6 +111,7 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
         devices: MilliDevices(0),
         device_memory: Bytes(0),
         rating: Some(rating),
+        images: false,
     };
     let used = Millicores(cores_used * 1000);
     let pool = PoolView {

@@ -112,6 +112,7 @@ impl<'a> Judge<'a> {
             (pool.pool.rating.as_ref().is_some_and(|rating| rating.doubt.is_some()), "the pool's rating is doubted"),
             (sold_uncertified(&wanted.need, &pool.pool), "units are asked and the pool's rating is only declared"),
             (!kind_matches(&wanted.need, &pool.pool), "the pool is other hardware"),
+            (wanted.image && !pool.pool.images, "its engine runs no container images"),
             (latency::broken(self.snapshot, wanted, centre), "the centre is farther than its latency bound"),
         ];
         for (_, why) in rules.into_iter().filter(|(broken, _)| *broken) {

@@ -81,6 +81,9 @@ pub fn never_fits(centres: &[CentreView], shape: &Shape) -> Option<NeverFits> {
         }
     }
     let hint = match &shape.gang {
+        _ if shape.image && centres.iter().all(|centre| centre.pools.iter().all(|pool| !pool.pool.images)) => {
+            "no centre runs container images: leave `image` out, or ask an operator for podman at a centre"
+        }
         _ if far => "allow a longer round trip, or have the operator declare places and links (`huisuan network set`)",
         Some(_) => "ask for fewer tasks or less for each, or let them start one by one without gang",
         None => "ask for less for each task, or allow other centres or classes",
@@ -113,8 +116,11 @@ fn missing(centre: &CentreView, shape: &Shape) -> Option<String> {
                     nearest = Some((share, pool, demand));
                 }
             }
-            Answer::OtherKind => {}
+            Answer::OtherKind | Answer::NoImages => {}
         }
+    }
+    if shape.image && !centre.pools.is_empty() && centre.pools.iter().all(|pool| !pool.pool.images) {
+        return Some("runs no container images".to_owned());
     }
     match nearest {
         Some((_, pool, demand)) => Some(lack(pool, &demand, shape.gang)),

@@ -115,6 +115,7 @@ fn rejected(case: &Case<'_>) -> Vec<(CentreId, Reason)> {
 fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
     let (mut paused, mut absent) = (None, None);
     let mut closed: Option<(&CentreId, &Window)> = None;
+    let (mut imageless, mut other) = (false, false);
     let mut small = Vec::new();
     for number in pools {
         let place = case.problem.pools[number];
@@ -131,7 +132,8 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
                 closed = closed.into_iter().chain(window).min_by_key(|(_, window)| window.until);
             }
             Answer::TooSmall(demand) => small.push(case.problem.candidate(number, demand, case.view)),
-            Answer::OtherKind | Answer::Unrated => {}
+            Answer::NoImages => imageless = true,
+            Answer::OtherKind | Answer::Unrated => other = true,
         }
     }
     // Time opens a closed centre; of the others the one that nobody meant comes first.
@@ -144,7 +146,10 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
         (None, None, None) => {
             let centres = u32::try_from(case.problem.snapshot.centres.len()).unwrap_or(u32::MAX);
             // A job was taken in when the pool was larger: what is missing now is capacity, with its numbers.
-            nearest(case, &small).unwrap_or(Reason::NoCentre { centres })
+            nearest(case, &small).unwrap_or(match imageless && !other {
+                true => Reason::NoImages { centres },
+                false => Reason::NoCentre { centres },
+            })
         }
     }
 }

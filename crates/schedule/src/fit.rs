@@ -22,6 +22,8 @@ pub struct Demand {
 /// How a pool answers to a shape when it is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
+    /// Its engine runs no container images, and the task is one.
+    NoImages,
     /// It is hardware of another kind: other devices, too little memory on a device, other class of rate.
     OtherKind,
     /// It has no rating that counts: none at all, one that is doubted, or, for a demand in units, one that is only
@@ -38,7 +40,7 @@ pub(crate) enum Answer {
 pub fn demand(pool: &Pool, shape: &Shape) -> Option<Demand> {
     match answer(pool, shape) {
         Answer::Fits(demand) => Some(demand),
-        Answer::OtherKind | Answer::Unrated | Answer::TooSmall(_) => None,
+        Answer::NoImages | Answer::OtherKind | Answer::Unrated | Answer::TooSmall(_) => None,
     }
 }
 
@@ -60,6 +62,7 @@ pub(crate) fn named(centre: &CentreId, shape: &Shape) -> bool {
 pub(crate) fn answer(pool: &Pool, shape: &Shape) -> Answer {
     let sustained = pool.rating.as_ref().filter(|rating| rating.trusted()).map_or(0, |rating| rating.sustained.0);
     let (cores, devices) = match &shape.need {
+        _ if shape.image && !pool.images => return Answer::NoImages,
         Need::Hardware { devices: Some(need), .. } if !devices_match(pool, need) => return Answer::OtherKind,
         // The work of a pool with devices is counted by devices: a task without any would run there for nothing.
         Need::Hardware { devices: None, .. } if !pool.devices.is_zero() => {

@@ -204,7 +204,8 @@ fn walltimes(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -
 /// What is free of one resource in the pools of the right kind, where it is less than asked for; the most first.
 fn fewer(snapshot: &Snapshot, shape: &Shape, asked: u64, free: impl Fn((u64, u64)) -> u64) -> Vec<u64> {
     let pools = snapshot.centres.iter().filter(|centre| fit::allowed(centre, shape)).flat_map(|centre| &centre.pools);
-    let fits = pools.filter(|pool| !matches!(fit::answer(&pool.pool, shape), fit::Answer::OtherKind));
+    let other = |answer| matches!(answer, fit::Answer::OtherKind | fit::Answer::NoImages);
+    let fits = pools.filter(|pool| !other(fit::answer(&pool.pool, shape)));
     let left: BTreeSet<u64> = fits
         .map(|pool| {
             let cores = pool.pool.cores.0.saturating_sub(pool.used.cores.0);

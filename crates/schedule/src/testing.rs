@@ -64,11 +64,18 @@ pub(crate) fn pool(id: &str, class: Class, cores: u64, devices: u64) -> PoolView
         devices: MilliDevices(devices * 1000),
         device_memory: Bytes(if devices > 0 { 80 * GIB } else { 0 }),
         rating: Some(rating),
+        images: false,
     };
     PoolView { pool, used: Amounts::default(), long: Amounts::default(), nodes: None }
 }
 
 impl CentreView {
+    /// All of its pools run container images.
+    pub(crate) fn with_images(mut self) -> Self {
+        self.pools.iter_mut().for_each(|pool| pool.pool.images = true);
+        self
+    }
+
     pub(crate) fn price(mut self, per_core_hour: i64) -> Self {
         self.tariff.price_per_p_h = Money(per_core_hour * 100_000);
         self
@@ -148,6 +155,7 @@ pub(crate) fn shape(cores: u64) -> Shape {
         memory: Bytes(GIB),
         walltime: DurationMs(3_600_000),
         gang: None,
+        image: false,
         reach: None,
     }
 }

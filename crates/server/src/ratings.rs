@@ -141,6 +141,7 @@ mod tests {
             devices: MilliDevices(8_000),
             device_memory: Bytes(80 << 30),
             rating: None,
+            images: false,
         };
         let doubt = |pool: &Pool, rating: &Rating| ceiling.doubt(pool, rating).map(|doubt| doubt.code());
         assert_eq!(doubt(&pool, &rating(8 * 312_000)), None);

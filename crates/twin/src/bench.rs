@@ -107,6 +107,7 @@ fn pool((name, device_gib, device_rate, cores, memory_gib): (&str, u64, u64, u64
         devices: MilliDevices(devices * 1000),
         device_memory: Bytes(device_gib << 30),
         rating: Some(rating),
+        images: false,
     };
     let room = Room::empty((cores * 1000) as u32, (memory_gib << 10) as u32, 0, DEVICES_OF_A_NODE as u8);
     let fleet = Fleet::new(std::iter::repeat_n(room, index(nodes)));
@@ -285,6 +286,7 @@ impl Kind {
             memory: Bytes(self.memory),
             walltime: DurationMs(self.walltime),
             gang: (self.tasks > 1).then_some(self.tasks),
+            image: false,
             reach: None,
         }
     }

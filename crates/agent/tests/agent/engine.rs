@@ -108,6 +108,7 @@ impl Engine for Handle {
             devices: MilliDevices::ZERO,
             device_memory: Bytes::ZERO,
             rating: None,
+            images: false,
         }])
     }
 

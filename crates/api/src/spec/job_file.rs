@@ -23,7 +23,7 @@ use super::{
 use crate::wire::Timestamp;
 
 /// A job file. All fields but `command` or `script` may be left out; unknown fields are refused.
-/// `kind` other than `batch`, `image`, `inputs`, `outputs` and `budget` are read and
+/// `kind` other than `batch`, `inputs`, `outputs` and `budget` are read and
 /// refused as not supported yet.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = JobRequest)]
@@ -45,7 +45,7 @@ pub struct JobFile {
     /// Arguments after the script's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
-    /// Container image pinned by digest.
+    /// Container image, `REGISTRY/NAME@sha256:DIGEST`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Variables added to the task's environment.

@@ -277,7 +277,7 @@ prop_compose! {
         spec.deadline_at = deadline.map(TimeMs);
         if grace % 2 == 0 {
             spec.checkpoint = Some(Checkpoint { signal, grace: DurationMs(grace % 1_000_000_000_000) });
-            spec.image = Some("registry/image@sha256:0".into());
+            spec.image = Some(format!("registry.local/image@sha256:{}", "0a".repeat(32)));
             spec.directory = Some("/data".into());
             spec.parallel_max = Some(50);
         }

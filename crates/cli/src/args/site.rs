@@ -21,7 +21,7 @@ pub(crate) struct AgentArgs {
     /// What runs the work here: local, slurm or kubernetes.
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t, hide_possible_values = true)]
     pub(crate) engine: EngineArg,
-    /// The file that says how to use the engine, in TOML; not for local.
+    /// The file that says how to use the engine, in TOML; for local it may be left out.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) engine_config: Option<PathBuf>,
     /// What this site allows, in TOML: tenants, sizes, hours, accounts. Kept here, whatever the server orders.

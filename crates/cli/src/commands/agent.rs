@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf, thread, time::Duration};
 
 use huisuan_agent::{Agent, AgentConfig, AgentError, SitePolicy, StopFlag};
 use huisuan_api::join::JoinToken;
-use huisuan_drivers::{Engine, LocalLimits};
+use huisuan_drivers::{Containers, Engine, LocalLimits};
 use huisuan_model::{Bytes, CentreId, Class};
 
 use crate::{
@@ -35,6 +35,8 @@ pub(crate) struct LocalCentre {
     pub(crate) memory: Bytes,
     /// How long its supervisor stays without agent and work.
     pub(crate) limits: LocalLimits,
+    /// How it runs container images, or why it runs none.
+    pub(crate) containers: Result<Containers, String>,
 }
 
 /// Who this site is in the network, and what it allows.

@@ -213,6 +213,7 @@ fn centre_text(output: &Output, centre: &CentreView, now: TimeMs) -> String {
         ("away", centre.absent_since.map(|since| format!("since {since}: gets no new work")).unwrap_or_default()),
         ("seen", seen.unwrap_or_else(|| "never".to_owned())),
         ("memory", centre.memory_mode.clone().map(|mode| format!("limits kept by: {mode}")).unwrap_or_default()),
+        ("images", if centre.images { "containers run here" } else { "" }.to_owned()),
         ("cores", if centre.overlapping { "shared with other centres: do not add them up" } else { "" }.to_owned()),
         ("active", text::count(centre.active, "task")),
         ("place", centre.facts.as_ref().and_then(place).unwrap_or_default()),

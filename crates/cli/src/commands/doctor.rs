@@ -216,6 +216,10 @@ fn check_centre(checks: &mut Checks, view: &CentreView) {
         };
         checks.add(name("memory limit"), true, detail, "");
     }
+    if !view.pools.is_empty() {
+        let detail = if view.images { "run here" } else { "jobs with an image go elsewhere" };
+        checks.add(name("container images"), true, detail, "");
+    }
     for alarm in &view.alarms {
         let (what, detail) = (format!("alarm {}", alarm.kind), format!("{}: {}", alarm.subject, alarm.detail));
         checks.level(name(&what), Level::Warn, detail, "`huisuan centre alarms` lists all; docs/en/sites.md says more");

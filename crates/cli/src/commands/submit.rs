@@ -43,7 +43,8 @@ pub(super) fn spec_of_args(
         Some(file) => spec_of_file(file, &here)?,
         None => {
             let mut spec = command_of(command)?;
-            spec.directory = Some(text_of(&here)?);
+            // An image has folders of its own.
+            spec.directory = args.image.is_none().then(|| text_of(&here)).transpose()?;
             spec
         }
     };
@@ -94,6 +95,7 @@ fn replace(spec: &mut JobSpec, args: &SpecArgs, here: &Path) -> Result<(), Failu
     }
     spec.memory = args.memory.unwrap_or(spec.memory);
     spec.walltime = args.walltime.unwrap_or(spec.walltime);
+    spec.image = args.image.clone().or_else(|| spec.image.take());
     spec.gang |= args.gang;
     spec.class = args.class.or(spec.class);
     spec.priority = args.priority.unwrap_or(spec.priority);

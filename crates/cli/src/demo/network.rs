@@ -73,6 +73,7 @@ impl Network {
             cores: plan.cores.clone(),
             memory: plan.memory,
             limits: LocalLimits { linger, ..LocalLimits::default() },
+            containers: Err("a demo runs processes only".to_owned()),
         };
         let token = server.agent_token(&plan.centre);
         self.agents.push(agent::start(local, &self.url, &token, self.stop.clone())?);

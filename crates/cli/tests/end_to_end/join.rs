@@ -104,7 +104,7 @@ fn what_an_agent_is_told_wrong_it_says_at_once() {
         (vec!["agent"], "--join"),
         (vec!["agent", "--join", &good, "--policy", &home.path("policy.toml")], "unknown field `tenant`"),
         (vec!["agent", "--join", &good, "--engine", "slurm"], "--engine-config"),
-        (vec!["agent", "--join", &good, "--engine-config", "x.toml"], "of no use"),
+        (vec!["agent", "--join", &good, "--engine-config", "x.toml"], "cannot be read"),
     ] {
         let ran = home.run(&arguments);
         assert!(ran.exit == 2 && ran.stderr.contains(said), "{arguments:?}: {ran:?}");

@@ -6,10 +6,13 @@
 
 mod bills;
 mod clusters;
+mod containers;
 mod demo;
 #[path = "../support/disk.rs"]
 mod disk;
 mod ends;
+#[path = "../support/engines.rs"]
+mod engines;
 mod import;
 mod join;
 #[path = "../../../drivers/tests/lab/mod.rs"]

@@ -198,6 +198,10 @@ impl Engine for KubernetesEngine {
         EngineKind::Kubernetes
     }
 
+    fn images(&self) -> Result<String, String> {
+        Ok("pulled by the nodes of the cluster".to_owned())
+    }
+
     fn memory_mode(&self) -> String {
         "cgroup".to_owned()
     }

@@ -110,6 +110,7 @@ impl Hardware {
                 devices: MilliDevices::ZERO,
                 device_memory: rule.device_memory,
                 rating: None,
+                images: true,
             });
             pool.cores = pool.cores.saturating_add(machine.cores);
             pool.memory = pool.memory.saturating_add(machine.memory);

@@ -10,14 +10,13 @@
 //! - **Small state.** `kubernetes.log` in the centre's folder holds what the cluster cannot: what was acknowledged,
 //!   what was cancelled before it was heard of, what was made (so that a pod that vanished is missed).
 //!
-//! Pure: `objects` (what is read), `quantity`, `hardware` (nodes to pools), `pod` and `environment` (order to pod),
+//! Pure: `objects` (what is read), `quantity`, `hardware` (nodes to pools), `pod` (order to pod),
 //! `outcome` (pod to end), `state` (what is known and not yet told). Around them: `client` and `kubeconfig` (HTTP),
 //! `journal`, `watch` (list and watch), `errands` (deletions, pods let go, usage), `output` (logs), `engine`.
 
 mod client;
 mod config;
 mod engine;
-mod environment;
 mod errands;
 mod hardware;
 mod journal;

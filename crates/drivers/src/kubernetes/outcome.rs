@@ -3,9 +3,7 @@
 use huisuan_model::{DurationMs, EndCause, Outcome, TimeMs, Usage};
 
 use super::objects::{Pod, Terminated, Time};
-
-/// The highest number of a signal: what exits with 128 and more than this above it exited by itself.
-const SIGNAL_MAX: i32 = 64;
+use crate::container::code_and_signal;
 
 /// The longest explanation that is reported, in characters.
 const DETAIL_MAX: usize = 300;
@@ -123,16 +121,10 @@ fn of_container(pod: &Pod, terminated: &Terminated, cancelled: bool, now: TimeMs
         ("", _) => (EndCause::Lost, "its pod was deleted by somebody else".to_owned()),
         (reason, _) => (EndCause::Lost, format!("its node ended it: {reason}: {}", pod.status.message)),
     };
-    let signal = match terminated.signal {
-        0 => terminated.exit_code - 128,
-        signal => signal,
-    };
-    let by_signal = (1..=SIGNAL_MAX).contains(&signal);
-    let outcome = Outcome {
-        exit_code: (!by_signal).then_some(terminated.exit_code),
-        signal: by_signal.then_some(signal),
-        ..outcome(cause, &detail)
-    };
+    // A node that tells a signal apart tells it beside the code.
+    let code = if terminated.signal == 0 { terminated.exit_code } else { terminated.signal.saturating_add(128) };
+    let (exit_code, signal) = code_and_signal(code);
+    let outcome = Outcome { exit_code, signal, ..outcome(cause, &detail) };
     End { at, started_at: started_at.or(Some(at)), outcome }
 }
 

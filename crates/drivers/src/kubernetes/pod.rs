@@ -7,10 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     config::{KubernetesConfig, is_dns_name},
-    environment,
     hardware::{Requirement, Suits},
     objects::Metadata,
 };
+use crate::container::{self, ATTEMPT_FOLDER, SCRIPT_FOLDER};
 
 /// Keeps a pod until the end of its attempt is recorded elsewhere.
 pub(super) const FINALIZER: &str = "huisuan.io/end-is-recorded";
@@ -22,11 +22,6 @@ const ATTEMPT: &str = "huisuan.io/attempt";
 const SPEC: &str = "huisuan.io/spec";
 /// The text of a script; the node writes it into a file of the container.
 const SCRIPT: &str = "huisuan.io/script";
-
-/// Where the script is in the container.
-const SCRIPT_FOLDER: &str = "/huisuan/script";
-/// Where a task runs when it names no folder: empty, and its own.
-pub(super) const ATTEMPT_FOLDER: &str = "/huisuan/attempt";
 
 /// The longest script: all annotations of an object together have 256 KiB.
 const SCRIPT_BYTES_MAX: usize = 224 << 10;
@@ -57,18 +52,13 @@ fn suffix(attempt: AttemptId) -> String {
 /// The pod of an order; an error says in words why it can never run here.
 pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesConfig) -> Result<Value, String> {
     let spec = &order.spec;
-    if spec.output.iter().chain(&spec.error).any(|path| path.starts_with('/') && path != "/dev/null") {
-        return Err(
-            "its output is to go to a file of the node; hint: leave `output` out and read `huisuan logs`".into()
-        );
-    }
-    if spec.directory.as_ref().is_some_and(|path| !path.starts_with('/')) {
-        return Err(format!("directory `{}` is not absolute", spec.directory.as_deref().unwrap_or_default()));
+    if let Some(why) = container::refusal(order) {
+        return Err(why);
     }
     if spec.checkpoint.is_some() {
         return Err("it is to save its state before it is ended, which this engine does not tell it".into());
     }
-    let words = words(order)?;
+    let words = container::words(order)?;
     let mut annotations = json!({
         (ATTEMPT): order.attempt.to_string(),
         (SPEC): spec.hash().to_string(),
@@ -77,6 +67,9 @@ pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesCon
         "huisuan.io/project": order.project.as_str(),
     });
     if let Work::Script { text, .. } = &spec.work {
+        if text.len() > SCRIPT_BYTES_MAX {
+            return Err(format!("the script has {} bytes, Kubernetes takes {SCRIPT_BYTES_MAX}", text.len()));
+        }
         annotations[SCRIPT] = json!(text);
     }
     let mut labels = json!({
@@ -125,7 +118,7 @@ fn pod_spec(order: &StartOrder, suits: &Suits, config: &KubernetesConfig, image:
             "fsGroup": config.user,
             "seccompProfile": { "type": "RuntimeDefault" },
         },
-        "containers": [container(order, suits, image, words)],
+        "containers": [task_container(order, suits, image, words)],
         "volumes": volumes(&order.spec.work),
     });
     let fields = spec.as_object_mut().expect("it was made as an object");
@@ -170,7 +163,7 @@ fn affinity(terms: &[Vec<Requirement>]) -> Option<Value> {
     (!terms.is_empty()).then(|| json!({ "nodeAffinity": required() }))
 }
 
-fn container(order: &StartOrder, suits: &Suits, image: &str, words: Vec<String>) -> Value {
+fn task_container(order: &StartOrder, suits: &Suits, image: &str, words: Vec<String>) -> Value {
     let spec = &order.spec;
     let mut amounts = json!({
         "cpu": format!("{}m", order.cores.0.max(1)),
@@ -180,7 +173,7 @@ fn container(order: &StartOrder, suits: &Suits, image: &str, words: Vec<String>)
         amounts[resource] = json!((order.devices.0 / 1_000).to_string());
     }
     let folder = spec.directory.as_deref().unwrap_or(ATTEMPT_FOLDER);
-    let variables: Vec<Value> = environment::variables(order, folder)
+    let variables: Vec<Value> = container::variables(order, folder)
         .into_iter()
         .map(|(name, value)| json!({ "name": name, "value": literal(&value) }))
         .collect();
@@ -218,34 +211,6 @@ fn volumes(work: &Work) -> Value {
 /// A text that nodes do not change: they replace `$(NAME)` by a variable and `$$` by a dollar.
 fn literal(text: &str) -> String {
     text.replace('$', "$$")
-}
-
-/// The program and its arguments. A script is read by the interpreter that its first line names.
-fn words(order: &StartOrder) -> Result<Vec<String>, String> {
-    let (text, arguments) = match &order.spec.work {
-        Work::Command(words) if words.is_empty() => return Err("the command has no words".to_owned()),
-        Work::Command(words) => return Ok(words.clone()),
-        Work::Script { text, arguments } => (text, arguments),
-    };
-    let first = text.split('\n').next().unwrap_or_default();
-    let line = first.strip_prefix("#!").ok_or("the script does not begin with `#!`; hint: begin it with #!/bin/sh")?;
-    if line.ends_with('\r') {
-        return Err("the script has Windows line ends; hint: save it with LF line ends".into());
-    }
-    if text.len() > SCRIPT_BYTES_MAX {
-        return Err(format!("the script has {} bytes, Kubernetes takes {SCRIPT_BYTES_MAX}", text.len()));
-    }
-    let line = line.trim_matches([' ', '\t']);
-    let (interpreter, option) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-    if interpreter.is_empty() {
-        return Err("the first line of the script names no interpreter; hint: #!/bin/sh".into());
-    }
-    let option = option.trim_matches([' ', '\t']);
-    let mut words = vec![interpreter.to_owned()];
-    words.extend((!option.is_empty()).then(|| option.to_owned()));
-    words.push(format!("{SCRIPT_FOLDER}/script"));
-    words.extend_from_slice(arguments);
-    Ok(words)
 }
 
 /// The image of an order. The site's own image is the site's to choose; a tenant's must be one that the site allows.

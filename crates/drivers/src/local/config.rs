@@ -5,6 +5,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use huisuan_model::{Bytes, Class, PoolId};
 use serde::{Deserialize, Serialize};
 
+use super::container::Containers;
+
 /// What a local centre is made of.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
@@ -20,6 +22,8 @@ pub struct LocalConfig {
     pub pool: PoolId,
     /// The class it is rated in.
     pub class: Class,
+    /// How it runs container images, or why it runs none, for people.
+    pub containers: Result<Containers, String>,
 }
 
 /// Times that rarely need another value.
@@ -54,6 +58,9 @@ pub(crate) struct SupervisorConfig {
     pub(crate) grace_ms: u64,
     /// Milliseconds that an idle supervisor stays.
     pub(crate) linger_ms: u64,
+    /// How it runs container images; it runs none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) containers: Option<Containers>,
 }
 
 impl SupervisorConfig {
@@ -68,6 +75,7 @@ impl SupervisorConfig {
             memory: config.memory,
             grace_ms: millis(limits.grace),
             linger_ms: millis(limits.linger),
+            containers: config.containers.clone().ok(),
         }
     }
 }

@@ -145,6 +145,16 @@ impl Engine for LocalEngine {
         self.memory_mode.clone()
     }
 
+    fn images(&self) -> Result<String, String> {
+        let containers = self.config.containers.as_ref().map_err(Clone::clone)?;
+        let runtime = containers.runtime.as_ref().map_or_else(String::new, |runtime| format!(" with {runtime}"));
+        let pulled = match containers.registries.is_empty() {
+            true => "images of this machine only".to_owned(),
+            false => format!("pulled from {}", containers.registries.join(", ")),
+        };
+        Ok(format!("{}{runtime}, {pulled}", containers.podman.display()))
+    }
+
     fn blank(&self) -> bool {
         // Folders of attempts are never removed, so none is there only before the first.
         fs::read_dir(self.paths.attempts()).is_ok_and(|mut attempts| attempts.next().is_none())
@@ -159,6 +169,7 @@ impl Engine for LocalEngine {
             devices: MilliDevices::ZERO,
             device_memory: Bytes::ZERO,
             rating: None,
+            images: self.config.containers.is_ok(),
         }])
     }
 

@@ -10,12 +10,13 @@
 //! | `supervisor.log` | what it says |
 //! | `accepted.log` | start orders, on disk before they are answered |
 //! | `done.log` | ends, on disk before they are reported; and what was acknowledged |
-//! | `attempts/JOB/TASK.ATTEMPT/` | `claim`, `stdout`, `stderr`, `script`, `done.json` of one attempt |
+//! | `attempts/JOB/TASK.ATTEMPT/` | `claim`, `stdout`, `stderr`, `script`, `done.json` of one attempt; `work` and `container.pid` of one in a container |
 //!
 //! The attempt's folder is never removed: it is the proof that the attempt was started once.
 
 mod config;
 mod connection;
+mod container;
 pub(crate) mod engine;
 pub(crate) mod paths;
 pub(crate) mod records;
@@ -23,5 +24,6 @@ pub(crate) mod supervisor;
 pub(crate) mod wire;
 
 pub use config::{LocalConfig, LocalLimits};
+pub use container::{ContainerRules, Containers};
 pub use engine::LocalEngine;
 pub use supervisor::supervise;

@@ -143,6 +143,16 @@ impl AttemptPaths {
     pub(crate) fn script(&self) -> PathBuf {
         self.dir.join("script")
     }
+
+    /// What the attempt's container sees as its own folder.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.dir.join("work")
+    }
+
+    /// Which process is the container's first.
+    pub(crate) fn container(&self) -> PathBuf {
+        self.dir.join("container.pid")
+    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ fn pools() -> Vec<Pool> {
         devices: MilliDevices::ZERO,
         device_memory: Bytes::ZERO,
         rating: None,
+        images: false,
     }]
 }
 

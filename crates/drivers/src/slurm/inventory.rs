@@ -155,6 +155,7 @@ impl Part {
             devices: MilliDevices::ZERO,
             device_memory: known.map_or(Bytes::ZERO, |device| device.memory),
             rating: None,
+            images: false,
         };
         Part { pool, gres, cores_max: 0, memory_max: Bytes::ZERO, devices_max: 0 }
     }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_drivers::{Engine, LocalConfig, LocalEngine, LocalLimits, SubmitResult};
+use huisuan_drivers::{Containers, Engine, LocalConfig, LocalEngine, LocalLimits, SubmitResult};
 use huisuan_model::{
     AttemptId, AttemptReport, Bytes, CentreId, Class, DurationMs, EndCause, JobId, JobSpec, MilliDevices, Millicores,
     Outcome, PoolId, ProjectId, ReportKind, StartOrder, Stream, TenantId, TimeMs, Usage, spec::Work,
@@ -177,6 +177,16 @@ pub(crate) fn try_open_local(
     failpoints: &str,
     memory: u64,
 ) -> Result<LocalEngine, huisuan_drivers::EngineError> {
+    open_with(dir, failpoints, memory, Err("none in this test".to_owned()))
+}
+
+/// The same for one that may run containers.
+pub(crate) fn open_with(
+    dir: &Path,
+    failpoints: &str,
+    memory: u64,
+    containers: Result<Containers, String>,
+) -> Result<LocalEngine, huisuan_drivers::EngineError> {
     let allowed = rustix::thread::sched_getaffinity(None).expect("the CPUs of this process");
     let cores = (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).take(2).collect();
     let limits = LocalLimits { grace: Duration::from_millis(300), linger: Duration::from_millis(500) };
@@ -192,6 +202,7 @@ pub(crate) fn try_open_local(
         supervisor,
         pool: PoolId::new("cpu:test").expect("a name"),
         class: Class::General,
+        containers,
     };
     LocalEngine::open_with(config, limits)
 }

@@ -28,6 +28,7 @@ fn the_inventory_is_the_share() {
     let pools = bench.engine.inventory().expect("an inventory");
     let [pool] = pools.as_slice() else { panic!("one pool: {pools:?}") };
     assert_eq!((pool.id.as_str(), pool.memory.0, &pool.rating), ("cpu:test", 1 << 30, &None));
+    assert!(!pool.images && bench.engine.images().is_err_and(|why| why == "none in this test"));
     assert_eq!(bench.engine.measurable_cpus(&pool.id).len() as u64 * 1000, pool.cores.0);
     assert_eq!((bench.engine.kind(), bench.engine.memory_mode().as_str()), (EngineKind::Local, "watched"));
 }
@@ -189,6 +190,7 @@ fn a_cpu_that_is_not_there_is_refused() {
         supervisor: vec!["/no/such/program".into()],
         pool: huisuan_model::PoolId::new("cpu:x").expect("a name"),
         class: huisuan_model::Class::Hpc,
+        containers: Err("none in this test".to_owned()),
     };
     for cores in [vec![], vec![1023], vec![70_000]] {
         let error = huisuan_drivers::LocalEngine::open(config(cores)).expect_err("refused");

@@ -2,6 +2,7 @@
 
 mod bench;
 mod checkpoint;
+mod containers;
 mod crash;
 mod faults;
 mod kubernetes;

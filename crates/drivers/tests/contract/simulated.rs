@@ -36,6 +36,7 @@ fn pool(name: &str, devices: u64) -> Pool {
         devices: MilliDevices(devices),
         device_memory: Bytes::ZERO,
         rating: None,
+        images: false,
     }
 }
 

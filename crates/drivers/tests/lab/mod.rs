@@ -1,5 +1,8 @@
 //! A real Slurm cluster for tests and benchmarks, on this machine; `slurm.sh` beside this file does the work.
 
+#[allow(dead_code, reason = "not every program that uses the laboratory needs an image")]
+pub(crate) mod image;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},

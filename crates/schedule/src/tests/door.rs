@@ -30,6 +30,22 @@ fn other_hardware_is_refused() {
     check(&[centre("a", 2)], &general, Some("a: needs a pool rated in class general, has pool cpu:x"));
 }
 
+/// The judge of plans and the fit agree on this with random networks, see `laws.rs`.
+#[test]
+fn images_run_where_the_engine_runs_them() {
+    let image = Shape { image: true, ..shape(1) };
+    check(&[centre("a", 2), centre("b", 2).with_images()], &image, None);
+    let none = [centre("a", 2), device_centre("c", 2)];
+    check(&none, &image, Some("a: runs no container images; c: runs no container images"));
+    let hint = never_fits(&none, &image).map(|refusal| refusal.hint).unwrap_or_default();
+    assert!(hint.starts_with("no centre runs container images"), "{hint}");
+    // What is missing beyond that is told as for any job, and a plain job runs at such a centre, too.
+    let large = Shape { image: true, ..shape(64) };
+    let both = [centre("a", 2), centre("b", 2).with_images()];
+    check(&both, &large, Some("a: runs no container images; b: needs 64 cores, pool cpu:x has 2"));
+    check(&[centre("b", 2).with_images()], &shape(1), None);
+}
+
 #[test]
 fn what_may_yet_become_possible_waits() {
     let large = shape(64);

@@ -31,6 +31,7 @@ fn any_centre(name: &'static str) -> impl Strategy<Value = CentreView> {
                 view
             });
             let made = CentreView { active, pools: pools.collect(), ..centre(name, 0) }.price(price * 500_000);
+            let made = if price < 3 { made.with_images() } else { made };
             if rated { made } else { made.unrated() }
         },
     )
@@ -50,7 +51,7 @@ fn any_shape() -> impl Strategy<Value = Shape> {
             let tenant = TenantId::new(if other { "uni" } else { "lab" }).expect("a valid name");
             let walltime = DurationMs(hours * 1_800_000);
             let memory = Bytes(memory * GIB);
-            Shape { tenant, class, gang, memory, walltime, ..at(&names, need) }
+            Shape { tenant, class, gang, memory, walltime, image: hours == 3, ..at(&names, need) }
         },
     )
 }

@@ -43,6 +43,19 @@ fn no_centre_could_take_it() {
 }
 
 #[test]
+fn no_centre_that_could_take_it_runs_images() {
+    let image = |shape| huisuan_model::Shape { image: true, ..shape };
+    let none = |centres| Reason::NoImages { centres };
+    check(vec![centre("a", 4), centre("b", 1)], image(shape(2)), job(1, 1), &none(2));
+    check(vec![centre("a", 4)], image(device_shape(1)), job(1, 1), &none(1));
+    // One that runs images and cannot take it for another reason is the nearer one.
+    let other = device_centre("b", 4).with_images();
+    check(vec![centre("a", 4), other], image(shape(1)), job(1, 1), &Reason::NoCentre { centres: 2 });
+    let paused = centre("b", 4).with_images().paused();
+    check(vec![centre("a", 4), paused], image(shape(1)), job(1, 1), &Reason::CentrePaused { centre: id("b") });
+}
+
+#[test]
 fn centres_that_could_take_it_are_paused() {
     let paused = |name| Reason::CentrePaused { centre: id(name) };
     check(vec![centre("a", 1).paused(), centre("b", 4).paused()], shape(2), job(1, 1), &paused("b"));

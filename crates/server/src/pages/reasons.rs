@@ -65,6 +65,7 @@ fn answer(page: &Page, rejection: &Rejection) -> String {
     let Rejection { code, message, details, .. } = rejection;
     let short = match code.as_str() {
         "no-centre" => Some(page.say(words::NOT_SUITABLE).to_owned()),
+        "no-images" => Some(page.say(words::NO_IMAGES).to_owned()),
         "centre-paused" => Some(page.say(words::STATE_PAUSED).to_owned()),
         "centre-absent" => Some(page.say(words::REASON_CENTRE_ABSENT).to_owned()),
         "capacity" => lack(page.language, details),
@@ -105,6 +106,7 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
             0 => "尚无算力中心加入本网".to_owned(),
             centres => format!("已知的 {centres} 个算力中心现在都不能接收：未连接、未标定或类型不符"),
         },
+        "no-images" => format!("可接收它的算力中心都不运行容器镜像（已知 {} 个）", number("centres")?),
         "budget" => {
             format!("需冻结 {}，而租户可用余额为 {}", amount("needed")?, amount("available")?)
         }
@@ -240,6 +242,7 @@ mod tests {
             "任务可能撞上 hpc-1 的检修：1970-01-01T00:00:00.000Z 至 1970-01-01T00:00:01.000Z",
         );
         check(Reason::NoCentre { centres: 0 }, "尚无算力中心加入本网");
+        check(Reason::NoImages { centres: 2 }, "可接收它的算力中心都不运行容器镜像（已知 2 个）");
         check(Reason::NoCentre { centres: 3 }, "已知的 3 个算力中心现在都不能接收：未连接、未标定或类型不符");
         check(
             Reason::Budget { needed: Money(2_500_000), available: Money(1) },

@@ -81,6 +81,7 @@ impl Network {
             devices: MilliDevices::ZERO,
             device_memory: Bytes::ZERO,
             rating: None,
+            images: false,
         };
         let engine = EngineKind::Local;
         let hello =

@@ -62,6 +62,7 @@ impl Network {
                 devices: MilliDevices::ZERO,
                 device_memory: Bytes::ZERO,
                 rating: None,
+                images: false,
             }],
         });
         let rating = Rating {

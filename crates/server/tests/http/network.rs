@@ -149,6 +149,7 @@ pub(crate) fn pool(class: Class, cores: u64) -> Pool {
         devices: MilliDevices(0),
         device_memory: Bytes(0),
         rating: None,
+        images: false,
     }
 }
 

@@ -91,7 +91,7 @@ fn what_would_be_refused_is_refused() {
         (post("/v1/plan", "{"), ErrorCode::BadRequest),
         (post("/v1/plan", r#"{"command": ["x"], "x": 1}"#), ErrorCode::UnknownField),
         (post("/v1/plan", r#"{"command": ["x"], "cores": 0}"#), ErrorCode::InvalidSpec),
-        (post("/v1/plan", r#"{"command": ["x"], "image": "x"}"#), ErrorCode::NotSupported),
+        (post("/v1/plan", r#"{"command": ["x"], "image": "x"}"#), ErrorCode::InvalidSpec),
         (post("/v1/plan?project=none", r#"{"command": ["x"]}"#), ErrorCode::InvalidSpec),
         (Request::post("/v1/plan").body("{}"), ErrorCode::BadRequest),
     ] {

@@ -156,7 +156,6 @@ fn what_cannot_run_yet_is_refused_by_name() {
     for (fields, name) in [
         (json!({"kind": "service"}), "kind"),
         (json!({"kind": "session"}), "kind"),
-        (json!({"image": "x@sha256:0"}), "image"),
         (json!({"inputs": data}), "inputs"),
         (json!({"outputs": data}), "outputs"),
         (json!({"budget": 12.5}), "budget"),
@@ -171,6 +170,7 @@ fn what_can_never_run_is_refused_with_what_each_centre_lacks() {
     let network = Network::paused();
     network.declare("ai-1", Class::Ai);
     network.agent("ai-1").join(Class::Ai, 4);
+    let image = format!("registry.local/x@sha256:{}", "0a".repeat(32));
     for (fields, words) in [
         (json!({"cores": 64}), ["ai-1: needs 64 cores", "has 4", "hpc-1: needs 64 cores", "has 32"].as_slice()),
         (json!({"memory": "1TiB"}), &["ai-1: ", "hpc-1: ", "1 TiB"]),
@@ -180,6 +180,7 @@ fn what_can_never_run_is_refused_with_what_each_centre_lacks() {
         (json!({"centres": ["hpc-2"]}), &["hpc-2: is not known"]),
         (json!({"centres": ["hpc-1"], "class": "ai"}), &["hpc-1: is of class hpc"]),
         (json!({"demand": {"class": "hpc", "rate": "1 P"}}), &["hpc-1: "]),
+        (json!({"image": image}), &["ai-1: runs no container images; hpc-1: runs no container images"]),
     ] {
         let mut job = small_job();
         job.as_object_mut().expect("fields").extend(fields.as_object().expect("fields").clone());
@@ -188,6 +189,8 @@ fn what_can_never_run_is_refused_with_what_each_centre_lacks() {
             assert!(problem.detail.contains(word), "{fields}: no {word:?} in {problem}");
         }
     }
+    let image = network.refused(&job_with(&json!({"image": image})), ErrorCode::NeverFits);
+    assert!(image.hint.starts_with("no centre runs container images"), "{image:?}");
     let stranger = network.refused(&job_with(&json!({"centres": ["hpc-2"]})), ErrorCode::NeverFits);
     assert!(stranger.hint.contains("hpc-1"), "{stranger:?}");
 }

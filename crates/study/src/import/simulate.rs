@@ -194,6 +194,7 @@ fn twin_pool(pool: &ImportedPool, class: Class, now_ms: i64) -> Pool {
             certificate: None,
             doubt: None,
         }),
+        images: false,
     }
 }
 

@@ -134,6 +134,7 @@ fn pool(check: Check<'_>, centre: &CentreFile, file: &PoolFile) -> Result<(Pool,
         devices: MilliDevices(whole(file.node_devices, 1_000)?),
         device_memory: Bytes(file.device_memory_gib.unwrap_or(0).min(1_000_000) << 30),
         rating: Some(rating),
+        images: false,
     };
     Ok((pool, PoolFacts { nodes, node_watts_idle: idle, node_watts_busy: busy }))
 }

@@ -141,9 +141,9 @@ impl<O: Observer> World<O> {
 fn inventory(site: &VirtualCentre) -> Vec<Pool> {
     let pools = site.pools.values().map(|found| {
         let standing = found.standing();
-        let Pool { id, class, device_memory, .. } = found.pool.clone();
+        let Pool { id, class, device_memory, images, .. } = found.pool.clone();
         let (cores, memory, devices) = (standing.cores, standing.memory, standing.devices);
-        Pool { id, class, cores, memory, devices, device_memory, rating: None }
+        Pool { id, class, cores, memory, devices, device_memory, rating: None, images }
     });
     pools.collect()
 }

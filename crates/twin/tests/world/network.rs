@@ -60,6 +60,7 @@ pub(crate) fn site(name: &str, cores: u64, price: i64) -> Site {
         devices: MilliDevices::ZERO,
         device_memory: Bytes::ZERO,
         rating: Some(rating),
+        images: false,
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(price) };
     let centre = Centre::new(centre(name), Class::General, EngineKind::Local, "Asia/Shanghai", tariff);

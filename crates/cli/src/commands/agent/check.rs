@@ -50,12 +50,21 @@ pub(super) fn check(session: &Session, args: &AgentArgs, site: &Site) -> Result<
                 let level = if known { Level::Ok } else { Level::Warn };
                 let hint = "differences between engine and books are not found at this site";
                 checks.level("reconciliation", level, format!("memory limits: {mode}"), hint);
+                images(&mut checks, engine.images());
             }
             Err(error) => checks.add("engine", false, error.to_string(), "see the engine's own log"),
         },
         Err(failure) => checks.failed("engine", &failure),
     }
     doctor::report(session, &checks)
+}
+
+/// Whether container images run here: without them jobs that name one go elsewhere, which is no fault.
+fn images(checks: &mut Checks, images: Result<String, String>) {
+    match images {
+        Ok(how) => checks.add("container images", true, how, ""),
+        Err(why) => checks.level("container images", Level::Ok, format!("none: {why}"), ""),
+    }
 }
 
 /// Whether the folder can be written, is of this machine, and has room.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use huisuan_drivers::{
-    Engine, EngineError, KubernetesConfig, KubernetesEngine, LocalConfig, LocalEngine, LocalLimits, SlurmConfig,
-    SlurmEngine,
+    ContainerRules, Containers, Engine, EngineError, KubernetesConfig, KubernetesEngine, LocalConfig, LocalEngine,
+    LocalLimits, SlurmConfig, SlurmEngine,
 };
 
 use super::{LocalCentre, Site};
@@ -17,7 +17,8 @@ use crate::{
 /// The engine that was asked for, with its configuration.
 pub(super) fn open(args: &AgentArgs, site: &Site) -> Result<Box<dyn Engine>, Failure> {
     match (args.engine, &args.engine_config) {
-        (EngineArg::Local, None) => local(LocalCentre {
+        (EngineArg::Local, file) => local(LocalCentre {
+            containers: containers(file.as_deref(), &site.folder)?,
             centre: site.join.centre.clone(),
             class: site.join.class,
             folder: site.folder.clone(),
@@ -28,13 +29,18 @@ pub(super) fn open(args: &AgentArgs, site: &Site) -> Result<Box<dyn Engine>, Fai
             memory: args.memory.unwrap_or_else(machine::memory),
             limits: LocalLimits::default(),
         }),
-        (EngineArg::Local, Some(file)) => Err(usage(&format!("`{}` is of no use", file.display()))
-            .hint("the local engine is told by --cores and --memory; leave --engine-config out")),
         (engine, None) => Err(usage(&format!("engine {} needs --engine-config FILE", engine.as_str()))
             .hint("docs/en/sites.md shows such a file")),
         (EngineArg::Kubernetes, Some(file)) => kubernetes(site, file),
         (EngineArg::Slurm, Some(file)) => slurm(file),
     }
+}
+
+/// How images are run on this machine, or why none is. A file that cannot be understood is a failure.
+fn containers(file: Option<&Path>, folder: &Path) -> Result<Result<Containers, String>, Failure> {
+    let failed = |error: EngineError| Failure::new(Exit::Usage, error).hint("docs/en/containers.md has all keys");
+    let rules = file.map(ContainerRules::read).transpose().map_err(failed)?.unwrap_or_default();
+    Ok(rules.find(folder))
 }
 
 /// Pods of a cluster. The centre's name and folder are the agent's, unless the file says otherwise.
@@ -68,6 +74,7 @@ pub(super) fn local(local: LocalCentre) -> Result<Box<dyn Engine>, Failure> {
         supervisor: machine::supervisor(),
         pool: machine::pool()?,
         class: local.class,
+        containers: local.containers,
     };
     let hint = || format!("see {}", local.folder.join("supervisor.log").display());
     let engine = LocalEngine::open_with(config, local.limits);

@@ -20,6 +20,8 @@ pub(crate) struct Attempt {
     pub(crate) share: Share,
     /// Known once its process runs.
     pub(crate) process: OnceLock<Process>,
+    /// The first process of its container, once that runs.
+    pub(crate) container: OnceLock<i32>,
     /// Wakes the thread that watches it.
     waker: Arc<OwnedFd>,
     wish: AtomicU8,
@@ -59,6 +61,7 @@ impl Attempt {
             order,
             share,
             process: OnceLock::new(),
+            container: OnceLock::new(),
             waker,
             wish: AtomicU8::new(NO_WISH),
             memory_peak: AtomicU64::new(0),

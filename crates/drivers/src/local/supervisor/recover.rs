@@ -7,6 +7,8 @@
 //! | no claim | waits in the queue again |
 //! | claim, process alive | watched to its end, which is then lost: only a parent learns an exit code |
 //! | claim, process gone | lost |
+//! | the same of a container that runs | watched to its end; podman keeps the exit code |
+//! | the same of a container that ended | ended as podman says |
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,6 +35,7 @@ use crate::{
     failpoint,
     local::{
         config::SupervisorConfig,
+        container::{Client, Container, Containers, State as ContainerState},
         paths::{AttemptPaths, Paths},
         records::{AcceptedLine, DoneLine, read_claim, read_done, read_log, write_done},
         wire::Batch,
@@ -64,6 +67,7 @@ enum Found {
 pub(crate) fn recover(paths: &Paths, config: SupervisorConfig, boot_id: &str) -> Result<Recovered, EngineError> {
     let (mut ended, acknowledged) = fold_done(read_log(&paths.done())?);
     let mut state = State::new(config);
+    let containers = state.config.containers.clone();
     let (mut orders, mut adopted, mut over) = (Vec::new(), Vec::new(), Vec::new());
     for line in read_log::<AcceptedLine>(&paths.accepted())? {
         let same_boot = line.boot_id == boot_id;
@@ -82,7 +86,7 @@ pub(crate) fn recover(paths: &Paths, config: SupervisorConfig, boot_id: &str) ->
                 continue;
             }
             let order = Arc::new(order);
-            match find(paths, &order, same_boot)? {
+            match find(paths, containers.as_ref(), &order, same_boot)? {
                 Found::Ended(report) => drop(ended.insert(id, report)),
                 Found::Waits => {
                     orders.push(Arc::clone(&order));
@@ -123,7 +127,12 @@ fn fold_done(lines: Vec<DoneLine>) -> (BTreeMap<AttemptId, AttemptReport>, BTree
     (ended, acknowledged)
 }
 
-fn find(paths: &Paths, order: &StartOrder, same_boot: bool) -> Result<Found, EngineError> {
+fn find(
+    paths: &Paths,
+    containers: Option<&Containers>,
+    order: &StartOrder,
+    same_boot: bool,
+) -> Result<Found, EngineError> {
     let id = order.attempt;
     let files = paths.attempt(id);
     if let Some(report) = read_done(&files) {
@@ -151,6 +160,9 @@ fn find(paths: &Paths, order: &StartOrder, same_boot: bool) -> Result<Found, Eng
         let process = Process { pid, started_at, since: Instant::now(), before: now().since(started_at) };
         return Ok(Found::Runs(process, pidfd));
     }
+    if let Some(container) = Container::of(containers, order, &files) {
+        return Ok(find_container(&container, &files, id, started_at));
+    }
     let rest = processes_of(&files.dir);
     kill_each(&rest);
     let detail = match (started_at, rest.is_empty()) {
@@ -161,8 +173,26 @@ fn find(paths: &Paths, order: &StartOrder, same_boot: bool) -> Result<Found, Eng
     Ok(Found::Ended(lost(&files, id, started_at, detail)))
 }
 
+/// The same of a container whose client is gone: podman knows what became of it.
+fn find_container(container: &Container, files: &AttemptPaths, id: AttemptId, started_at: Option<TimeMs>) -> Found {
+    if let Ok(ContainerState::Runs(pid)) = container.state()
+        && let Some(stat) = stat(pid)
+        && let Some(pidfd) = open_pidfd(pid, stat.start_ticks)
+    {
+        let started_at = started_at.unwrap_or_else(now);
+        return Found::Runs(Process { pid, started_at, since: Instant::now(), before: now().since(started_at) }, pidfd);
+    }
+    let outcome = container.end(EndCause::Exited, Client::Unknown, String::new());
+    let started_at = started_at.filter(|_| outcome.cause != EndCause::StartFailed);
+    Found::Ended(record(files, id, started_at, outcome))
+}
+
 fn lost(files: &AttemptPaths, id: AttemptId, started_at: Option<TimeMs>, detail: &str) -> AttemptReport {
     let outcome = Outcome { cause: EndCause::Lost, exit_code: None, signal: None, detail: detail.to_owned() };
+    record(files, id, started_at, outcome)
+}
+
+fn record(files: &AttemptPaths, id: AttemptId, started_at: Option<TimeMs>, outcome: Outcome) -> AttemptReport {
     let what = ReportKind::Ended { started_at, outcome, usage: Usage::default() };
     let report = AttemptReport { attempt: id, at: now(), what };
     // The log is what counts; this marks the folder for people and for later submits.
@@ -206,6 +236,13 @@ fn finish_adopted(shared: &Arc<Shared>, adopted: &Adopted) {
     // Another process may get the number once the group is empty; so only if the group is still its own.
     if stat(process.pid).is_none_or(|leader| leader.zombie) {
         let _ = kill_process_group(group, Signal::KILL);
+    }
+    let containers = lock(&shared.state).config.containers.clone();
+    let paths = shared.paths.attempt(attempt.order.attempt);
+    if let Some(container) = Container::of(containers.as_ref(), &attempt.order, &paths) {
+        // Its exit code is podman's to tell, whoever started it.
+        let outcome = container.end(cause, Client::Unknown, describe(cause, attempt));
+        return shared.finish(attempt, outcome, attempt.usage());
     }
     let (cause, detail) = match cause {
         EndCause::Exited => {

@@ -17,6 +17,7 @@ use super::{
     process::{ProcessStat, pids, stat},
     shared::{Shared, lock},
 };
+use crate::local::container::Container;
 
 /// The name of this way to keep a memory limit.
 pub(crate) const MEMORY_MODE: &str = "watched";
@@ -49,6 +50,7 @@ pub(crate) fn sample(shared: &Shared) {
             continue;
         }
         let from = Instant::now();
+        find_containers(shared, &attempts);
         look(&attempts);
         interval = INTERVAL.max(from.elapsed() * COST_MAX);
         if reported.elapsed() >= REPORT_INTERVAL {
@@ -60,15 +62,33 @@ pub(crate) fn sample(shared: &Shared) {
     }
 }
 
+/// An attempt in a container has started when the container has: before that podman makes it, or pulls its image.
+fn find_containers(shared: &Shared, attempts: &[Arc<Attempt>]) {
+    let unknown = |attempt: &&Arc<Attempt>| attempt.order.spec.image.is_some() && attempt.container.get().is_none();
+    for attempt in attempts.iter().filter(unknown) {
+        let id = attempt.order.attempt;
+        if let Some(pid) = Container::first_process(&shared.paths.attempt(id)) {
+            let _ = attempt.container.set(pid);
+            lock(&shared.state).note_started(id);
+            shared.reports.notify_all();
+        }
+    }
+}
+
 fn look(attempts: &[Arc<Attempt>]) {
     let processes: Vec<ProcessStat> = pids().into_iter().filter_map(stat).collect();
     let family = Family::new(&processes);
     let page = rustix::param::page_size() as u64;
     let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
     for attempt in attempts {
-        let Some(process) = attempt.process.get() else { continue };
+        // A container is no child of the process that was started for it.
+        let leader = match attempt.order.spec.image {
+            Some(_) => attempt.container.get().copied(),
+            None => attempt.process.get().map(|process| process.pid),
+        };
+        let Some(leader) = leader else { continue };
         let (mut pages, mut ticks) = (0, 0);
-        for index in family.members(process.pid) {
+        for index in family.members(leader) {
             pages += processes[index].resident_pages;
             ticks += processes[index].cpu_ticks;
         }

@@ -21,6 +21,7 @@ use crate::{
     failpoint,
     local::{
         config::{SupervisorConfig, VERSION},
+        container::Images,
         records::{AcceptedLine, read_done},
         wire::{Batch, Reply, Request, read_line, write_line},
     },
@@ -69,7 +70,10 @@ fn accept_config(shared: &Shared, version: u32, config: SupervisorConfig) -> Res
         ));
     }
     let mut state = lock(&shared.state);
-    if state.config == config {
+    // How images are run does not matter to what runs already.
+    let images_apart = SupervisorConfig { containers: config.containers.clone(), ..state.config.clone() };
+    if images_apart == config {
+        state.config = config;
         return Ok(());
     }
     if !state.idle() {
@@ -123,8 +127,9 @@ fn submit(shared: &Arc<Shared>, batch: Batch) -> Result<Vec<SubmitResult>, Strin
     let mut fresh: Vec<Arc<StartOrder>> = Vec::new();
     let mut results = Vec::with_capacity(orders.len());
     let mut seen = BTreeSet::new();
+    let mut images = Images::new(lock(&shared.state).config.containers.clone());
     for order in orders {
-        let result = judge(shared, &order, &mut seen);
+        let result = judge(shared, &order, &mut seen, &mut images);
         if result == SubmitResult::Accepted {
             fresh.push(Arc::new(order));
         }
@@ -145,7 +150,7 @@ fn submit(shared: &Arc<Shared>, batch: Batch) -> Result<Vec<SubmitResult>, Strin
     Ok(results)
 }
 
-fn judge(shared: &Shared, order: &StartOrder, seen: &mut BTreeSet<AttemptId>) -> SubmitResult {
+fn judge(shared: &Shared, order: &StartOrder, seen: &mut BTreeSet<AttemptId>, images: &mut Images) -> SubmitResult {
     let id = order.attempt;
     let refusal = {
         let state = lock(&shared.state);
@@ -159,6 +164,8 @@ fn judge(shared: &Shared, order: &StartOrder, seen: &mut BTreeSet<AttemptId>) ->
         report_again(shared, id);
         return SubmitResult::Duplicate;
     }
+    // Only what was never here is looked at so: an image that is gone is no reason to deny an attempt.
+    let refusal = refusal.or_else(|| images.missing(order));
     refusal.map_or(SubmitResult::Accepted, |why| SubmitResult::Refused { why })
 }
 

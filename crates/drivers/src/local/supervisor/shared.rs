@@ -129,7 +129,9 @@ impl Shared {
     /// An attempt that held a share has ended.
     pub(crate) fn finish(self: &Arc<Self>, attempt: &Attempt, outcome: Outcome, usage: Usage) {
         let id = attempt.order.attempt;
-        let started_at = attempt.process.get().map(|process| process.started_at);
+        // Of a container that could not be started there was a client, and nothing of the task.
+        let process = attempt.process.get().filter(|_| outcome.cause != EndCause::StartFailed);
+        let started_at = process.map(|process| process.started_at);
         let report = ended(id, started_at, outcome, usage);
         self.note_done(&report);
         self.uncommitted.fetch_add(1, Ordering::SeqCst);

@@ -48,6 +48,10 @@ pub(crate) struct Outputs {
 impl Outputs {
     pub(crate) fn of(order: &StartOrder, attempt_dir: &Path) -> Self {
         let spec = &order.spec;
+        // Files that a container names are its own: what it says goes to the attempt's folder.
+        if spec.image.is_some() {
+            return Outputs::default();
+        }
         let directory = spec.directory.as_deref().map_or(attempt_dir, Path::new);
         let place = |pattern: &String| {
             let path = directory.join(expand(pattern, order));

@@ -106,10 +106,12 @@ impl State {
             Some(format!("it asks for {} of memory, this centre has {memory} B", order.memory()))
         } else if !order.devices.is_zero() {
             Some("it asks for accelerators, this centre has none".into())
-        } else if order.spec.image.is_some() {
-            Some("it asks for a container image, the local engine runs processes only".into())
-        } else {
+        } else if order.spec.image.is_none() {
             None
+        } else if self.config.containers.is_none() {
+            Some("it asks for a container image, this centre runs processes only".into())
+        } else {
+            crate::container::refusal(order)
         }
     }
 
@@ -251,6 +253,10 @@ impl State {
             Outgoing::Started(id) => {
                 let Some(Record::Running(attempt)) = self.records.get(&id) else { return None };
                 let Process { started_at, .. } = attempt.process.get()?;
+                // Its client runs and its container does not yet: it is noted again when it does.
+                if attempt.order.spec.image.is_some() && attempt.container.get().is_none() {
+                    return None;
+                }
                 Some(AttemptReport { attempt: id, at: *started_at, what: ReportKind::Started })
             }
             Outgoing::Ended(id) => match self.records.get(&id) {

@@ -13,7 +13,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group},
     thread::{CpuSet, sched_setaffinity},
 };
-use wait4::Wait4 as _;
+use wait4::{ResUse, Wait4 as _};
 
 use super::{
     attempt::{Attempt, Process},
@@ -26,6 +26,7 @@ use crate::{
     failpoint,
     local::{
         config::VERSION,
+        container::{self, Client, Container},
         records::{Claim, Running, write_claim},
         wire::write_line,
     },
@@ -92,7 +93,12 @@ fn run(shared: &Shared, attempt: &Attempt) -> (Outcome, Usage) {
         Err(error) => return unstarted(EndCause::StartFailed, format!("it cannot be claimed: {error}")),
     };
     failpoint::reach("supervisor-after-claim");
-    let child = match start(order, &paths, &outputs, &shared.environment) {
+    let containers = order.spec.image.as_ref().and_then(|_| lock(&shared.state).config.containers.clone());
+    let started = match &containers {
+        Some(containers) => container::start(containers, order, &paths, &attempt.share.cpus()),
+        None => start(order, &paths, &outputs, &shared.environment),
+    };
+    let child = match started {
         Ok(child) => child,
         Err(detail) => return unstarted(EndCause::StartFailed, detail),
     };
@@ -107,30 +113,35 @@ fn run(shared: &Shared, attempt: &Attempt) -> (Outcome, Usage) {
     }
     drop(file);
     let _ = attempt.process.set(process);
-    {
-        let mut state = lock(&shared.state);
-        state.note_started(order.attempt);
-        shared.reports.notify_all();
+    match Container::of(containers.as_ref(), order, &paths) {
+        // It has not started yet; who samples tells when it has.
+        Some(container) => finish_container(shared, attempt, child, &container),
+        None => {
+            let mut state = lock(&shared.state);
+            state.note_started(order.attempt);
+            shared.reports.notify_all();
+            drop(state);
+            finish_child(shared, attempt, child)
+        }
     }
-    finish_child(shared, attempt, child, since)
+}
+
+/// Watches the client of a container to its end, and sees that the container has ended, too.
+fn finish_container(shared: &Shared, attempt: &Attempt, child: Child, container: &Container) -> (Outcome, Usage) {
+    let (cause, waited, _) = watch_child(shared, attempt, child);
+    let client = match (waited.status.code(), waited.status.signal()) {
+        (Some(code), _) => Client::Code(code),
+        (None, signal) => Client::Signal(signal.unwrap_or_default()),
+    };
+    let outcome = container.end(cause, client, describe(cause, attempt));
+    // The client's own use is not the task's: what counts is what was seen of the container.
+    (outcome, attempt.usage())
 }
 
 /// Watches the child to its end, ends what is left of its group, reaps it.
-fn finish_child(shared: &Shared, attempt: &Attempt, child: Child, since: Instant) -> (Outcome, Usage) {
-    let order = &attempt.order;
-    let group = Pid::from_child(&child);
-    let grace = Duration::from_millis(lock(&shared.state).config.grace_ms);
-    let deadline = since.checked_add(Duration::from_millis(order.walltime().0));
-    let cause = match pidfd_open(group, PidfdFlags::empty()) {
-        Ok(pidfd) => watch(attempt, &pidfd, group, deadline, grace),
-        Err(error) => panic!("a child that is not reaped has no descriptor: {error}"),
-    };
-    let wall = DurationMs(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
-    // Its pid, which is the group's id, cannot be given to another while the child is not reaped.
-    let _ = kill_process_group(group, Signal::KILL);
-    let waited = child.wait4();
-    let left = test_kill_process_group(group).is_ok();
-    let waited = waited.expect("a child that nobody else waits for can be waited for");
+fn finish_child(shared: &Shared, attempt: &Attempt, child: Child) -> (Outcome, Usage) {
+    let (cause, waited, left) = watch_child(shared, attempt, child);
+    let wall = attempt.usage().wall;
     let cpu = waited.rusage.utime + waited.rusage.stime;
     let used = Usage {
         wall,
@@ -145,6 +156,23 @@ fn finish_child(shared: &Shared, attempt: &Attempt, child: Child, since: Instant
     }
     let outcome = Outcome { cause, exit_code: waited.status.code(), signal: waited.status.signal(), detail };
     (outcome, usage)
+}
+
+/// Why a child ended, what the kernel says of it, and whether others of its group were still there; none is now.
+fn watch_child(shared: &Shared, attempt: &Attempt, child: Child) -> (EndCause, ResUse, bool) {
+    let group = Pid::from_child(&child);
+    let grace = Duration::from_millis(lock(&shared.state).config.grace_ms);
+    let since = attempt.process.get().map_or_else(Instant::now, |process| process.since);
+    let deadline = since.checked_add(Duration::from_millis(attempt.order.walltime().0));
+    let cause = match pidfd_open(group, PidfdFlags::empty()) {
+        Ok(pidfd) => watch(attempt, &pidfd, group, deadline, grace),
+        Err(error) => panic!("a child that is not reaped has no descriptor: {error}"),
+    };
+    // Its pid, which is the group's id, cannot be given to another while the child is not reaped.
+    let _ = kill_process_group(group, Signal::KILL);
+    let waited = child.wait4();
+    let left = test_kill_process_group(group).is_ok();
+    (cause, waited.expect("a child that nobody else waits for can be waited for"), left)
 }
 
 /// What people want to know beyond the cause.

@@ -47,6 +47,7 @@ fn the_inventory_is_what_nodes_offer() {
     let [gpu, cpu] = pools.as_slice() else { panic!("two pools: {pools:?}") };
     assert_eq!((gpu.id.as_str(), gpu.devices.0, gpu.device_memory.0), ("NVIDIA-A100-SXM4-80GB", 8_000, 80 << 30));
     assert_eq!((cpu.id.as_str(), cpu.cores.0, cpu.memory.0), ("cpu:unknown", 2_000, 1 << 30));
+    assert!(gpu.images && cpu.images && lab.bench.engine.images().is_ok());
     let alarms: Vec<_> = lab.bench.engine.alarms().into_iter().map(|alarm| (alarm.subject, alarm.what)).collect();
     let expected = [("node cordoned", "it is cordoned"), ("node dead", "it is not ready")];
     assert_eq!(alarms, expected.map(|(subject, what)| (subject.to_owned(), what.to_owned())));
@@ -91,6 +92,19 @@ fn what_can_never_run_is_refused() {
     check(10, JobSpec { directory: Some("here".into()), ..script("") }, "absolute");
     check(11, JobSpec { image: Some("evil image".into()), ..script("") }, "characters");
     check(12, JobSpec { image: Some("debian:12".into()), ..script("") }, "digest");
+}
+
+/// The fake kubelet ignores images; what a real one would be told is looked at.
+#[test]
+fn a_job_runs_in_its_own_image() {
+    let mut lab = Lab::new();
+    let image = format!("registry.local/tools/blast@sha256:{}", "0a".repeat(32));
+    let end = lab.bench.run(order(1, JobSpec { image: Some(image.clone()), ..script("exit 3") }));
+    assert_eq!((end.outcome.cause, end.outcome.exit_code), (EndCause::Exited, Some(3)), "{end:?}");
+    lab.bench.run(order(2, script("true")));
+    let objects = lab.server.cluster.lock();
+    let of = |job: u64| objects.pods[&lab.pod(job)]["spec"]["containers"][0]["image"].clone();
+    assert_eq!((of(1), of(2)), (json!(image), json!("site/base")));
 }
 
 #[test]

@@ -16,8 +16,7 @@ use std::{
     time::Duration,
 };
 
-use huisuan_drivers::{KubernetesConfig, PoolRule, Toleration};
-use huisuan_model::{Bytes, Class, PoolId};
+use huisuan_drivers::KubernetesConfig;
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
@@ -68,20 +67,18 @@ impl Real {
     /// The configuration of a centre that has this place only.
     pub(crate) fn config(&self, folder: &Path) -> KubernetesConfig {
         let path = folder.join("kubernetes.toml");
-        let text = format!("namespace = '{}'\nimage = 'site/base'\ngrace_s = 1\nusage_every_s = 1\n", self.name);
-        fs::write(&path, text).expect("written");
-        let mut config = KubernetesConfig::read(&path).expect("a configuration");
-        config.kubeconfig = Some(self.kubeconfig.clone().into());
-        config.tolerations = vec![Toleration { key: MARK.into(), value: Some(self.name.clone()), effect: None }];
-        config.pools = vec![PoolRule {
-            id: PoolId::new("cpu:test").expect("a name"),
-            class: Class::General,
-            resource: None,
-            device_memory: Bytes::ZERO,
-            rate_each: None,
-            nodes: [(MARK.to_owned(), self.name.clone())].into(),
-        }];
-        config
+        fs::write(&path, self.text()).expect("written");
+        KubernetesConfig::read(&path).expect("a configuration")
+    }
+
+    /// The same as its file.
+    pub(crate) fn text(&self) -> String {
+        format!(
+            "namespace = '{0}'\nkubeconfig = '{1}'\nimage = 'site/base'\ngrace_s = 1\nusage_every_s = 1\n\n\
+             [[tolerations]]\nkey = '{MARK}'\nvalue = '{0}'\n\n\
+             [[pools]]\nid = 'cpu:test'\nclass = 'general'\nrate_each = 40\nnodes = {{ '{MARK}' = '{0}' }}\n",
+            self.name, self.kubeconfig
+        )
     }
 
     /// Kills the API server and starts it again, where the environment says how, and waits until it serves.

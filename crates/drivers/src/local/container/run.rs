@@ -1,0 +1,250 @@
+//! From a start order to `podman run`. No shell reads anything of it; what a tenant wrote is a word of its own after an
+//! `=`, or after the image, where podman reads no options.
+
+use std::{
+    ffi::OsString,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::{
+        fs::{DirBuilderExt as _, OpenOptionsExt as _, chown, fchown},
+        process::CommandExt as _,
+    },
+    path::Path,
+    process::{Child, Stdio},
+};
+
+use huisuan_model::{StartOrder, spec::Work};
+use rustix::process::{Resource, getrlimit};
+
+use super::{config::Containers, end};
+use crate::{
+    container::{ATTEMPT_FOLDER, SCRIPT_FOLDER, variables, words},
+    local::{paths::AttemptPaths, supervisor::start::DIR_VARIABLE},
+};
+
+/// Where the task finds what it saved.
+const CHECKPOINT_FOLDER: &str = "/huisuan/checkpoint";
+
+/// So many processes and threads, so that one task cannot take all of the machine's.
+const PROCESSES_MAX: u32 = 4096;
+
+/// The kernel's own limit of memory lies so much above what was asked for: the supervisor looks every 100 ms and says
+/// which task had too much; this ends what grows faster than it looks.
+const MEMORY_BEYOND: u64 = 64 << 20;
+
+/// Starts the client of an attempt's container, in a process group of its own. The error is a sentence for people.
+pub(crate) fn start(
+    containers: &Containers,
+    order: &StartOrder,
+    paths: &AttemptPaths,
+    cpus: &[usize],
+) -> Result<Child, String> {
+    let owner = rustix::process::geteuid().is_root().then_some(containers.user);
+    let failed =
+        |what: &str, path: &Path, error: &io::Error| format!("{what} `{}` cannot be made: {error}", path.display());
+    let mut folders = vec![("folder", paths.work())];
+    folders.extend(order.spec.checkpoint.iter().map(|_| ("checkpoint folder", paths.checkpoint.clone())));
+    for (what, folder) in &folders {
+        make_folder(folder, owner).map_err(|error| failed(what, folder, &error))?;
+    }
+    if let Work::Script { text, .. } = &order.spec.work {
+        let script = paths.script();
+        write_script(&script, text).map_err(|error| failed("script", &script, &error))?;
+    }
+    let output = |path: &Path| make_output(path, owner).map_err(|error| failed("output", path, &error));
+    let (stdout, stderr) = (output(&paths.stdout())?, output(&paths.stderr())?);
+    let mut command = containers.command();
+    command.args(arguments(containers, order, paths, cpus, owner)?);
+    // By this the client is found again when the supervisor died before it wrote down which it is.
+    command.env(DIR_VARIABLE, &paths.dir).current_dir(&paths.dir).process_group(0);
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    command.spawn().map_err(|error| format!("podman cannot be started: {error}"))
+}
+
+/// All words after `podman`.
+fn arguments(
+    containers: &Containers,
+    order: &StartOrder,
+    paths: &AttemptPaths,
+    cpus: &[usize],
+    owner: Option<u32>,
+) -> Result<Vec<OsString>, String> {
+    let spec = &order.spec;
+    let image = spec.image.as_ref().ok_or("the job names no image")?;
+    let words = words(order)?;
+    let (program, rest) = words.split_first().ok_or("the command has no words")?;
+    let folder = spec.directory.as_deref().unwrap_or(ATTEMPT_FOLDER);
+    let memory = spec.memory.0.saturating_add(MEMORY_BEYOND);
+    let cpus: Vec<String> = cpus.iter().map(usize::to_string).collect();
+    let mut all: Vec<OsString> = vec!["run".into()];
+    let mut add = |word: String| all.push(word.into());
+    add(format!("--name={}", end::name(paths, order.attempt)));
+    add(format!("--pull={}", if containers.pulls(image) { "missing" } else { "never" }));
+    for word in ["--network=none", "--log-driver=passthrough", "--cap-drop=all", "--security-opt=no-new-privileges"] {
+        add(word.to_owned());
+    }
+    limits().into_iter().for_each(&mut add);
+    // No swap beyond the memory: the share of one task is not another's disk.
+    add(format!("--memory={memory}b"));
+    add(format!("--memory-swap={memory}b"));
+    add(format!("--shm-size={}b", spec.memory.0));
+    add(format!("--cpuset-cpus={}", cpus.join(",")));
+    add(match owner {
+        Some(user) => format!("--user={user}:{user}"),
+        None => "--userns=keep-id".to_owned(),
+    });
+    // By these an administrator finds them: `podman ps --filter label=huisuan.attempt`.
+    add(format!("--label=huisuan.attempt={}", order.attempt));
+    add(format!("--label=huisuan.folder={}", plain(&paths.dir)?));
+    add(format!("--pidfile={}", plain(&paths.container())?));
+    add(mount(&paths.work(), ATTEMPT_FOLDER, false)?);
+    if matches!(spec.work, Work::Script { .. }) {
+        add(mount(&paths.script(), &format!("{SCRIPT_FOLDER}/script"), true)?);
+    }
+    if spec.checkpoint.is_some() {
+        add(mount(&paths.checkpoint, CHECKPOINT_FOLDER, false)?);
+        add(format!("--env=HUISUAN_CHECKPOINT_DIR={CHECKPOINT_FOLDER}"));
+    }
+    variables(order, folder).into_iter().for_each(|(name, value)| add(format!("--env={name}={value}")));
+    add(format!("--workdir={folder}"));
+    // As a list of one word it is no text to split, and what the image would run by itself is not added to it.
+    add(format!("--entrypoint={}", serde_json::json!([program])));
+    add(image.clone());
+    rest.iter().cloned().for_each(add);
+    Ok(all)
+}
+
+/// What every container is bounded by. Numbers of this process: above them a runtime has no right to set any, and podman
+/// would without being told.
+pub(super) fn limits() -> Vec<String> {
+    let most = |resource, most| {
+        let most = getrlimit(resource).maximum.unwrap_or(most).min(most);
+        format!("{most}:{most}")
+    };
+    vec![
+        format!("--ulimit=nofile={}", most(Resource::Nofile, 1 << 20)),
+        // Podman bounds itself by the usual number of process ids. All containers of one user share it.
+        format!("--ulimit=nproc={}", most(Resource::Nproc, 1 << 15)),
+        format!("--pids-limit={PROCESSES_MAX}"),
+        "--http-proxy=false".to_owned(),
+    ]
+}
+
+fn mount(source: &Path, target: &str, read_only: bool) -> Result<String, String> {
+    let mode = if read_only { ",readonly" } else { "" };
+    // The label lets the container in where SELinux is in force, and is nothing elsewhere.
+    Ok(format!("--mount=type=bind,source={},target={target},relabel=private{mode}", plain(source)?))
+}
+
+/// A path that podman reads as one: it splits mounts at commas.
+fn plain(path: &Path) -> Result<&str, String> {
+    path.to_str().filter(|text| !text.contains([',', '"', '\n', '\\'])).ok_or_else(|| {
+        let path = path.display();
+        format!("folder `{path}` has a comma, quote or worse in its name; hint: give the centre another with --data")
+    })
+}
+
+fn make_folder(folder: &Path, owner: Option<u32>) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    chown(folder, owner, owner)
+}
+
+fn write_script(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o555).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+/// Given to the container's user, which could not open `/dev/stdout` again otherwise. Its folder stays closed.
+fn make_output(path: &Path, owner: Option<u32>) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    fchown(&file, owner, owner)?;
+    Ok(file)
+}
+
+/// The process that is a container's first, as the runtime wrote it down; `None` before it runs.
+pub(super) fn first_process(paths: &AttemptPaths) -> Option<i32> {
+    fs::read_to_string(paths.container()).ok()?.trim().parse().ok().filter(|&pid| pid > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use huisuan_model::{AttemptId, CentreId, JobId, JobSpec, MilliDevices, Millicores, ProjectId, TenantId};
+
+    use super::*;
+    use crate::local::paths::Paths;
+
+    fn order(words: &[&str]) -> StartOrder {
+        let image = format!("localhost/x@sha256:{}", "0a".repeat(32));
+        StartOrder {
+            attempt: AttemptId { job: JobId(7), task: 3, attempt: 2 },
+            centre: CentreId::new("here").expect("a name"),
+            tenant: TenantId::new("t").expect("a name"),
+            project: ProjectId::new("p").expect("a name"),
+            spec: Arc::new(JobSpec { image: Some(image), ..JobSpec::command("x", words) }),
+            cores: Millicores(1000),
+            devices: MilliDevices::ZERO,
+            pool: None,
+            account: None,
+        }
+    }
+
+    fn containers(registries: &[&str]) -> Containers {
+        let registries = registries.iter().map(|&registry| registry.to_owned()).collect();
+        Containers { podman: "/usr/bin/podman".into(), runtime: None, user: 65_534, registries }
+    }
+
+    fn line(containers: &Containers, order: &StartOrder, owner: Option<u32>) -> Vec<String> {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let paths = Paths::make(scratch.path()).expect("made").attempt(order.attempt);
+        let words = arguments(containers, order, &paths, &[0, 2], owner).expect("a command line");
+        words.into_iter().map(|word| word.into_string().expect("text")).collect()
+    }
+
+    #[test]
+    fn nothing_a_tenant_wrote_is_an_option() {
+        let mut order = order(&["--privileged", "--volume=/:/host", "$(id)"]);
+        let spec = Arc::make_mut(&mut order.spec);
+        spec.environment = [("A".to_owned(), "--privileged\n b".to_owned())].into();
+        spec.directory = Some("/x --volume=/:/y".into());
+        let line = line(&containers(&[]), &order, Some(65_534));
+        let image = line.iter().position(|word| word == order.spec.image.as_ref().expect("it has one")).expect("named");
+        assert_eq!(line[image + 1..], ["--volume=/:/host", "$(id)"]);
+        assert!(line[1..image].iter().all(|word| word.starts_with("--") && word.contains('=')), "{line:?}");
+        for word in [
+            "--entrypoint=[\"--privileged\"]",
+            "--env=A=--privileged\n b",
+            "--workdir=/x --volume=/:/y",
+            "--network=none",
+            "--pull=never",
+            "--cap-drop=all",
+            "--user=65534:65534",
+            "--cpuset-cpus=0,2",
+            "--env=HUISUAN_ATTEMPT_DIR=/huisuan/attempt",
+        ] {
+            assert!(line.contains(&word.to_owned()), "no {word} in {line:?}");
+        }
+        let mounts: Vec<&String> =
+            line.iter().filter(|word| word.starts_with("--mount") || word.starts_with("--volume=")).collect();
+        assert_eq!(mounts.len(), 2, "its folder alone, and the word after the image: {mounts:?}");
+    }
+
+    #[test]
+    fn only_a_registry_of_the_site_is_pulled_from() {
+        let order = order(&["true"]);
+        let pull = |registries: &[&str]| line(&containers(registries), &order, None)[2].clone();
+        assert_eq!(pull(&["docker.io/"]), "--pull=never");
+        assert_eq!(pull(&["docker.io/", "localhost/"]), "--pull=missing");
+        assert!(line(&containers(&[]), &order, None).contains(&"--userns=keep-id".to_owned()));
+    }
+
+    #[test]
+    fn a_folder_that_podman_would_split_is_refused() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let order = order(&["true"]);
+        let paths = Paths::make(&scratch.path().join("a,target=")).expect("made").attempt(order.attempt);
+        let error = arguments(&containers(&[]), &order, &paths, &[0], None).expect_err("refused");
+        assert!(error.contains("comma"), "{error}");
+    }
+}
