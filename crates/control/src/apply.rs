@@ -1,4 +1,8 @@
 //! The one reducer: what each event does to the state. It decides nothing and cannot refuse.
+//!
+//! - `attempts`: the events of attempts.
+
+mod attempts;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,11 +11,11 @@ use std::{
 
 use huisuan_ledger::Transfer;
 use huisuan_model::{
-    Attempt, AttemptId, AttemptState, CentreId, EndCause, EndReason, Event, Gflop, Job, JobId, JobState, Money,
-    Outcome, PoolId, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
+    Attempt, AttemptId, CentreId, EndReason, Event, Job, JobId, JobState, Money, PoolId, Presence, job::TaskSets,
+    quantity::TimeMs,
 };
 
-use crate::{State, books, keys::KeyRecord, meter, place::attempt_of, queue, tariffs, used};
+use crate::{State, books, keys::KeyRecord, meter, queue, tariffs};
 
 /// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
 /// program is broken: going on would spread the damage.
@@ -54,20 +58,20 @@ pub fn apply(state: &mut State, event: &Event) {
             let waiting = std::mem::take(&mut job.tasks.waiting);
             job.tasks.failed.insert_all(&waiting);
         }),
-        Event::TasksPlaced { .. } => tasks_placed(state, event),
-        Event::AttemptStarted { attempt, at } => attempt_started(state, *attempt, *at),
+        Event::TasksPlaced { .. } => attempts::placed(state, event),
+        Event::AttemptStarted { attempt, at } => attempts::started(state, *attempt, *at),
         Event::AttemptUsed { attempt, usage, work, readings } => {
             meter::post_hours(state, *attempt, readings);
             let attempt = touch_attempt(state, *attempt);
             attempt.usage = *usage;
             attempt.work = *work;
         }
-        Event::AttemptEnded { .. } => attempt_ended(state, event),
+        Event::AttemptEnded { .. } => attempts::ended(state, event),
         Event::GangRetried { job, attempt } => change_job(state, *job, |job| {
             job.tasks = TaskSets { waiting: job.spec.tasks.clone(), ..TaskSets::default() };
             job.retried.insert(job.retried_key(0), *attempt);
         }),
-        Event::StopOrdered { .. } => stop_ordered(state, event),
+        Event::StopOrdered { .. } => attempts::stop_ordered(state, event),
         Event::JobCancelRequested { job } => change_job(state, *job, |job| {
             job.cancel_requested = true;
             let waiting = std::mem::take(&mut job.tasks.waiting);
@@ -206,7 +210,7 @@ fn change_job(state: &mut State, id: JobId, change: impl FnOnce(&mut Job)) {
     change(job);
     job.state = if job.tasks.active.is_empty() { JobState::Waiting } else { JobState::Running };
     if queued != queue::schedulable(job) {
-        state.queues.update(job);
+        state.queues.update(job, state.specs.shape(job));
     }
 }
 
@@ -249,157 +253,11 @@ fn job_submitted(state: &mut State, event: &Event) {
         state.touched.keys.push(record);
     }
     *state.jobs_of_tenant.entry(tenant.clone()).or_default() += 1;
-    state.queues.update(&job);
+    state.specs.learn(&job);
+    state.queues.update(&job, state.specs.shape(&job));
     state.dependents.add(&job);
     state.jobs.insert(*id, Box::new(job));
     state.touched.jobs.insert(*id);
-}
-
-fn tasks_placed(state: &mut State, event: &Event) {
-    let Event::TasksPlaced { job: id, tasks, centre, hold_each, terms, .. } = event else { return };
-    let tenant = state.jobs[id].tenant.clone();
-    let mut attempts = Vec::new();
-    change_job(state, *id, |job| {
-        job.centres.insert(centre.clone());
-        for task in tasks.iter() {
-            assert!(job.tasks.waiting.remove(task), "only waiting tasks are placed");
-            job.tasks.active.insert(task);
-            attempts.extend(attempt_of(event, task, job.attempt_of(task)));
-        }
-    });
-    let names = attempts.iter().map(|attempt| attempt.id);
-    let transfers = state.ledger.hold(&tenant, books::currency(&terms.tariff), names, *hold_each);
-    booked(state, transfers.expect("a decided hold is covered"));
-    let job = &state.jobs[id];
-    let short = used::short(job, &state.policy);
-    for attempt in attempts {
-        state.used.add(&attempt, job, short);
-        state.committed.add(&attempt, job);
-        state.touched.attempts.insert(attempt.id);
-        state.attempts.insert(attempt.id, Box::new(attempt));
-    }
-}
-
-fn attempt_started(state: &mut State, id: AttemptId, at: TimeMs) {
-    let job = state.jobs.get_mut(&id.job).expect("a live attempt has a live job");
-    let attempt = state.attempts.get_mut(&id).expect("an event names a live attempt");
-    // Its latest end is counted from its start.
-    let short = used::short(job, &state.policy);
-    state.used.remove(attempt, job, short);
-    attempt.state = AttemptState::Running;
-    attempt.started_at = Some(at);
-    state.used.add(attempt, job, short);
-    state.touched.attempts.insert(id);
-    if job.started_at.is_none_or(|known| at < known) {
-        job.started_at = Some(at);
-        state.touched.jobs.insert(id.job);
-    }
-}
-
-/// An attempt that is about to end is counted as such.
-fn stop_ordered(state: &mut State, event: &Event) {
-    let Event::StopOrdered { attempt: id, order_seq, preempted_by } = event else { return };
-    let job = &state.jobs[&id.job];
-    let attempt = state.attempts.get_mut(id).expect("an event names a live attempt");
-    let short = used::short(job, &state.policy);
-    state.used.remove(attempt, job, short);
-    (attempt.stop_seq, attempt.preempted_by) = (Some(*order_seq), *preempted_by);
-    state.used.add(attempt, job, short);
-    state.touched.attempts.insert(*id);
-}
-
-fn attempt_ended(state: &mut State, event: &Event) {
-    let Event::AttemptEnded { attempt: id, started_at, at, outcome, usage, work, cost, readings, retry } = event else {
-        return;
-    };
-    let mut attempt = state.attempts.remove(id).expect("an attempt ends once");
-    let job = &state.jobs[&id.job];
-    let was_short = used::short(job, &state.policy);
-    state.used.remove(&attempt, job, was_short);
-    state.committed.remove(&attempt, job);
-    meter::take(state, &attempt, readings);
-    // Full hours of a long attempt are posted already.
-    let metered = attempt.metered.take().unwrap_or_default().work;
-    let (rest, more) = (cost.saturating_sub(attempt.cost), work.saturating_sub(Gflop(metered)));
-    close(&mut attempt, *started_at, *at, outcome, *usage, *work, *cost);
-    let class = attempt.terms.share.class;
-    let transfers = state.ledger.settle(*id, &attempt.centre, rest, class, more);
-    booked(state, transfers.expect("a live attempt has a hold that covers its cost"));
-    if outcome.cause == EndCause::Refused {
-        // Its shape changes with the centres that refused it, and its place in the queues with the shape.
-        state.queues.remove(&state.jobs[&id.job]);
-    }
-    change_job(state, id.job, |job| {
-        job.tasks.active.remove(id.task);
-        if let Some(start) = started_at {
-            job.started_at = Some(job.started_at.map_or(*start, |known| known.min(*start)));
-        }
-        *job.usage.entry(class).or_default() = job.usage.get(&class).copied().unwrap_or_default().saturating_add(*work);
-        job.cost = job.cost.saturating_add(*cost);
-        if matches!(outcome.cause, EndCause::Preempted | EndCause::Refused) {
-            // It says nothing about how long the task takes, and is no try that failed.
-            *job.preempted.entry(id.task).or_default() += 1;
-        } else {
-            job.ran_ms = job.ran_ms.saturating_add(usage.wall.0);
-        }
-        if outcome.cause == EndCause::Refused {
-            job.refused_by.insert(attempt.centre.clone(), outcome.detail.clone());
-        }
-        if *retry && !job.cancel_requested {
-            job.tasks.waiting.insert(id.task);
-            job.retried.insert(id.task, id.attempt + 1);
-        } else {
-            let set = match attempt.state {
-                AttemptState::Succeeded => &mut job.tasks.succeeded,
-                AttemptState::Cancelled => &mut job.tasks.cancelled,
-                _ => &mut job.tasks.failed,
-            };
-            set.insert(id.task);
-        }
-    });
-    if outcome.cause == EndCause::Refused {
-        state.queues.update(&state.jobs[&id.job]);
-    }
-    recount(state, id.job, was_short);
-    state.touched.attempts.remove(id);
-    state.touched.attempts_ended.insert(*id, *attempt);
-}
-
-fn close(
-    attempt: &mut Attempt,
-    started_at: Option<TimeMs>,
-    at: TimeMs,
-    outcome: &Outcome,
-    usage: Usage,
-    work: Gflop,
-    cost: Money,
-) {
-    attempt.state = match outcome.cause {
-        EndCause::Cancelled | EndCause::Preempted => AttemptState::Cancelled,
-        _ if outcome.success() => AttemptState::Succeeded,
-        _ => AttemptState::Failed,
-    };
-    attempt.started_at = started_at;
-    attempt.ended_at = Some(at);
-    attempt.outcome = Some(outcome.clone());
-    attempt.usage = usage;
-    attempt.work = work;
-    attempt.cost = cost;
-}
-
-/// Counts a job's live attempts anew when the end of one of them has changed how long its tasks are known to be.
-fn recount(state: &mut State, id: JobId, was_short: bool) {
-    let job = &state.jobs[&id];
-    let short = used::short(job, &state.policy);
-    if short == was_short {
-        return;
-    }
-    let first = AttemptId { job: id, task: 0, attempt: 0 };
-    let last = AttemptId { job: id, task: u32::MAX, attempt: u32::MAX };
-    for (_, attempt) in state.attempts.range(first..=last) {
-        state.used.remove(attempt, job, was_short);
-        state.used.add(attempt, job, short);
-    }
 }
 
 fn job_ended(state: &mut State, id: JobId, end: JobState, at: TimeMs) {

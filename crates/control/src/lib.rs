@@ -29,6 +29,7 @@ mod refused;
 mod report;
 mod restore;
 mod snapshot;
+mod specs;
 mod state;
 mod submit;
 mod tariffs;

@@ -6,7 +6,6 @@ use huisuan_model::{
     Shape, Terms, Usage, quantity::TimeMs,
 };
 use huisuan_schedule::{
-    PoolView,
     reach::{Near, near},
     room,
 };
@@ -16,7 +15,7 @@ use crate::{State, apply::apply, books, budget, tariffs, tenants};
 pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> Vec<Event> {
     let mut events = Vec::new();
     for placement in &plan.placements {
-        if let Some(event) = decide(state, placement, seq, now).filter(|_| near_enough(state, placement)) {
+        if let Some(event) = decide(state, placement, seq, now) {
             apply(state, &event);
             events.push(event);
         }
@@ -68,17 +67,17 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
         && placement.tasks.iter().all(|task| job.tasks.waiting.contains(task))
         && (!spec.gang || tasks == spec.tasks.len())
         && spec.parallel_max.is_none_or(|limit| job.tasks.active.len() + tasks <= u64::from(limit));
-    let shape = Shape::of_job(job);
+    let shape = state.specs.shape(job);
     let demand = huisuan_schedule::demand(pool, &shape)?;
     let right_size = (placement.cores, placement.devices) == (demand.cores, demand.devices);
     // No centre shows its nodes to the books: a plan that names some was made for another network.
-    if !(allowed && still_waiting && right_size && placement.nodes.is_empty()) {
+    if !(allowed && still_waiting && right_size && placement.nodes.is_empty() && near_enough(state, placement, &shape))
+    {
         return None;
     }
     let used = state.used(&centre.id, &pool.id);
-    let view = PoolView { pool: pool.clone(), used: used.all, long: used.long, nodes: None };
     let mean = job.mean_run_ms();
-    let room = room(&view, placement.cores, placement.devices, spec.memory, mean, spec.gang, &state.policy);
+    let room = room(pool, [used.all, used.long], &demand, mean, spec.gang, &state.policy);
     let terms = Terms { share: pool.share(placement.cores, placement.devices)?, tariff: centre.tariff.clone() };
     let hold_each = tariffs::hold_each(state, job, &pool.id, &terms, now, centre);
     let hold = i128::from(hold_each.0) * i128::from(tasks);
@@ -104,11 +103,12 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
 }
 
 /// Whether the centre of a placement is within the latency bound of its job, by the facts of now.
-fn near_enough(state: &State, placement: &Placement) -> bool {
-    let Some(job) = state.jobs.get(&placement.job).filter(|job| job.spec.latency.is_some()) else { return true };
-    let shape = Shape::of(&job.tenant, &job.project, &job.spec);
+fn near_enough(state: &State, placement: &Placement, shape: &Shape) -> bool {
+    if shape.reach.as_ref().is_none_or(|reach| reach.latency.is_none()) {
+        return true;
+    }
     let ways = &state.ways;
-    ways.index(&placement.centre).is_some_and(|at| near(ways, at, &shape) == Near::Within)
+    ways.index(&placement.centre).is_some_and(|at| near(ways, at, shape) == Near::Within)
 }
 
 /// The attempt that a `TasksPlaced` event makes of one task.

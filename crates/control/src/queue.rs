@@ -46,26 +46,21 @@ impl Queues {
     }
 
     /// Takes a job out before its shape changes.
-    pub(crate) fn remove(&mut self, job: &Job) {
-        let shape = Shape::of_job(job);
-        if let Some(queue) = self.0.get_mut(&shape) {
+    pub(crate) fn remove(&mut self, job: &Job, shape: &Shape) {
+        if let Some(queue) = self.0.get_mut(shape) {
             queue.0.remove(&rank(job));
             if queue.0.is_empty() {
-                self.0.remove(&shape);
+                self.0.remove(shape);
             }
         }
     }
 
     /// Puts the job in or out of its shape's queue, as its tasks demand.
-    pub(crate) fn update(&mut self, job: &Job) {
+    pub(crate) fn update(&mut self, job: &Job, shape: Arc<Shape>) {
         if !schedulable(job) {
-            return self.remove(job);
+            return self.remove(job, &shape);
         }
-        let (shape, rank) = (Shape::of_job(job), rank(job));
-        match self.0.get_mut(&shape) {
-            Some(queue) => _ = queue.0.insert(rank),
-            None => _ = self.0.insert(Arc::new(shape), Queue(BTreeSet::from([rank]))),
-        }
+        self.0.entry(shape).or_default().0.insert(rank(job));
     }
 }
 

@@ -42,7 +42,7 @@ impl State {
         state.find_ways();
         stored.keys.iter().for_each(|record| state.keys.insert(record));
         for job in stored.jobs.into_iter().flatten() {
-            state.queues.update(&job);
+            state.queues.update(&job, state.specs.shape(&job));
             state.dependents.add(&job);
             *state.jobs_of_tenant.entry(job.tenant.clone()).or_default() += 1;
             state.jobs.insert(job.id, Box::new(job));

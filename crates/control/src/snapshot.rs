@@ -5,7 +5,7 @@ use std::sync::Arc;
 use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, Tariff, TenantId};
 use huisuan_schedule::{CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window};
 
-use crate::{State, books, budget, queue::Queue};
+use crate::{State, books, budget, queue::Queue, used::PoolUse};
 
 /// The most jobs that one snapshot carries over all shapes, whatever is free.
 pub const WINDOW_JOBS_MAX: usize = 8192;
@@ -19,14 +19,13 @@ pub fn snapshot(state: &State) -> Snapshot {
     let window = (window_jobs(state) / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
-    let running = state.used.running();
     Snapshot {
         version: state.version,
         centres: centre_views(state),
         shapes,
         tenants,
-        running,
         targets: None,
+        lengths: state.lengths.clone(),
         ways: Some(state.ways.clone()),
     }
 }
@@ -47,8 +46,10 @@ pub(crate) fn centre_views(state: &State) -> Vec<CentreView> {
 
 fn centre_view(state: &State, centre: &Centre) -> CentreView {
     let pools = centre.pools.values().map(|pool| {
-        let used = state.used(&centre.id, &pool.id);
-        PoolView { pool: pool.clone(), used: used.all, long: used.long, nodes: None }
+        let taken = state.used.taken(&centre.id, &pool.id);
+        let sums = taken.map_or_else(PoolUse::default, |taken| taken.sums);
+        let holdings = taken.map_or_else(Arc::default, |taken| taken.holdings.clone());
+        PoolView { pool: pool.clone(), used: sums.all, long: sums.long, holdings, nodes: None }
     });
     CentreView {
         id: centre.id.clone(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_ledger::{Ledger, tariff::TariffBook};
 use huisuan_model::{Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, Shape, Tally, Tenant, TenantId, TimeMs};
-use huisuan_schedule::{Amounts, Policy, reach::Ways};
+use huisuan_schedule::{Amounts, Policy, network::Lengths, reach::Ways};
 
 use crate::{
     budget::Committed,
@@ -12,6 +12,7 @@ use crate::{
     dependencies::Dependents,
     keys::Keys,
     queue::Queues,
+    specs::Specs,
     touched::Touched,
     used::{PoolUse, Used},
 };
@@ -35,6 +36,9 @@ pub struct State {
     pub(crate) policy: Policy,
     // Derived from the above; rebuilt, never stored.
     pub(crate) queues: Queues,
+    pub(crate) specs: Specs,
+    /// Learnt while this process runs, for the network level alone: no plan of a cycle depends on it.
+    pub(crate) lengths: Arc<Lengths>,
     pub(crate) used: Used,
     pub(crate) committed: Committed,
     pub(crate) calendar: Calendar,

@@ -21,7 +21,8 @@ pub(crate) fn decide(
     ended: &[EndedJob],
     now: TimeMs,
 ) -> Result<Vec<Event>, Refusal> {
-    let spec_hash = spec.hash();
+    let known = state.specs.hash(spec);
+    let spec_hash = known.unwrap_or_else(|| spec.hash());
     if let Some(key) = key
         && let Some((job, known)) = state.keys.get(&origin.tenant, key)
     {
@@ -32,6 +33,10 @@ pub(crate) fn decide(
         };
     }
     let tenant = &origin.tenant;
+    // What was accepted before is valid for good.
+    if known.is_none() {
+        spec.validate()?;
+    }
     legal(state, origin, spec, now)?;
     let waits_for = dependencies::open(state, tenant, &spec.after, ended)?;
     fits_somewhere(state, origin, spec)?;
@@ -48,9 +53,9 @@ pub(crate) fn decide(
     }])
 }
 
-/// What does not depend on what the network has: the spec itself, its deadline, whether the tenant may have one more.
+/// What does not depend on what the network has, of a valid spec: its kind, its deadline, whether the tenant may have one
+/// more.
 pub(crate) fn legal(state: &State, origin: &Origin, spec: &JobSpec, now: TimeMs) -> Result<(), Refusal> {
-    spec.validate()?;
     supported(spec)?;
     in_time(spec, now)?;
     let tenant = &origin.tenant;
@@ -94,9 +99,9 @@ fn in_time(spec: &JobSpec, now: TimeMs) -> Result<(), Refusal> {
     Err(SpecError { field: "deadline", value, expected }.into())
 }
 
-fn fits_somewhere(state: &State, origin: &Origin, spec: &JobSpec) -> Result<(), Refusal> {
+fn fits_somewhere(state: &State, origin: &Origin, spec: &Arc<JobSpec>) -> Result<(), Refusal> {
     // A shape that already waits was found to fit; this spares the search for all but its first job.
-    let shape = Shape::of(&origin.tenant, &origin.project, spec);
+    let shape = state.specs.shape_of(&origin.tenant, &origin.project, spec);
     if state.queues.contains(&shape) {
         return Ok(());
     }

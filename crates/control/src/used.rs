@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use huisuan_model::{Attempt, CentreId, DurationMs, Job, JobId, PoolId, ProjectId, RangeSet, TenantId, TimeMs};
-use huisuan_schedule::{Amounts, Policy, Preemptible, RunningView};
+use huisuan_model::{Attempt, CentreId, Job, PoolId, RangeSet, TenantId, TimeMs};
+use huisuan_schedule::{Amounts, Holdings, Policy, Preemptible, RunningView};
 
 /// What placed and running attempts take of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,73 +16,25 @@ pub struct PoolUse {
     pub attempts: u64,
 }
 
-/// All pools with attempts, and the same by who holds it and when it comes free at the latest.
+/// What attempts take of one pool, and who they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Taken {
+    pub(crate) sums: PoolUse,
+    /// Shared with snapshots: a change while one is looked at copies it once.
+    pub(crate) holdings: Arc<Holdings>,
+}
+
+/// All pools with attempts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Used {
-    pools: BTreeMap<(CentreId, PoolId), PoolUse>,
-    /// As the scheduler sees them, and shared with it: a cycle looks at thousands. In two levels, so that names are
-    /// compared once for all groups of an owner, which share them.
-    owners: BTreeMap<Owner, BTreeMap<Group, Arc<RunningView>>>,
+    /// In two levels, so that names are looked for without being copied.
+    pools: BTreeMap<CentreId, BTreeMap<PoolId, Taken>>,
     /// What each tenant's attempts hold, and how many they are.
     tenants: BTreeMap<TenantId, (Amounts, u64)>,
 }
 
-/// Who holds something where.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Owner {
-    centre: CentreId,
-    pool: PoolId,
-    tenant: TenantId,
-    project: ProjectId,
-}
-
-/// Attempts of one owner that the scheduler need not tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    each: Amounts,
-    ends_at: TimeMs,
-    stopping: bool,
-    victim: Option<Victim>,
-}
-
-/// The job of attempts that may be preempted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Victim {
-    job: JobId,
-    priority: i32,
-    walltime: DurationMs,
-}
-
-/// Latest ends are rounded up to so many milliseconds: a snapshot has a few groups for each minute, not one for each
-/// attempt.
+/// Latest ends are rounded up to so many milliseconds: a pool has an end for each minute, not one for each attempt.
 const END_STEP_MS: i64 = 60_000;
-
-impl Owner {
-    fn of(attempt: &Attempt, job: &Job) -> Self {
-        Owner {
-            centre: attempt.centre.clone(),
-            pool: attempt.pool.clone(),
-            tenant: job.tenant.clone(),
-            project: job.project.clone(),
-        }
-    }
-}
-
-impl Group {
-    fn of(attempt: &Attempt, job: &Job) -> Self {
-        let begin = attempt.started_at.unwrap_or(attempt.placed_at);
-        let stopping = attempt.stop_seq.is_some();
-        let victim = Victim { job: job.id, priority: job.spec.priority, walltime: job.spec.walltime };
-        let end = begin.after(job.spec.walltime);
-        Group {
-            each: amounts(attempt, job),
-            // What was told to end should have ended: its room is expected in a moment.
-            ends_at: if stopping { TimeMs(0) } else { step_up(end) },
-            stopping,
-            victim: Some(victim).filter(|_| job.spec.preemptible && !stopping),
-        }
-    }
-}
 
 fn step_up(TimeMs(end): TimeMs) -> TimeMs {
     TimeMs(end.saturating_add(END_STEP_MS - 1).div_euclid(END_STEP_MS).saturating_mul(END_STEP_MS))
@@ -93,26 +45,29 @@ pub(crate) fn short(job: &Job, policy: &Policy) -> bool {
     policy.ahead_factor(job.mean_run_ms(), job.spec.gang) > 0
 }
 
-/// A group without attempts as the scheduler sees it.
-fn view(owner: Owner, group: &Group) -> RunningView {
+/// An attempt as the scheduler sees it now.
+pub(crate) fn group(attempt: &Attempt, job: &Job) -> RunningView {
+    let begin = attempt.started_at.unwrap_or(attempt.placed_at);
+    let stopping = attempt.stop_seq.is_some();
+    let end = step_up(begin.after(job.spec.walltime));
+    let preemptible = Some(Preemptible {
+        job: job.id,
+        tasks: RangeSet::from_range(attempt.id.task, attempt.id.task),
+        // It began within a step; rounded as its end is.
+        started_at: TimeMs(end.0.saturating_sub_unsigned(job.spec.walltime.0)),
+        priority: job.spec.priority,
+        // A gang cannot be preemptible: all of it would be lost with one task.
+        gang: false,
+    });
     RunningView {
-        tenant: owner.tenant,
-        project: owner.project,
-        centre: owner.centre,
-        pool: owner.pool,
-        each: group.each,
-        count: 0,
-        ends_at: group.ends_at,
-        preemptible: group.victim.map(|victim| Preemptible {
-            job: victim.job,
-            tasks: RangeSet::new(),
-            // The group began within a step; rounded as its end is.
-            started_at: TimeMs(group.ends_at.0.saturating_sub_unsigned(victim.walltime.0)),
-            priority: victim.priority,
-            // A gang cannot be preemptible: all of it would be lost with one task.
-            gang: false,
-        }),
-        stopping: group.stopping,
+        tenant: job.tenant.clone(),
+        project: job.project.clone(),
+        each: amounts(attempt, job),
+        count: 1,
+        // What was told to end should have ended: its room is expected in a moment.
+        ends_at: if stopping { TimeMs(0) } else { end },
+        preemptible: preemptible.filter(|_| job.spec.preemptible && !stopping),
+        stopping,
     }
 }
 
@@ -122,14 +77,11 @@ fn amounts(attempt: &Attempt, job: &Job) -> Amounts {
 
 impl Used {
     pub(crate) fn of(&self, centre: &CentreId, pool: &PoolId) -> PoolUse {
-        self.pools.get(&(centre.clone(), pool.clone())).copied().unwrap_or_default()
+        self.taken(centre, pool).map_or_else(PoolUse::default, |taken| taken.sums)
     }
 
-    /// What runs, in groups.
-    pub(crate) fn running(&self) -> Vec<Arc<RunningView>> {
-        let mut running = Vec::with_capacity(self.owners.values().map(BTreeMap::len).sum());
-        self.owners.values().for_each(|groups| running.extend(groups.values().cloned()));
-        running
+    pub(crate) fn taken(&self, centre: &CentreId, pool: &PoolId) -> Option<&Taken> {
+        self.pools.get(centre)?.get(pool)
     }
 
     pub(crate) fn of_tenant(&self, tenant: &TenantId) -> Amounts {
@@ -138,58 +90,54 @@ impl Used {
 
     /// Counts an attempt in; `short` as of its job now.
     pub(crate) fn add(&mut self, attempt: &Attempt, job: &Job, short: bool) {
-        let group = Group::of(attempt, job);
-        let entry = self.owners.entry(Owner::of(attempt, job));
-        let owner = entry.key().clone();
-        let view = entry.or_default().entry(group).or_insert_with(|| Arc::new(view(owner, &group)));
-        let view = Arc::make_mut(view);
-        view.count += 1;
-        if let Some(preemptible) = &mut view.preemptible {
-            preemptible.tasks.insert(attempt.id.task);
-        }
-        let used = self.pools.entry((attempt.centre.clone(), attempt.pool.clone())).or_default();
-        let taken = amounts(attempt, job);
-        used.attempts += 1;
-        used.all = used.all.plus(taken, 1);
+        let amounts = amounts(attempt, job);
+        let pools = self.pools.entry(attempt.centre.clone()).or_default();
+        let taken = pools.entry(attempt.pool.clone()).or_default();
+        taken.sums.attempts += 1;
+        taken.sums.all = taken.sums.all.plus(amounts, 1);
         if !short {
-            used.long = used.long.plus(taken, 1);
+            taken.sums.long = taken.sums.long.plus(amounts, 1);
         }
+        Arc::make_mut(&mut taken.holdings).add(&group(attempt, job));
         let (held, attempts) = self.tenants.entry(job.tenant.clone()).or_default();
-        *held = held.plus(taken, 1);
+        *held = held.plus(amounts, 1);
         *attempts += 1;
     }
 
     /// Counts an attempt out; `short` as it was counted in.
     pub(crate) fn remove(&mut self, attempt: &Attempt, job: &Job, short: bool) {
-        let key = (attempt.centre.clone(), attempt.pool.clone());
-        let (owner, group) = (Owner::of(attempt, job), Group::of(attempt, job));
-        let groups = self.owners.get_mut(&owner).expect("a live attempt has an owner");
-        let view = Arc::make_mut(groups.get_mut(&group).expect("a live attempt is in its group"));
-        view.count -= 1;
-        if let Some(preemptible) = &mut view.preemptible {
-            preemptible.tasks.remove(attempt.id.task);
+        let amounts = amounts(attempt, job);
+        let pools = self.pools.get_mut(&attempt.centre).expect("a live attempt takes of its centre");
+        let taken = pools.get_mut(&attempt.pool).expect("a live attempt takes of its pool");
+        taken.sums.attempts -= 1;
+        taken.sums.all = taken.sums.all.minus(amounts);
+        if !short {
+            taken.sums.long = taken.sums.long.minus(amounts);
         }
-        if view.count == 0 {
-            groups.remove(&group);
-            if groups.is_empty() {
-                self.owners.remove(&owner);
+        Arc::make_mut(&mut taken.holdings).remove(&group(attempt, job));
+        if taken.sums.attempts == 0 {
+            pools.remove(&attempt.pool);
+            if pools.is_empty() {
+                self.pools.remove(&attempt.centre);
             }
         }
-        let used = self.pools.get_mut(&key).expect("a live attempt takes of its pool");
-        let taken = amounts(attempt, job);
-        used.attempts -= 1;
-        used.all = used.all.minus(taken);
-        if !short {
-            used.long = used.long.minus(taken);
-        }
-        if used.attempts == 0 {
-            self.pools.remove(&key);
-        }
         let (held, attempts) = self.tenants.get_mut(&job.tenant).expect("a live attempt is held by its tenant");
-        *held = held.minus(taken);
+        *held = held.minus(amounts);
         *attempts -= 1;
         if *attempts == 0 {
             self.tenants.remove(&job.tenant);
+        }
+    }
+
+    /// Counts an attempt anew that was seen as `before`; what it takes is the same.
+    pub(crate) fn see(&mut self, attempt: &Attempt, before: &RunningView, job: &Job) {
+        let after = group(attempt, job);
+        let pools = self.pools.get_mut(&attempt.centre);
+        let taken = pools.and_then(|pools| pools.get_mut(&attempt.pool)).expect("a live attempt takes of its pool");
+        if *before != after {
+            let holdings = Arc::make_mut(&mut taken.holdings);
+            holdings.remove(before);
+            holdings.add(&after);
         }
     }
 

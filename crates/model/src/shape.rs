@@ -94,6 +94,11 @@ impl Shape {
         }
     }
 
+    /// What it prefers.
+    pub fn objective(&self) -> Objective {
+        self.reach.as_ref().map_or_else(Objective::default, |reach| reach.objective)
+    }
+
     /// A number for all of it but who asks: the same on every machine, and told apart from others by 64 bits.
     pub fn kind(&self) -> u64 {
         let asked = (&self.class, &self.centres, &self.need, self.memory, self.walltime, self.gang, &self.reach);

@@ -32,7 +32,7 @@ fn main() {
         ("arrays of 1,000 short tasks", 0, 1_000, Some(5)),
     ] {
         let snapshot = snapshot(jobs, shapes, cores_used, tasks, mean_run_ms);
-        let budget = Budget { placements_max: u64::MAX, jobs_max: u64::MAX };
+        let budget = Budget::UNLIMITED;
         let mut shortest_us = u128::MAX;
         let mut plan = cycle(&snapshot, &Policy::default(), TimeMs(0), budget, Seed(0));
         for _ in 0..20 {
@@ -69,8 +69,8 @@ fn snapshot(jobs: u64, shapes: u64, cores_used: u64, tasks: u32, mean_run_ms: Op
         centres: ["ai-1", "hpc-1", "std-1"].map(|name| centre(name, cores_used)).to_vec(),
         shapes: views,
         tenants: vec![TenantView::new(tenant, Money(i64::MAX))],
-        running: Vec::new(),
         targets: None,
+        lengths: Default::default(),
         ways: None,
     }
 }
@@ -118,6 +118,7 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
         pool,
         used: Amounts { cores: used, memory: Bytes(cores_used << 30), devices: MilliDevices(0) },
         long: Amounts::default(),
+        holdings: Default::default(),
         nodes: None,
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(1_000_000) };

@@ -129,8 +129,9 @@ impl<'a> Judge<'a> {
 
     fn quotas(&mut self, plan: &Plan) {
         for tenant in &self.snapshot.tenants {
-            let running = self.snapshot.running.iter().filter(|group| group.tenant == tenant.id);
-            let running = running.map(|group| (group.each.cores.0, group.each.devices.0, group.count));
+            let pools = self.snapshot.centres.iter().flat_map(|centre| &centre.pools);
+            let owners = pools.flat_map(|pool| pool.holdings.owners()).filter(|own| *own.tenant() == tenant.id);
+            let running = owners.flat_map(|own| own.all()).map(|(each, count)| (each.cores.0, each.devices.0, count));
             let own = |job| self.job(job).is_some_and(|(shape, _)| shape.shape.tenant == tenant.id);
             let placed = plan.placements.iter().filter(|placement| own(placement.job));
             let placed: Vec<_> =

@@ -5,6 +5,7 @@ use huisuan_model::{Plan, TimeMs};
 
 use crate::{
     explain,
+    memory::Memory,
     order::{Again, Queue},
     policy::{Budget, Policy, Seed},
     preempt,
@@ -22,8 +23,24 @@ use crate::{
 /// # Panics
 ///
 /// When centres, shapes or tenants of the snapshot are not in their order: that is a bug of the caller.
-pub fn cycle(snapshot: &Snapshot, policy: &Policy, now: TimeMs, budget: Budget, _seed: Seed) -> Plan {
-    let problem = Problem::new(snapshot, policy, now);
+pub fn cycle(snapshot: &Snapshot, policy: &Policy, now: TimeMs, budget: Budget, seed: Seed) -> Plan {
+    cycle_with(&mut Memory::default(), snapshot, policy, now, budget, seed)
+}
+
+/// The same, the same plan, by a planner that remembers its last cycles.
+///
+/// # Panics
+///
+/// As [`cycle`].
+pub fn cycle_with(
+    memory: &mut Memory,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: TimeMs,
+    budget: Budget,
+    _seed: Seed,
+) -> Plan {
+    let problem = Problem::new(snapshot, policy, now, memory);
     let mut state = State::new(&problem);
     let mut queue = Queue::new(&problem);
     let mut jobs_left = budget.jobs_max;
@@ -44,7 +61,7 @@ pub fn cycle(snapshot: &Snapshot, policy: &Policy, now: TimeMs, budget: Budget, 
         queue.put_back(again);
     }
     let (preemptions, starts) = preempt::round(&problem, &mut state, &queue);
-    let reasons = explain::reasons(&problem, &state, &queue);
+    let reasons = explain::reasons(&problem, &state, &queue, budget.reasons_max);
     let State { placements, mut reservations, .. } = state;
     reservations.extend(starts);
     Plan { version: snapshot.version, placements, reservations, preemptions, reasons, bound: None, basis: None }

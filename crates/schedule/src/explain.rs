@@ -20,13 +20,24 @@ use crate::{
     translate::{Candidate, Problem, within},
 };
 
-/// A reason for every shape of which something waits, in the order of shapes.
-pub(crate) fn reasons<'a>(problem: &'a Problem<'a>, state: &'a State, queue: &'a Queue<'a>) -> Vec<ShapeReason> {
+/// A reason for every shape of which something waits, in the order of shapes, for at most so many.
+pub(crate) fn reasons<'a>(
+    problem: &'a Problem<'a>,
+    state: &'a State,
+    queue: &'a Queue<'a>,
+    most: u64,
+) -> Vec<ShapeReason> {
+    if most == 0 {
+        return Vec::new();
+    }
     let nodes: Vec<u64> = state.nodes.iter().map(|packer| packer.as_ref().map_or(0, nodes::largest_free)).collect();
     let mut reasons = Vec::new();
     for (shape, view) in problem.snapshot.shapes.iter().enumerate() {
         let mut rest = view.jobs[queue.next(shape)..].iter();
         if state.shapes[shape].passed || rest.any(|job| !job.waiting.is_empty()) || view.more > 0 {
+            if reasons.len() as u64 == most {
+                break;
+            }
             reasons.push(reason(&Case::new(problem, state, (queue, &nodes), shape, view)));
         }
     }

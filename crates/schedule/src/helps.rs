@@ -88,8 +88,7 @@ fn view_of<'a>(snapshot: &'a Snapshot, shape: &Shape, job: JobId) -> Option<&'a 
 
 /// How many tasks of a job a cycle starts.
 fn starts(snapshot: &Snapshot, policy: &Policy, now: TimeMs, job: JobId) -> u64 {
-    let budget = Budget { placements_max: u64::MAX, jobs_max: u64::MAX };
-    let plan = cycle(snapshot, policy, now, budget, Seed::default());
+    let plan = cycle(snapshot, policy, now, Budget::UNLIMITED.unexplained(), Seed::default());
     plan.placements.iter().filter(|placement| placement.job == job).map(|placement| placement.tasks.len()).sum()
 }
 
@@ -189,8 +188,7 @@ fn priorities(snapshot: &Snapshot, job: &JobView) -> Vec<Change> {
 
 /// Walltimes that end before what is kept for others, or before maintenance; the longest first.
 fn walltimes(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -> Vec<Change> {
-    let budget = Budget { placements_max: u64::MAX, jobs_max: u64::MAX };
-    let plan = cycle(snapshot, policy, now, budget, Seed::default());
+    let plan = cycle(snapshot, policy, now, Budget::UNLIMITED.unexplained(), Seed::default());
     let promises = plan.reservations.iter().map(|promise| promise.start_at);
     let windows = snapshot.centres.iter().flat_map(|centre| &centre.closed).map(|window| window.from);
     let spans: BTreeSet<DurationMs> = promises

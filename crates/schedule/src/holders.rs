@@ -1,29 +1,28 @@
 //! Who holds what at the beginning of a cycle: tenants and projects that wait or have something running.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 use huisuan_model::{ProjectId, TenantId};
 
 use crate::{
+    holdings::{Holding, RunningView},
     policy::Policy,
     share::{self, Holder, Rates, Share},
-    snapshot::{Amounts, RunningView, Snapshot},
+    snapshot::{Amounts, Snapshot},
     translate::Place,
 };
 
 /// Tenants and projects by number. Where the policy knows no fair share, all are one.
-pub(crate) struct Holders {
+pub(crate) struct Holders<'a> {
     /// In the order of their ids.
     pub(crate) tenants: Vec<Holder>,
     /// With the number of the tenant, in the order of both ids.
     pub(crate) projects: Vec<(usize, Holder)>,
     /// For each shape of the snapshot its project.
     pub(crate) project_of: Vec<usize>,
-    /// For each running group of the snapshot where it counts; `None` when its pool is not known.
-    pub(crate) running: Vec<Option<Running>>,
-    /// The numbers of the groups that were told to end, and of those that may be: few of thousands.
-    pub(crate) stopping: Vec<usize>,
-    pub(crate) preemptible: Vec<usize>,
+    /// The groups that were told to end, and those that may be: few of thousands. Pool by pool, in the order of owners.
+    pub(crate) stopping: Vec<(&'a RunningView, Running)>,
+    pub(crate) preemptible: Vec<(&'a RunningView, Running)>,
     /// What is due to each unit of weight: a weighted share above it is more than is due.
     pub(crate) due: Share,
     /// Cores and devices in thousandths that each tenant of the snapshot holds.
@@ -40,15 +39,17 @@ pub(crate) struct Running {
     pub(crate) rate: u64,
 }
 
-impl Holders {
-    pub(crate) fn new(snapshot: &Snapshot, policy: &Policy, pools: &[Place<'_>], network: &Rates) -> Self {
-        let names = Names::new(snapshot, policy.order.fair_share);
+impl<'a> Holders<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot, policy: &Policy, pools: &[Place<'a>], network: &Rates) -> Self {
+        let names = Names::new(snapshot, pools, policy.order.fair_share);
         let mut tenants: Vec<Holder> = Vec::new();
         let mut projects: Vec<(usize, Holder)> = Vec::new();
+        let mut views = Vec::with_capacity(names.0.len());
         let mut weights: u128 = 0;
         let mut last: Option<&TenantId> = None;
-        for (tenant, project) in names.0.keys().copied() {
-            let known = tenant.and_then(|tenant| index_of(snapshot, tenant)).map(|index| &snapshot.tenants[index]);
+        for &(tenant, project) in &names.0 {
+            let index = tenant.and_then(|tenant| index_of(snapshot, tenant));
+            let known = index.map(|index| &snapshot.tenants[index]);
             if last.is_none() || last != tenant {
                 let weight = known.map_or(1, |view| view.weight);
                 weights += u128::from(weight.max(1));
@@ -57,6 +58,7 @@ impl Holders {
             last = tenant;
             let known = known.and_then(|view| view.projects.iter().find(|view| Some(&view.id) == project));
             projects.push((tenants.len() - 1, Holder::new(network, known.map_or(1, |view| view.weight))));
+            views.push(index);
         }
         let shapes = snapshot.shapes.iter();
         let project_of = shapes.map(|view| names.number(&view.shape.tenant, &view.shape.project)).collect();
@@ -64,108 +66,128 @@ impl Holders {
             tenants,
             projects,
             project_of,
-            running: Vec::with_capacity(snapshot.running.len()),
             stopping: Vec::new(),
             preemptible: Vec::new(),
             due: (1 << 64) / weights.max(1),
             held: vec![[0; 2]; snapshot.tenants.len()],
         };
-        holders.count(snapshot, pools, &names);
+        for (number, place) in pools.iter().enumerate() {
+            let mut counted = Counted { number, place, rates: Vec::new() };
+            let mut at = 0;
+            for holding in place.pool.holdings.owners() {
+                let owner = (holding.tenant(), holding.project());
+                // Both lists are in the order of names: what one pool's owners are called is found in one pass.
+                at = names.number_from(at, owner);
+                let tenant = match policy.order.fair_share {
+                    true => views[at],
+                    false => index_of(snapshot, owner.0),
+                };
+                holders.count(&mut counted, holding, tenant, at);
+            }
+        }
+        holders.tenants.iter_mut().for_each(Holder::settle);
+        holders.projects.iter_mut().for_each(|(_, holder)| holder.settle());
         holders
     }
 
-    /// Counts in what runs. Groups of one owner and pool come one after the other, and many of them are alike: what was
-    /// found for one is taken for the next.
-    fn count<'a>(&mut self, snapshot: &'a Snapshot, pools: &[Place<'_>], names: &Names<'a>) {
-        let mut last: Option<Last<'a>> = None;
-        for (number, group) in snapshot.running.iter().enumerate() {
-            let Amounts { cores, devices, .. } = group.each;
-            let (tenant, project) = match &last {
-                Some(last) if last.group.tenant == group.tenant && last.group.project == group.project => {
-                    (last.tenant, last.project)
-                }
-                _ => (index_of(snapshot, &group.tenant), names.number(&group.tenant, &group.project)),
-            };
-            let place = |last: &Last<'_>| last.group.centre == group.centre && last.group.pool == group.pool;
-            let found = match last.filter(place) {
-                Some(last) if last.group.each == group.each => last.found.map(|found| Running { project, ..found }),
-                last => {
-                    let known = last.and_then(|last| last.found).map(|found| found.pool);
-                    known.or_else(|| place_of(pools, group)).map(|at| {
-                        let pool = &pools[at].pool.pool;
-                        let rate = pool.share(cores, devices).map_or(0, |share| share.rate_up().0);
-                        Running { pool: at, project, class: share::index(pool.class), rate }
-                    })
-                }
-            };
-            last = Some(Last { group, tenant, project, found });
-            if let Some(index) = tenant {
-                let [held_cores, held_devices] = &mut self.held[index];
-                *held_cores = held_cores.saturating_add(cores.0.saturating_mul(group.count));
-                *held_devices = held_devices.saturating_add(devices.0.saturating_mul(group.count));
+    /// Counts in what a project holds of a pool; what is about to end is no part of its share.
+    fn count(&mut self, pool: &mut Counted<'_, 'a>, holding: &'a Holding, tenant: Option<usize>, project: usize) {
+        if let Some(index) = tenant {
+            let [held_cores, held_devices] = &mut self.held[index];
+            for (Amounts { cores, devices, .. }, count) in holding.all() {
+                *held_cores = held_cores.saturating_add(cores.0.saturating_mul(count));
+                *held_devices = held_devices.saturating_add(devices.0.saturating_mul(count));
             }
-            match (group.stopping, &group.preemptible) {
-                (true, _) => self.stopping.push(number),
-                (false, Some(_)) => self.preemptible.push(number),
-                (false, None) => {}
-            }
-            // What is about to end is no longer held.
-            if let Some(Running { project, class, rate, .. }) = found.filter(|_| !group.stopping) {
-                let rate = rate.saturating_mul(group.count);
-                let (tenant, holder) = &mut self.projects[project];
-                holder.hold(class, rate);
-                self.tenants[*tenant].hold(class, rate);
-            }
-            self.running.push(found);
         }
-        self.tenants.iter_mut().for_each(Holder::settle);
-        self.projects.iter_mut().for_each(|(_, holder)| holder.settle());
+        let class = share::index(pool.place.pool.pool.class);
+        for &(each, count) in holding.going() {
+            let rate = pool.rate(each).saturating_mul(count);
+            let (tenant, holder) = &mut self.projects[project];
+            holder.hold(class, rate);
+            self.tenants[*tenant].hold(class, rate);
+        }
+        for group in holding.marked() {
+            let found = Running { pool: pool.number, project, class, rate: pool.rate(group.each) };
+            let groups = if group.stopping { &mut self.stopping } else { &mut self.preemptible };
+            groups.push((group, found));
+        }
     }
 }
 
-/// What was found for the group before.
-struct Last<'a> {
-    group: &'a RunningView,
-    tenant: Option<usize>,
-    project: usize,
-    found: Option<Running>,
+/// A pool whose attempts are counted, with the rates found so far: few amounts differ.
+struct Counted<'p, 'a> {
+    number: usize,
+    place: &'p Place<'a>,
+    rates: Vec<(Amounts, u64)>,
 }
 
-/// The number of the pool that a group runs on; `None` when it is not known.
-fn place_of(pools: &[Place<'_>], group: &RunningView) -> Option<usize> {
-    let first = pools.partition_point(|place| place.centre.id < group.centre);
-    let mut here = pools[first..].iter().take_while(|place| place.centre.id == group.centre);
-    here.position(|place| place.pool.pool.id == group.pool).map(|at| first + at)
+impl Counted<'_, '_> {
+    /// The rate of so much of the pool, in GFLOP/s, rounded up.
+    fn rate(&mut self, each: Amounts) -> u64 {
+        if let Some((_, rate)) = self.rates.iter().find(|known| known.0 == each) {
+            return *rate;
+        }
+        let rate = self.place.pool.pool.share(each.cores, each.devices).map_or(0, |share| share.rate_up().0);
+        if self.rates.len() < RATES_KEPT {
+            self.rates.push((each, rate));
+        }
+        rate
+    }
 }
+
+/// So many rates are looked through; making one costs as much as comparing as many.
+const RATES_KEPT: usize = 16;
 
 fn index_of(snapshot: &Snapshot, tenant: &TenantId) -> Option<usize> {
     snapshot.tenants.binary_search_by(|view| view.id.cmp(tenant)).ok()
 }
 
-/// The number of each project; all are one of nobody where there is no fair share.
-struct Names<'a>(BTreeMap<(Option<&'a TenantId>, Option<&'a ProjectId>), usize>);
+/// A tenant and its project.
+type Name<'a> = (Option<&'a TenantId>, Option<&'a ProjectId>);
+
+/// The projects by number, in the order of names; all are one of nobody where there is no fair share.
+struct Names<'a>(Vec<Name<'a>>);
 
 impl<'a> Names<'a> {
-    fn new(snapshot: &'a Snapshot, fair_share: bool) -> Self {
-        let shapes = snapshot.shapes.iter().map(|view| (&view.shape.tenant, &view.shape.project));
-        let running = snapshot.running.iter().map(|group| (&group.tenant, &group.project));
-        let mut names = BTreeMap::new();
-        if fair_share {
-            let mut last = None;
-            for owner in shapes.chain(running) {
-                if last != Some(owner) {
-                    names.insert((Some(owner.0), Some(owner.1)), 0);
-                }
-                last = Some(owner);
-            }
-        } else {
-            names.insert((None, None), 0);
+    fn new(snapshot: &'a Snapshot, pools: &[Place<'a>], fair_share: bool) -> Self {
+        if !fair_share {
+            return Names(vec![(None, None)]);
         }
-        names.values_mut().enumerate().for_each(|(number, value)| *value = number);
-        Names(names)
+        let mut names = Names(Vec::new());
+        // Shapes are in the order of names, too.
+        let mut at = 0;
+        for view in &snapshot.shapes {
+            at = names.put(at, (Some(&view.shape.tenant), Some(&view.shape.project)));
+        }
+        for place in pools {
+            let mut at = 0;
+            for holding in place.pool.holdings.owners() {
+                at = names.put(at, (Some(holding.tenant()), Some(holding.project())));
+            }
+        }
+        names
     }
 
-    fn number(&self, tenant: &'a TenantId, project: &'a ProjectId) -> usize {
-        self.0.get(&(Some(tenant), Some(project))).copied().unwrap_or(0)
+    /// Puts a name in that is not before the one at `at`; says where it stands.
+    fn put(&mut self, mut at: usize, name: Name<'a>) -> usize {
+        while let Some(known) = self.0.get(at) {
+            match known.cmp(&name) {
+                Ordering::Less => at += 1,
+                Ordering::Equal => return at,
+                Ordering::Greater => break,
+            }
+        }
+        self.0.insert(at, name);
+        at
+    }
+
+    /// The number of a name that is not before the one at `from`.
+    fn number_from(&self, from: usize, (tenant, project): (&TenantId, &ProjectId)) -> usize {
+        let wanted = (Some(tenant), Some(project));
+        self.0[from..].iter().position(|&name| name == wanted).map_or(0, |steps| from + steps)
+    }
+
+    fn number(&self, tenant: &TenantId, project: &ProjectId) -> usize {
+        self.0.binary_search(&(Some(tenant), Some(project))).unwrap_or(0)
     }
 }

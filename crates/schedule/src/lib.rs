@@ -8,10 +8,10 @@
 //! - `snapshot`, `policy`: the input; `translate`: the same with numbered pools;
 //! - `fit`: which pools can run a shape, and what a task of it takes there;
 //! - `load`: how many tasks fit now, with the look-ahead for short ones;
-//! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is,
-//!   found through a `tournament`;
+//! - `holdings`: what attempts hold of a pool; `share`: what a share is; `holders`: who holds how much of the network;
+//!   `order`: whose turn it is, found through a `tournament`;
 //! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
-//! - `score`: which place is best;
+//! - `score`: which place is best; [`Memory`]: what a planner need not find again in every cycle;
 //! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
 //! - `explain`: why the rest waits; [`helps`]: what would help; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
@@ -27,7 +27,9 @@ mod explain;
 mod fit;
 mod helps;
 mod holders;
+mod holdings;
 mod load;
+mod memory;
 pub mod network;
 mod nodes;
 mod order;
@@ -51,14 +53,15 @@ mod translate;
 mod violation;
 
 pub use check::check;
-pub use cycle::cycle;
+pub use cycle::{cycle, cycle_with};
 pub use door::{NeverFits, never_fits};
 pub use fit::{Demand, demand, hold_each};
 pub use helps::{Change, Help, helps, helps_of};
+pub use holdings::{Holding, Holdings, Preemptible, RunningView};
 pub use load::room;
+pub use memory::Memory;
 pub use policy::{Budget, Order, Policy, Seed, Weights};
 pub use snapshot::{
-    Amounts, CentreView, JobView, PoolView, Preemptible, ProjectView, Quota, RunningView, ShapeView, Snapshot,
-    TenantView, Window,
+    Amounts, CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window,
 };
 pub use violation::Violation;

@@ -1,7 +1,7 @@
 //! How many tasks fit into a pool now. Capacity comes in layers: the first is what the pool has, each
 //! further one is as much again and may be filled ahead with tasks that are short enough for it.
 
-use huisuan_model::{Bytes, MilliDevices, Millicores};
+use huisuan_model::Pool;
 
 use crate::{
     fit::Demand,
@@ -18,23 +18,26 @@ pub(crate) struct Load {
 }
 
 /// How many more tasks fit into the pool now: into what is free, and, where the tasks' mean length is known and
-/// they are no gang, into what may be placed ahead. `control` re-checks placements with it.
+/// they are no gang, into what may be placed ahead. `used` is what all tasks in it take and what those take that are
+/// not known to be short. `control` re-checks placements with it.
 pub fn room(
-    pool: &PoolView,
-    cores: Millicores,
-    devices: MilliDevices,
-    memory: Bytes,
+    pool: &Pool,
+    [used, long]: [Amounts; 2],
+    demand: &Demand,
     mean_run_ms: Option<u64>,
     gang: bool,
     policy: &Policy,
 ) -> u64 {
-    Load::of(pool).room(&Demand { cores, devices, memory }, policy.ahead_factor(mean_run_ms, gang))
+    Load::new(pool, used, long).room(demand, policy.ahead_factor(mean_run_ms, gang))
 }
 
 impl Load {
-    pub(crate) fn of(pool: &PoolView) -> Self {
-        let has = Amounts { cores: pool.pool.cores, memory: pool.pool.memory, devices: pool.pool.devices };
-        Load { has, used: pool.used, long: pool.long }
+    pub(crate) fn of(view: &PoolView) -> Self {
+        Load::new(&view.pool, view.used, view.long)
+    }
+
+    fn new(pool: &Pool, used: Amounts, long: Amounts) -> Self {
+        Load { has: Amounts { cores: pool.cores, memory: pool.memory, devices: pool.devices }, used, long }
     }
 
     /// How many tasks fit when layers up to `layer` may be filled, the first being 0.

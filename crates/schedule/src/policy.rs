@@ -137,11 +137,24 @@ pub struct Budget {
     pub placements_max: u64,
     /// Jobs looked at.
     pub jobs_max: u64,
+    /// Shapes that are told why they wait; 0 where nobody asks, as in a twin. What is placed does not depend on it.
+    pub reasons_max: u64,
+}
+
+impl Budget {
+    /// As much as there is to do.
+    pub const UNLIMITED: Budget = Budget { placements_max: u64::MAX, jobs_max: u64::MAX, reasons_max: u64::MAX };
+
+    /// The same without reasons.
+    #[must_use]
+    pub fn unexplained(self) -> Budget {
+        Budget { reasons_max: 0, ..self }
+    }
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { placements_max: 100_000, jobs_max: 1_000_000 }
+        Budget { placements_max: 100_000, jobs_max: 1_000_000, reasons_max: u64::MAX }
     }
 }
 

@@ -101,15 +101,12 @@ impl<'a> Round<'a> {
 
     /// What was told to end is taken to have ended: those that it ends for find their room, and need no more to end.
     fn let_stopping_go(&mut self) {
-        let Problem { snapshot, holders, now, .. } = self.problem;
-        for &number in &holders.stopping {
-            let group = &snapshot.running[number];
-            if let Some(found) = holders.running[number] {
-                let given = Amounts::default().plus(group.each, group.count);
-                let end = group.ends_at.max(TimeMs(now.0.saturating_add(1)));
-                self.state.loads[found.pool].remove(given);
-                self.state.agendas[found.pool].release(given, *now, end);
-            }
+        let Problem { holders, now, .. } = self.problem;
+        for (group, found) in &holders.stopping {
+            let given = Amounts::default().plus(group.each, group.count);
+            let end = group.ends_at.max(TimeMs(now.0.saturating_add(1)));
+            self.state.loads[found.pool].remove(given);
+            self.state.agendas[found.pool].release(given, *now, end);
         }
     }
 
@@ -244,7 +241,7 @@ impl<'a> Round<'a> {
         let mut preemptions: Vec<Preemption> = Vec::new();
         let mut last: Option<(usize, RangeSet)> = None;
         for (part, start) in ended {
-            let Group { view, tasks: running, placement, .. } = &self.groups[part.group];
+            let Group { tasks: running, found, placement, .. } = &self.groups[part.group];
             if let Some(number) = *placement {
                 let placed = self.state.preemptible[number];
                 let tasks = &mut self.state.placements[placed.placement].tasks;
@@ -253,6 +250,7 @@ impl<'a> Round<'a> {
                 continue;
             }
             let start = &self.starts[start];
+            let place = self.problem.pools[found.pool];
             let (first, rest) = match last.take() {
                 Some((group, rest)) if group == part.group => (false, rest),
                 _ => (true, running.tasks.skip(self.going[part.group])),
@@ -267,8 +265,8 @@ impl<'a> Round<'a> {
                 None => preemptions.push(Preemption {
                     job: running.job,
                     tasks,
-                    centre: view.centre.clone(),
-                    pool: view.pool.clone(),
+                    centre: place.centre.id.clone(),
+                    pool: place.pool.pool.id.clone(),
                     by: start.job,
                     by_tasks: start.tasks.clone(),
                 }),

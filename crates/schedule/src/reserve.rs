@@ -46,8 +46,6 @@ pub(crate) struct Held {
 /// What a pool is made of, for its room over time.
 pub(crate) struct Base<'a> {
     pub(crate) pool: &'a PoolView,
-    /// What runs, with the latest ends.
-    pub(crate) ends: Vec<(TimeMs, Amounts)>,
     pub(crate) closed: Vec<&'a Window>,
     pub(crate) now: TimeMs,
 }
@@ -90,7 +88,7 @@ impl Agenda {
         span: DurationMs,
         base: impl FnOnce() -> Base<'a>,
     ) -> Option<TimeMs> {
-        let profile = self.profile.get_or_insert_with(|| over_time(base(), &self.placed));
+        let profile = self.profile.get_or_insert_with(|| over_time(&base(), &self.placed));
         let (now, _) = profile.steps().next()?;
         let mut start_at = profile.earliest(need, span, now);
         if start_at == Some(now) {
@@ -143,31 +141,33 @@ fn times(demand: &Demand, room: &Amounts) -> u64 {
 
 /// The room of a pool from now on: what it has without what is used, which comes free by and by, and nothing while
 /// it is closed. What should have ended is taken to end in a moment.
-fn over_time(base: Base<'_>, placed: &[(TimeMs, Amounts)]) -> Profile<Amounts> {
-    let Base { pool, mut ends, closed, now } = base;
+fn over_time(base: &Base<'_>, placed: &[(TimeMs, Amounts)]) -> Profile<Amounts> {
+    let Base { pool, closed, now } = base;
     let has = Amounts { cores: pool.pool.cores, memory: pool.pool.memory, devices: pool.pool.devices };
-    ends.extend_from_slice(placed);
-    ends.iter_mut().for_each(|end| end.0 = end.0.max(TimeMs(now.0.saturating_add(1))));
-    ends.sort_unstable_by_key(|end| end.0);
+    let soon = TimeMs(now.0.saturating_add(1));
+    let known = pool.holdings.ends().chain(placed.iter().copied());
+    let mut ends: Vec<(TimeMs, Amounts)> = known.map(|(end, amounts)| (end.max(soon), amounts)).collect();
+    // All but what was placed in this cycle is in order already.
+    ends.sort_by_key(|end| end.0);
     let mut used = placed.iter().fold(pool.used, |used, &(_, amounts)| used.plus(amounts, 1));
     let shut = |at: TimeMs| closed.iter().any(|window| window.from <= at && at < window.until);
     let mut moments: Vec<TimeMs> = ends.iter().map(|end| end.0).collect();
-    moments.extend(closed.iter().flat_map(|window| [window.from, window.until]).filter(|&at| at > now));
-    moments.sort_unstable();
+    moments.extend(closed.iter().flat_map(|window| [window.from, window.until]).filter(|at| at > now));
+    moments.push(TimeMs(i64::MAX));
+    moments.sort();
     moments.dedup();
-    let mut profile = Profile::new(now, has);
-    let (mut from, mut ended) = (now, 0);
-    for to in moments.into_iter().chain([TimeMs(i64::MAX)]) {
-        profile.take(if shut(from) { has } else { lesser(used, has) }, from, to);
+    let (mut from, mut ended) = (*now, 0);
+    let steps = moments.into_iter().filter(|&to| to > *now).map(|to| {
+        let step = (from, if shut(from) { Amounts::default() } else { has.less(used) });
         while let Some(&(_, amounts)) = ends.get(ended).filter(|end| end.0 <= to) {
             used = used.less(amounts);
             ended += 1;
         }
         from = to;
-    }
-    profile
-}
-
-fn lesser(a: Amounts, b: Amounts) -> Amounts {
-    Amounts { cores: a.cores.min(b.cores), memory: a.memory.min(b.memory), devices: a.devices.min(b.devices) }
+        step
+    });
+    let mut steps: Vec<(TimeMs, Amounts)> = steps.collect();
+    // At the end of time all of it is free: what is found nowhere else is found there.
+    steps.push((TimeMs(i64::MAX), has));
+    Profile::of(steps)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{pack::Fleet, reach::Ways};
+use crate::{holdings::Holdings, network::Lengths, pack::Fleet, reach::Ways};
 use huisuan_model::{
     Bytes, CentreId, Class, Facts, JobId, MilliDevices, Millicores, Money, Place, Pool, PoolId, ProjectId, RangeSet,
     Shape, Targets, Tariff, TenantId, TimeMs,
@@ -19,52 +19,12 @@ pub struct Snapshot {
     pub shapes: Vec<ShapeView>,
     /// The tenants of these shapes at least, in the order of their ids.
     pub tenants: Vec<TenantView>,
-    /// What is placed or runs, in groups: who holds what, and when it comes free at the latest. In any
-    /// order. Shared with the state that it was made from: there are thousands, and few change between two cycles.
-    pub running: Vec<Arc<RunningView>>,
     /// What the network level wants of each kind of work, where it has a say.
     pub targets: Option<Arc<Targets>>,
+    /// How long work ran lately, where somebody keeps it: the network level asks.
+    pub lengths: Arc<Lengths>,
     /// The ways between the centres, where somebody keeps them; found anew when absent.
     pub ways: Option<Arc<Ways>>,
-}
-
-/// Attempts that take the same of one pool for one project and end together at the latest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunningView {
-    /// Who pays.
-    pub tenant: TenantId,
-    /// What for.
-    pub project: ProjectId,
-    /// Where.
-    pub centre: CentreId,
-    /// On what.
-    pub pool: PoolId,
-    /// What each takes.
-    pub each: Amounts,
-    /// How many.
-    pub count: u64,
-    /// When the last of them ends at the latest: start and walltime.
-    pub ends_at: TimeMs,
-    /// Set for tasks that may be ended to make room for others.
-    pub preemptible: Option<Preemptible>,
-    /// Their centre was told to end them: they take room until they have, and nobody counts on them. A round goes on
-    /// from the moment in which they are gone, so that nothing else ends for what they end for.
-    pub stopping: bool,
-}
-
-/// Tasks of one job that may be ended before they are done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Preemptible {
-    /// The job.
-    pub job: JobId,
-    /// The tasks, as many as the group counts.
-    pub tasks: RangeSet,
-    /// When they began: what they did since is lost with them.
-    pub started_at: TimeMs,
-    /// Larger is spared longer.
-    pub priority: i32,
-    /// All of them end together.
-    pub gang: bool,
 }
 
 /// One centre.
@@ -122,6 +82,8 @@ pub struct PoolView {
     pub used: Amounts,
     /// The part of `used` by tasks that are not known to be short: nothing is placed ahead behind them.
     pub long: Amounts,
+    /// Who holds what is used, and when it comes free. Shared with the state that it was made from.
+    pub holdings: Arc<Holdings>,
     /// Its nodes with what is free on them, where its centre shows them; tasks then get nodes and devices.
     pub nodes: Option<Fleet>,
 }

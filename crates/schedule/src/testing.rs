@@ -11,8 +11,8 @@ use huisuan_model::{
 };
 
 use crate::{
-    Amounts, Budget, CentreView, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, TenantView, check, cycle,
-    hold_each,
+    Amounts, Budget, CentreView, JobView, Policy, PoolView, RunningView, Seed, ShapeView, Snapshot, TenantView, check,
+    cycle, hold_each,
 };
 
 pub(crate) const GIB: u64 = 1 << 30;
@@ -66,7 +66,7 @@ pub(crate) fn pool(id: &str, class: Class, cores: u64, devices: u64) -> PoolView
         rating: Some(rating),
         images: false,
     };
-    PoolView { pool, used: Amounts::default(), long: Amounts::default(), nodes: None }
+    PoolView { pool, used: Amounts::default(), long: Amounts::default(), holdings: Arc::default(), nodes: None }
 }
 
 impl CentreView {
@@ -232,7 +232,23 @@ pub(crate) fn network(centres: Vec<CentreView>, jobs: Vec<(Shape, Vec<JobView>)>
     shapes.sort_by(|a, b| a.shape.cmp(&b.shape));
     let id = TenantId::new("lab").expect("a valid name");
     let tenants = vec![TenantView::new(id, Money(1_000_000_000_000_000))];
-    Snapshot { version: 7, centres, shapes, tenants, running: Vec::new(), targets: None, ways: None }
+    Snapshot { version: 7, centres, shapes, tenants, targets: None, lengths: Arc::default(), ways: None }
+}
+
+/// Counts attempts in or out of what is held of a centre's first pool; what is used of it is the caller's.
+pub(crate) fn hold(snapshot: &mut Snapshot, centre: usize, group: &RunningView) {
+    Arc::make_mut(&mut snapshot.centres[centre].pools[0].holdings).add(group);
+}
+
+pub(crate) fn let_go(snapshot: &mut Snapshot, centre: usize, group: &RunningView) {
+    Arc::make_mut(&mut snapshot.centres[centre].pools[0].holdings).remove(group);
+}
+
+/// The groups that may be ended and those that were told to, with the number of their centre.
+pub(crate) fn marked(snapshot: &Snapshot) -> Vec<(usize, RunningView)> {
+    let centres = snapshot.centres.iter().enumerate();
+    let owners = centres.flat_map(|(at, view)| view.pools[0].holdings.owners().iter().map(move |own| (at, own)));
+    owners.flat_map(|(at, own)| own.marked().map(move |group| (at, group.clone()))).collect()
 }
 
 pub(crate) fn with_money(mut snapshot: Snapshot, millionths: i64) -> Snapshot {

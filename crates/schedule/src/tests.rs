@@ -4,6 +4,7 @@ mod door;
 mod helps;
 mod judge;
 mod laws;
+mod memory;
 mod neutral;
 mod nodes;
 mod order;

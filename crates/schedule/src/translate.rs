@@ -1,12 +1,13 @@
 //! From a snapshot to numbered pools and candidates: all that the loop needs and nothing that changes in it.
 
-use std::{cmp::Reverse, collections::BTreeMap, ops::Range, rc::Rc, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, ops::Range, sync::Arc};
 
 use huisuan_model::{Bytes, CentreId, Class, DurationMs, Money, Shape, TimeMs, shape::Reach, spec::Need};
 
 use crate::{
     fit::{self, Answer, Demand},
     holders::Holders,
+    memory::Memory,
     policy::{Policy, Weights},
     reach::{Fixed, Near, Site, Ways, fixed, near},
     reserve::Base,
@@ -28,9 +29,9 @@ pub(crate) struct Problem<'a> {
     /// In the order of the snapshot's shapes.
     pub(crate) shapes: Vec<ShapeProblem>,
     /// The different places of shapes.
-    pub(crate) kinds: Vec<Rc<Places>>,
+    pub(crate) kinds: Vec<Arc<Places>>,
     /// Who holds what, and who waits.
-    pub(crate) holders: Holders,
+    pub(crate) holders: Holders<'a>,
     /// The ways between the centres, where a shape minds them.
     pub(crate) ways: Option<Arc<Ways>>,
 }
@@ -54,7 +55,7 @@ impl<'a> Place<'a> {
 /// What is fixed for a shape during a cycle.
 pub(crate) struct ShapeProblem {
     /// Where it can run; shared with the shapes of others that ask for the same.
-    pub(crate) places: Rc<Places>,
+    pub(crate) places: Arc<Places>,
     /// Their number.
     pub(crate) kind: usize,
     /// The index of its tenant; `None` when the snapshot lacks it, and then nothing is affordable but what is free.
@@ -68,6 +69,7 @@ pub(crate) struct ShapeProblem {
 }
 
 /// Where tasks can run that ask for the same.
+#[derive(Debug)]
 pub(crate) struct Places {
     /// Pools that can run them at centres that take work, in the order of pools.
     pub(crate) candidates: Vec<Candidate>,
@@ -121,7 +123,9 @@ impl Candidate {
 }
 
 impl<'a> Problem<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot, policy: &'a Policy, now: TimeMs) -> Self {
+    /// Of what is remembered, that is used which still holds.
+    pub(crate) fn new(snapshot: &'a Snapshot, policy: &'a Policy, now: TimeMs, memory: &mut Memory) -> Self {
+        memory.look(snapshot, policy);
         assert!(
             snapshot.centres.is_sorted_by(|a, b| a.id < b.id),
             "centres of a snapshot are in the order of their ids"
@@ -142,12 +146,14 @@ impl<'a> Problem<'a> {
         let found = || snapshot.ways.clone().unwrap_or_else(|| Arc::new(Ways::of(&snapshot.centres)));
         let ways = snapshot.shapes.iter().any(minds).then(found);
         let mut known: BTreeMap<Asked<'a>, usize> = BTreeMap::new();
-        let mut kinds: Vec<Rc<Places>> = Vec::new();
+        let mut kinds: Vec<Arc<Places>> = Vec::new();
         let mut shapes = Vec::with_capacity(snapshot.shapes.len());
         for (view, &project) in snapshot.shapes.iter().zip(&holders.project_of) {
             let kind = *known.entry(asked(&view.shape)).or_insert_with(|| {
                 let question = Question { snapshot, policy, now, ways: ways.as_deref() };
-                kinds.push(Rc::new(places((&pools, &network), &question, view)));
+                let (objective, shape) = (view.shape.objective(), &view.shape);
+                let weights = policy.weights.preferring(objective);
+                kinds.push(memory.places(shape, &weights, || places((&pools, &network), &question, view)));
                 kinds.len() - 1
             });
             shapes.push(ShapeProblem {
@@ -172,11 +178,8 @@ impl<'a> Problem<'a> {
     /// What a pool's room over time is made of.
     pub(crate) fn base(&self, pool: usize) -> Base<'a> {
         let Place { centre, pool: view } = self.pools[pool];
-        let runs = self.snapshot.running.iter().zip(&self.holders.running);
-        let runs = runs.filter(|(_, found)| found.is_some_and(|found| found.pool == pool));
         Base {
             pool: view,
-            ends: runs.map(|(group, _)| (group.ends_at, Amounts::default().plus(group.each, group.count))).collect(),
             closed: centre.closed.iter().filter(|window| window.concerns(&view.pool.id)).collect(),
             now: self.now,
         }
@@ -196,10 +199,10 @@ fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView)
 }
 
 /// All of a shape but who asks.
-type Asked<'a> =
+pub(crate) type Asked<'a> =
     (Option<Class>, &'a [CentreId], &'a [CentreId], &'a Need, Bytes, DurationMs, Option<u32>, Option<&'a Reach>);
 
-fn asked(shape: &Shape) -> Asked<'_> {
+pub(crate) fn asked(shape: &Shape) -> Asked<'_> {
     (
         shape.class,
         &shape.centres,
@@ -255,8 +258,7 @@ fn weighed(
     candidates: &[Candidate],
 ) -> (Weights, Vec<Fixed>) {
     let Question { snapshot, policy, now, ways } = *question;
-    let objective = shape.reach.as_ref().map_or_else(Default::default, |reach| reach.objective);
-    let weights = policy.weights.preferring(objective);
+    let weights = policy.weights.preferring(shape.objective());
     // Who prefers something has the last word.
     let targets = snapshot.targets.as_deref().filter(|_| weights.target != 0);
     let fixed = fixed(&Site { weights: &weights, now, shape, ways, targets, pools }, candidates);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_control::schedule::{Budget, Seed, network::Level};
+use huisuan_control::schedule::{Budget, Memory, Seed, cycle_with, network::Level};
 use huisuan_model::{Command, Plan, command::Origin};
 
 use crate::{
@@ -33,10 +33,10 @@ pub(crate) struct Planner {
 impl Planner {
     pub(crate) fn start(self) -> std::io::Result<thread::JoinHandle<()>> {
         thread::Builder::new().name("planner".into()).spawn(move || {
-            let mut level = Level::default();
+            let (mut level, mut memory) = (Level::default(), Memory::default());
             while self.wake.wait() {
                 let started = Instant::now();
-                if self.cycle(&mut level).is_none() {
+                if self.cycle(&mut level, &mut memory).is_none() {
                     return;
                 }
                 self.wake.rest((started.elapsed() * REST_PER_CYCLE).max(REST_MIN));
@@ -45,18 +45,14 @@ impl Planner {
     }
 
     /// One cycle; `None` when the writer has ended.
-    fn cycle(&self, level: &mut Level) -> Option<()> {
+    fn cycle(&self, level: &mut Level, memory: &mut Memory) -> Option<()> {
         let look = |state: &huisuan_control::State| (huisuan_control::snapshot(state), state.policy().clone());
         let (mut snapshot, policy) = self.writer.look_blocking(look).ok()?;
         let started = Instant::now();
         let now = self.clock.now();
         level.before(&mut snapshot, &policy, now);
-        let mut plan: Plan =
-            huisuan_control::schedule::cycle(&snapshot, &policy, now, Budget::default(), Seed(self.seed)).made_with(
-                now,
-                self.seed,
-                &policy.name,
-            );
+        let plan = cycle_with(memory, &snapshot, &policy, now, Budget::default(), Seed(self.seed));
+        let mut plan: Plan = plan.made_with(now, self.seed, &policy.name);
         self.metrics.cycle(started.elapsed(), plan.placements.len());
         self.publish(std::mem::take(&mut plan.reasons), now);
         self.metrics.network_level(level.figures());

@@ -20,6 +20,10 @@ pub struct Report {
     pub placements_per_s: u64,
     /// Processor time of the shortest cycle, reasons included, in milliseconds rounded up.
     pub cycle_cpu_ms: u64,
+    /// The same of the cycle in the middle, the longer of two.
+    pub cycle_cpu_median_ms: u64,
+    /// The same of the longest cycle.
+    pub cycle_cpu_worst_ms: u64,
     /// The same of every cycle, in microseconds.
     pub cycles_us: Vec<u64>,
     /// Shapes in the scheduler's sense: kinds of work by tenant and project.
@@ -40,12 +44,11 @@ pub struct Report {
 pub fn run(load: &Load, repeats: u32, cpu_ns: impl Fn() -> u64) -> Report {
     let snapshot = bench::snapshot(load);
     let policy = Policy::default();
-    let budget = Budget { placements_max: u64::MAX, jobs_max: u64::MAX };
     let mut cycles_us = Vec::new();
     let mut first: Option<(Plan, String)> = None;
     for _ in 0..repeats.max(1) {
         let before = cpu_ns();
-        let plan = cycle(&snapshot, &policy, bench::NOW, budget, Seed(load.seed));
+        let plan = cycle(&snapshot, &policy, bench::NOW, Budget::UNLIMITED, Seed(load.seed));
         cycles_us.push(cpu_ns().saturating_sub(before) / 1000);
         let hash = decision_hash(&plan);
         match &first {
@@ -54,7 +57,10 @@ pub fn run(load: &Load, repeats: u32, cpu_ns: impl Fn() -> u64) -> Report {
         }
     }
     let (plan, decision_hash) = first.expect("there was at least one cycle");
-    let shortest_us = cycles_us.iter().copied().min().unwrap_or(0);
+    let mut sorted_us = cycles_us.clone();
+    sorted_us.sort_unstable();
+    let at = |index: usize| sorted_us[index].div_ceil(1000);
+    let (shortest_us, last) = (sorted_us[0], sorted_us.len() - 1);
     let placements = plan.placements.iter().map(|placement| placement.tasks.len()).sum();
     let mut reasons = BTreeMap::new();
     for reason in &plan.reasons {
@@ -67,7 +73,9 @@ pub fn run(load: &Load, repeats: u32, cpu_ns: impl Fn() -> u64) -> Report {
         placements,
         jobs_started: jobs.len() as u64,
         placements_per_s: placements * 1_000_000 / shortest_us.max(1),
-        cycle_cpu_ms: shortest_us.div_ceil(1000),
+        cycle_cpu_ms: at(0),
+        cycle_cpu_median_ms: at(sorted_us.len() / 2),
+        cycle_cpu_worst_ms: at(last),
         cycles_us,
         groups: snapshot.shapes.len() as u64,
         reasons,
@@ -103,7 +111,7 @@ impl io::Write for Fnv {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
 
     use super::*;
 
@@ -120,6 +128,16 @@ mod tests {
         assert_eq!(report.placements_per_s, report.placements * 1_000_000 / 1500);
         assert!(report.jobs_started <= report.placements && report.jobs_started > 200);
         assert!(report.reasons.values().sum::<u64>() <= report.groups);
+    }
+
+    #[test]
+    fn the_shortest_the_middle_and_the_longest_cycle_are_told() {
+        // The clock is read before and after each of four cycles.
+        let readings = RefCell::new([0, 9, 9, 11, 11, 51, 51, 59].into_iter());
+        let report = run(&SMALL, 4, || readings.borrow_mut().next().expect("two readings for each cycle") * 1_000_000);
+        assert_eq!(report.cycles_us, [9_000, 2_000, 40_000, 8_000]);
+        let Report { cycle_cpu_ms, cycle_cpu_median_ms, cycle_cpu_worst_ms, .. } = report;
+        assert_eq!((cycle_cpu_ms, cycle_cpu_median_ms, cycle_cpu_worst_ms), (2, 9, 40));
     }
 
     /// The same in a debug and in a release build (`twin bench-cycle --nodes 240 --pending 4000 --tenants 20 --shapes

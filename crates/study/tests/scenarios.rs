@@ -48,6 +48,18 @@ fn reports_are_as_reviewed() {
     }
 }
 
+/// Runs share nothing: two side by side, each on a thread of its own, decide what one alone does.
+#[test]
+fn decisions_are_the_same_on_one_thread_and_on_two() {
+    let decided = || run(&parse(&small()).expect("a scenario of the repository"), |_| ()).0.decision_hash;
+    let alone = decided();
+    let together = std::thread::scope(|scope| {
+        let runs = [(), ()].map(|()| scope.spawn(decided));
+        runs.map(|run| run.join().expect("a run ends"))
+    });
+    assert_eq!(together, [alone.clone(), alone]);
+}
+
 #[test]
 fn every_scenario_of_the_repository_is_sound() {
     let files = fs::read_dir(folder()).expect("a folder").flatten().map(|entry| entry.path());

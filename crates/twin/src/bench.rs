@@ -51,8 +51,16 @@ const KINDS_OF_A_TENANT_MAX: u64 = 12;
 pub fn snapshot(load: &Load) -> Snapshot {
     let mut centres = centres(load);
     let tenants = tenants(load);
-    let running = running(load, &mut centres, &tenants);
-    Snapshot { version: 1, centres, shapes: shapes(load, &tenants), tenants, running, targets: None, ways: None }
+    running(load, &mut centres, &tenants);
+    Snapshot {
+        version: 1,
+        centres,
+        shapes: shapes(load, &tenants),
+        tenants,
+        targets: None,
+        lengths: Arc::default(),
+        ways: None,
+    }
 }
 
 fn centres(load: &Load) -> Vec<CentreView> {
@@ -111,7 +119,7 @@ fn pool((name, device_gib, device_rate, cores, memory_gib): (&str, u64, u64, u64
     };
     let room = Room::empty((cores * 1000) as u32, (memory_gib << 10) as u32, 0, DEVICES_OF_A_NODE as u8);
     let fleet = Fleet::new(std::iter::repeat_n(room, index(nodes)));
-    PoolView { pool, used: Amounts::default(), long: Amounts::default(), nodes: Some(fleet) }
+    PoolView { pool, used: Amounts::default(), long: Amounts::default(), holdings: Arc::default(), nodes: Some(fleet) }
 }
 
 fn tenants(load: &Load) -> Vec<TenantView> {
@@ -128,10 +136,9 @@ fn tenants(load: &Load) -> Vec<TenantView> {
 }
 
 /// Fills the first part of every pool with tasks of one device that end over the next day.
-fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> Vec<Arc<RunningView>> {
+fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) {
     let mut random = Stream::new(load.seed, "running");
     let each = Amounts { cores: Millicores(8000), memory: Bytes(32 << 30), devices: MilliDevices(1000) };
-    let mut groups = Vec::new();
     for centre in centres {
         for pool in &mut centre.pools {
             let mut left = pool.pool.devices.0 / 1000 * RUNNING_PERCENT / 100;
@@ -142,21 +149,19 @@ fn running(load: &Load, centres: &mut [CentreView], tenants: &[TenantView]) -> V
                 (0..count).for_each(|task| occupy(pool, left - task));
                 pool.long = pool.used;
                 left -= count;
-                groups.push(Arc::new(RunningView {
+                let group = RunningView {
                     tenant: tenant.id.clone(),
                     project: tenant.projects[0].id.clone(),
-                    centre: centre.id.clone(),
-                    pool: pool.pool.id.clone(),
                     each,
                     count,
                     ends_at: TimeMs(NOW.0 + 60_000 * (1 + random.below(24 * 60)) as i64),
                     preemptible: None,
                     stopping: false,
-                }));
+                };
+                Arc::make_mut(&mut pool.holdings).add(&group);
             }
         }
     }
-    groups
 }
 
 /// Takes a whole device of a node for the task with this number: on every twentieth node of the pool all of them.

@@ -131,8 +131,7 @@ impl Replay {
             let told = self.targets.range(..=seq).next_back().map(|(_, targets)| targets.clone());
             let mut seen = snapshot(&self.state);
             seen.targets = told.filter(|_| Level::concerns(&seen, policy));
-            let mut made = cycle(&seen, policy, now, Budget::default(), seed);
-            made.reasons.clear();
+            let made = cycle(&seen, policy, now, Budget::default().unexplained(), seed);
             let sides = (self.side(&plan), self.side(&made));
             let mut made = made.made_with(now, seed.0, &policy.name);
             made.basis.iter_mut().for_each(|made| made.targets = basis.targets.clone());

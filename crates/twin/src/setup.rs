@@ -1,7 +1,11 @@
 //! What a simulated network is made of.
 
+use std::collections::BTreeMap;
+
 use huisuan_model::{Centre, CentreId, Money, Pool, PoolId, Tenant, TimeMs};
 use huisuan_schedule::{Budget, Policy, Seed};
+
+use crate::random::Stream;
 
 /// All that a run needs besides the jobs.
 #[derive(Debug, Clone)]
@@ -24,6 +28,21 @@ pub struct Setup {
     pub rating_noise_ppm: u64,
     /// How often the observer is shown the state, in milliseconds.
     pub sample_every_ms: u64,
+}
+
+impl Setup {
+    /// What a measurement of each pool gives, in millionths of its true rate.
+    pub(crate) fn noise_ppm(&self) -> BTreeMap<(CentreId, PoolId), u64> {
+        let mut stream = Stream::new(self.seed, "ratings");
+        let width_ppm = self.rating_noise_ppm.min(1_000_000);
+        let pools = self.sites.iter().flat_map(|site| site.pools.iter().map(|pool| (&site.centre.id, &pool.id)));
+        pools
+            .map(|(centre, pool)| {
+                let noise_ppm = 1_000_000 - width_ppm + stream.below(2 * width_ppm + 1);
+                ((centre.clone(), pool.clone()), noise_ppm)
+            })
+            .collect()
+    }
 }
 
 /// How the planner works.

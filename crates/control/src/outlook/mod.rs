@@ -86,6 +86,7 @@ impl Outlook {
     /// What the state of now says of a job. Refused is what would be refused at submission, except that a job which
     /// fits nowhere is told so pool by pool. What it waits for (`after`) is taken to be met.
     pub fn of(state: &State, origin: &Origin, spec: &JobSpec, now: TimeMs) -> Result<Outlook, Refusal> {
+        spec.validate()?;
         submit::legal(state, origin, spec, now)?;
         let job = JobView {
             id: JobId(state.jobs_total() + 1),

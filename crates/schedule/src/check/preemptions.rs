@@ -1,17 +1,15 @@
 //! Whether only those are ended that may be, for those that hold less than they are due, and nobody is left with less
 //! than that.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{CentreId, Class, JobId, Plan, Pool, PoolId, Preemption, Reservation, TenantId, TimeMs};
 
 use super::amounts;
 use crate::{
+    holdings::RunningView,
     policy::Policy,
-    snapshot::{PoolView, RunningView, Snapshot},
+    snapshot::{PoolView, Snapshot},
     violation::Violation,
 };
 
@@ -76,12 +74,17 @@ fn is_for(preemption: &Preemption, promise: &Reservation) -> bool {
 }
 
 fn group_of<'a>(snapshot: &'a Snapshot, preemption: &Preemption) -> Option<&'a RunningView> {
-    snapshot.running.iter().map(Arc::as_ref).find(|group| {
-        let there = (&group.centre, &group.pool) == (&preemption.centre, &preemption.pool);
+    let pool = pool_of(snapshot, &preemption.centre, &preemption.pool)?;
+    pool.holdings.owners().iter().flat_map(|own| own.marked()).find(|group| {
         let tasks = group.preemptible.as_ref().filter(|preemptible| preemptible.job == preemption.job);
         let runs = |task| tasks.is_some_and(|preemptible| preemptible.tasks.contains(task));
-        there && !group.stopping && !preemption.tasks.is_empty() && preemption.tasks.iter().all(runs)
+        !group.stopping && !preemption.tasks.is_empty() && preemption.tasks.iter().all(runs)
     })
+}
+
+fn pool_of<'a>(snapshot: &'a Snapshot, centre: &CentreId, pool: &PoolId) -> Option<&'a PoolView> {
+    let centre = snapshot.centres.iter().find(|view| view.id == *centre)?;
+    centre.pools.iter().find(|view| view.pool.id == *pool)
 }
 
 fn tenant_of(snapshot: &Snapshot, job: JobId) -> Option<&TenantId> {
@@ -104,20 +107,24 @@ impl<'a> Books<'a> {
             *books.network.entry(pool.pool.class).or_default() += i128::from(rate);
         }
         let waiting = snapshot.shapes.iter().map(|view| &view.shape.tenant);
-        for tenant in waiting.chain(snapshot.running.iter().map(|group| &group.tenant)) {
+        let pools = || snapshot.centres.iter().flat_map(|centre| &centre.pools);
+        let holders = pools().flat_map(|pool| pool.holdings.owners()).map(|own| own.tenant());
+        for tenant in waiting.chain(holders) {
             let view = snapshot.tenants.iter().find(|view| view.id == *tenant);
             books.weights.insert(tenant, i128::from(view.map_or(1, |view| view.weight.max(1))));
         }
-        let find = |centre: &CentreId, pool: &PoolId| -> Option<&PoolView> {
-            let centre = snapshot.centres.iter().find(|view| view.id == *centre)?;
-            centre.pools.iter().find(|view| view.pool.id == *pool)
-        };
-        for group in snapshot.running.iter().map(Arc::as_ref).filter(|group| !group.stopping) {
-            if let Some(view) = find(&group.centre, &group.pool) {
-                let ended = plan.preemptions.iter().filter(|one| group_of(snapshot, one) == Some(group));
-                let ended: i128 = ended.map(|one| i128::from(one.tasks.len())).sum();
+        for (view, own) in pools().flat_map(|pool| pool.holdings.owners().iter().map(move |own| (pool, own))) {
+            for &(each, count) in own.going() {
+                let rate = rate(&view.pool, each.cores.0, each.devices.0);
+                books.add(own.tenant(), view.pool.class, rate * i128::from(count));
+            }
+        }
+        for ended in &plan.preemptions {
+            if let (Some(group), Some(view)) =
+                (group_of(snapshot, ended), pool_of(snapshot, &ended.centre, &ended.pool))
+            {
                 let rate = rate(&view.pool, group.each.cores.0, group.each.devices.0);
-                books.add(&group.tenant, view.pool.class, rate * (i128::from(group.count) - ended));
+                books.add(&group.tenant, view.pool.class, -rate * i128::from(ended.tasks.len()));
             }
         }
         let placed = plan.placements.iter().map(|one| (one.job, &one.centre, &one.pool, one.tasks.len()));
@@ -127,7 +134,7 @@ impl<'a> Books<'a> {
         let starts = starts.map(|one| (one.job, &one.centre, &one.pool, one.tasks.len()));
         for (job, centre, pool, tasks) in placed.chain(starts) {
             let shape = snapshot.shapes.iter().find(|view| view.jobs.iter().any(|known| known.id == job));
-            if let (Some(shape), Some(view)) = (shape, find(centre, pool)) {
+            if let (Some(shape), Some(view)) = (shape, pool_of(snapshot, centre, pool)) {
                 let (cores, devices) = amounts(&shape.shape.need, &view.pool);
                 let rate = rate(&view.pool, cores.0, devices.0);
                 books.add(&shape.shape.tenant, view.pool.class, rate * i128::from(tasks));

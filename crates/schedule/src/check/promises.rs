@@ -1,12 +1,14 @@
 //! Whether everything that a plan promises for later can be kept: at every moment of a promise, what runs by its
 //! latest end, what the plan starts, what else it promises and what is closed leave room for it.
 
+use std::collections::BTreeMap;
+
 use huisuan_model::{Plan, Pool, Reservation, Shape, TimeMs};
 
 use super::amounts;
 use crate::{
     policy::Policy,
-    snapshot::{CentreView, PoolView, Snapshot},
+    snapshot::{Amounts, CentreView, PoolView, Snapshot},
     violation::Violation,
 };
 
@@ -51,27 +53,25 @@ fn pool_kept(
 ) -> Vec<Violation> {
     let has = [pool.pool.cores.0, pool.pool.memory.0, pool.pool.devices.0].map(i128::from);
     let now = i128::from(now.0);
-    let mut taken: Vec<Taken> = Vec::new();
-    // What no running group accounts for stays for ever.
-    let mut rest = [pool.used.cores.0, pool.used.memory.0, pool.used.devices.0].map(i128::from);
-    for group in &snapshot.running {
-        if (&group.centre, &group.pool) != (&centre.id, &pool.pool.id) {
-            continue;
-        }
-        let each = [group.each.cores.0, group.each.memory.0, group.each.devices.0].map(i128::from);
-        let all = each.map(|one| one * i128::from(group.count));
-        rest = sum(rest, all, -1);
-        if group.stopping {
-            continue;
-        }
+    // What no attempt accounts for stays for ever.
+    let mut rest = three(pool.used);
+    let mut going: BTreeMap<TimeMs, Three> = BTreeMap::new();
+    for (end, amounts) in pool.holdings.ends() {
+        rest = sum(rest, three(amounts), -1);
+        going.insert(end, three(amounts));
+    }
+    for group in pool.holdings.owners().iter().flat_map(|own| own.marked()) {
         let ended = plan.preemptions.iter().filter(|ended| {
             let job = group.preemptible.as_ref().filter(|preemptible| preemptible.job == ended.job);
             job.is_some_and(|preemptible| ended.tasks.iter().all(|task| preemptible.tasks.contains(task)))
         });
-        let ended: i128 = ended.map(|ended| i128::from(ended.tasks.len())).sum();
-        let going = each.map(|one| one * (i128::from(group.count) - ended));
-        taken.push((now, i128::from(group.ends_at.0).max(now + 1), going));
+        let ended: u64 = ended.map(|ended| ended.tasks.len()).sum();
+        let leaves = if group.stopping { group.count } else { ended };
+        let left = going.entry(group.ends_at).or_default();
+        *left = sum(*left, three(group.each).map(|one| one * i128::from(leaves)), -1);
     }
+    let until = |end: TimeMs| i128::from(end.0).max(now + 1);
+    let mut taken: Vec<Taken> = going.into_iter().map(|(end, amounts)| (now, until(end), amounts)).collect();
     taken.push((now, i128::MAX, rest.map(|one| one.max(0))));
     for placement in &plan.placements {
         let shape = snapshot.shapes.iter().find(|view| view.jobs.iter().any(|job| job.id == placement.job));
@@ -106,6 +106,10 @@ fn pool_kept(
         }
     }
     found
+}
+
+fn three(amounts: Amounts) -> Three {
+    [amounts.cores.0, amounts.memory.0, amounts.devices.0].map(i128::from)
 }
 
 /// What the promise that begins at a moment needs: a resource that it does not need may be full.

@@ -46,7 +46,7 @@ pub use check::{NetworkViolation, check_network};
 
 pub use explain::{Answer, Considered, explain};
 pub use greedy::Greedy;
-pub use level::{Figures, Level};
+pub use level::{Figures, Lengths, Level};
 pub use linear::Linear;
 pub use model::{
     CentreSupply, Curve, Data, Hardware, Link, NetworkModel, Part, PoolSupply, Quota, StartDelay, TenantDue, Users,

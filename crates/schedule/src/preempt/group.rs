@@ -1,13 +1,11 @@
 //! What may end in a round, and who may start.
 
-use std::sync::Arc;
-
 use huisuan_model::{JobId, RangeSet};
 
 use crate::{
     holders::Running,
+    holdings::{Preemptible, RunningView},
     progress::{self, Blocked},
-    snapshot::{Preemptible, RunningView},
     state::State,
     translate::{Candidate, Problem, ShapeProblem},
 };
@@ -21,7 +19,7 @@ pub(super) struct Part {
 
 /// Tasks that may end: a group that runs, or a placement of this cycle.
 pub(super) struct Group {
-    pub(super) view: Arc<RunningView>,
+    pub(super) view: RunningView,
     pub(super) tasks: Preemptible,
     pub(super) found: Running,
     /// The number among the preemptible placements of the cycle.
@@ -31,9 +29,8 @@ pub(super) struct Group {
 /// What may end at all.
 pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
     let mut groups = Vec::new();
-    for &number in &problem.holders.preemptible {
-        let view = &problem.snapshot.running[number];
-        if let (Some(tasks), Some(found)) = (&view.preemptible, problem.holders.running[number]) {
+    for &(view, found) in &problem.holders.preemptible {
+        if let Some(tasks) = &view.preemptible {
             groups.push(Group { view: view.clone(), tasks: tasks.clone(), found, placement: None });
         }
     }
@@ -53,8 +50,6 @@ pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
         let running = RunningView {
             tenant: view.shape.tenant.clone(),
             project: view.shape.project.clone(),
-            centre: placement.centre.clone(),
-            pool: placement.pool.clone(),
             each: places.candidates[candidate].each(),
             count: placement.tasks.len(),
             ends_at: problem.now.after(view.shape.walltime),
@@ -62,7 +57,7 @@ pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
             stopping: false,
         };
         let found = Running { pool, project: *project, class, rate };
-        groups.push(Group { view: Arc::new(running), tasks, found, placement: Some(number) });
+        groups.push(Group { view: running, tasks, found, placement: Some(number) });
     }
     groups
 }

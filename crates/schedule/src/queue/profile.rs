@@ -63,6 +63,17 @@ impl<A: Amount> Profile<A> {
         Profile { steps: vec![Step { at: begin, free: all }], memo: BTreeMap::new() }
     }
 
+    /// What is free from each of these rising moments on, the first of them the beginning.
+    ///
+    /// # Panics
+    /// Without any.
+    pub fn of(steps: impl IntoIterator<Item = (TimeMs, A)>) -> Self {
+        let mut steps: Vec<Step<A>> = steps.into_iter().map(|(at, free)| Step { at, free }).collect();
+        assert!(steps.is_sorted_by_key(|step| step.at) && !steps.is_empty(), "a profile has a beginning");
+        steps.dedup_by_key(|step| step.free);
+        Profile { steps, memo: BTreeMap::new() }
+    }
+
     /// What is free at a moment; before the beginning, what is free there.
     pub fn free(&self, at: TimeMs) -> A {
         self.steps[self.step(at)].free

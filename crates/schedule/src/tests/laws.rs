@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use huisuan_model::{
-    Bytes, CentreId, Class, DurationMs, MilliDevices, Millicores, Money, Reason, Shape, TenantId, TimeMs,
+    Bytes, CentreId, Class, DurationMs, MilliDevices, Millicores, Money, Plan, Reason, Shape, TenantId, TimeMs,
 };
 use proptest::{prelude::*, sample::subsequence};
 
@@ -92,7 +92,7 @@ fn assemble(centres: Vec<CentreView>, shapes: Vec<(Shape, Vec<JobView>)>, money:
     Snapshot { tenants: vec![tenant("lab", money[0]), tenant("uni", money[1])], ..network(centres, merged) }
 }
 
-fn any_snapshot() -> impl Strategy<Value = Snapshot> {
+pub(super) fn any_snapshot() -> impl Strategy<Value = Snapshot> {
     let centres = (any_centre("a"), any_centre("b"), any_centre("c"), any_centre("d"))
         .prop_map(|(a, b, c, d)| vec![a, b, c, d])
         .prop_flat_map(|all| subsequence(all, 0..=4));
@@ -102,7 +102,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
 }
 
 fn no_limit() -> Budget {
-    Budget { placements_max: u64::MAX, jobs_max: u64::MAX }
+    Budget::UNLIMITED
 }
 
 /// Without promises, whatever fits now starts now.
@@ -132,7 +132,7 @@ fn rooms(snapshot: &Snapshot, shape: &Shape, unit: u64, mean_run_ms: Option<u64>
             let hold = hold_each(&pool.pool, &centre.tariff, &need, shape).0;
             if i128::from(hold) * i128::from(unit) <= i128::from(money.max(0)) {
                 let gang = shape.gang.is_some();
-                let fits = room(pool, need.cores, need.devices, need.memory, mean_run_ms, gang, &policy);
+                let fits = room(&pool.pool, [pool.used, pool.long], &need, mean_run_ms, gang, &policy);
                 rooms.push((centre.id.clone(), fits));
             }
         }
@@ -148,7 +148,7 @@ proptest! {
     #[test]
     fn a_plan_is_legal_and_explains_what_waits(snapshot in any_snapshot(), placements_max in 0u64..60, jobs_max in 0u64..12) {
         let policy = Policy::default();
-        for budget in [no_limit(), Budget { placements_max, jobs_max }] {
+        for budget in [no_limit(), Budget { placements_max, jobs_max, ..no_limit() }] {
             let plan = cycle(&snapshot, &policy, NOW, budget, Seed(0));
             prop_assert_eq!(check(&snapshot, &policy, NOW, &plan), Ok(()));
             let waiting: Vec<Shape> = after(&snapshot, &plan).shapes.into_iter().map(|view| view.shape).collect();
@@ -157,6 +157,9 @@ proptest! {
             let tasks: u64 = plan.placements.iter().map(|placement| placement.tasks.len()).sum();
             prop_assert!(tasks <= budget.placements_max.saturating_add(4), "a gang of this test has at most 4 tasks");
             prop_assert_eq!(&cycle(&snapshot, &policy, NOW, budget, Seed(0)), &plan);
+            // Who asks for no reasons gets the same without them.
+            let bare = cycle(&snapshot, &policy, NOW, budget.unexplained(), Seed(0));
+            prop_assert_eq!(bare, Plan { reasons: Vec::new(), ..plan });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use huisuan_model::{CentreId, Class, JobId, Money, PoolId, ProjectId, Shape, TenantId, TimeMs};
+use huisuan_model::{Class, JobId, Money, ProjectId, Shape, TenantId, TimeMs};
 use proptest::prelude::*;
 
 use crate::{
@@ -23,20 +23,19 @@ fn of(tenant: &str, project: &str, shape: Shape) -> Shape {
     Shape { tenant, project: ProjectId::new(project).expect("a valid name"), ..shape }
 }
 
-/// `cores` cores of centre `a` for a tenant's project.
-fn running(tenant: &str, project: &str, cores: u64) -> Arc<RunningView> {
+/// The snapshot with nothing running but `cores` cores of its first centre for a tenant's project.
+fn running(snapshot: &mut Snapshot, tenant: &str, project: &str, cores: u64) {
     let shape = of(tenant, project, shape(1));
-    Arc::new(RunningView {
+    let group = RunningView {
         tenant: shape.tenant,
         project: shape.project,
-        centre: CentreId::new("a").expect("a valid name"),
-        pool: PoolId::new("cpu:x").expect("a valid name"),
         each: Amounts { cores: huisuan_model::Millicores(1000), ..Amounts::default() },
         count: cores,
         ends_at: TimeMs(HOUR_MS),
         preemptible: None,
         stopping: false,
-    })
+    };
+    snapshot.centres[0].pools[0].holdings = Arc::new([group].into_iter().collect());
 }
 
 /// Who was given how many tasks, in the order of ids.
@@ -74,12 +73,10 @@ fn tenants_share_by_weight() {
 fn what_runs_counts() {
     let mut snapshot = two([1, 1]);
     snapshot.centres[0].pools[0].used.cores.0 = 4000;
-    snapshot.running = vec![running("lab", "p", 4)];
+    running(&mut snapshot, "lab", "p", 4);
     check(&snapshot, &[(1, 2), (2, 6)]);
-    // Of a pool that has gone, and of a tenant that asks for nothing.
-    snapshot.running = vec![running("nobody", "p", 4)];
-    let gone = PoolId::new("gone").expect("a valid name");
-    snapshot.running.push(Arc::new(RunningView { pool: gone, ..(*running("lab", "p", 9)).clone() }));
+    // Of a tenant that asks for nothing.
+    running(&mut snapshot, "nobody", "p", 4);
     check(&snapshot, &[(1, 4), (2, 4)]);
 }
 
@@ -97,7 +94,7 @@ fn projects_share_what_their_tenant_has() {
     snapshot.tenants[0].projects = vec![ProjectView { id, weight: 2 }];
     check(&snapshot, &[(1, 2), (2, 4), (3, 6)]);
     snapshot.centres[0].pools[0].used.cores.0 = 3000;
-    snapshot.running = vec![running("lab", "q", 3)];
+    running(&mut snapshot, "lab", "q", 3);
     check(&snapshot, &[(1, 2), (2, 1), (3, 6)]);
 }
 

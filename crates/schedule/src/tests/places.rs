@@ -2,7 +2,7 @@
 
 use huisuan_model::{Class, GflopPerS, MilliDevices, Millicores};
 
-use crate::{Budget, Policy, room, testing::*};
+use crate::{Budget, Demand, Policy, room, testing::*};
 
 fn check(snapshot: &crate::Snapshot, expected: &[&str]) {
     assert_eq!(places(&plan(snapshot)), expected);
@@ -147,13 +147,16 @@ fn room_is_what_a_cycle_would_place() {
         (9, Some(50), true, 0),
     ] {
         let pool = &centre("a", 4).used(used).pools[0];
-        let fits = room(pool, Millicores(1000), MilliDevices(0), huisuan_model::Bytes(GIB), mean, gang, &policy);
+        let need = Demand { cores: Millicores(1000), devices: MilliDevices(0), memory: huisuan_model::Bytes(GIB) };
+        let fits = room(&pool.pool, [pool.used, pool.long], &need, mean, gang, &policy);
         assert_eq!(fits, expected, "{used} {mean:?} {gang}");
     }
     let pool = &centre("a", 4).pools[0];
     let memory = huisuan_model::Bytes(9 * GIB);
-    assert_eq!(room(pool, Millicores(1), MilliDevices(0), memory, None, false, &policy), 1);
-    assert_eq!(room(pool, Millicores(1), MilliDevices(1), memory, Some(1), false, &policy), 0);
+    let one = |devices| Demand { cores: Millicores(1), devices: MilliDevices(devices), memory };
+    let used = [pool.used, pool.long];
+    assert_eq!(room(&pool.pool, used, &one(0), None, false, &policy), 1);
+    assert_eq!(room(&pool.pool, used, &one(1), Some(1), false, &policy), 0);
 }
 
 #[test]
@@ -191,7 +194,8 @@ fn a_cycle_stops_at_its_budget_but_never_splits_a_gang() {
     let jobs = || vec![(shape(1), vec![job(1, 3)]), (gang(3, 1), vec![job(2, 3), job(3, 3)])];
     let check = |placements_max, jobs_max, expected: &[&str]| {
         let snapshot = network(vec![centre("a", 20)], jobs());
-        let plan = plan_with(&snapshot, &Policy::default(), Budget { placements_max, jobs_max });
+        let budget = Budget { placements_max, jobs_max, ..Budget::default() };
+        let plan = plan_with(&snapshot, &Policy::default(), budget);
         assert_eq!(places(&plan), expected);
         let rest = if expected.len() < 3 { "not-planned" } else { "" };
         assert!(plan.reasons.iter().all(|r| r.reason.code() == rest), "{:?}", plan.reasons);

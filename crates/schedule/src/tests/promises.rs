@@ -13,24 +13,27 @@ use crate::{
 const HOUR_MS: i64 = 3_600_000;
 
 /// Tasks of `lab` that run on the first pool of a centre: so many of one core, until so many hours from now.
-fn runs(mut snapshot: Snapshot, centre: usize, groups: &[(u64, i64)]) -> Snapshot {
-    let view = &mut snapshot.centres[centre];
-    for &(cores, hours) in groups {
-        let each = Amounts { cores: Millicores(1000), memory: huisuan_model::Bytes(GIB), devices: MilliDevices(0) };
-        view.pools[0].used = view.pools[0].used.plus(each, cores);
-        view.pools[0].long = view.pools[0].used;
+fn runs(snapshot: Snapshot, centre: usize, groups: &[(u64, i64)]) -> Snapshot {
+    let each = Amounts { cores: Millicores(1000), memory: huisuan_model::Bytes(GIB), devices: MilliDevices(0) };
+    runs_each(snapshot, centre, each, groups)
+}
+
+fn runs_each(mut snapshot: Snapshot, centre: usize, each: Amounts, groups: &[(u64, i64)]) -> Snapshot {
+    for &(count, hours) in groups {
+        let pool = &mut snapshot.centres[centre].pools[0];
+        pool.used = pool.used.plus(each, count);
+        pool.long = pool.used;
         let shape = shape(1);
-        snapshot.running.push(Arc::new(RunningView {
+        let group = RunningView {
             tenant: shape.tenant,
             project: shape.project,
-            centre: view.id.clone(),
-            pool: view.pools[0].pool.id.clone(),
             each,
-            count: cores,
+            count,
             ends_at: TimeMs(NOW.0 + hours * HOUR_MS),
             preemptible: None,
             stopping: false,
-        }));
+        };
+        hold(&mut snapshot, centre, &group);
     }
     snapshot
 }
@@ -119,7 +122,7 @@ fn each_pool_promises_as_often_as_the_policy_says() {
 #[test]
 fn nothing_is_promised_to_what_is_never_free_or_cannot_be_paid() {
     let mut snapshot = blocked([4, 4]);
-    snapshot.running.clear();
+    snapshot.centres.iter_mut().for_each(|centre| centre.pools[0].holdings = Arc::default());
     check_plan(&snapshot, &["2:0@a", "3:0@a"], &[]);
     check_plan(&with_money(blocked([1, 1]), 3_000_000), &["2:0@a", "3:0@a"], &[]);
 }
@@ -245,10 +248,8 @@ fn devices_are_promised_too() {
     let jobs = vec![(device_shape(4), vec![JobView { priority: 1, ..job(1, 1) }]), (device_shape(1), vec![job(2, 9)])];
     let mut snapshot = network(vec![device_centre("a", 4)], jobs);
     assert_eq!(snapshot.centres[0].class, Class::Ai);
-    snapshot = runs(snapshot, 0, &[(1, 2)]);
-    let each = Amounts { devices: MilliDevices(1000), ..snapshot.running[0].each };
-    Arc::make_mut(&mut snapshot.running[0]).each = each;
-    snapshot.centres[0].pools[0].used = each;
+    let each = Amounts { cores: Millicores(1000), memory: huisuan_model::Bytes(GIB), devices: MilliDevices(1000) };
+    snapshot = runs_each(snapshot, 0, each, &[(1, 2)]);
     // Tasks of one hour fit before it, all nine of them three at a time, but only three now.
     check_plan(&snapshot, &["2:0-2@a"], &["1:0@a in 2 h"]);
 }

@@ -1,9 +1,7 @@
 //! Preemption: who may end whom, and that one round is enough.
 
-use std::sync::Arc;
-
 use huisuan_model::{
-    CentreId, JobId, MilliDevices, Millicores, Money, Plan, PoolId, ProjectId, RangeSet, Shape, TenantId, TimeMs,
+    CentreId, JobId, MilliDevices, Millicores, Money, Plan, ProjectId, RangeSet, Shape, TenantId, TimeMs,
 };
 use proptest::prelude::*;
 
@@ -25,7 +23,7 @@ fn of(tenant: usize, shape: Shape) -> Shape {
 /// Adds groups that may be preempted to a centre while they fit; their jobs are numbered from 101.
 fn load(snapshot: &mut Snapshot, centre: usize, groups: &[Group]) {
     for &(tenant, cores, tasks, priority, hours, gang) in groups {
-        let number = snapshot.running.len() as u64;
+        let number = marked(snapshot).len() as u64;
         let view = &mut snapshot.centres[centre].pools[0];
         let each =
             Amounts { cores: Millicores(cores * 1000), memory: huisuan_model::Bytes(GIB), devices: MilliDevices(0) };
@@ -42,18 +40,38 @@ fn load(snapshot: &mut Snapshot, centre: usize, groups: &[Group]) {
             priority,
             gang,
         };
-        snapshot.running.push(Arc::new(RunningView {
+        let group = RunningView {
             tenant: TenantId::new(TENANTS[tenant]).expect("a valid name"),
             project: ProjectId::new("p").expect("a valid name"),
-            centre: snapshot.centres[centre].id.clone(),
-            pool: PoolId::new("cpu:x").expect("a valid name"),
             each,
             count: u64::from(tasks),
             ends_at: TimeMs(NOW.0 + HOUR_MS * 24),
             preemptible: Some(preemptible),
             stopping: false,
-        }));
+        };
+        hold(snapshot, centre, &group);
     }
+}
+
+/// Changes every group that may be preempted.
+fn change_all(snapshot: &mut Snapshot, change: impl Fn(&mut RunningView)) {
+    for (centre, mut group) in marked(snapshot) {
+        let_go(snapshot, centre, &group);
+        change(&mut group);
+        hold(snapshot, centre, &group);
+    }
+}
+
+/// Ends tasks of a job that may be preempted; gives the group that they were of, as it is without them.
+fn end(snapshot: &mut Snapshot, job: JobId, tasks: &RangeSet) -> (usize, RunningView) {
+    let of_job = |(_, group): &(usize, RunningView)| group.preemptible.as_ref().is_some_and(|one| one.job == job);
+    let (centre, mut group) = marked(snapshot).into_iter().find(of_job).expect("what ends runs");
+    let_go(snapshot, centre, &group);
+    group.count -= tasks.len();
+    let preemptible = group.preemptible.as_mut().expect("it may be preempted");
+    tasks.iter().for_each(|task| assert!(preemptible.tasks.remove(task)));
+    hold(snapshot, centre, &group);
+    (centre, group)
 }
 
 fn three(weights: [u32; 3], cores: &[u64], jobs: Vec<(Shape, Vec<JobView>)>) -> Snapshot {
@@ -95,10 +113,10 @@ fn a_tenant_gets_what_it_is_due_and_no_more() {
 fn who_holds_what_it_is_due_preempts_nobody() {
     let mut snapshot = filled(&[(0, 1, 6, 0, 1, false), (1, 1, 6, 0, 1, false)]);
     check_round(&snapshot, &[]);
-    snapshot.running.iter_mut().map(Arc::make_mut).for_each(|group| group.preemptible = None);
+    change_all(&mut snapshot, |group| group.preemptible = None);
     check_round(&snapshot, &[]);
     let mut fixed = filled(&[(0, 1, 12, 0, 1, false)]);
-    Arc::make_mut(&mut fixed.running[0]).preemptible = None;
+    change_all(&mut fixed, |group| group.preemptible = None);
     check_round(&fixed, &[]);
     let policy = Policy { preemptions_max: 2, ..Policy::default() };
     assert_eq!(
@@ -160,15 +178,14 @@ fn preemptions_are_judged() {
         let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert!(texts.iter().any(|text| text.contains(expected)), "{texts:?}");
     };
-    check_spoilt("may not be preempted", &|snapshot, _| Arc::make_mut(&mut snapshot.running[0]).preemptible = None);
+    check_spoilt("may not be preempted", &|snapshot, _| change_all(snapshot, |group| group.preemptible = None));
     check_spoilt("ended twice", &|_, plan| plan.preemptions.push(plan.preemptions[0].clone()));
     check_spoilt("nothing starts", &|_, plan| plan.reservations.clear());
     check_spoilt("no room", &|_, plan| plan.preemptions[0].tasks = RangeSet::from_range(7, 11));
     check_spoilt("less than it is due", &|snapshot, _| snapshot.tenants[0].weight = 9);
     check_spoilt("more than it is due", &|snapshot, _| snapshot.tenants[0].weight = 9);
     check_spoilt("a gang ends", &|snapshot, _| {
-        let group = Arc::make_mut(&mut snapshot.running[0]);
-        group.preemptible.as_mut().expect("it may be preempted").gang = true;
+        change_all(snapshot, |group| group.preemptible.as_mut().expect("it may be preempted").gang = true);
     });
 }
 
@@ -176,15 +193,9 @@ fn preemptions_are_judged() {
 fn ordered(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
     let mut next = snapshot.clone();
     for ended in &plan.preemptions {
-        let of_job = |group: &&mut RunningView| group.preemptible.as_ref().is_some_and(|one| one.job == ended.job);
-        let group = next.running.iter_mut().map(Arc::make_mut).find(|group| of_job(group)).expect("what ends runs");
-        group.count -= ended.tasks.len();
-        let preemptible = group.preemptible.as_mut().expect("it may be preempted");
-        ended.tasks.iter().for_each(|task| assert!(preemptible.tasks.remove(task)));
-        let stops = RunningView { count: ended.tasks.len(), preemptible: None, stopping: true, ..group.clone() };
-        next.running.push(Arc::new(stops));
+        let (centre, group) = end(&mut next, ended.job, &ended.tasks);
+        hold(&mut next, centre, &RunningView { count: ended.tasks.len(), preemptible: None, stopping: true, ..group });
     }
-    next.running.retain(|group| group.count > 0);
     plan.placements.iter().for_each(|one| start(&mut next, one.job, &one.tasks, &one.centre));
     next
 }
@@ -203,21 +214,12 @@ fn while_something_ends_for_a_job_nothing_else_does() {
 fn carried_out(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
     let mut next = snapshot.clone();
     for ended in &plan.preemptions {
-        let group = next
-            .running
-            .iter_mut()
-            .map(Arc::make_mut)
-            .find(|group| group.preemptible.as_ref().is_some_and(|preemptible| preemptible.job == ended.job));
-        let group = group.expect("what ends runs");
-        group.count -= ended.tasks.len();
-        let preemptible = group.preemptible.as_mut().expect("it may be preempted");
-        ended.tasks.iter().for_each(|task| assert!(preemptible.tasks.remove(task)));
+        let (_, group) = end(&mut next, ended.job, &ended.tasks);
         let given = Amounts::default().plus(group.each, ended.tasks.len());
         let centre = next.centres.iter_mut().find(|centre| centre.id == ended.centre).expect("a known centre");
         centre.pools[0].used = centre.pools[0].used.minus(given);
         centre.pools[0].long = centre.pools[0].used;
     }
-    next.running.retain(|group| group.count > 0);
     let placed = plan.placements.iter().map(|one| (one.job, &one.tasks, &one.centre));
     let starts = plan.reservations.iter().filter(|one| one.start_at == NOW);
     for (job, tasks, centre) in placed.chain(starts.map(|one| (one.job, &one.tasks, &one.centre))) {
@@ -232,42 +234,44 @@ fn start(next: &mut Snapshot, id: JobId, tasks: &RangeSet, centre: &CentreId) {
     tasks.iter().for_each(|task| assert!(job.waiting.remove(task)));
     job.active += tasks.len();
     let shape = view.shape.clone();
-    let centre = next.centres.iter_mut().find(|view| view.id == *centre).expect("a known centre");
-    let need = demand(&centre.pools[0].pool, &shape).expect("a pool that fits");
+    let at = next.centres.iter().position(|view| view.id == *centre).expect("a known centre");
+    let pool = &mut next.centres[at].pools[0];
+    let need = demand(&pool.pool, &shape).expect("a pool that fits");
     let each = Amounts { cores: need.cores, memory: need.memory, devices: need.devices };
-    centre.pools[0].used = centre.pools[0].used.plus(each, tasks.len());
-    centre.pools[0].long = centre.pools[0].used;
-    let number = next.running.len() as u64;
-    next.running.push(Arc::new(RunningView {
+    pool.used = pool.used.plus(each, tasks.len());
+    pool.long = pool.used;
+    let jobs = marked(next).into_iter().filter_map(|(_, group)| group.preemptible.map(|known| known.job.0));
+    let last = jobs.max().unwrap_or(0).max(1_000);
+    let group = RunningView {
         tenant: shape.tenant,
         project: shape.project,
-        centre: centre.id.clone(),
-        pool: centre.pools[0].pool.id.clone(),
         each,
         count: tasks.len(),
         ends_at: NOW.after(shape.walltime),
         preemptible: Some(Preemptible {
-            job: JobId(1_000 + number),
+            job: JobId(last + 1),
             tasks: RangeSet::from_range(0, tasks.len() as u32 - 1),
             started_at: NOW,
             priority: 0,
             gang: shape.gang.is_some(),
         }),
         stopping: false,
-    }));
+    };
+    hold(next, at, &group);
 }
 
 /// Cores of a tenant times 1,000; with pools of one class and one rate these are the shares.
 fn held(snapshot: &Snapshot, tenant: &TenantId) -> u64 {
-    let groups = snapshot.running.iter().filter(|group| group.tenant == *tenant);
-    groups.map(|group| group.each.cores.0 * group.count).sum()
+    let groups = marked(snapshot).into_iter().filter(|(_, group)| group.tenant == *tenant);
+    groups.map(|(_, group)| group.each.cores.0 * group.count).sum()
 }
 
 /// Whether some set of tasks could be ended by the rule so that a waiting job starts: every set is tried.
 fn allowed_preemption(snapshot: &Snapshot) -> Option<String> {
     let network: u64 = snapshot.centres.iter().map(|centre| centre.pools[0].pool.cores.0).sum();
+    let running = marked(snapshot);
     let active = |tenant: &&TenantView| {
-        snapshot.running.iter().any(|group| group.tenant == tenant.id)
+        running.iter().any(|(_, group)| group.tenant == tenant.id)
             || snapshot.shapes.iter().any(|view| view.shape.tenant == tenant.id)
     };
     let weights: u64 = snapshot.tenants.iter().filter(active).map(|tenant| u64::from(tenant.weight)).sum();
@@ -278,7 +282,7 @@ fn allowed_preemption(snapshot: &Snapshot) -> Option<String> {
     for view in &snapshot.shapes {
         let Some(job) = view.jobs.iter().find(|job| !job.waiting.is_empty()) else { continue };
         let unit = u64::from(view.shape.gang.unwrap_or(1));
-        for centre in &snapshot.centres {
+        for (number, centre) in snapshot.centres.iter().enumerate() {
             let pool = &centre.pools[0];
             let Some(need) = demand(&pool.pool, &view.shape) else { continue };
             let cores = need.cores.0 * unit;
@@ -286,11 +290,10 @@ fn allowed_preemption(snapshot: &Snapshot) -> Option<String> {
                 continue;
             }
             let free = pool.pool.cores.0 - pool.used.cores.0;
-            let pieces: Vec<(&TenantId, u64)> = snapshot
-                .running
+            let pieces: Vec<(&TenantId, u64)> = running
                 .iter()
-                .filter(|group| group.centre == centre.id)
-                .flat_map(|group| {
+                .filter(|(at, _)| *at == number)
+                .flat_map(|(_, group)| {
                     let gang = group.preemptible.as_ref().is_some_and(|preemptible| preemptible.gang);
                     let (parts, tasks) = if gang { (1, group.count) } else { (group.count, 1) };
                     std::iter::repeat_n((&group.tenant, group.each.cores.0 * tasks), parts as usize)

@@ -226,6 +226,7 @@ fn planning(check: Check<'_>, file: &File) -> Result<Planning, ReadError> {
         budget: Budget {
             placements_max: asked.placements_max.unwrap_or(default.placements_max),
             jobs_max: asked.jobs_max.unwrap_or(default.jobs_max),
+            ..default
         },
         seed: Seed(file.seed),
         every_ms: asked.every_ms.as_ref().map_or(Ok(1_000), |every| check.whole("every_ms", every, 1..=86_400_000))?,

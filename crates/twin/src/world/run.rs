@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use huisuan_control::{
     Refusal, State, execute, orders_of,
     schedule::{
-        check, cycle,
+        Memory, check, cycle_with,
         network::{Figures, Level},
     },
     snapshot, wakes_planner,
@@ -64,6 +64,7 @@ pub struct World<O> {
     decisions: Decisions,
     counts: Counts,
     level: Level,
+    memory: Memory,
     pub(super) origins: Origins,
     observer: O,
 }
@@ -116,7 +117,7 @@ impl<O: Observer> World<O> {
             centres,
             places,
             truths: BTreeMap::new(),
-            noise_ppm: noise(&setup),
+            noise_ppm: setup.noise_ppm(),
             fault_streams: (0..setup.faults.len()).map(|at| streams.child(at as u64)).collect(),
             planned_at: None,
             plan_due: false,
@@ -124,6 +125,7 @@ impl<O: Observer> World<O> {
             decisions: Decisions::default(),
             counts: Counts::default(),
             level: Level::default(),
+            memory: Memory::default(),
             origins: Origins::new(&setup),
             observer,
             setup,
@@ -291,13 +293,14 @@ impl<O: Observer> World<O> {
         let policy = self.state.policy();
         let mut seen = snapshot(&self.state);
         self.level.before(&mut seen, policy, now);
-        let plan = cycle(&seen, policy, now, planning.budget, planning.seed);
+        // Nobody asks a twin why something waits.
+        let budget = planning.budget.unexplained();
+        let plan = cycle_with(&mut self.memory, &seen, policy, now, budget, planning.seed);
         if cfg!(debug_assertions) || self.counts.cycles.is_multiple_of(JUDGED_EVERY) {
             let judged = check(&seen, policy, now, &plan);
             assert!(judged.is_ok(), "a plan breaks a rule at {now}, seed {}: {judged:?}", self.setup.seed);
         }
         let mut plan = plan.made_with(now, planning.seed.0, &policy.name);
-        plan.reasons.clear();
         self.level.after(&mut plan);
         if plan.changes_nothing() {
             return;
@@ -384,17 +387,4 @@ impl<O: Observer> World<O> {
         let rested = self.planned_at.map_or(now, |last| last.after(DurationMs(self.setup.planning.every_ms)));
         self.schedule(rested.max(now), Happening::Plan);
     }
-}
-
-/// What a measurement of each pool gives, in millionths of its true rate.
-fn noise(setup: &Setup) -> BTreeMap<(CentreId, PoolId), u64> {
-    let mut stream = Stream::new(setup.seed, "ratings");
-    let width_ppm = setup.rating_noise_ppm.min(1_000_000);
-    let pools = setup.sites.iter().flat_map(|site| site.pools.iter().map(|pool| (&site.centre.id, &pool.id)));
-    pools
-        .map(|(centre, pool)| {
-            let noise_ppm = 1_000_000 - width_ppm + stream.below(2 * width_ppm + 1);
-            ((centre.clone(), pool.clone()), noise_ppm)
-        })
-        .collect()
 }

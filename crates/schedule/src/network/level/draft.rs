@@ -4,18 +4,17 @@
 //! of its candidates. Money makes terms comparable, and the weights of the policy give the rates: a term that weighs as
 //! much as the price costs as much at its best place.
 
-use std::sync::Arc;
+use huisuan_model::{CentreId, MilliDevices, Millicores, Money, TenantId, TimeMs, facts, quantity::mul_div};
 
-use huisuan_model::{CentreId, MilliDevices, Millicores, Money, TenantId, TimeMs, facts};
-
-use super::arrivals::Arrivals;
+use super::{arrivals::Arrivals, lengths::Lengths};
 use crate::{
+    memory::Memory,
     network::{
         CentreSupply, Data, Hardware, Link, NetworkModel, Part, PoolSupply, StartDelay, TenantDue, Wishes, WorkClass,
         WorkClassId,
     },
     policy::{Policy, Weights},
-    snapshot::{CentreView, PoolView, RunningView, ShapeView, Snapshot},
+    snapshot::{Amounts, CentreView, PoolView, ShapeView, Snapshot},
     translate::{Candidate, Place, Problem},
 };
 
@@ -50,11 +49,11 @@ pub(super) fn draft(snapshot: &Snapshot, arrivals: &Arrivals, policy: &Policy, n
         centres: snapshot.centres.clone(),
         shapes: views.iter().map(|(_, view, _)| view.clone()).collect(),
         tenants: Vec::new(),
-        running: Vec::new(),
         targets: None,
         ways: snapshot.ways.clone(),
+        lengths: snapshot.lengths.clone(),
     };
-    let problem = Problem::new(&asked, policy, now);
+    let problem = Problem::new(&asked, policy, now, &mut Memory::default());
     let mut kinds = Vec::new();
     let mut classes = Vec::new();
     for (shape, (number, view, tasks)) in views.iter().enumerate() {
@@ -66,7 +65,7 @@ pub(super) fn draft(snapshot: &Snapshot, arrivals: &Arrivals, policy: &Policy, n
         classes.push(class(&problem, id, view, candidates, *tasks));
         kinds.push(*number);
     }
-    let centres = snapshot.centres.iter().map(|centre| supply(centre, snapshot, policy, now)).collect();
+    let centres = snapshot.centres.iter().map(|centre| supply(centre, &snapshot.lengths, policy, now)).collect();
     let tenants = vec![TenantDue { id: everybody(), lift_permille: 0, quotas: Vec::new() }];
     let links = links(&snapshot.centres);
     Draft { model: NetworkModel { slot_ms: AHEAD_MS, slots: 1, centres, links, tenants, classes }, kinds }
@@ -77,14 +76,11 @@ fn everybody() -> TenantId {
     TenantId::new("all").expect("the constant is a name")
 }
 
-/// How long work runs that may run for so long: half of it, as where starts are estimated.
-fn likely_ms(longest_ms: u64) -> u64 {
-    longest_ms / 2
-}
-
 fn class(problem: &Problem<'_>, id: WorkClassId, view: &ShapeView, candidates: &[Candidate], tasks: u64) -> WorkClass {
     let shape = &view.shape;
     let together = u64::from(shape.gang.unwrap_or(1));
+    let lengths = &problem.snapshot.lengths;
+    let run_ms = lengths.likely_ms(&shape.tenant, &shape.project, shape.walltime).max(1);
     let mut parts: Vec<Part> = Vec::new();
     let mut centres: Vec<CentreId> = Vec::new();
     for candidate in candidates {
@@ -94,9 +90,7 @@ fn class(problem: &Problem<'_>, id: WorkClassId, view: &ShapeView, candidates: &
         match parts.binary_search_by(|part| part.id.cmp(&pool.pool.id)) {
             // The same part is rated a little differently from centre to centre; the widest stands for all.
             Ok(at) => parts[at].width = parts[at].width.max(width),
-            Err(at) => {
-                parts.insert(at, Part { id: pool.pool.id.clone(), width, run_ms: likely_ms(shape.walltime.0).max(1) })
-            }
+            Err(at) => parts.insert(at, Part { id: pool.pool.id.clone(), width, run_ms }),
         }
         if centres.last() != Some(&centre.id) {
             centres.push(centre.id.clone());
@@ -154,11 +148,11 @@ fn wishes(problem: &Problem<'_>, view: &ShapeView, candidates: &[Candidate], tog
     }
 }
 
-fn supply(centre: &CentreView, snapshot: &Snapshot, policy: &Policy, now: TimeMs) -> CentreSupply {
+fn supply(centre: &CentreView, lengths: &Lengths, policy: &Policy, now: TimeMs) -> CentreSupply {
     let power = centre.facts.as_ref().and_then(|facts| facts.power.as_ref());
     // A tariff pays for power, unless the policy minds it by itself.
     let bill = power.filter(|_| policy.weights.energy > 0);
-    let pools = centre.pools.iter().map(|pool| pool_supply(centre, pool, snapshot, now));
+    let pools = centre.pools.iter().map(|pool| pool_supply(centre, pool, lengths, now));
     CentreSupply {
         id: centre.id.clone(),
         hour: power.map_or(0, |power| power.hour(now).0),
@@ -172,25 +166,20 @@ fn supply(centre: &CentreView, snapshot: &Snapshot, policy: &Policy, now: TimeMs
     }
 }
 
-fn pool_supply(centre: &CentreView, view: &PoolView, snapshot: &Snapshot, now: TimeMs) -> PoolSupply {
+fn pool_supply(centre: &CentreView, view: &PoolView, lengths: &Lengths, now: TimeMs) -> PoolSupply {
     let pool = &view.pool;
     let devices = !pool.devices.is_zero();
     let (has, used) = if devices { (pool.devices.0, view.used.devices.0) } else { (pool.cores.0, view.used.cores.0) };
     let power = centre.facts.as_ref().and_then(|facts| facts.power.as_ref());
     let one = if devices { (Millicores::ZERO, MilliDevices(1_000)) } else { (Millicores(1_000), MilliDevices::ZERO) };
-    let here = |group: &&Arc<RunningView>| group.centre == centre.id && group.pool == pool.id;
-    let ends: Vec<(u64, u64)> = snapshot
-        .running
-        .iter()
-        .filter(here)
-        .map(|group| {
-            let each = if devices { group.each.devices.0 } else { group.each.cores.0 };
-            (likely_ms(group.ends_at.since(now).0), each.saturating_mul(group.count))
-        })
-        .collect();
     // What ends is free for the rest of the time.
-    let back = |(end_ms, amount): &(u64, u64)| u128::from(*amount) * u128::from(AHEAD_MS.saturating_sub(*end_ms));
-    let back = ends.iter().map(back).sum::<u128>() / u128::from(AHEAD_MS);
+    let amount = |amounts: &Amounts| if devices { amounts.devices.0 } else { amounts.cores.0 };
+    let goes_on_permille = lengths.part_permille(&view.holdings, amount);
+    let back = view.holdings.ends().map(|(end, given)| {
+        let left_ms = mul_div(end.since(now).0, goes_on_permille, 1_000);
+        u128::from(amount(&given)) * u128::from(AHEAD_MS.saturating_sub(left_ms))
+    });
+    let back = back.sum::<u128>() / u128::from(AHEAD_MS);
     let back = u64::try_from(back).unwrap_or(u64::MAX);
     let open = centre.active && !centre.absent;
     let free = if open { has.saturating_sub(used).saturating_add(back).min(has).min(1 << 50) } else { 0 };

@@ -6,10 +6,12 @@
 //! no plan of the journal has told yet tells them with its own: a replay takes them from there.
 //!
 //! - `arrivals`: what came lately, by kind of work;
+//! - `lengths`: how long work runs;
 //! - `draft`: a snapshot as a model of the network level.
 
 mod arrivals;
 mod draft;
+mod lengths;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,7 @@ use crate::{
 };
 use arrivals::Arrivals;
 use draft::Draft;
+pub use lengths::Lengths;
 
 /// The network level as its planner keeps it; not a part of the state.
 #[derive(Debug, Clone, Default)]
