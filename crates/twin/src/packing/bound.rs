@@ -1,21 +1,69 @@
-//! What no policy can pass, and what one reaches that knows everything beforehand: perfect lies between the two.
+//! What no policy can pass.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::collections::BTreeMap;
 
-use huisuan_schedule::pack::{Ask, Devices, Fleet, Mix, Packing, Rule, Scan};
+use huisuan_schedule::pack::{Ask, Devices, Fleet, WHOLE};
 
 use super::Arrivals;
 
-/// Rounds of price finding; every round gives a valid bound, more of them a closer one.
-const ROUNDS: u32 = 2000;
+/// Rounds of one stage of price finding; every round gives a valid bound, more of them a closer one.
+const ROUNDS: u32 = 1500;
+/// Devices, cores and memory.
+const PLAIN: usize = 3;
+/// One more for each way to see fractions.
+const RESOURCES: usize = PLAIN + STEPS.len();
+
+/// An amount of each resource.
+type Amounts = [f64; RESOURCES];
+
+/// A way to count fractions of a device so that the parts of one device never count for more than the whole: a dual
+/// feasible function (Fekete and Schepers, "New classes of fast lower bounds for bin packing problems", Mathematical
+/// Programming 2001). Where the parts of devices that tasks take cannot be put together to whole ones, one of these
+/// fills up before the devices themselves.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// A part counts as many of so many equal steps as it reaches beyond: with one, more than a half counts as all.
+    Reached(u32),
+    /// Parts below so many thousandths count as nothing, and those that leave less than that as all.
+    Beyond(u16),
+}
+
+/// The stages: how many resources have a price, and the first step. Each begins where the one before was best.
+const STAGES: [(usize, f64); 4] = [(PLAIN, 0.5), (RESOURCES, 0.5), (RESOURCES, 0.1), (RESOURCES, 0.02)];
+
+const STEPS: [Step; 7] = [
+    Step::Reached(1),
+    Step::Reached(2),
+    Step::Reached(3),
+    Step::Beyond(100),
+    Step::Beyond(200),
+    Step::Beyond(300),
+    Step::Beyond(400),
+];
+
+impl Step {
+    /// What a part of a device counts for, in thousandths of one.
+    fn of(self, share: u16) -> f64 {
+        let whole = u32::from(WHOLE);
+        match self {
+            Step::Reached(steps) => match u32::from(share) * (steps + 1) {
+                exact if exact % whole == 0 => f64::from(share),
+                reached => f64::from(reached / whole) * f64::from(whole) / f64::from(steps),
+            },
+            Step::Beyond(least) if share < least => 0.0,
+            Step::Beyond(least) if share > WHOLE - least => f64::from(whole),
+            Step::Beyond(_) => f64::from(share),
+        }
+    }
+}
 
 /// Nodes of one kind: what they have together.
 #[derive(Debug, Default)]
 struct Kind {
     devices: u8,
     part: u8,
-    /// Devices, cores and memory of all of them, in thousandths and MiB.
-    room: [f64; 3],
+    /// Of all of them: devices in thousandths, cores in thousandths, MiB, and devices as each step counts them.
+    room: Amounts,
     /// Cores and memory of the largest of them.
     largest: [u32; 2],
 }
@@ -23,16 +71,17 @@ struct Kind {
 /// An upper bound, in thousandths of a device, of what any placement of these arrivals on an empty fleet
 /// allocates, whoever decides and in whatever order.
 ///
-/// It is the dual value of a relaxation: tasks may be cut, and nodes of one kind share their devices, cores and
-/// memory. For any prices of these three the value is a bound (weak duality), so a search for good prices by
-/// subgradients cannot make it wrong, only loose. Fractions that do not fill a device are not seen.
+/// It is the dual value of a relaxation: tasks may be cut and put together anew as long as no [`Step`] counts more
+/// parts than there are devices, and nodes of one kind share their devices, cores and memory. For any prices of these
+/// the value is a bound (weak duality), so a search for good prices by subgradients cannot make it wrong, only loose.
 pub fn upper_bound_thousandths(fleet: &Fleet, list: &[Ask], arrivals: &Arrivals) -> f64 {
     let mut kinds: BTreeMap<(u8, u8, u32), Kind> = BTreeMap::new();
     for (node, room) in fleet.rooms().filter(|(_, room)| room.devices > 0) {
         let kind = kinds.entry((room.part, room.devices, fleet.cores_most(node))).or_default();
         (kind.part, kind.devices) = (room.part, room.devices);
-        let has = [room.free_total(), room.cores_milli, room.memory_mib];
-        kind.room.iter_mut().zip(has).for_each(|(sum, amount)| *sum += f64::from(amount));
+        let mut has = [f64::from(room.devices) * f64::from(WHOLE); RESOURCES];
+        has[..PLAIN].copy_from_slice(&[room.free_total(), room.cores_milli, room.memory_mib].map(f64::from));
+        kind.room.iter_mut().zip(has).for_each(|(sum, amount)| *sum += amount);
         kind.largest = [kind.largest[0].max(room.cores_milli), kind.largest[1].max(room.memory_mib)];
     }
     let kinds: Vec<Kind> = kinds.into_values().collect();
@@ -44,35 +93,14 @@ pub fn upper_bound_thousandths(fleet: &Fleet, list: &[Ask], arrivals: &Arrivals)
         }
     }
     let tasks: Vec<Task> = counts.into_iter().map(|(ask, count)| Task::new(&ask, count, &kinds)).collect();
-    cheapest(&kinds, &tasks)
-}
-
-/// What a placement with hindsight allocates, in thousandths of a device: it knows all arrivals, takes the largest and
-/// then the most frugal ones first, and refuses tasks without devices. No bound can be below it, so the distance of the
-/// two says how close both are; what a policy lacks to it is the price of not knowing what comes.
-pub fn hindsight_thousandths(fleet: &Fleet, list: &[Ask], arrivals: &Arrivals) -> u64 {
-    let mut order: Vec<u32> = arrivals.order.clone();
-    order.retain(|&place| list[place as usize].devices != Devices::None);
-    order.sort_by_key(|&place| {
-        let Ask { devices, cores_milli, memory_mib, parts } = list[place as usize];
-        (Reverse(devices.thousandths()), parts.0.count_ones(), cores_milli, memory_mib, place)
-    });
-    let mix = Mix::typical(order.iter().map(|&place| &list[place as usize]), 100).on(fleet);
-    let mut scan = Scan::new(fleet.clone(), Rule::new(Packing::Default, mix, 0));
-    let mut allocated = 0;
-    for ask in order.iter().map(|&place| &list[place as usize]) {
-        if let Some(slot) = scan.place(ask) {
-            scan.take(&slot);
-            allocated += u64::from(ask.devices.thousandths());
-        }
-    }
-    allocated
+    let wanted: f64 = tasks.iter().filter(|task| !task.kinds.is_empty()).map(|task| task.count * task.takes[0]).sum();
+    Search::new(&kinds, &tasks).least().min(wanted)
 }
 
 /// Equal tasks.
 struct Task {
     count: f64,
-    takes: [f64; 3],
+    takes: Amounts,
     /// The kinds with nodes that one of them could fit when empty.
     kinds: Vec<usize>,
 }
@@ -84,54 +112,87 @@ impl Task {
             let enough = kind.largest[0] >= ask.cores_milli && kind.largest[1] >= ask.memory_mib;
             enough && ask.parts.contains(kind.part) && u32::from(kind.devices) >= devices
         };
-        let takes = [ask.devices.thousandths(), ask.cores_milli, ask.memory_mib].map(f64::from);
+        let whole = f64::from(ask.devices.thousandths());
+        let mut takes = [whole; RESOURCES];
+        takes[1..PLAIN].copy_from_slice(&[ask.cores_milli, ask.memory_mib].map(f64::from));
+        for (takes, step) in takes[PLAIN..].iter_mut().zip(STEPS) {
+            *takes = if let Devices::Share(share) = ask.devices { step.of(share) } else { whole };
+        }
         Task { count, takes, kinds: (0..kinds.len()).filter(|&kind| fits(&kinds[kind])).collect() }
     }
 }
 
-/// The least dual value that was found.
-fn cheapest(kinds: &[Kind], tasks: &[Task]) -> f64 {
-    // With a price of one for devices alone the value is the capacity.
-    let mut prices: Vec<[f64; 3]> = vec![[1.0, 0.0, 0.0]; kinds.len()];
-    let mut least = f64::INFINITY;
-    for round in 0..ROUNDS {
-        let mut value = 0.0;
-        let mut slack: Vec<[f64; 3]> = kinds.iter().map(|kind| kind.room).collect();
-        for (kind, prices) in kinds.iter().zip(&prices) {
-            value += kind.room.iter().zip(prices).map(|(room, price)| room * price).sum::<f64>();
+/// A search for prices.
+struct Search<'a> {
+    kinds: &'a [Kind],
+    tasks: &'a [Task],
+    /// Of each kind's resources, and those with the least value that was found.
+    prices: Vec<Amounts>,
+    best: Vec<Amounts>,
+    least: f64,
+}
+
+impl<'a> Search<'a> {
+    fn new(kinds: &'a [Kind], tasks: &'a [Task]) -> Self {
+        // With a price of one for devices alone the value is the capacity.
+        let mut devices = [0.0; RESOURCES];
+        devices[0] = 1.0;
+        let prices = vec![devices; kinds.len()];
+        Search { kinds, tasks, best: prices.clone(), prices, least: f64::INFINITY }
+    }
+
+    /// The least dual value that was found, fractions being seen from where prices without them are good.
+    fn least(mut self) -> f64 {
+        for (resources, first) in STAGES {
+            self.prices.clone_from(&self.best);
+            for round in 0..ROUNDS {
+                self.step(first / f64::from(round + 1).sqrt(), resources);
+            }
         }
-        for task in tasks {
-            let gain = |kind: usize| {
-                task.takes[0] - task.takes.iter().zip(&prices[kind]).map(|(takes, price)| takes * price).sum::<f64>()
-            };
+        self.least
+    }
+
+    /// Values the prices and moves those of the first `resources` by a part against what is left over or lacks.
+    fn step(&mut self, by: f64, resources: usize) {
+        let mut value = 0.0;
+        let mut slack: Vec<Amounts> = self.kinds.iter().map(|kind| kind.room).collect();
+        let product = |amounts: &Amounts, prices: &Amounts| -> f64 {
+            amounts[..resources].iter().zip(prices).map(|(amount, price)| amount * price).sum()
+        };
+        for (kind, prices) in self.kinds.iter().zip(&self.prices) {
+            value += product(&kind.room, prices);
+        }
+        for task in self.tasks {
+            let gain = |kind: usize| task.takes[0] - product(&task.takes, &self.prices[kind]);
             let best = task.kinds.iter().map(|&kind| (gain(kind), kind)).max_by(|one, other| one.0.total_cmp(&other.0));
             if let Some((gain, kind)) = best.filter(|(gain, _)| *gain > 0.0) {
                 value += task.count * gain;
                 slack[kind].iter_mut().zip(task.takes).for_each(|(left, takes)| *left -= task.count * takes);
             }
         }
-        least = least.min(value);
+        if value < self.least {
+            self.least = value;
+            self.best.clone_from(&self.prices);
+        }
         // Relative to what there is, so that cores and megabytes count alike; steps fall like one over the root.
-        let relative = |kind: usize, resource: usize| slack[kind][resource] / kinds[kind].room[resource].max(1.0);
-        let places = || (0..kinds.len()).flat_map(|kind| (0..3).map(move |resource| (kind, resource)));
+        let relative = |kind: usize, resource: usize| slack[kind][resource] / self.kinds[kind].room[resource].max(1.0);
+        let places = || (0..self.kinds.len()).flat_map(|kind| (0..resources).map(move |resource| (kind, resource)));
         let largest = places().map(|(kind, resource)| relative(kind, resource).abs()).fold(1e-9, f64::max);
-        let step = 0.5 / (largest * f64::from(round + 1).sqrt());
+        let step = by / largest;
         for (kind, resource) in places() {
-            let worth = kinds[kind].room[0] / kinds[kind].room[resource].max(1.0);
-            let price = prices[kind][resource] - step * worth * relative(kind, resource);
-            prices[kind][resource] = price.max(0.0);
+            let worth = self.kinds[kind].room[0] / self.kinds[kind].room[resource].max(1.0);
+            let price = self.prices[kind][resource] - step * worth * relative(kind, resource);
+            self.prices[kind][resource] = price.max(0.0);
         }
     }
-    let wanted: f64 = tasks.iter().filter(|task| !task.kinds.is_empty()).map(|task| task.count * task.takes[0]).sum();
-    least.min(wanted)
 }
 
 #[cfg(test)]
 mod tests {
-    use huisuan_schedule::pack::{Parts, Room, Slot};
+    use huisuan_schedule::pack::{Mix, Packing, Parts, Room, Rule, Scan, Slot};
     use proptest::prelude::*;
 
-    use crate::packing::run;
+    use crate::packing::{hindsight_thousandths, run};
 
     use super::*;
 
@@ -153,6 +214,35 @@ mod tests {
         check(&vec![ask(1, Devices::Whole(1), Parts::one(1)); 20], 4000.0);
         check(&vec![ask(8_000, Devices::Whole(1), Parts::ANY); 20], 4000.0);
         check(&vec![ask(1, Devices::Whole(5), Parts::ANY); 20], 0.0);
+    }
+
+    #[test]
+    fn fractions_that_do_not_make_a_device_are_seen() {
+        // One to a device, two, and three.
+        check(&vec![ask(1, Devices::Share(600), Parts::ANY); 20], 4800.0);
+        check(&vec![ask(1, Devices::Share(350), Parts::ANY); 40], 5600.0);
+        check(&vec![ask(1, Devices::Share(260), Parts::ANY); 60], 6240.0);
+        check(&vec![ask(1, Devices::Share(500), Parts::ANY); 40], 8000.0);
+        // Eight pairs of 600 and 300; nothing goes beside 750 but 250.
+        let pairs = [ask(1, Devices::Share(600), Parts::ANY), ask(1, Devices::Share(300), Parts::ANY)];
+        check(&pairs.repeat(20), 7200.0);
+        let alone = [ask(1, Devices::Share(750), Parts::ANY), ask(1, Devices::Share(350), Parts::ANY)];
+        check(&alone.map(|ask| [ask; 8]).concat(), 6000.0);
+    }
+
+    proptest! {
+        #[test]
+        fn parts_of_a_device_count_for_no_more_than_it(shares in prop::collection::vec(1u16..=1000, 1..12)) {
+            let mut parts = shares;
+            while parts.iter().map(|&share| u32::from(share)).sum::<u32>() > 1000 {
+                parts.pop();
+            }
+            for step in STEPS {
+                let counted: f64 = parts.iter().map(|&share| step.of(share)).sum();
+                prop_assert!(counted <= 1000.0 + 1e-9, "{step:?} of {parts:?}");
+                prop_assert!((step.of(1000) - 1000.0).abs() < 1e-9);
+            }
+        }
     }
 
     /// The most that can be allocated of these tasks: every choice is tried.

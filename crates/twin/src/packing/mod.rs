@@ -2,12 +2,15 @@
 //! once or is lost, and allocation is read off against the demand that has arrived.
 //!
 //! - `arrivals`: who arrives in which order; `run`: the run and its curve;
-//! - `bound`: what no policy can pass, and what hindsight reaches.
+//! - `bound`: what no policy can pass; `hindsight`: what one reaches that knows everything beforehand. Perfect lies
+//!   between the two.
 
 mod arrivals;
 mod bound;
+mod hindsight;
 mod run;
 
 pub use arrivals::{Arrivals, demand_thousandths};
-pub use bound::{hindsight_thousandths, upper_bound_thousandths};
+pub use bound::upper_bound_thousandths;
+pub use hindsight::hindsight_thousandths;
 pub use run::{Curve, Outcome, Placer, run};

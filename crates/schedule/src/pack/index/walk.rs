@@ -58,19 +58,21 @@ impl Looks {
         second: None,
     };
     /// For large fleets of few kinds. Emptier nodes are better only than a bad choice among the fullest ones: to be
-    /// offered them leads to more of them being begun, and then none is left for what needs a whole node.
+    /// offered them leads to more of them being begun, and then none is left for what needs a whole node. But where cores
+    /// are scarce what is best lies anywhere: a task that is frugal with cores belongs where devices are left and cores
+    /// are not, so the smallest fractions are looked at for every number of whole devices and every level of cores.
     pub(super) const MIDDLE: Looks = Looks {
         first: Width {
             filling: Reach { fractions: 1, wholes: 1, tight: 1, balanced: 0, nodes: 1 },
             fullest: Reach { wholes: 1, tight: 1, balanced: 1, fractions: 1, nodes: 1 },
-            cleanest: Reach { wholes: 1, fractions: 2, tight: 0, balanced: 1, nodes: 1 },
+            cleanest: Reach { wholes: ALL, fractions: 1, tight: 1, balanced: 1, nodes: 1 },
         },
         second: Some((
             2,
             Width {
                 filling: Reach { fractions: 4, wholes: ALL, tight: 1, balanced: 1, nodes: 1 },
-                fullest: Reach { wholes: 4, tight: 3, balanced: 2, fractions: 8, nodes: 1 },
-                cleanest: Reach { wholes: 5, fractions: 8, tight: 1, balanced: 1, nodes: 1 },
+                fullest: Reach { wholes: 2, tight: 2, balanced: 1, fractions: 4, nodes: 1 },
+                cleanest: Reach { wholes: ALL, fractions: 4, tight: ALL, balanced: ALL, nodes: 1 },
             },
         )),
     };
