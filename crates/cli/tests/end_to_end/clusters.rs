@@ -1,9 +1,12 @@
 //! Two real Slurm clusters and this machine as one network: accelerators by type, output, exit codes, books.
 
+use huisuan_api::Client;
 use serde_json::Value;
 
 use crate::{
     engines::{CLUSTERS, PART, array_on_devices, clusters, join_clusters, joined, run},
+    lab::Lab,
+    site::until,
     support::running::Home,
 };
 
