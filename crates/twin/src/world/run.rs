@@ -300,6 +300,8 @@ impl<O: Observer> World<O> {
             let judged = check(&seen, policy, now, &plan);
             assert!(judged.is_ok(), "a plan breaks a rule at {now}, seed {}: {judged:?}", self.setup.seed);
         }
+        // What it shares with the state would be copied before it changes.
+        drop(seen);
         let mut plan = plan.made_with(now, planning.seed.0, &policy.name);
         self.level.after(&mut plan);
         if plan.changes_nothing() {
