@@ -22,7 +22,7 @@ use crate::{State, books, keys::KeyRecord, meter, queue, tariffs};
 pub fn apply(state: &mut State, event: &Event) {
     match event {
         Event::TenantSet(tenant) => {
-            state.touched.tenants.insert(tenant.id.clone());
+            state.touched.note(|rows| rows.tenants.insert(tenant.id.clone()));
             state.tenants.insert(tenant.id.clone(), tenant.clone());
         }
         Event::Funded { .. }
@@ -85,7 +85,7 @@ pub fn apply(state: &mut State, event: &Event) {
         }
         Event::KeysForgotten { before } => {
             state.keys.forget(*before);
-            state.touched.keys_forgotten_before = Some(*before);
+            state.touched.note(|rows| rows.keys_forgotten_before = Some(*before));
         }
     }
 }
@@ -93,7 +93,7 @@ pub fn apply(state: &mut State, event: &Event) {
 /// Notes transfers for the store, with the number of the entry that is being applied: the one after the last.
 pub(crate) fn booked(state: &mut State, transfers: Vec<Transfer>) {
     let seq = state.version + 1;
-    state.touched.transfers.extend(transfers.into_iter().map(|transfer| (seq, transfer)));
+    state.touched.note(|rows| rows.transfers.extend(transfers.into_iter().map(|transfer| (seq, transfer))));
 }
 
 /// What an event does to money and prices.
@@ -106,20 +106,20 @@ fn money_moved(state: &mut State, event: &Event) {
         }
         Event::CreditChanged { tenant, by } => tariffs::change_credit(state, tenant, *by),
         Event::TariffRuleSet(rule) => {
-            state.touched.rules.insert(rule.id);
+            state.touched.note(|rows| rows.rules.insert(rule.id));
             state.tariffs.insert(rule.clone());
         }
         Event::TariffRuleEnded { rule, until } => {
-            state.touched.rules.insert(*rule);
+            state.touched.note(|rows| rows.rules.insert(*rule));
             state.tariffs.end(*rule, *until);
         }
         Event::Rerated { corrections, .. } => tariffs::correct(state, corrections),
         Event::OddityFound { centre, oddity } => {
             if let Some(attempt) = state.attempts.get_mut(&oddity.attempt) {
                 attempt.oddities.push(oddity.kind);
-                state.touched.attempts.insert(oddity.attempt);
+                state.touched.note(|rows| rows.attempts.insert(oddity.attempt));
             }
-            state.touched.oddities.push((centre.clone(), oddity.clone()));
+            state.touched.note(|rows| rows.oddities.push((centre.clone(), oddity.clone())));
         }
         _ => {}
     }
@@ -129,7 +129,7 @@ fn money_moved(state: &mut State, event: &Event) {
 fn centre_changed(state: &mut State, event: &Event) {
     match event {
         Event::CentreSet(centre) => {
-            state.touched.centres.insert(centre.id.clone());
+            state.touched.note(|rows| rows.centres.insert(centre.id.clone()));
             state.calendar.set(centre);
             state.centres.insert(centre.id.clone(), (**centre).clone());
             state.find_ways();
@@ -162,7 +162,7 @@ fn centre_changed(state: &mut State, event: &Event) {
 }
 
 fn touch_centre<'a>(state: &'a mut State, id: &CentreId) -> &'a mut huisuan_model::Centre {
-    state.touched.centres.insert(id.clone());
+    state.touched.note(|rows| rows.centres.insert(id.clone()));
     state.centres.get_mut(id).expect("an event names a known centre")
 }
 
@@ -197,14 +197,14 @@ fn rating<'a>(centre: &'a mut huisuan_model::Centre, pool: &PoolId) -> &'a mut h
 }
 
 fn touch_attempt(state: &mut State, id: AttemptId) -> &mut Attempt {
-    state.touched.attempts.insert(id);
+    state.touched.note(|rows| rows.attempts.insert(id));
     state.attempts.get_mut(&id).expect("an event names a live attempt")
 }
 
 /// Changes a live job and keeps its queue and state true. Most changes leave a job in its queue or out of it: then
 /// its shape need not be made, which costs more than the rest.
 fn change_job(state: &mut State, id: JobId, change: impl FnOnce(&mut Job)) {
-    state.touched.jobs.insert(id);
+    state.touched.note(|rows| rows.jobs.insert(id));
     let job = state.jobs.get_mut(&id).expect("an event names a live job");
     let queued = queue::schedulable(job);
     change(job);
@@ -250,14 +250,14 @@ fn job_submitted(state: &mut State, event: &Event) {
         let (tenant, key) = (tenant.clone(), key.clone());
         let record = KeyRecord { tenant, key, job: *id, spec_hash: *spec_hash, at: *at };
         state.keys.insert(&record);
-        state.touched.keys.push(record);
+        state.touched.note(|rows| rows.keys.push(record));
     }
     *state.jobs_of_tenant.entry(tenant.clone()).or_default() += 1;
     state.specs.learn(&job);
     state.queues.update(&job, state.specs.shape(&job));
     state.dependents.add(&job);
     state.jobs.insert(*id, Box::new(job));
-    state.touched.jobs.insert(*id);
+    state.touched.note(|rows| rows.jobs.insert(*id));
 }
 
 fn job_ended(state: &mut State, id: JobId, end: JobState, at: TimeMs) {
@@ -272,6 +272,6 @@ fn job_ended(state: &mut State, id: JobId, end: JobState, at: TimeMs) {
     if *live == 0 {
         state.jobs_of_tenant.remove(&job.tenant);
     }
-    state.touched.jobs.remove(&id);
-    state.touched.jobs_ended.insert(id, *job);
+    state.touched.note(|rows| rows.jobs.remove(&id));
+    state.touched.note(|rows| rows.jobs_ended.insert(id, *job));
 }

@@ -104,17 +104,19 @@ pub(crate) fn take(state: &mut State, attempt: &Attempt, readings: &[Reading]) {
         tally.set_remainder(key, u64::try_from(rest).expect("it is within a millionth"));
         EnergySum::add(&mut tally.energy, reading.energy);
         tally.spend(state.calendar.month(reading.at), &job.project, reading.cost);
-        state.touched.meters.push(MeterRecord {
-            attempt: attempt.id,
-            tenant: job.tenant.clone(),
-            project: job.project.clone(),
-            centre: attempt.centre.clone(),
-            pool: attempt.pool.clone(),
-            share: attempt.terms.share,
-            reading: reading.clone(),
+        state.touched.note(|rows| {
+            rows.meters.push(MeterRecord {
+                attempt: attempt.id,
+                tenant: job.tenant.clone(),
+                project: job.project.clone(),
+                centre: attempt.centre.clone(),
+                pool: attempt.pool.clone(),
+                share: attempt.terms.share,
+                reading: reading.clone(),
+            })
         });
     }
-    state.touched.tallies.insert(job.tenant.clone());
+    state.touched.note(|rows| rows.tallies.insert(job.tenant.clone()));
 }
 
 /// Posts the hours that were read while an attempt runs: their cost leaves its hold, the rest stays held.

@@ -156,9 +156,18 @@ impl State {
         self.queues.iter().map(|(shape, queue)| (shape, queue.len()))
     }
 
+    /// The same state for one that stores no rows, such as a twin: what changes is not noted. Decisions, events and books
+    /// are the same.
+    #[must_use]
+    pub fn without_rows(mut self) -> Self {
+        self.touched = Touched { unwanted: true, ..Touched::default() };
+        self
+    }
+
     /// What changed since this was last called, for the store to write.
     pub fn take_touched(&mut self) -> Touched {
-        std::mem::take(&mut self.touched)
+        let unwanted = self.touched.unwanted;
+        std::mem::replace(&mut self.touched, Touched { unwanted, ..Touched::default() })
     }
 
     /// Finds the ways between centres again, after what is declared of them changed.

@@ -121,15 +121,17 @@ pub(crate) fn correct(state: &mut State, corrections: &[Correction]) {
         booked(state, transfers.expect("a decided correction is covered"));
         let tally = state.tallies.entry(tenant.clone()).or_default();
         tally.spend(state.calendar.month(reading.at), &correction.project, reading.cost);
-        state.touched.tallies.insert(tenant.clone());
-        state.touched.meters.push(MeterRecord {
-            attempt: correction.attempt,
-            tenant: tenant.clone(),
-            project: correction.project.clone(),
-            centre: correction.centre.clone(),
-            pool: correction.pool.clone(),
-            share: correction.share,
-            reading: reading.clone(),
+        state.touched.note(|rows| rows.tallies.insert(tenant.clone()));
+        state.touched.note(|rows| {
+            rows.meters.push(MeterRecord {
+                attempt: correction.attempt,
+                tenant: tenant.clone(),
+                project: correction.project.clone(),
+                centre: correction.centre.clone(),
+                pool: correction.pool.clone(),
+                share: correction.share,
+                reading: reading.clone(),
+            })
         });
     }
 }

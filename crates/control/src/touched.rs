@@ -36,4 +36,15 @@ pub struct Touched {
     pub keys: Vec<KeyRecord>,
     /// Keys given before this moment are gone.
     pub keys_forgotten_before: Option<TimeMs>,
+    /// Nobody stores rows, so that none are noted.
+    pub(crate) unwanted: bool,
+}
+
+impl Touched {
+    /// Notes something, if anybody wants it.
+    pub(crate) fn note<R>(&mut self, note: impl FnOnce(&mut Self) -> R) {
+        if !self.unwanted {
+            note(self);
+        }
+    }
 }

@@ -209,22 +209,27 @@ impl Ledger {
     /// Moves all amounts or none, each on what those before it left. Transfers of nothing are dropped.
     pub(crate) fn book(&mut self, mut transfers: Vec<Transfer>) -> Result<Vec<Transfer>, LedgerError> {
         transfers.retain(|transfer| transfer.amount != 0);
-        let mut after: BTreeMap<(&Account, Asset), i128> = BTreeMap::new();
+        // In the order of accounts: most operations touch two or three.
+        let mut after: Vec<((&Account, Asset), i128)> = Vec::with_capacity(2 * transfers.len());
         for transfer in &transfers {
             self.may_move(transfer)?;
             for (account, amount) in
                 [(&transfer.debit, -i128::from(transfer.amount)), (&transfer.credit, i128::from(transfer.amount))]
             {
                 let asset = transfer.asset;
-                let balance = after.entry((account, asset)).or_insert_with(|| self.balance(account, asset));
+                let at = after.binary_search_by(|(known, _)| known.cmp(&(account, asset))).unwrap_or_else(|at| {
+                    after.insert(at, ((account, asset), self.balance(account, asset)));
+                    at
+                });
+                let balance = &mut after[at].1;
                 *balance =
                     balance.checked_add(amount).ok_or(LedgerError::TooLarge { operation: "book", sum: *balance })?;
                 balance_fits(account, asset, *balance, transfer.amount)?;
             }
         }
         // What is on its way when the transfers are done has been taken from somebody and given to nobody.
-        let left = after.iter().find(|((account, _), balance)| account.side() == Side::Passage && **balance != 0);
-        if let Some((&(_, asset), &balance)) = left {
+        let left = after.iter().find(|((account, _), balance)| account.side() == Side::Passage && *balance != 0);
+        if let Some(&((_, asset), balance)) = left {
             return Err(LedgerError::NotCleared { asset, balance });
         }
         let after: Vec<_> = after.into_iter().map(|((account, asset), sum)| ((account.clone(), asset), sum)).collect();

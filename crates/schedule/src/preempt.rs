@@ -168,11 +168,10 @@ impl<'a> Round<'a> {
     fn carry_out(&mut self, shape: usize, job: JobId, tasks: &RangeSet, number: usize, parts: &[Part]) {
         let problem = self.problem;
         let candidate = &problem.shapes[shape].places.candidates[number];
-        let (unit, walltime) = (tasks.len(), problem.snapshot.shapes[shape].shape.walltime);
+        let unit = tasks.len();
         // The promise that the job had is kept now.
         for other in &problem.shapes[shape].places.candidates {
-            let need = Amounts::default().plus(other.each(), unit);
-            self.state.agendas[other.pool].drop(job, need, walltime);
+            self.state.agendas[other.pool].drop(job);
         }
         self.state.reservations.retain(|reservation| reservation.job != job);
         for &part in parts {

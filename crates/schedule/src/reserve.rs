@@ -29,7 +29,8 @@ pub(crate) struct Agenda {
     pub(crate) held: Vec<Held>,
     /// What was placed in this cycle, with the latest end. Put into the profile when there is one.
     placed: Vec<(TimeMs, Amounts)>,
-    /// Made with the first promise.
+    /// Made for a second promise, and where windows close the pool: before that room only grows with time, and the first
+    /// moment with enough of it is found without one.
     profile: Option<Profile<Amounts>>,
 }
 
@@ -41,6 +42,16 @@ pub(crate) struct Held {
     /// What is free at that moment beside it. Between two promises room only grows, so this is all that a job that
     /// starts now and outlasts the moment has to leave.
     pub(crate) extra: Amounts,
+    /// What is kept, and until when.
+    need: Amounts,
+    ends_at: TimeMs,
+}
+
+/// A moment at which something could start, and what is free then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opening {
+    pub(crate) at: TimeMs,
+    free: Amounts,
 }
 
 /// What a pool is made of, for its room over time.
@@ -70,9 +81,11 @@ impl Agenda {
 
     /// Counts in what starts now and ends at `end`; it delays no promise.
     pub(crate) fn place(&mut self, amounts: Amounts, now: TimeMs, end: TimeMs) {
+        self.held.iter_mut().filter(|held| now <= held.start_at && held.start_at < end).for_each(|held| {
+            held.extra = held.extra.less(amounts);
+        });
         if let Some(profile) = &mut self.profile {
             profile.take(amounts, now, end);
-            self.settle();
         } else if let Some(last) = self.placed.last_mut().filter(|last| last.0 == end) {
             last.1 = last.1.plus(amounts, 1);
         } else {
@@ -80,54 +93,88 @@ impl Agenda {
         }
     }
 
-    /// The earliest start of `need` for `span`; `None` when there is none for all that is known. `base` is asked for
-    /// once, when the pool has no profile yet.
-    pub(crate) fn earliest<'a>(
-        &mut self,
-        need: Amounts,
-        span: DurationMs,
-        base: impl FnOnce() -> Base<'a>,
-    ) -> Option<TimeMs> {
-        let profile = self.profile.get_or_insert_with(|| over_time(&base(), &self.placed));
-        let (now, _) = profile.steps().next()?;
-        let mut start_at = profile.earliest(need, span, now);
-        if start_at == Some(now) {
-            // There is enough in sum, but on no node: it is expected when something ends.
-            let (next, _) = profile.steps().nth(1)?;
-            start_at = profile.earliest(need, span, next);
+    /// The earliest start of `need` for `span`; `None` when there is none for all that is known.
+    pub(crate) fn earliest(&mut self, need: Amounts, span: DurationMs, base: &Base<'_>) -> Option<Opening> {
+        if self.profile.is_none() && self.held.is_empty() && base.closed.is_empty() {
+            return first_opening(need, base, &self.placed);
         }
-        // What never comes free does so at the end of time.
-        start_at.filter(|&at| at < TimeMs(i64::MAX))
+        let (held, placed) = (&self.held, &self.placed);
+        let profile = self.profile.get_or_insert_with(|| {
+            let mut profile = over_time(base, placed);
+            held.iter().for_each(|held| profile.take(held.need, held.start_at, held.ends_at));
+            profile
+        });
+        opening(profile, need, span)
     }
 
-    /// Keeps `need` for a job from a moment that [`earliest`](Self::earliest) gave.
-    pub(crate) fn hold(&mut self, job: JobId, need: Amounts, start_at: TimeMs, span: DurationMs) {
+    /// Keeps `need` for a job from an opening on that [`earliest`](Self::earliest) gave.
+    pub(crate) fn hold(&mut self, job: JobId, need: Amounts, opening: Opening, span: DurationMs) {
+        let (start_at, ends_at) = (opening.at, opening.at.after(span));
         if let Some(profile) = &mut self.profile {
-            profile.take(need, start_at, start_at.after(span));
+            profile.take(need, start_at, ends_at);
         }
-        self.held.push(Held { job, start_at, extra: Amounts::default() });
-        self.settle();
+        for held in self.held.iter_mut().filter(|held| start_at <= held.start_at && held.start_at < ends_at) {
+            held.extra = held.extra.less(need);
+        }
+        self.held.push(Held { job, start_at, extra: opening.free.less(need), need, ends_at });
     }
 
-    /// Takes the promise to a job back, `need` having been kept for it for `span`.
-    pub(crate) fn drop(&mut self, job: JobId, need: Amounts, span: DurationMs) {
+    /// Takes the promise to a job back.
+    pub(crate) fn drop(&mut self, job: JobId) {
         if let Some(at) = self.held.iter().position(|held| held.job == job) {
-            let start_at = self.held.remove(at).start_at;
-            self.release(need, start_at, start_at.after(span));
+            let Held { need, start_at, ends_at, .. } = self.held.remove(at);
+            self.release(need, start_at, ends_at);
         }
     }
 
-    /// Gives back what was used from one moment to another.
+    /// Gives back what was used from one moment to another. Nothing is kept for anybody after this.
     pub(crate) fn release(&mut self, amounts: Amounts, from: TimeMs, to: TimeMs) {
         if let Some(profile) = &mut self.profile {
             profile.release(amounts, from, to);
         }
-        self.settle();
+        for held in self.held.iter_mut().filter(|held| from <= held.start_at && held.start_at < to) {
+            held.extra = held.extra.plus(amounts, 1);
+        }
     }
+}
 
-    fn settle(&mut self) {
-        if let Some(profile) = &self.profile {
-            self.held.iter_mut().for_each(|held| held.extra = profile.free(held.start_at));
+/// The first moment from which `need` is free for `span`.
+fn opening(profile: &mut Profile<Amounts>, need: Amounts, span: DurationMs) -> Option<Opening> {
+    let (now, _) = profile.steps().next()?;
+    let mut start_at = profile.earliest(need, span, now);
+    if start_at == Some(now) {
+        // There is enough in sum, but on no node: it is expected when something ends.
+        let (next, _) = profile.steps().nth(1)?;
+        start_at = profile.earliest(need, span, next);
+    }
+    // What never comes free does so at the end of time.
+    let at = start_at.filter(|&at| at < TimeMs(i64::MAX))?;
+    Some(Opening { at, free: profile.free(at) })
+}
+
+/// The first moment at which `need` is free in a pool where nothing is promised and no window closes: room only grows.
+fn first_opening(need: Amounts, base: &Base<'_>, placed: &[(TimeMs, Amounts)]) -> Option<Opening> {
+    let Base { pool, now, .. } = base;
+    let has = Amounts { cores: pool.pool.cores, memory: pool.pool.memory, devices: pool.pool.devices };
+    let mut used = placed.iter().fold(pool.used, |used, &(_, amounts)| used.plus(amounts, 1));
+    let at_first = has.less(used);
+    let soon = TimeMs(now.0.saturating_add(1));
+    let mut placed: Vec<(TimeMs, Amounts)> = placed.to_vec();
+    placed.sort_by_key(|end| end.0);
+    let (mut known, mut placed) = (pool.holdings.ends().peekable(), placed.into_iter().peekable());
+    loop {
+        let next = known.peek().map(|end| end.0).into_iter().chain(placed.peek().map(|end| end.0)).min()?;
+        let at = next.max(soon);
+        while let Some((_, amounts)) = known.next_if(|end| end.0 <= at) {
+            used = used.less(amounts);
+        }
+        while let Some((_, amounts)) = placed.next_if(|end| end.0 <= at) {
+            used = used.less(amounts);
+        }
+        let free = has.less(used);
+        // What fits now and was not placed found no node: it is expected when something ends.
+        if need.fits(free) && free != at_first {
+            return Some(Opening { at, free }).filter(|opening| opening.at < TimeMs(i64::MAX));
         }
     }
 }
@@ -170,4 +217,70 @@ fn over_time(base: &Base<'_>, placed: &[(TimeMs, Amounts)]) -> Profile<Amounts> 
     // At the end of time all of it is free: what is found nowhere else is found there.
     steps.push((TimeMs(i64::MAX), has));
     Profile::of(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use huisuan_model::{Bytes, Class, Millicores, ProjectId, TenantId};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{RunningView, testing::pool};
+
+    const NOW: TimeMs = TimeMs(100);
+
+    fn cores(count: u64) -> Amounts {
+        Amounts { cores: Millicores(count * 1_000), memory: Bytes(0), ..Amounts::default() }
+    }
+
+    /// A pool of 12 cores where so many come free at these moments, and so many more never.
+    fn view(ends: &[(u64, i64)], ever: u64) -> PoolView {
+        let groups = ends.iter().map(|&(count, end)| RunningView {
+            tenant: TenantId::new("lab").expect("a valid name"),
+            project: ProjectId::new("p").expect("a valid name"),
+            each: cores(1),
+            count,
+            ends_at: TimeMs(end),
+            preemptible: None,
+            stopping: false,
+        });
+        let used = cores(ever + ends.iter().map(|(count, _)| count).sum::<u64>());
+        let holdings = std::sync::Arc::new(groups.collect());
+        PoolView { used, long: used, holdings, ..pool("cpu:x", Class::Hpc, 12, 0) }
+    }
+
+    proptest! {
+        /// Room over time is that of counting, and the first opening is found without it as with it.
+        #[test]
+        fn openings_are_those_of_the_room_over_time(
+            ends in prop::collection::vec((1u64..4, 90i64..120), 0..8),
+            placed in prop::collection::vec((1u64..4, 101i64..120), 0..4),
+            (ever, wanted, span) in (0u64..3, 1u64..14, 1u64..40),
+        ) {
+            let pool = view(&ends, ever);
+            let base = Base { pool: &pool, closed: Vec::new(), now: NOW };
+            let placed: Vec<_> = placed.into_iter().map(|(count, end)| (TimeMs(end), cores(count))).collect();
+            let mut profile = over_time(&base, &placed);
+            for at in 100i64..125 {
+                let running = ends.iter().filter(|(_, end)| (*end).max(101) > at).map(|(count, _)| count * 1_000);
+                let more = placed.iter().filter(|(end, _)| end.0 > at).map(|(_, amounts)| amounts.cores.0);
+                let used = ever * 1_000 + running.chain(more).sum::<u64>();
+                prop_assert_eq!(profile.free(TimeMs(at)).cores.0, 12_000u64.saturating_sub(used));
+            }
+            let (need, span) = (cores(wanted), DurationMs(span));
+            let found = first_opening(need, &base, &placed);
+            prop_assert_eq!(found, opening(&mut profile, need, span));
+            // With a promise, the profile is made with it.
+            if let Some(found) = found {
+                let mut agenda = Agenda::default();
+                placed.iter().for_each(|&(end, amounts)| agenda.place(amounts, NOW, end));
+                prop_assert_eq!(agenda.earliest(need, span, &base), Some(found));
+                agenda.hold(JobId(1), need, found, span);
+                prop_assert_eq!(agenda.held[0].extra, found.free.less(need));
+                let second = agenda.earliest(cores(1), DurationMs(1), &base);
+                profile.take(need, found.at, found.at.after(span));
+                prop_assert_eq!(second, opening(&mut profile, cores(1), DurationMs(1)));
+            }
+        }
+    }
 }

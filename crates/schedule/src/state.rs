@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use huisuan_model::{JobId, NodeShare, Placement, RangeSet, Reservation, TimeMs};
+use huisuan_model::{JobId, NodeShare, Placement, RangeSet, Reservation};
 
 use crate::{
     load::Load,
@@ -10,7 +10,7 @@ use crate::{
     order::{Head, Queue},
     pack::Packer,
     progress::{Block, Blocked, Next, Placed, Preemptible, Progress, Request, ShapeState},
-    reserve::Agenda,
+    reserve::{Agenda, Opening},
     score::Score,
     snapshot::{Amounts, Quota},
     translate::{Candidate, Problem, Standing},
@@ -213,7 +213,7 @@ impl State {
     fn reserve(&mut self, problem: &Problem<'_>, shape: usize, job: JobId, tasks: &RangeSet) {
         let unit = tasks.len();
         let span = problem.snapshot.shapes[shape].shape.walltime;
-        let mut best: Option<(TimeMs, usize)> = None;
+        let mut best: Option<(Opening, usize)> = None;
         for (number, candidate) in problem.shapes[shape].places.candidates.iter().enumerate() {
             let pool = candidate.pool;
             let promised = self.agendas[pool].held.len() as u64;
@@ -221,17 +221,17 @@ impl State {
                 continue;
             }
             let need = Amounts::default().plus(candidate.each(), unit);
-            let start_at = self.agendas[pool].earliest(need, span, || problem.base(pool));
-            if let Some(start_at) = start_at.filter(|&at| best.is_none_or(|best| at < best.0)) {
-                best = Some((start_at, number));
+            let opening = self.agendas[pool].earliest(need, span, &problem.base(pool));
+            if let Some(opening) = opening.filter(|found| best.is_none_or(|(best, _)| found.at < best.at)) {
+                best = Some((opening, number));
             }
         }
-        let Some((start_at, number)) = best else { return };
+        let Some((opening, number)) = best else { return };
         let candidate = &problem.shapes[shape].places.candidates[number];
         let place = problem.pools[candidate.pool];
-        self.agendas[candidate.pool].hold(job, Amounts::default().plus(candidate.each(), unit), start_at, span);
+        self.agendas[candidate.pool].hold(job, Amounts::default().plus(candidate.each(), unit), opening, span);
         let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());
-        self.reservations.push(Reservation { job, tasks: tasks.clone(), centre, pool, start_at });
+        self.reservations.push(Reservation { job, tasks: tasks.clone(), centre, pool, start_at: opening.at });
     }
 
     /// Counts in tasks that start now: what they take of the pool, and what their tenant pays and holds.

@@ -9,6 +9,10 @@ use huisuan_study::{
     scenario::read_scenario,
 };
 
+/// As in the shipped binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Processor time of this thread in nanoseconds.
 fn cpu_ns() -> u64 {
     let text = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux with schedstat");

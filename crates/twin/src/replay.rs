@@ -112,7 +112,6 @@ impl Replay {
         }
         entry.events.iter().for_each(|event| apply(&mut self.state, event));
         self.state.set_version(entry.seq);
-        drop(self.state.take_touched());
         self.found.entries += 1;
         self.make(entry.seq);
     }

@@ -29,7 +29,7 @@ pub(super) fn placed(state: &mut State, event: &Event) {
     for attempt in attempts {
         state.used.add(&attempt, job, short);
         state.committed.add(&attempt, job);
-        state.touched.attempts.insert(attempt.id);
+        state.touched.note(|rows| rows.attempts.insert(attempt.id));
         state.attempts.insert(attempt.id, Box::new(attempt));
     }
 }
@@ -42,10 +42,10 @@ pub(super) fn started(state: &mut State, id: AttemptId, at: TimeMs) {
     attempt.state = AttemptState::Running;
     attempt.started_at = Some(at);
     state.used.see(attempt, &before, job);
-    state.touched.attempts.insert(id);
+    state.touched.note(|rows| rows.attempts.insert(id));
     if job.started_at.is_none_or(|known| at < known) {
         job.started_at = Some(at);
-        state.touched.jobs.insert(id.job);
+        state.touched.note(|rows| rows.jobs.insert(id.job));
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn stop_ordered(state: &mut State, event: &Event) {
     let before = used::group(attempt, job);
     (attempt.stop_seq, attempt.preempted_by) = (Some(*order_seq), *preempted_by);
     state.used.see(attempt, &before, job);
-    state.touched.attempts.insert(*id);
+    state.touched.note(|rows| rows.attempts.insert(*id));
 }
 
 pub(super) fn ended(state: &mut State, event: &Event) {
@@ -119,8 +119,8 @@ pub(super) fn ended(state: &mut State, event: &Event) {
         state.queues.update(job, state.specs.shape(job));
     }
     recount(state, id.job, was_short);
-    state.touched.attempts.remove(id);
-    state.touched.attempts_ended.insert(*id, *attempt);
+    state.touched.note(|rows| rows.attempts.remove(id));
+    state.touched.note(|rows| rows.attempts_ended.insert(*id, *attempt));
 }
 
 fn close(

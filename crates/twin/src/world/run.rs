@@ -111,7 +111,7 @@ impl<O: Observer> World<O> {
         let streams = Stream::new(setup.seed, "faults");
         let mut world = World {
             kernel: Kernel::new(setup.start),
-            state: State::with_policy(setup.planning.policy.clone()),
+            state: State::with_policy(setup.planning.policy.clone()).without_rows(),
             workload,
             next: None,
             centres,
@@ -205,7 +205,7 @@ impl<O: Observer> World<O> {
     /// Puts another state in place of that of the control plane, which must be equal to it, such as one restored
     /// from stored rows.
     pub fn replace_control(&mut self, replace: impl FnOnce(&State) -> State) {
-        self.state = replace(&self.state);
+        self.state = replace(&self.state).without_rows();
     }
 
     /// What was decided.
@@ -300,6 +300,8 @@ impl<O: Observer> World<O> {
             let judged = check(&seen, policy, now, &plan);
             assert!(judged.is_ok(), "a plan breaks a rule at {now}, seed {}: {judged:?}", self.setup.seed);
         }
+        // What it shares with the state would be copied before it changes.
+        drop(seen);
         let mut plan = plan.made_with(now, planning.seed.0, &policy.name);
         self.level.after(&mut plan);
         if plan.changes_nothing() {
@@ -331,8 +333,6 @@ impl<O: Observer> World<O> {
 
     fn execute(&mut self, origin: &Origin, command: &Command, now: TimeMs) -> Result<usize, Refusal> {
         let events = execute(&mut self.state, origin, command, now)?;
-        // Rows are not stored here.
-        drop(self.state.take_touched());
         self.counts.events += events.len() as u64;
         for event in &events {
             self.decisions.take(event);
