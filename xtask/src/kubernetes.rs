@@ -4,36 +4,63 @@
 mod build;
 
 use crate::repository::Repository;
-use crate::step::{Outcome, Steps, cargo, status};
+use crate::setup::{self, Use};
+use crate::step::{Outcome, Steps, status};
+use crate::test;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+/// Where it is built and run: below the folder of build outputs, for it is built once and may be removed with them.
+const FOLDER: &str = "target/kubernetes";
+
 /// Builds what is missing, starts a control plane and runs the tests on it; false when one failed.
 ///
 /// # Errors
 ///
-/// When it cannot be built or started.
+/// When a system package is missing and cannot be installed.
 pub fn run(repository: &Repository) -> Result<bool> {
-    let folder = repository.join(".tools/kubernetes");
-    let programs = build::programs(&folder)?;
-    let plane = Plane::start(repository, &programs, &folder.join("run"))?;
+    setup::packages(&[Use::Tests])?;
     let mut steps = Steps::new(repository);
-    let mut tests = cargo();
-    tests.args(["test", "-p", "huisuan-drivers", "--test", "contract", "--", "kubernetes::"]);
-    // These look into the fake, or ask it for faults.
-    tests.args(["--skip", "kubernetes::faults", "--skip", "kubernetes::objects"]);
-    tests.env("HUISUAN_KUBERNETES", plane.folder.join("kubeconfig"));
-    steps.command("kubernetes", &mut tests);
-    let mut killed = cargo();
-    killed.args(["test", "-p", "huisuan-drivers", "--test", "contract", "--", "kubernetes::a_server_that_dies"]);
-    killed.env("HUISUAN_KUBERNETES", plane.folder.join("kubeconfig")).envs(plane.variables.clone());
-    killed.env("HUISUAN_KUBERNETES_RESTART", &plane.server);
-    steps.command("kubernetes, killed", &mut killed);
-    drop(plane);
+    add(&mut steps, repository, test::SEED);
     Ok(steps.finish())
+}
+
+/// Runs the steps on a real control plane as part of a longer list. That it cannot be built or started is a failure.
+pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
+    let mut programs = None;
+    steps.call("kubernetes, built", || keep(build::programs(&repository.join(FOLDER)), &mut programs));
+    let Some(programs) = programs else { return };
+    let mut plane = None;
+    let run = repository.join(FOLDER).join("run");
+    steps.call("kubernetes, started", || keep(Plane::start(repository, &programs, &run), &mut plane));
+    let Some(plane) = plane else { return };
+    let on_it = |arguments: &str| {
+        let mut command = test::cargo(arguments, seed);
+        command.env("HUISUAN_KUBERNETES", plane.folder.join("kubeconfig"));
+        command
+    };
+    // Faults and objects look into the fake, or ask it for trouble.
+    let suite =
+        "test -p huisuan-drivers --test contract -- kubernetes:: --skip kubernetes::faults --skip kubernetes::objects";
+    steps.command("kubernetes, contract", &mut on_it(suite));
+    let mut killed = on_it("test -p huisuan-drivers --test contract -- kubernetes::a_server_that_dies");
+    killed.envs(plane.variables.clone()).env("HUISUAN_KUBERNETES_RESTART", &plane.server);
+    steps.command("kubernetes, killed", &mut killed);
+    steps.command("all engines as one network", &mut on_it("test -p huisuan-cli --test federation"));
+}
+
+/// Keeps what a step made for the next one.
+fn keep<T>(made: Result<T>, place: &mut Option<T>) -> Outcome {
+    match made {
+        Ok(made) => {
+            *place = Some(made);
+            Outcome::Passed
+        }
+        Err(error) => Outcome::Failed(format!("{error:#}")),
+    }
 }
 
 /// A running control plane; it ends when this is dropped.

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: all tests, with what they need installed first.
 
 use crate::{
-    focus, python,
+    focus, kubernetes, python,
     repository::Repository,
     setup::{self, Use},
     step::{self, Outcome, Steps},
@@ -34,12 +34,7 @@ pub fn run(repository: &Repository, seed: u64) -> Result<bool> {
 /// on the same code test the same: a change is never blamed for what another seed would have found before it.
 pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     eprintln!("seed {seed}; other cases: cargo xtask test --seed N");
-    let cargo = |arguments: &str| {
-        let mut command = step::cargo();
-        command.args(arguments.split_whitespace());
-        command.env("PROPTEST_RNG_SEED", seed.to_string()).env("HUISUAN_SEED", seed.to_string());
-        command
-    };
+    let cargo = |arguments: &str| cargo(arguments, seed);
     steps.command("tests", &mut cargo("test --workspace --all-targets"));
     steps.command("documentation tests", &mut cargo("test --workspace --doc"));
     let engines = "test -p huisuan-drivers --features failpoints --test contract -- crash:: faults::";
@@ -52,6 +47,15 @@ pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     before_outsiders(steps, "books before outsiders", outsiders, test, "HUISUAN_PYTHON");
     let test = cargo("test -p huisuan-ledger --test focus");
     before_outsiders(steps, "bills before outsiders", focus::environment(repository), test, "HUISUAN_FOCUS_PYTHON");
+    kubernetes::add(steps, repository, seed);
+}
+
+/// `cargo` with arguments separated by blanks, and the seed of all that is drawn.
+pub(crate) fn cargo(arguments: &str, seed: u64) -> Command {
+    let mut command = step::cargo();
+    command.args(arguments.split_whitespace());
+    command.env("PROPTEST_RNG_SEED", seed.to_string()).env("HUISUAN_SEED", seed.to_string());
+    command
 }
 
 /// Tests before programs that are not ours, with the interpreter that has them named in a variable.

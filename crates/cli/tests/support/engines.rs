@@ -45,7 +45,12 @@ pub(crate) fn joined(home: &Home, name: &str, class: &str, engine: &str, more: &
 pub(crate) fn run(home: &Home, client: &Client, name: &str, text: &str) -> huisuan_api::jobs::JobView {
     let file = home.path(name);
     fs::write(&file, text).expect("a file");
-    let ran = home.run(&["run", &file, "-o", "json"]);
+    ended(home, client, &["run", &file, "-o", "json"])
+}
+
+/// Submits a job by a command line and waits for its end.
+pub(crate) fn ended(home: &Home, client: &Client, words: &[&str]) -> huisuan_api::jobs::JobView {
+    let ran = home.run(words);
     assert_eq!(ran.exit, 0, "{ran:?}");
     let id = ran.json()["job_id"].as_u64().expect("a number");
     until("the end of the job", || {

@@ -120,6 +120,7 @@ impl Container {
         for _ in 1..REMOVALS_MAX {
             let Err(why) = &tried else { break };
             tracing::warn!(container = self.name, why, "container cannot be removed, trying again");
+            #[expect(clippy::disallowed_methods, reason = "a pause between two tries of somebody else's program")]
             thread::sleep(REMOVE_AGAIN);
             tried = self.containers.remove(&self.name);
         }

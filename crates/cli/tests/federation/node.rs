@@ -1,0 +1,8 @@
+//! A node of the real Kubernetes, whose pods a fake kubelet runs as processes; shared with the tests of the engine.
+
+#[path = "../../../drivers/tests/contract/kubernetes/cluster.rs"]
+mod cluster;
+#[path = "../../../drivers/tests/contract/kubernetes/kubelet.rs"]
+mod kubelet;
+#[path = "../../../drivers/tests/contract/kubernetes/real.rs"]
+pub(crate) mod real;
