@@ -131,6 +131,13 @@ add_tree() {
     for child in "${children[@]}"; do add_tree "$child"; done
 }
 
+# Sets `page` to the bytes of a page, without a process.
+page_size() {
+    local name kib
+    while read -r name kib _; do [ "$name" = KernelPageSize: ] && break; done </proc/self/smaps
+    page=$((${kib:-4} * 1024))
+}
+
 # Ends the attempt when its walltime is over; until then, tells now and then that it lives, and what it uses.
 watch() {
     local left=$((walltime_ms - ahead_ms)) step=$((beat_ms < 1000 ? beat_ms : 1000)) peak=0 page= ticks pages
@@ -138,7 +145,7 @@ watch() {
     while ((left > 0)); do
         ((step = step < left ? step : left, left -= step))
         pause "$step"
-        : "${page:=$(getconf PAGESIZE)}"
+        [ -n "$page" ] || page_size
         ((ticks = 0, pages = 0))
         add_tree "$child"
         now
