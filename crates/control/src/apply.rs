@@ -11,7 +11,7 @@ use huisuan_model::{
     Outcome, PoolId, Presence, job::TaskSets, order::Usage, quantity::TimeMs,
 };
 
-use crate::{State, books, keys::KeyRecord, meter, place::attempt_of, queue, tariffs, used};
+use crate::{State, books, keys::KeyRecord, meter, place::attempt_of, queue, starts, tariffs, used};
 
 /// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
 /// program is broken: going on would spread the damage.
@@ -281,6 +281,7 @@ fn tasks_placed(state: &mut State, event: &Event) {
 }
 
 fn attempt_started(state: &mut State, id: AttemptId, at: TimeMs) {
+    starts::learn(state, id, at);
     let job = state.jobs.get_mut(&id.job).expect("a live attempt has a live job");
     let attempt = state.attempts.get_mut(&id).expect("an event names a live attempt");
     // Its latest end is counted from its start.
@@ -312,6 +313,9 @@ fn attempt_ended(state: &mut State, event: &Event) {
     let Event::AttemptEnded { attempt: id, started_at, at, outcome, usage, work, cost, readings, retry } = event else {
         return;
     };
+    if let Some(started_at) = started_at {
+        starts::learn(state, *id, *started_at);
+    }
     let mut attempt = state.attempts.remove(id).expect("an attempt ends once");
     let job = &state.jobs[&id.job];
     let was_short = used::short(job, &state.policy);

@@ -29,6 +29,7 @@ mod refused;
 mod report;
 mod restore;
 mod snapshot;
+mod starts;
 mod state;
 mod submit;
 mod tariffs;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, Tariff, TenantId};
 use huisuan_schedule::{CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window};
 
-use crate::{State, books, budget, queue::Queue};
+use crate::{State, books, budget, queue::Queue, starts};
 
 /// The most jobs that one snapshot carries over all shapes, whatever is free.
 pub const WINDOW_JOBS_MAX: usize = 8192;
@@ -50,6 +50,7 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         let used = state.used(&centre.id, &pool.id);
         PoolView { pool: pool.clone(), used: used.all, long: used.long, nodes: None }
     });
+    let pools: Vec<PoolView> = pools.collect();
     CentreView {
         id: centre.id.clone(),
         class: centre.class,
@@ -62,7 +63,8 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         },
         place: centre.place,
         facts: centre.facts.clone(),
-        pools: pools.collect(),
+        opaque: starts::view(state, centre, &pools),
+        pools,
     }
 }
 

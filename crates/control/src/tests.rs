@@ -14,6 +14,7 @@ mod dependencies;
 mod facts;
 mod gangs;
 mod meter;
+mod opaque;
 mod outlook;
 mod preemption;
 mod ratings;

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use huisuan_model::{Attempt, CentreId, DurationMs, Job, JobId, PoolId, ProjectId, RangeSet, TenantId, TimeMs};
+use huisuan_model::{
+    Attempt, AttemptState, CentreId, DurationMs, Job, JobId, PoolId, ProjectId, RangeSet, TenantId, TimeMs,
+};
 use huisuan_schedule::{Amounts, Policy, Preemptible, RunningView};
 
 /// What placed and running attempts take of a pool.
@@ -23,6 +25,8 @@ pub(crate) struct Used {
     /// As the scheduler sees them, and shared with it: a cycle looks at thousands. In two levels, so that names are
     /// compared once for all groups of an owner, which share them.
     owners: BTreeMap<Owner, BTreeMap<Group, Arc<RunningView>>>,
+    /// How many attempts of each opaque centre did not start yet.
+    in_flight: BTreeMap<CentreId, u64>,
     /// What each tenant's attempts hold, and how many they are.
     tenants: BTreeMap<TenantId, (Amounts, u64)>,
 }
@@ -120,6 +124,11 @@ fn amounts(attempt: &Attempt, job: &Job) -> Amounts {
     Amounts { cores: attempt.cores, memory: job.spec.memory, devices: attempt.devices }
 }
 
+/// Whether an attempt waits in the queue of an opaque centre.
+fn in_flight(attempt: &Attempt) -> bool {
+    attempt.band.is_some() && attempt.state == AttemptState::Placed
+}
+
 impl Used {
     pub(crate) fn of(&self, centre: &CentreId, pool: &PoolId) -> PoolUse {
         self.pools.get(&(centre.clone(), pool.clone())).copied().unwrap_or_default()
@@ -130,6 +139,11 @@ impl Used {
         let mut running = Vec::with_capacity(self.owners.values().map(BTreeMap::len).sum());
         self.owners.values().for_each(|groups| running.extend(groups.values().cloned()));
         running
+    }
+
+    /// How many attempts were handed over to an opaque centre and did not start yet.
+    pub(crate) fn in_flight(&self, centre: &CentreId) -> u64 {
+        self.in_flight.get(centre).copied().unwrap_or(0)
     }
 
     pub(crate) fn of_tenant(&self, tenant: &TenantId) -> Amounts {
@@ -153,6 +167,9 @@ impl Used {
         used.all = used.all.plus(taken, 1);
         if !short {
             used.long = used.long.plus(taken, 1);
+        }
+        if in_flight(attempt) {
+            *self.in_flight.entry(attempt.centre.clone()).or_default() += 1;
         }
         let (held, attempts) = self.tenants.entry(job.tenant.clone()).or_default();
         *held = held.plus(taken, 1);
@@ -184,6 +201,13 @@ impl Used {
         }
         if used.attempts == 0 {
             self.pools.remove(&key);
+        }
+        if in_flight(attempt) {
+            let count = self.in_flight.get_mut(&attempt.centre).expect("what is in flight was counted in");
+            *count -= 1;
+            if *count == 0 {
+                self.in_flight.remove(&attempt.centre);
+            }
         }
         let (held, attempts) = self.tenants.get_mut(&job.tenant).expect("a live attempt is held by its tenant");
         *held = held.minus(taken);

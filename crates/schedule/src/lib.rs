@@ -7,7 +7,8 @@
 //!
 //! - `snapshot`, `policy`: the input; `translate`: the same with numbered pools;
 //! - `fit`: which pools can run a shape, and what a task of it takes there;
-//! - `load`: how many tasks fit now, with the look-ahead for short ones;
+//! - `load`: how many tasks fit now, with the look-ahead for short ones; `allowance`: how many may be placed at all;
+//! - `opaque`: centres that hide their queue;
 //! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is,
 //!   found through a `tournament`;
 //! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
@@ -20,6 +21,7 @@
 //! - `check`: an independent judge of plans, which shares no code with the rest;
 //! - [`network`]: the level above: which centre and pool for each class of work.
 
+mod allowance;
 mod check;
 mod cycle;
 mod door;
@@ -30,6 +32,7 @@ mod holders;
 mod load;
 pub mod network;
 mod nodes;
+mod opaque;
 mod order;
 pub mod pack;
 mod policy;
@@ -56,6 +59,7 @@ pub use door::{NeverFits, never_fits};
 pub use fit::{Demand, demand, hold_each};
 pub use helps::{Change, Help, helps, helps_of};
 pub use load::room;
+pub use opaque::{OpaqueView, band, hand_over};
 pub use policy::{Budget, Order, Policy, Seed, Weights};
 pub use snapshot::{
     Amounts, CentreView, JobView, PoolView, Preemptible, ProjectView, Quota, RunningView, ShapeView, Snapshot,

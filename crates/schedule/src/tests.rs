@@ -6,6 +6,7 @@ mod judge;
 mod laws;
 mod neutral;
 mod nodes;
+mod opaque;
 mod order;
 mod places;
 mod promises;
