@@ -85,6 +85,12 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
                 }),
             )
         }
+        Reason::InFlight { centre, in_flight, most } => (
+            format!(
+                "at the nearest, {centre}, {in_flight} tasks were handed over and did not start yet; {most} may be at once"
+            ),
+            json!({ "centre": centre, "in_flight_tasks": in_flight, "most_tasks": most }),
+        ),
         Reason::NodeCapacity { centre, pool, needed, node_free, free } => {
             node_capacity(centre, pool, [*needed, *node_free, *free])
         }
@@ -288,6 +294,11 @@ mod tests {
             &Reason::Budget { needed: Money(2_500_000), available: Money(0) },
             "its hold of CNY 2.500000 is more than the tenant has free: CNY 0.000000",
             &json!({"needed": {"amount": 2_500_000, "currency": "CNY"}, "available": {"amount": 0, "currency": "CNY"}}),
+        );
+        check(
+            &Reason::InFlight { centre: centre(), in_flight: 70, most: 64 },
+            "at the nearest, hpc-1, 70 tasks were handed over and did not start yet; 64 may be at once",
+            &json!({"centre": "hpc-1", "in_flight_tasks": 70, "most_tasks": 64}),
         );
         check(
             &Reason::GangCapacity { centre: centre(), pool: pool(), needed: 4, fits: 3 },

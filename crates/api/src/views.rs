@@ -280,6 +280,7 @@ mod tests {
             hold: Money(50),
             cost: Money::ZERO,
             score: vec![ScoreTerm { term: "price".into(), value: -3 }],
+            band: None,
         }
     }
 

@@ -24,6 +24,7 @@ pub(crate) fn set(state: &State, centre: &Centre) -> Result<Vec<Event>, Refusal>
         centre.token = known.token;
         centre.alarms = known.alarms.clone();
         centre.rating_key = known.rating_key.clone();
+        centre.starts = known.starts.clone();
     }
     Ok(vec![Event::CentreSet(centre)])
 }

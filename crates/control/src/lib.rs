@@ -30,6 +30,7 @@ mod report;
 mod restore;
 mod snapshot;
 mod specs;
+mod starts;
 mod state;
 mod submit;
 mod tariffs;

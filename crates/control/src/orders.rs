@@ -55,23 +55,27 @@ pub fn orders_of(state: &State, event: &Event) -> Vec<(CentreId, Order)> {
     }
 }
 
-/// Whether an event may let the scheduler place more than before, so that a cycle is worth making.
-pub fn wakes_planner(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::JobSubmitted { .. }
-            | Event::DependencyMet { .. }
-            | Event::AttemptEnded { .. }
-            | Event::InventorySet { .. }
-            | Event::Rated { .. }
-            | Event::CentreSet(_)
-            | Event::CentreStateSet { .. }
-            | Event::PresenceSet { .. }
-            | Event::WindowAdded { .. }
-            | Event::WindowRemoved { .. }
-            | Event::Funded { .. }
-            | Event::CreditChanged { .. }
-            | Event::TenantSet(_)
-            | Event::JobCancelRequested { .. }
-    )
+/// Whether an event may let the scheduler place more than before, so that a cycle is worth making. Called after the event
+/// was applied.
+pub fn wakes_planner(state: &State, event: &Event) -> bool {
+    // What starts at an opaque centre makes room in its queue.
+    let started = |id| state.attempt(id).is_some_and(|attempt| attempt.band.is_some());
+    matches!(event, Event::AttemptStarted { attempt, .. } if started(*attempt))
+        || matches!(
+            event,
+            Event::JobSubmitted { .. }
+                | Event::DependencyMet { .. }
+                | Event::AttemptEnded { .. }
+                | Event::InventorySet { .. }
+                | Event::Rated { .. }
+                | Event::CentreSet(_)
+                | Event::CentreStateSet { .. }
+                | Event::PresenceSet { .. }
+                | Event::WindowAdded { .. }
+                | Event::WindowRemoved { .. }
+                | Event::Funded { .. }
+                | Event::CreditChanged { .. }
+                | Event::TenantSet(_)
+                | Event::JobCancelRequested { .. }
+        )
 }

@@ -6,11 +6,12 @@ use huisuan_model::{
     Shape, Terms, Usage, quantity::TimeMs,
 };
 use huisuan_schedule::{
+    Amounts, band,
     reach::{Near, near},
     room,
 };
 
-use crate::{State, apply::apply, books, budget, tariffs, tenants};
+use crate::{State, apply::apply, books, budget, starts, tariffs, tenants};
 
 pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> Vec<Event> {
     let mut events = Vec::new();
@@ -75,6 +76,10 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     {
         return None;
     }
+    let unit = if spec.gang { tasks } else { 1 };
+    if centre.engine.opaque() && starts::hand_over(state, centre, unit) < tasks {
+        return None;
+    }
     let used = state.used(&centre.id, &pool.id);
     let mean = job.mean_run_ms();
     let room = room(pool, [used.all, used.long], &demand, mean, spec.gang, &state.policy);
@@ -99,6 +104,10 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
         order_seq: seq,
         at: now,
         score: placement.score.clone(),
+        band: centre.engine.opaque().then(|| {
+            let each = Amounts { cores: placement.cores, memory: spec.memory, devices: placement.devices };
+            band(pool, used.all, Amounts::default().plus(each, unit))
+        }),
     })
 }
 
@@ -113,7 +122,8 @@ fn near_enough(state: &State, placement: &Placement, shape: &Shape) -> bool {
 
 /// The attempt that a `TasksPlaced` event makes of one task.
 pub(crate) fn attempt_of(event: &Event, task: u32, attempt: u32) -> Option<Attempt> {
-    let Event::TasksPlaced { job, centre, pool, cores, devices, hold_each, terms, order_seq, at, score, .. } = event
+    let Event::TasksPlaced { job, centre, pool, cores, devices, hold_each, terms, order_seq, at, score, band, .. } =
+        event
     else {
         return None;
     };
@@ -139,5 +149,6 @@ pub(crate) fn attempt_of(event: &Event, task: u32, attempt: u32) -> Option<Attem
         metered: None,
         oddities: Vec::new(),
         score: score.clone(),
+        band: *band,
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, Tariff, TenantId};
 use huisuan_schedule::{CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window};
 
-use crate::{State, books, budget, queue::Queue, used::PoolUse};
+use crate::{State, books, budget, queue::Queue, starts, used::PoolUse};
 
 /// The most jobs that one snapshot carries over all shapes, whatever is free.
 pub const WINDOW_JOBS_MAX: usize = 8192;
@@ -51,6 +51,7 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         let holdings = taken.map_or_else(Arc::default, |taken| taken.holdings.clone());
         PoolView { pool: pool.clone(), used: sums.all, long: sums.long, holdings, nodes: None }
     });
+    let pools: Vec<PoolView> = pools.collect();
     CentreView {
         id: centre.id.clone(),
         class: centre.class,
@@ -63,7 +64,8 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         },
         place: centre.place,
         facts: centre.facts.clone(),
-        pools: pools.collect(),
+        opaque: starts::view(state, centre, &pools),
+        pools,
     }
 }
 

@@ -15,6 +15,7 @@ mod energy;
 mod facts;
 mod gangs;
 mod meter;
+mod opaque;
 mod outlook;
 mod preemption;
 mod ratings;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use huisuan_model::{Attempt, CentreId, Job, PoolId, RangeSet, TenantId, TimeMs};
+use huisuan_model::{Attempt, AttemptState, CentreId, Job, PoolId, RangeSet, TenantId, TimeMs};
 use huisuan_schedule::{Amounts, Holdings, Policy, Preemptible, RunningView};
 
 /// What placed and running attempts take of a pool.
@@ -29,6 +29,8 @@ pub(crate) struct Taken {
 pub(crate) struct Used {
     /// In two levels, so that names are looked for without being copied.
     pools: BTreeMap<CentreId, BTreeMap<PoolId, Taken>>,
+    /// How many attempts of each opaque centre did not start yet.
+    in_flight: BTreeMap<CentreId, u64>,
     /// What each tenant's attempts hold, and how many they are.
     tenants: BTreeMap<TenantId, (Amounts, u64)>,
 }
@@ -75,6 +77,11 @@ fn amounts(attempt: &Attempt, job: &Job) -> Amounts {
     Amounts { cores: attempt.cores, memory: job.spec.memory, devices: attempt.devices }
 }
 
+/// Whether an attempt waits in the queue of an opaque centre.
+fn in_flight(attempt: &Attempt) -> bool {
+    attempt.band.is_some() && attempt.state == AttemptState::Placed
+}
+
 impl Used {
     pub(crate) fn of(&self, centre: &CentreId, pool: &PoolId) -> PoolUse {
         self.taken(centre, pool).map_or_else(PoolUse::default, |taken| taken.sums)
@@ -82,6 +89,11 @@ impl Used {
 
     pub(crate) fn taken(&self, centre: &CentreId, pool: &PoolId) -> Option<&Taken> {
         self.pools.get(centre)?.get(pool)
+    }
+
+    /// How many attempts were handed over to an opaque centre and did not start yet.
+    pub(crate) fn in_flight(&self, centre: &CentreId) -> u64 {
+        self.in_flight.get(centre).copied().unwrap_or(0)
     }
 
     pub(crate) fn of_tenant(&self, tenant: &TenantId) -> Amounts {
@@ -99,6 +111,9 @@ impl Used {
             taken.sums.long = taken.sums.long.plus(amounts, 1);
         }
         Arc::make_mut(&mut taken.holdings).add(&group(attempt, job));
+        if in_flight(attempt) {
+            *self.in_flight.entry(attempt.centre.clone()).or_default() += 1;
+        }
         let (held, attempts) = self.tenants.entry(job.tenant.clone()).or_default();
         *held = held.plus(amounts, 1);
         *attempts += 1;
@@ -119,6 +134,13 @@ impl Used {
             pools.remove(&attempt.pool);
             if pools.is_empty() {
                 self.pools.remove(&attempt.centre);
+            }
+        }
+        if in_flight(attempt) {
+            let count = self.in_flight.get_mut(&attempt.centre).expect("what is in flight was counted in");
+            *count -= 1;
+            if *count == 0 {
+                self.in_flight.remove(&attempt.centre);
             }
         }
         let (held, attempts) = self.tenants.get_mut(&job.tenant).expect("a live attempt is held by its tenant");

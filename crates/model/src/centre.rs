@@ -11,6 +11,7 @@ use crate::{
     place::Place,
     quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs, mul_div},
     rating::Rating,
+    starts::Starts,
     tenant::TokenHash,
     window::Window,
 };
@@ -84,6 +85,13 @@ pub enum EngineKind {
     Kubernetes,
     /// Nothing: a virtual centre, whose figures are modelled.
     Simulated,
+}
+
+impl EngineKind {
+    /// Whether it has a queue of its own that others fill, too, and does not say when it will start a job.
+    pub fn opaque(self) -> bool {
+        matches!(self, EngineKind::Slurm | EngineKind::Kubernetes)
+    }
 }
 
 /// Where a figure comes from.
@@ -287,6 +295,9 @@ pub struct Centre {
     /// The key that its ratings are signed with: that of the first signed one, or one that an operator accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating_key: Option<String>,
+    /// How soon it starts work, as far as that was learnt: of opaque centres.
+    #[serde(default, skip_serializing_if = "Starts::is_empty")]
+    pub starts: Starts,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -315,6 +326,7 @@ impl Centre {
             token: None,
             alarms: Vec::new(),
             rating_key: None,
+            starts: Starts::default(),
         }
     }
 

@@ -20,6 +20,7 @@ use crate::{
     ranges::RangeSet,
     rating::{Doubt, Rating},
     spec::{JobSpec, SpecHash},
+    starts::Band,
     tariff::TariffRule,
     tenant::{Tenant, TokenHash},
     window::Window,
@@ -235,6 +236,10 @@ pub enum Event {
         at: TimeMs,
         /// Why there.
         score: Vec<ScoreTerm>,
+        /// At an opaque centre, how large each is, or the whole gang, and how full the pool was before: its start is
+        /// learnt from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        band: Option<Band>,
     },
     /// An attempt runs.
     AttemptStarted {

@@ -18,6 +18,7 @@ use crate::{
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
     spec::{JobSpec, SpecHash},
+    starts::Band,
 };
 
 /// Where a job stands. The last three are terminal and never change.
@@ -274,4 +275,7 @@ pub struct Attempt {
     /// Why it went there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub score: Vec<ScoreTerm>,
+    /// At an opaque centre, how large it was and how full the pool when it was handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band: Option<Band>,
 }

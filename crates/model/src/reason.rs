@@ -87,6 +87,15 @@ pub enum Reason {
         /// Memory free there now.
         memory_free: Bytes,
     },
+    /// A centre that hides its queue has as much of ours waiting there as it is trusted with.
+    InFlight {
+        /// The first such centre with room by our books.
+        centre: CentreId,
+        /// Tasks that were handed over to it and did not start yet.
+        in_flight: u64,
+        /// The most that there may be, by what it started lately.
+        most: u64,
+    },
     /// Enough is free in sum, but on no node, or on too few for a gang.
     NodeCapacity {
         /// The centre with the nearest miss.
@@ -180,6 +189,7 @@ impl Reason {
             Reason::Budget { .. } => "budget",
             Reason::Quota { .. } => "quota",
             Reason::Capacity { .. } => "capacity",
+            Reason::InFlight { .. } => "in-flight",
             Reason::NodeCapacity { .. } => "node-capacity",
             Reason::GangCapacity { .. } => "gang-capacity",
             Reason::Latency { .. } => "latency",

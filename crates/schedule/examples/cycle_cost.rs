@@ -133,5 +133,6 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
         closed: Vec::new(),
         place: None,
         facts: None,
+        opaque: None,
     }
 }

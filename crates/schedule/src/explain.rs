@@ -184,9 +184,14 @@ fn busy(case: &Case<'_>, candidates: &[Candidate]) -> Option<Reason> {
     if allowed.is_empty() {
         return Some(quota(case, payable.first()?, unit));
     }
+    let trusted = |candidate: &&Candidate| state.in_flight.room(candidate.pool, unit) >= unit;
     // Either room is left that is kept for those ahead, or there was room before they took it.
-    if let Some(candidate) = allowed.iter().find(|candidate| takes(case, candidate, 0, unit)) {
+    if let Some(candidate) = allowed.iter().filter(trusted).find(|candidate| takes(case, candidate, 0, unit)) {
         return Some(open(case, candidate, unit, ahead));
+    }
+    if let Some(candidate) = allowed.iter().find(|candidate| takes(case, candidate, 0, unit)) {
+        let (in_flight, most) = state.in_flight.at(candidate.pool)?;
+        return Some(Reason::InFlight { centre: problem.pools[candidate.pool].centre.id.clone(), in_flight, most });
     }
     let kept = allowed.iter().find(|candidate| takes(case, candidate, factor, unit));
     let taken = || allowed.iter().find(|candidate| own == 0 && took_at_first(case, candidate, factor, unit));

@@ -10,6 +10,10 @@
 //! - `load`: how many tasks fit now, with the look-ahead for short ones;
 //! - `holdings`: what attempts hold of a pool; `share`: what a share is; `holders`: who holds how much of the network;
 //!   `order`: whose turn it is, found through a `tournament`;
+//! - `load`: how many tasks fit now, with the look-ahead for short ones; `allowance`: how many may be placed at all;
+//! - `opaque`: centres that hide their queue;
+//! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is,
+//!   found through a `tournament`;
 //! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
 //! - `score`: which place is best; [`Memory`]: what a planner need not find again in every cycle;
 //! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
@@ -20,6 +24,7 @@
 //! - `check`: an independent judge of plans, which shares no code with the rest;
 //! - [`network`]: the level above: which centre and pool for each class of work.
 
+mod allowance;
 mod check;
 mod cycle;
 mod door;
@@ -32,6 +37,7 @@ mod load;
 mod memory;
 pub mod network;
 mod nodes;
+mod opaque;
 mod order;
 pub mod pack;
 mod policy;
@@ -60,6 +66,7 @@ pub use helps::{Change, Help, helps, helps_of};
 pub use holdings::{Holding, Holdings, Preemptible, RunningView};
 pub use load::room;
 pub use memory::Memory;
+pub use opaque::{OpaqueView, band, hand_over};
 pub use policy::{Budget, Order, Policy, Seed, Weights};
 pub use snapshot::{
     Amounts, CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window,

@@ -65,10 +65,10 @@ fn same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
 }
 
 fn same_centre(known: &CentreView, view: &CentreView) -> bool {
-    let CentreView { id, class, active, tariff, pools, absent, closed, place, facts } = known;
+    let CentreView { id, class, active, tariff, pools, absent, closed, place, facts, opaque } = known;
     (id, class, active, absent, place) == (&view.id, &view.class, &view.active, &view.absent, &view.place)
         && same(facts.as_ref(), view.facts.as_ref())
-        && (tariff, closed) == (&view.tariff, &view.closed)
+        && (tariff, closed, opaque.is_some()) == (&view.tariff, &view.closed, view.opaque.is_some())
         && pools.len() == view.pools.len()
         && pools.iter().zip(&view.pools).all(|(known, view)| known.pool == view.pool)
 }
@@ -85,8 +85,10 @@ impl Memory {
 
     /// The places of a shape with these weights, found by `find` where they are not known or change with time.
     pub(crate) fn places(&mut self, shape: &Shape, weights: &Weights, find: impl FnOnce() -> Places) -> Arc<Places> {
-        let windows = self.ground.iter().flat_map(|ground| &ground.centres).any(|centre| !centre.closed.is_empty());
-        if windows || weights.energy != 0 || weights.carbon != 0 {
+        // Windows come and go, and how soon an opaque centre starts work changes with all that it has.
+        let changes = |centre: &CentreView| !centre.closed.is_empty() || centre.opaque.is_some();
+        let changing = self.ground.iter().flat_map(|ground| &ground.centres).any(changes);
+        if changing || weights.energy != 0 || weights.carbon != 0 {
             return Arc::new(find());
         }
         let wanted = asked(shape);

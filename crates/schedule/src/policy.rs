@@ -1,6 +1,6 @@
 //! How to choose, and how much to do in one cycle.
 
-use huisuan_model::spec::Objective;
+use huisuan_model::{OpaquePolicy, spec::Objective};
 use serde::{Deserialize, Serialize};
 
 /// The rules of choice. It is part of the state and changed by commands, so that a replay knows it.
@@ -24,6 +24,8 @@ pub struct Policy {
     pub reservations_max: u64,
     /// The most jobs for which others are preempted in one cycle.
     pub preemptions_max: u64,
+    /// How starts of opaque centres are learnt, and how much may wait there.
+    pub opaque: OpaquePolicy,
     /// How long targets of the network level are used before they are made anew, in milliseconds; 0 for no targets.
     pub targets_every_ms: u64,
 }
@@ -63,6 +65,9 @@ pub struct Weights {
     pub price: i64,
     /// Term `fit`: the whole of it where a task leaves no core free.
     pub fit: i64,
+    /// Term `start`: the whole of it where work starts at once, half of it where half of the work waits for longer than the
+    /// job may run. Only where a centre that could take it hides its queue.
+    pub start: i64,
     /// Term `transfer`: the whole of it where the data of a job lies, half of it where bringing it takes as long as the
     /// job may run. Only for jobs that say what they read.
     pub transfer: i64,
@@ -85,6 +90,7 @@ impl Default for Policy {
             order: Order::default(),
             reservations_max: 1,
             preemptions_max: 1_000,
+            opaque: OpaquePolicy::DEFAULT,
             targets_every_ms: 0,
         }
     }
@@ -92,7 +98,7 @@ impl Default for Policy {
 
 impl Default for Weights {
     fn default() -> Self {
-        Weights { wait: 1000, price: 500, fit: 100, transfer: 500, energy: 0, carbon: 0, target: 200 }
+        Weights { wait: 1000, price: 500, fit: 100, start: 500, transfer: 500, energy: 0, carbon: 0, target: 200 }
     }
 }
 
@@ -107,6 +113,7 @@ impl Weights {
             Objective::Balanced => self.clone(),
             Objective::Soonest => Weights {
                 price: fewer(price),
+                start: most,
                 transfer: most,
                 energy: fewer(energy),
                 carbon: fewer(carbon),

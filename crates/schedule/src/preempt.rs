@@ -144,7 +144,7 @@ impl<'a> Round<'a> {
         let (unit, tenant) = (tasks.len(), self.tenant(shape));
         let mut best: Option<(u64, u128, usize, Vec<Part>)> = None;
         for (number, candidate) in self.problem.shapes[shape].places.candidates.iter().enumerate() {
-            if self.state.allowance(self.problem, shape, candidate) < unit {
+            if self.state.may_take(self.problem, shape, candidate, unit) < unit {
                 continue;
             }
             let Some(parts) = self.victims(shape, job, candidate, unit) else { continue };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{holdings::Holdings, network::Lengths, pack::Fleet, reach::Ways};
+use crate::{holdings::Holdings, network::Lengths, opaque::OpaqueView, pack::Fleet, reach::Ways};
 use huisuan_model::{
     Bytes, CentreId, Class, Facts, JobId, MilliDevices, Millicores, Money, Place, Pool, PoolId, ProjectId, RangeSet,
     Shape, Targets, Tariff, TenantId, TimeMs,
@@ -48,6 +48,8 @@ pub struct CentreView {
     pub place: Option<Place>,
     /// Its links and its power, as far as they are declared.
     pub facts: Option<Arc<Facts>>,
+    /// What is known of its queue, where its engine hides it.
+    pub opaque: Option<Arc<OpaqueView>>,
 }
 
 /// A time in which no task may run.

@@ -7,12 +7,13 @@ use huisuan_model::{JobId, NodeShare, Placement, RangeSet, Reservation};
 use crate::{
     load::Load,
     nodes,
+    opaque::InFlight,
     order::{Head, Queue},
     pack::Packer,
     progress::{Block, Blocked, Next, Placed, Preemptible, Progress, Request, ShapeState},
     reserve::{Agenda, Opening},
     score::Score,
-    snapshot::{Amounts, Quota},
+    snapshot::Amounts,
     translate::{Candidate, Problem, Standing},
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct State {
     /// What is kept of each pool for jobs that found no room.
     pub(crate) agendas: Vec<Agenda>,
     pub(crate) reservations: Vec<Reservation>,
+    /// What waits at opaque centres.
+    pub(crate) in_flight: InFlight,
     /// The nodes of each pool that shows them.
     pub(crate) nodes: Vec<Option<Packer>>,
     /// Jobs that found no room, in the order of their turns.
@@ -76,6 +79,7 @@ impl State {
             held: problem.holders.held.clone(),
             agendas: vec![Agenda::default(); problem.pools.len()],
             reservations: Vec::new(),
+            in_flight: InFlight::new(problem),
             nodes: problem.pools.iter().map(|place| nodes::index(place.pool)).collect(),
             blocked: Vec::new(),
             placed: 0,
@@ -179,34 +183,10 @@ impl State {
     /// makes the cost of a cycle that of the shapes and of what is placed, not that of the queue.
     fn keep(&mut self, problem: &Problem<'_>, shape: usize, unit: u64) {
         for candidate in &problem.shapes[shape].places.candidates {
-            if self.allowance(problem, shape, candidate) >= unit {
+            if self.may_take(problem, shape, candidate, unit) >= unit {
                 self.kept[candidate.pool] = true;
             }
         }
-    }
-
-    /// How many tasks money and quota of the shape's tenant allow at a candidate.
-    pub(crate) fn allowance(&self, problem: &Problem<'_>, shape: usize, candidate: &Candidate) -> u64 {
-        let affordable = candidate.affordable(self.available(problem, shape));
-        match problem.shapes[shape].tenant {
-            Some(tenant) => affordable.min(self.within_quota(problem, tenant, candidate)),
-            None => affordable,
-        }
-    }
-
-    /// How many tasks the quota of a tenant leaves at a candidate.
-    pub(crate) fn within_quota(&self, problem: &Problem<'_>, tenant: usize, candidate: &Candidate) -> u64 {
-        let Quota { cores, devices } = problem.snapshot.tenants[tenant].quota;
-        let [cores_held, devices_held] = self.held[tenant];
-        let left = |limit: Option<u64>, held: u64, need: u64| match (limit, need) {
-            (Some(limit), 1..) => limit.saturating_sub(held) / need,
-            _ => u64::MAX,
-        };
-        left(cores.map(|cores| cores.0), cores_held, candidate.demand.cores.0).min(left(
-            devices.map(|devices| devices.0),
-            devices_held,
-            candidate.demand.devices.0,
-        ))
     }
 
     /// Keeps capacity for a job that found no room, where it could start first, unless that pool has promised enough.
@@ -217,7 +197,7 @@ impl State {
         for (number, candidate) in problem.shapes[shape].places.candidates.iter().enumerate() {
             let pool = candidate.pool;
             let promised = self.agendas[pool].held.len() as u64;
-            if promised >= problem.policy.reservations_max || self.allowance(problem, shape, candidate) < unit {
+            if promised >= problem.policy.reservations_max || self.may_take(problem, shape, candidate, unit) < unit {
                 continue;
             }
             let need = Amounts::default().plus(candidate.each(), unit);
@@ -238,6 +218,7 @@ impl State {
     pub(crate) fn take(&mut self, problem: &Problem<'_>, shape: usize, candidate: &Candidate, count: u64, short: bool) {
         let Candidate { pool, demand, hold, .. } = *candidate;
         self.loads[pool].add(&demand, count, short);
+        self.in_flight.add(pool, count);
         let end = problem.shapes[shape].end;
         self.agendas[pool].place(Amounts::default().plus(candidate.each(), count), problem.now, end);
         if let Some(tenant) = problem.shapes[shape].tenant {
@@ -391,7 +372,7 @@ impl State {
         }
         let mut count = if request.goal == 1 { 1 } else { self.loads[candidate.pool].room(&candidate.demand, layer) };
         count = count.min(self.agendas[candidate.pool].room(&candidate.demand, problem.shapes[shape].end));
-        count = count.min(self.allowance(problem, shape, candidate));
+        count = count.min(self.may_take(problem, shape, candidate, request.unit));
         (count >= request.unit).then_some(count)
     }
 }

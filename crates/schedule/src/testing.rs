@@ -36,6 +36,7 @@ pub(crate) fn centre(id: &str, cores: u64) -> CentreView {
         closed: Vec::new(),
         place: None,
         facts: None,
+        opaque: None,
     }
 }
 

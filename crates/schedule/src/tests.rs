@@ -7,6 +7,7 @@ mod laws;
 mod memory;
 mod neutral;
 mod nodes;
+mod opaque;
 mod order;
 mod places;
 mod promises;

@@ -105,6 +105,16 @@ pub enum Violation {
         /// The most that may be used.
         most: u128,
     },
+    /// More is handed over to an opaque centre than may wait there.
+    #[error("centre `{centre}` would have {in_flight} tasks that did not start, above the most of {most}")]
+    InFlight {
+        /// Where.
+        centre: CentreId,
+        /// Tasks that did not start, with those of the plan.
+        in_flight: u64,
+        /// The most that there may be.
+        most: u64,
+    },
     /// The holds are above what a tenant may spend.
     #[error("tenant `{tenant}` would have {held} millionths held, above the {available} that it may spend")]
     Budget {

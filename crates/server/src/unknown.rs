@@ -63,6 +63,7 @@ mod tests {
             hold: Money::ZERO,
             cost: Money::ZERO,
             score: Vec::new(),
+            band: None,
             metered: None,
             oddities: Vec::new(),
         })

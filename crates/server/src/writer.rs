@@ -233,7 +233,7 @@ impl Loop {
             batch.replan = true;
         }
         if !events.is_empty() {
-            batch.replan |= events.iter().any(huisuan_control::wakes_planner);
+            batch.replan |= events.iter().any(|event| huisuan_control::wakes_planner(&self.state, event));
             for event in &events {
                 batch.orders.extend(huisuan_control::orders_of(&self.state, event));
             }

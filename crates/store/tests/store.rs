@@ -95,6 +95,7 @@ fn attempt(task: u32, number: u32, state: AttemptState) -> Attempt {
         hold: Money(0),
         cost: Money(0),
         score: Vec::new(),
+        band: None,
     }
 }
 

@@ -90,6 +90,7 @@ fn centres(load: &Load) -> Vec<CentreView> {
             closed: Vec::new(),
             place: None,
             facts: None,
+            opaque: None,
         }
     };
     (0..CENTRES).map(centre).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Centre, CentreId, Money, Pool, PoolId, Tenant, TimeMs};
+use huisuan_model::{AttemptId, Centre, CentreId, Money, Pool, PoolId, StartDelay, Tenant, TimeMs};
 use huisuan_schedule::{Budget, Policy, Seed};
 
 use crate::random::Stream;
@@ -71,6 +71,37 @@ pub struct Site {
     pub report_delay_ms: u64,
     /// How long the data of each family takes to get here before a task starts, in milliseconds, by family.
     pub staging_ms: Vec<u64>,
+    /// The queue that others fill, too, of an engine that does not tell of it.
+    pub hidden: Option<HiddenQueue>,
+}
+
+/// A queue that the network does not see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HiddenQueue {
+    /// How long a task waits in it: half of them no longer than the median, a tenth for longer than nine tenths do.
+    pub delay: StartDelay,
+    /// Names its random stream.
+    pub seed: u64,
+}
+
+impl HiddenQueue {
+    /// How long an attempt waits, in milliseconds: evenly up to the median, from there to nine tenths, and as far again
+    /// beyond.
+    pub fn wait_ms(&self, attempt: AttemptId) -> u64 {
+        let AttemptId { job, task, attempt } = attempt;
+        let stream = Stream::new(self.seed, "hidden queue").child(job.0);
+        let mut stream = stream.child(u64::from(task) << 32 | u64::from(attempt));
+        let StartDelay { p50_ms, p90_ms } = self.delay;
+        let rest_ms = p90_ms.saturating_sub(p50_ms);
+        let part = |whole_ms: u64, permille: u64, of: u64| {
+            u64::try_from(u128::from(whole_ms) * u128::from(permille) / u128::from(of)).unwrap_or(u64::MAX)
+        };
+        match stream.below(1_000) {
+            drawn @ ..500 => part(p50_ms, drawn, 500),
+            drawn @ 500..900 => p50_ms.saturating_add(part(rest_ms, drawn - 500, 400)),
+            drawn => p90_ms.saturating_add(part(rest_ms, drawn - 900, 100)),
+        }
+    }
 }
 
 /// Something that goes wrong, or is announced to.

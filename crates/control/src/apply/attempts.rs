@@ -7,7 +7,7 @@ use huisuan_model::{
 };
 
 use super::{booked, change_job};
-use crate::{State, books, meter, place::attempt_of, used};
+use crate::{State, books, meter, place::attempt_of, starts, used};
 
 pub(super) fn placed(state: &mut State, event: &Event) {
     let Event::TasksPlaced { job: id, tasks, centre, hold_each, terms, .. } = event else { return };
@@ -35,6 +35,7 @@ pub(super) fn placed(state: &mut State, event: &Event) {
 }
 
 pub(super) fn started(state: &mut State, id: AttemptId, at: TimeMs) {
+    starts::learn(state, id, at);
     let job = state.jobs.get_mut(&id.job).expect("a live attempt has a live job");
     let attempt = state.attempts.get_mut(&id).expect("an event names a live attempt");
     // Its latest end is counted from its start.
@@ -64,6 +65,9 @@ pub(super) fn ended(state: &mut State, event: &Event) {
     let Event::AttemptEnded { attempt: id, started_at, at, outcome, usage, work, cost, readings, retry } = event else {
         return;
     };
+    if let Some(started_at) = started_at {
+        starts::learn(state, *id, *started_at);
+    }
     let mut attempt = state.attempts.remove(id).expect("an attempt ends once");
     let job = &state.jobs[&id.job];
     if state.policy.targets_every_ms > 0 && matches!(outcome.cause, EndCause::Exited | EndCause::Walltime) {

@@ -157,9 +157,16 @@ impl Outlook {
         let Some(here) = here else { return never(self.excluded(centre).unwrap_or_default()) };
         let Some(need) = demand(&pool.pool, &self.shape) else { return never(self.lacks(centre, pool)) };
         let starts = here.tasks_at(&centre.id, &name) > 0;
-        let waits = |quantile| match starts {
-            true => Some(DurationMs::ZERO),
-            false => ahead.start(centre, pool, &need, &self.shape, quantile, now),
+        let together = u64::from(self.shape.gang.unwrap_or(1));
+        // An engine with a queue of its own starts later than our books have room.
+        let hidden = centre.opaque.as_ref().map(|opaque| opaque.start(&pool.pool, &need, together)).unwrap_or_default();
+        let waits = |quantile| {
+            let ours = match starts {
+                true => DurationMs::ZERO,
+                false => ahead.start(centre, pool, &need, &self.shape, quantile, now)?,
+            };
+            let theirs = if quantile == Quantile::Median { hidden.p50_ms } else { hidden.p90_ms };
+            Some(DurationMs(ours.0.saturating_add(theirs)))
         };
         Candidate {
             tasks_now: free.tasks_at(&centre.id, &name),

@@ -17,8 +17,7 @@
 //! - `plan`: the answer, the trait of planners, hints and budgets;
 //! - [`Level`]: plans beside the live cycle, and what they want of it;
 //! - `explain`: the choices of one class for people;
-//! - `check`: an independent judge of plans and of their bounds;
-//! - `opaque`: how soon centres that hide their queue start work, learnt from what they did.
+//! - `check`: an independent judge of plans and of their bounds.
 
 mod check;
 mod choice;
@@ -32,7 +31,6 @@ mod market;
 mod model;
 #[expect(clippy::module_inception, reason = "the indexed network is what the module is about")]
 mod network;
-mod opaque;
 mod plan;
 mod prices;
 mod problem;
@@ -53,6 +51,5 @@ pub use model::{
     Wishes, WorkClass, WorkClassId,
 };
 pub use network::{ModelError, Network};
-pub use opaque::{Band, OpaquePolicy, StartModel};
 pub use plan::{Amount, Basis, Budget, Held, NetworkPlan, NetworkPlanner, Price, Scarce};
 pub use terms::{Terms, WhyNot};

@@ -2,6 +2,7 @@
 //!
 //! Capacity of a pool is in thousandths of a device times milliseconds; a pool without devices counts cores.
 
+pub use huisuan_model::StartDelay;
 use huisuan_model::{Bytes, CentreId, Class, Gflop, GflopPerS, Money, PoolId, TenantId};
 use serde::{Deserialize, Serialize};
 
@@ -71,16 +72,6 @@ pub struct PoolSupply {
     pub price_per_h: Money,
     /// How soon work starts that is sent there.
     pub start: StartDelay,
-}
-
-/// Quantiles of the delay from submission to start, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StartDelay {
-    /// Half of the work starts within this.
-    pub p50_ms: u64,
-    /// Nine tenths do; deadlines are held against it.
-    pub p90_ms: u64,
 }
 
 /// One direction of a connection between two centres.

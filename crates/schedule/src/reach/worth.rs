@@ -1,4 +1,4 @@
-//! The terms of a score that do not change while a cycle goes on: price, transfer, energy, carbon, target.
+//! The terms of a score that do not change while a cycle goes on: price, start, transfer, energy, carbon, target.
 
 use huisuan_model::{Bytes, ScoreTerm, Shape, TargetPart, Targets, TimeMs, facts, spec::Reading};
 
@@ -12,6 +12,7 @@ use crate::{
 /// The terms of one candidate besides waiting, price and fit; nothing of them counts where nothing is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Fixed {
+    start: i64,
     transfer: i64,
     energy: i64,
     carbon: i64,
@@ -22,12 +23,14 @@ pub(crate) struct Fixed {
 impl Fixed {
     /// What they add to a score.
     pub(crate) fn total(&self) -> i64 {
-        [self.transfer, self.energy, self.carbon, self.target, self.scarcity].into_iter().fold(0, i64::saturating_add)
+        let Fixed { start, transfer, energy, carbon, target, scarcity } = *self;
+        [start, transfer, energy, carbon, target, scarcity].into_iter().fold(0, i64::saturating_add)
     }
 
     /// Those that say something.
     pub(crate) fn terms(&self) -> impl Iterator<Item = ScoreTerm> {
         let all = [
+            ("start", self.start),
             ("transfer", self.transfer),
             ("energy", self.energy),
             ("carbon", self.carbon),
@@ -53,6 +56,7 @@ pub(crate) struct Site<'a> {
 /// The terms of every candidate, in their order; empty where none says anything.
 pub(crate) fn fixed(site: &Site<'_>, candidates: &[Candidate]) -> Vec<Fixed> {
     let mut terms = vec![Fixed::default(); candidates.len()];
+    starts(site, candidates, &mut terms);
     transfers(site, candidates, &mut terms);
     if site.weights.energy != 0 || site.weights.carbon != 0 {
         electricity(site, candidates, &mut terms);
@@ -62,6 +66,22 @@ pub(crate) fn fixed(site: &Site<'_>, candidates: &[Candidate]) -> Vec<Fixed> {
         scarcity(site, wanted, candidates, &mut terms);
     }
     if terms.iter().all(|terms| *terms == Fixed::default()) { Vec::new() } else { terms }
+}
+
+/// Term `start`: the whole of it where work starts at once, half of it where as much of it waits as long as it may run
+/// as does not. It says nothing unless one of the candidates hides its queue: the others start what they have room for.
+fn starts(site: &Site<'_>, candidates: &[Candidate], terms: &mut [Fixed]) {
+    let Site { weights, shape, pools, .. } = site;
+    let opaque = |candidate: &Candidate| pools[candidate.pool].centre.opaque.as_ref();
+    if weights.start == 0 || candidates.iter().all(|candidate| opaque(candidate).is_none()) {
+        return;
+    }
+    let (tasks, run_ms) = (u64::from(shape.gang.unwrap_or(1)), shape.walltime.0);
+    for (terms, candidate) in terms.iter_mut().zip(candidates) {
+        let pool = &pools[candidate.pool].pool.pool;
+        let wait_ms = opaque(candidate).map_or(0, |view| view.start(pool, &candidate.demand, tasks).p50_ms);
+        terms.start = part(weights.start, run_ms, run_ms.saturating_add(wait_ms));
+    }
 }
 
 /// Terms `energy` and `carbon`: as a price they count against the least of all candidates.

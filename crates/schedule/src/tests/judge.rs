@@ -25,6 +25,7 @@ fn kind(violation: &Violation) -> &'static str {
         Violation::Forbidden { why, .. } => why,
         Violation::Amounts { .. } => "amounts",
         Violation::Capacity { resource, .. } => resource,
+        Violation::InFlight { .. } => "in-flight",
         Violation::Budget { .. } => "budget",
         Violation::Quota { .. } => "quota",
         Violation::UnknownPromise { .. } => "unknown-promise",

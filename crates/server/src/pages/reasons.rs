@@ -120,6 +120,12 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
             let lack = lack(Language::Zh, details)?;
             format!("最接近的 {} 正忙：{lack}（资源池 {}）", text("centre")?, text("pool")?)
         }
+        "in-flight" => format!(
+            "最接近的 {} 已交付 {} 个任务尚未启动，上限为 {} 个",
+            text("centre")?,
+            number("in_flight_tasks")?,
+            number("most_tasks")?
+        ),
         "gang-capacity" => format!(
             "它的 {} 个任务须同时启动；最接近的 {} 现可容纳 {} 个（资源池 {}）",
             number("needed_tasks")?,
@@ -252,6 +258,10 @@ mod tests {
         check(
             capacity(1, 2, 3 << 29, 1 << 30),
             "最接近的 hpc-1 正忙：每个任务需内存 1.5 GiB，空闲 1 GiB（资源池 cpu:x）",
+        );
+        check(
+            Reason::InFlight { centre: centre(), in_flight: 70, most: 64 },
+            "最接近的 hpc-1 已交付 70 个任务尚未启动，上限为 64 个",
         );
         check(
             Reason::GangCapacity { centre: centre(), pool: pool(), needed: 4, fits: 3 },

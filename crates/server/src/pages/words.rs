@@ -256,6 +256,7 @@ pub(super) const REASON_CENTRE_ABSENT: Word = word("centre away", "中心失联"
 pub(super) const REASON_CENTRE_CLOSED: Word = word("maintenance", "检修");
 pub(super) const REASON_FAIR_SHARE: Word = word("fair share", "份额靠后");
 pub(super) const REASON_NODE_CAPACITY: Word = word("room on one node", "单节点不足");
+pub(super) const REASON_IN_FLIGHT: Word = word("queue of the centre", "中心排队中");
 pub(super) const REASON_RESERVED: Word = word("kept for another", "为他人预留");
 pub(super) const REASON_NO_CENTRE: Word = word("no centre", "无可用中心");
 pub(super) const REASON_NO_IMAGES: Word = word("no images", "无镜像支持");
@@ -339,6 +340,7 @@ pub(super) fn reason(code: &str) -> Option<Word> {
         "behind" => REASON_BEHIND,
         "fair-share" => REASON_FAIR_SHARE,
         "node-capacity" => REASON_NODE_CAPACITY,
+        "in-flight" => REASON_IN_FLIGHT,
         "reserved" => REASON_RESERVED,
         "dependency" => REASON_DEPENDENCY,
         "parallel-max" => REASON_PARALLEL_MAX,

@@ -74,7 +74,7 @@ fn centre_toml(text: &mut String, centre: &ImportedCentre) {
     let class = if centre.pools.iter().any(|pool| pool.devices > 0) { "ai" } else { "hpc" };
     let _ = write!(
         text,
-        "\n[[centre]]\nid = \"{}\"\nclass = \"{class}\"\nengine = \"slurm\"\nzone = \"UTC\"\n\
+        "\n[[centre]]\nid = \"{}\"\nclass = \"{class}\"\nengine = \"simulated\"\nzone = \"UTC\"\n\
          price_cny_per_p_h = 0\norder_delay_ms = 0\nreport_delay_ms = 0\n",
         centre.name,
     );

@@ -160,7 +160,7 @@ fn site(centre: &ImportedCentre, now_ms: i64) -> Site {
         centre: Centre::new(
             CentreId::new(&centre.name).expect(NAMES),
             class,
-            EngineKind::Slurm,
+            EngineKind::Simulated,
             "UTC",
             Tariff { currency: CURRENCY.to_owned(), price_per_p_h: Money(0) },
         ),
@@ -168,6 +168,7 @@ fn site(centre: &ImportedCentre, now_ms: i64) -> Site {
         order_delay_ms: 0,
         report_delay_ms: 0,
         staging_ms: Vec::new(),
+        hidden: None,
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) struct CentreFile {
     #[serde(default)]
     pub(super) title: TitleFile,
     pub(super) class: Class,
-    #[serde(default = "kubernetes")]
+    #[serde(default = "simulated")]
     pub(super) engine: EngineKind,
     #[serde(default = "shanghai")]
     pub(super) zone: String,
@@ -94,6 +94,8 @@ pub(super) struct CentreFile {
     pub(super) price_cny_per_p_h: Spanned<f64>,
     pub(super) order_delay_ms: Option<u64>,
     pub(super) report_delay_ms: Option<u64>,
+    /// Median and nine tenths of the wait in a queue that the network does not see.
+    pub(super) hidden_wait_minutes: Option<Spanned<[f64; 2]>>,
     /// Energy of the whole site for one of its machines.
     pub(super) pue: Option<Spanned<f64>>,
     pub(super) power_cny_per_kwh: Option<Spanned<Hourly>>,
@@ -102,8 +104,8 @@ pub(super) struct CentreFile {
     pub(super) pool: Vec<PoolFile>,
 }
 
-fn kubernetes() -> EngineKind {
-    EngineKind::Kubernetes
+fn simulated() -> EngineKind {
+    EngineKind::Simulated
 }
 
 fn shanghai() -> String {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    Bytes, Centre, GflopPerS, Mark, MilliDevices, Millicores, Money, Place, Pool, PoolId, Rating, Tariff, TimeMs,
-    centre::CURRENCY,
+    Bytes, Centre, GflopPerS, Mark, MilliDevices, Millicores, Money, Place, Pool, PoolId, Rating, StartDelay, Tariff,
+    TimeMs, centre::CURRENCY,
 };
-use huisuan_twin::setup::Site;
+use huisuan_twin::setup::{HiddenQueue, Site};
 
 use super::{
     check::{Check, in_units},
@@ -49,7 +49,7 @@ pub struct PoolFacts {
 }
 
 /// A centre and what only reports know of it.
-pub(super) fn site(check: Check<'_>, file: &CentreFile) -> Result<(Site, SiteFacts), ReadError> {
+pub(super) fn site(check: Check<'_>, file: &CentreFile, seed: u64) -> Result<(Site, SiteFacts), ReadError> {
     let price = check.number("price_cny_per_p_h", &file.price_cny_per_p_h, 0.0..=1e6)?;
     let coordinate = |field, value: Option<&toml::Spanned<f64>>, most: f64| {
         let degrees = value.map(|value| check.number(field, value, -most..=most)).transpose()?;
@@ -83,8 +83,22 @@ pub(super) fn site(check: Check<'_>, file: &CentreFile) -> Result<(Site, SiteFac
         order_delay_ms: file.order_delay_ms.unwrap_or(ORDER_DELAY_MS),
         report_delay_ms: file.report_delay_ms.unwrap_or(REPORT_DELAY_MS),
         staging_ms: Vec::new(),
+        hidden: hidden(check, file, seed)?,
     };
     Ok((site, facts))
+}
+
+/// A queue that the network does not see; only an engine that keeps one to itself has it.
+fn hidden(check: Check<'_>, file: &CentreFile, seed: u64) -> Result<Option<HiddenQueue>, ReadError> {
+    let Some(wait) = &file.hidden_wait_minutes else { return Ok(None) };
+    let (field, [median, most]) = ("hidden_wait_minutes", *wait.get_ref());
+    let found = || format!("[{median}, {most}]");
+    let legal = (0.0..=1e6).contains(&median) && (median..=1e6).contains(&most);
+    check.holds(legal, field, wait, found(), "a median and no less for nine tenths, in minutes up to a million")?;
+    let expected = "engine `slurm` or `kubernetes` beside it: the others start what they have room for";
+    check.holds(file.engine.opaque(), field, wait, found(), expected)?;
+    let delay = StartDelay { p50_ms: in_units(median, 60_000.0), p90_ms: in_units(most, 60_000.0) };
+    Ok(Some(HiddenQueue { delay, seed }))
 }
 
 fn pool(check: Check<'_>, centre: &CentreFile, file: &PoolFile) -> Result<(Pool, PoolFacts), ReadError> {

@@ -202,7 +202,7 @@ fn sites(check: Check<'_>, file: &File) -> Result<(Vec<Site>, Vec<SiteFacts>), R
     check.holds(file.centre.len() <= 10_000, "centre", &file.name, file.centre.len(), "at most 10000 centres")?;
     let (mut sites, mut facts): (Vec<Site>, Vec<SiteFacts>) = (Vec::new(), Vec::new());
     for found in &file.centre {
-        let (site, known) = network::site(check, found)?;
+        let (site, known) = network::site(check, found, file.seed)?;
         let twice = sites.iter().any(|other| other.centre.id == site.centre.id);
         check.holds(!twice, "id", &found.id, found.id.get_ref(), "a centre that is listed once")?;
         sites.push(site);

@@ -266,6 +266,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn the_best_placement_lies_between_hindsight_and_the_bound(
             shapes in prop::collection::vec((0u32..9_000, 0u8..3, 1u16..1000, 1u64..4), 1..6),

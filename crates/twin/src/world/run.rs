@@ -338,7 +338,7 @@ impl<O: Observer> World<O> {
             self.decisions.take(event);
             self.give_orders(event, now);
         }
-        if events.iter().any(wakes_planner) {
+        if events.iter().any(|event| wakes_planner(&self.state, event)) {
             self.wake(now);
         }
         self.observer.decided(now, &self.state, origin, command, &events);

@@ -1,7 +1,7 @@
 //! A virtual centre: performs orders as an agent with its engine does, in simulated time.
 //!
 //! Orders are performed in the order in which they came. A task that finds no room waits in its pool's queue, first
-//! come, first served; it runs when its data is there and ends by itself, by its walltime or when it is told to.
+//! come, first served; it runs when its data is there and a hidden queue has let it through, and ends by itself, by its walltime or when it is told to.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,7 +12,11 @@ use huisuan_model::{
 use huisuan_schedule::Amounts;
 
 use super::happening::{Happening, Place, Ticket};
-use crate::{random::Stream, setup::Site, workload::Truth};
+use crate::{
+    random::Stream,
+    setup::{HiddenQueue, Site},
+    workload::Truth,
+};
 
 /// The most reports of one batch, as an agent sends them.
 const BATCH_MAX: usize = 1000;
@@ -25,6 +29,7 @@ pub(super) struct VirtualCentre {
     place: Place,
     pub(super) pools: BTreeMap<PoolId, VirtualPool>,
     staging_ms: Vec<u64>,
+    hidden: Option<HiddenQueue>,
     pub(super) order_delay_ms: u64,
     report_delay_ms: u64,
     /// Orders that are under way, or wait for the link.
@@ -101,6 +106,7 @@ impl VirtualCentre {
             place,
             pools: site.pools.iter().map(|found| (found.id.clone(), pool(found))).collect(),
             staging_ms: site.staging_ms.clone(),
+            hidden: site.hidden.clone(),
             order_delay_ms: site.order_delay_ms,
             report_delay_ms: site.report_delay_ms,
             inbox: VecDeque::new(),
@@ -159,7 +165,8 @@ impl VirtualCentre {
         entry.use_count = entry.use_count.wrapping_add(1);
         entry.task = Some(task);
         let ticket = Ticket { slot, use_count: entry.use_count };
-        match self.staging_ms.get(truth.family).copied().unwrap_or(0) {
+        let hidden_ms = self.hidden.as_ref().map_or(0, |queue| queue.wait_ms(order.attempt));
+        match self.staging_ms.get(truth.family).copied().unwrap_or(0).saturating_add(hidden_ms) {
             0 => self.begin(ticket, now, later),
             wait_ms => later.push((now.after(DurationMs(wait_ms)), Happening::Begin(self.place, ticket))),
         }

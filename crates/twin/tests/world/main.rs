@@ -2,6 +2,7 @@
 
 mod faults;
 mod network;
+mod opaque;
 mod replays;
 
 use std::collections::{BTreeMap, BTreeSet};

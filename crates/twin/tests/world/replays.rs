@@ -8,7 +8,7 @@ use huisuan_twin::replay::{Replay, Replayed};
 
 use crate::{network::linked, of, world};
 
-fn replay(entries: &[huisuan_model::Entry], policy: Option<Policy>) -> Replayed {
+pub(crate) fn replay(entries: &[huisuan_model::Entry], policy: Option<Policy>) -> Replayed {
     let mut replay = Replay::new(policy);
     entries.iter().for_each(|entry| replay.expect(entry));
     entries.iter().for_each(|entry| replay.take(entry));

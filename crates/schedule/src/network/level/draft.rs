@@ -161,7 +161,7 @@ fn supply(centre: &CentreView, lengths: &Lengths, policy: &Policy, now: TimeMs) 
         pue_permille: power.map_or(1_000, |power| power.pue_permille),
         usable_permille: [1_000; 24],
         power_max_w: None,
-        in_flight_left: None,
+        in_flight_left: centre.opaque.as_ref().map(|opaque| opaque.in_flight_most.saturating_sub(opaque.in_flight)),
         pools: pools.collect(),
     }
 }
@@ -192,7 +192,7 @@ fn pool_supply(centre: &CentreView, view: &PoolView, lengths: &Lengths, now: Tim
         device_memory: pool.device_memory,
         power_mw: power.and_then(|power| power.draw_mw.get(&pool.id)).copied().unwrap_or(0),
         price_per_h: Money(price.0.clamp(0, MONEY_MAX)),
-        start: StartDelay::default(),
+        start: centre.opaque.as_ref().map_or_else(StartDelay::default, |opaque| opaque.one_of(pool)),
     }
 }
 

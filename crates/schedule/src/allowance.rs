@@ -1,0 +1,39 @@
+//! How many tasks may be placed at a candidate besides what it has room for: by money, by quota, and by what may wait at
+//! an opaque centre.
+
+use crate::{
+    snapshot::Quota,
+    state::State,
+    translate::{Candidate, Problem},
+};
+
+impl State {
+    /// How many tasks of a shape may be placed at a candidate, `unit` of them going together.
+    pub(crate) fn may_take(&self, problem: &Problem<'_>, shape: usize, candidate: &Candidate, unit: u64) -> u64 {
+        self.allowance(problem, shape, candidate).min(self.in_flight.room(candidate.pool, unit))
+    }
+
+    /// How many tasks money and quota of the shape's tenant allow at a candidate.
+    pub(crate) fn allowance(&self, problem: &Problem<'_>, shape: usize, candidate: &Candidate) -> u64 {
+        let affordable = candidate.affordable(self.available(problem, shape));
+        match problem.shapes[shape].tenant {
+            Some(tenant) => affordable.min(self.within_quota(problem, tenant, candidate)),
+            None => affordable,
+        }
+    }
+
+    /// How many tasks the quota of a tenant leaves at a candidate.
+    pub(crate) fn within_quota(&self, problem: &Problem<'_>, tenant: usize, candidate: &Candidate) -> u64 {
+        let Quota { cores, devices } = problem.snapshot.tenants[tenant].quota;
+        let [cores_held, devices_held] = self.held[tenant];
+        let left = |limit: Option<u64>, held: u64, need: u64| match (limit, need) {
+            (Some(limit), 1..) => limit.saturating_sub(held) / need,
+            _ => u64::MAX,
+        };
+        left(cores.map(|cores| cores.0), cores_held, candidate.demand.cores.0).min(left(
+            devices.map(|devices| devices.0),
+            devices_held,
+            candidate.demand.devices.0,
+        ))
+    }
+}
