@@ -55,14 +55,7 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
                 json!({ "centre": centre, "from": from, "until": until }),
             )
         }
-        Reason::NoCentre { centres } => (
-            match centres {
-                0 => "no centre has joined the network yet".to_owned(),
-                1 => "the one centre known cannot take it now: not connected, not rated or not of this kind".to_owned(),
-                _ => format!("none of {centres} centres can take it now: not connected, not rated or not of this kind"),
-            },
-            json!({ "centres": centres }),
-        ),
+        Reason::NoCentre { centres } => no_centre(*centres),
         Reason::NoImages { centres } => {
             ("no centre that could take it runs container images".to_owned(), json!({ "centres": centres }))
         }
@@ -85,12 +78,7 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
                 }),
             )
         }
-        Reason::InFlight { centre, in_flight, most } => (
-            format!(
-                "at the nearest, {centre}, {in_flight} tasks were handed over and did not start yet; {most} may be at once"
-            ),
-            json!({ "centre": centre, "in_flight_tasks": in_flight, "most_tasks": most }),
-        ),
+        Reason::InFlight { centre, in_flight, most } => handed_over(centre, *in_flight, *most),
         Reason::NodeCapacity { centre, pool, needed, node_free, free } => {
             node_capacity(centre, pool, [*needed, *node_free, *free])
         }
@@ -118,6 +106,22 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
         ),
         Reason::NotPlanned => ("not looked at yet; the next cycle will".to_owned(), json!({})),
     }
+}
+
+fn no_centre(centres: u32) -> (String, Value) {
+    let message = match centres {
+        0 => "no centre has joined the network yet".to_owned(),
+        1 => "the one centre known cannot take it now: not connected, not rated or not of this kind".to_owned(),
+        _ => format!("none of {centres} centres can take it now: not connected, not rated or not of this kind"),
+    };
+    (message, json!({ "centres": centres }))
+}
+
+fn handed_over(centre: &CentreId, in_flight: u64, most: u64) -> (String, Value) {
+    let message = format!(
+        "at the nearest, {centre}, {in_flight} tasks were handed over and did not start yet; {most} may be at once"
+    );
+    (message, json!({ "centre": centre, "in_flight_tasks": in_flight, "most_tasks": most }))
 }
 
 fn node_capacity(centre: &CentreId, pool: &PoolId, amounts: [MilliDevices; 3]) -> (String, Value) {

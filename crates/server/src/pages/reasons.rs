@@ -209,12 +209,24 @@ mod tests {
 
     use super::*;
 
+    fn check(reason: Reason, expected: &str) {
+        let (_, details) = describe(&reason, "CNY");
+        assert_eq!(chinese(reason.code(), &details).as_deref(), Some(expected), "{}", reason.code());
+        assert!(words::reason(reason.code()).is_some(), "{}", reason.code());
+    }
+
+    #[test]
+    fn what_a_job_waits_for_is_told_in_chinese() {
+        let dependency = |when, jobs| Reason::Dependency { on: JobId(7), when, jobs };
+        check(dependency(When::Ok, 1), "等待作业 7成功");
+        check(dependency(When::NotOk, 3), "等待作业 7失败或被取消，另等待 2 个作业");
+        let unmet = EndReason::DependencyUnmet { on: JobId(7), when: When::Any, ended: JobState::Failed };
+        let sentence = chinese(unmet.code(), &describe_end(&unmet).1);
+        assert_eq!(sentence.as_deref(), Some("曾等待作业 7结束，而它的结局是：失败"));
+    }
+
     #[test]
     fn a_latency_bound_is_told_in_chinese() {
-        let check = |reason: Reason, sentence: &str| {
-            let (_, details) = describe(&reason, "CNY");
-            assert_eq!(chinese(reason.code(), &details).as_deref(), Some(sentence));
-        };
         let centre = || CentreId::new("hpc-1").expect("a name");
         let far = |within, round_trip_us| {
             let round_trip_max = huisuan_model::DurationMs(5);
@@ -226,11 +238,6 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_chinese_sentence_with_its_numbers() {
-        let check = |reason: Reason, expected: &str| {
-            let (_, details) = describe(&reason, "CNY");
-            assert_eq!(chinese(reason.code(), &details).as_deref(), Some(expected), "{}", reason.code());
-            assert!(words::reason(reason.code()).is_some(), "{}", reason.code());
-        };
         let centre = || CentreId::new("hpc-1").expect("a name");
         let pool = || PoolId::new("cpu:x").expect("a name");
         let capacity = |needed, free, memory_needed, memory_free| Reason::Capacity {
@@ -288,12 +295,6 @@ mod tests {
             "最接近的 hpc-1 的资源池 cpu:x 共空闲 9 个设备，但单个节点至多 1.5 个；每个任务需 2 个",
         );
         check(Reason::ParallelMax { limit: 2 }, "已达到自身的并发上限：2 个任务");
-        let dependency = |when, jobs| Reason::Dependency { on: JobId(7), when, jobs };
-        check(dependency(When::Ok, 1), "等待作业 7成功");
-        check(dependency(When::NotOk, 3), "等待作业 7失败或被取消，另等待 2 个作业");
-        let unmet = EndReason::DependencyUnmet { on: JobId(7), when: When::Any, ended: JobState::Failed };
-        let sentence = chinese(unmet.code(), &describe_end(&unmet).1);
-        assert_eq!(sentence.as_deref(), Some("曾等待作业 7结束，而它的结局是：失败"));
         check(
             Reason::Quota { resource: QuotaResource::Cores, needed: 500, held: 4000, limit: 4250 },
             "需 0.5 核；租户已占 4，配额为 4.25",
