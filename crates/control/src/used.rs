@@ -136,18 +136,23 @@ impl Used {
                 self.pools.remove(&attempt.centre);
             }
         }
+        self.leave_queue(attempt);
+        let (held, attempts) = self.tenants.get_mut(&job.tenant).expect("a live attempt is held by its tenant");
+        *held = held.minus(amounts);
+        *attempts -= 1;
+        if *attempts == 0 {
+            self.tenants.remove(&job.tenant);
+        }
+    }
+
+    /// Counts an attempt out of the queue of an opaque centre, if it waits there.
+    pub(crate) fn leave_queue(&mut self, attempt: &Attempt) {
         if in_flight(attempt) {
             let count = self.in_flight.get_mut(&attempt.centre).expect("what is in flight was counted in");
             *count -= 1;
             if *count == 0 {
                 self.in_flight.remove(&attempt.centre);
             }
-        }
-        let (held, attempts) = self.tenants.get_mut(&job.tenant).expect("a live attempt is held by its tenant");
-        *held = held.minus(amounts);
-        *attempts -= 1;
-        if *attempts == 0 {
-            self.tenants.remove(&job.tenant);
         }
     }
 

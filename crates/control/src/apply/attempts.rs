@@ -40,6 +40,7 @@ pub(super) fn started(state: &mut State, id: AttemptId, at: TimeMs) {
     let attempt = state.attempts.get_mut(&id).expect("an event names a live attempt");
     // Its latest end is counted from its start.
     let before = used::group(attempt, job);
+    state.used.leave_queue(attempt);
     attempt.state = AttemptState::Running;
     attempt.started_at = Some(at);
     state.used.see(attempt, &before, job);
