@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Bytes, DurationMs, RangeSet, Usage};
+use huisuan_model::{Bytes, DurationMs, Usage};
 
-use super::job::Number;
-
-/// What `squeue` is asked for: number, index, state, nodes, reason, name. The name comes last, for it may hold anything.
-pub(super) const QUEUE_FORMAT: &str = "%F|%K|%T|%N|%r|%j";
+/// What `squeue` is asked for: number, state, nodes, reason, name. The name comes last, for it may hold anything.
+pub(super) const QUEUE_FORMAT: &str = "%A|%T|%N|%r|%j";
 
 /// What `sacct` is asked for.
-pub(super) const ACCOUNT_FORMAT: &str = "JobID,State,ExitCode,ElapsedRaw,TotalCPU,MaxRSS,NodeList,JobName";
+pub(super) const ACCOUNT_FORMAT: &str = "JobIDRaw,State,ExitCode,ElapsedRaw,TotalCPU,MaxRSS,NodeList,JobName";
 
 /// What `sinfo` is asked for: node, processors, MiB, accelerators, state, longest job, reason. The reason comes last.
 pub(super) const NODE_FORMAT: &str = "%N|%c|%m|%G|%T|%l|%E";
@@ -74,17 +72,16 @@ pub(super) struct QueuedJob {
     pub(super) name: String,
 }
 
-/// Reads what `squeue --array` printed. The error names the line.
-pub(super) fn read_queue(text: &str) -> Result<BTreeMap<Number, QueuedJob>, String> {
+/// Reads what `squeue` printed. The error names the line.
+pub(super) fn read_queue(text: &str) -> Result<BTreeMap<u64, QueuedJob>, String> {
     let mut jobs = BTreeMap::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
         let job = || {
-            let parts: Vec<&str> = line.splitn(6, '|').collect();
-            let [id, index, state, nodes, reason, name] = parts.as_slice() else { return None };
-            let index = if *index == "N/A" { None } else { Some(index.parse().ok()?) };
+            let parts: Vec<&str> = line.splitn(5, '|').collect();
+            let [id, state, nodes, reason, name] = parts.as_slice() else { return None };
             let (state, placed) = (JobState::read(state, reason)?, is_node(nodes));
             let (reason, name) = ((*reason).to_owned(), (*name).to_owned());
-            Some(((id.parse().ok()?, index), QueuedJob { state, placed, reason, name }))
+            Some((id.parse().ok()?, QueuedJob { state, placed, reason, name }))
         };
         let (id, job) = job().ok_or_else(|| not_understood(line))?;
         jobs.insert(id, job);
@@ -105,8 +102,8 @@ pub(super) struct AccountedJob {
 
 /// Reads what `sacct --parsable2` printed: a line for each job and each of its steps. A number may stand for several
 /// jobs, because Slurm gives numbers again.
-pub(super) fn read_accounts(text: &str) -> Result<Vec<(Number, AccountedJob)>, String> {
-    let mut jobs: Vec<(Number, AccountedJob)> = Vec::new();
+pub(super) fn read_accounts(text: &str) -> Result<Vec<(u64, AccountedJob)>, String> {
+    let mut jobs: Vec<(u64, AccountedJob)> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
         let parts: Vec<&str> = line.splitn(8, '|').collect();
         let [id, state, exit, elapsed, cpu, memory, nodes, name] = parts.as_slice() else {
@@ -116,7 +113,7 @@ pub(super) fn read_accounts(text: &str) -> Result<Vec<(Number, AccountedJob)>, S
         if let Some((job, _)) = id.split_once('.') {
             // Only steps have a memory peak; those of a job follow its line.
             if let Some((last, record)) = jobs.last_mut()
-                && read_numbers(job).is_some_and(|numbers| numbers.contains(last))
+                && job.parse() == Ok(*last)
             {
                 record.usage.memory_peak = record.usage.memory_peak.max(memory);
             }
@@ -132,31 +129,11 @@ pub(super) fn read_accounts(text: &str) -> Result<Vec<(Number, AccountedJob)>, S
             let state = JobState::read(state, "")?;
             let (exit_code, signal) = (exit_code.parse().ok()?, signal.parse().ok()?);
             let (name, placed) = ((*name).to_owned(), is_node(nodes));
-            Some((read_numbers(id)?, AccountedJob { name, state, placed, exit_code, signal, usage }))
+            Some((id.parse().ok()?, AccountedJob { name, state, placed, exit_code, signal, usage }))
         };
-        let (numbers, record) = job().ok_or_else(|| not_understood(line))?;
-        jobs.extend(numbers.into_iter().map(|number| (number, record.clone())));
+        jobs.push(job().ok_or_else(|| not_understood(line))?);
     }
     Ok(jobs)
-}
-
-/// No array of ours is larger.
-const ELEMENTS_MAX: u64 = 1 << 16;
-
-/// `70`, `70_3`, or `70_[0-3,7%2]` for what never began of an array. Of a list that was cut off (`...`) nothing is said.
-fn read_numbers(text: &str) -> Option<Vec<Number>> {
-    let Some((array, index)) = text.split_once('_') else { return Some(vec![(text.parse().ok()?, None)]) };
-    let array = array.parse().ok()?;
-    let Some(list) = index.strip_prefix('[') else { return Some(vec![(array, Some(index.parse().ok()?))]) };
-    if list.contains("...") {
-        return Some(Vec::new());
-    }
-    let list = list.strip_suffix(']')?.split('%').next()?;
-    let indices: RangeSet = list.parse().ok()?;
-    if indices.len() > ELEMENTS_MAX {
-        return Some(Vec::new());
-    }
-    Some(indices.iter().map(|index| (array, Some(index))).collect())
 }
 
 fn is_node(text: &str) -> bool {

@@ -225,10 +225,8 @@ impl Engine for SlurmEngine {
                 open.cancelled = true;
                 open.job
             });
-            match job {
-                Some(job) if never => state.doom(id, job, &shared.files),
-                Some(job) => state.end_running(id, job, &shared.files),
-                None => {}
+            if let Some(job) = job {
+                state.doomed.insert(job, shared.files.job_name(id));
             }
             if never {
                 ends.push((id, never_ran(EndCause::Cancelled, String::new())));

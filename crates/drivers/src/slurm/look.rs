@@ -124,7 +124,6 @@ fn record_alone(exit: &Exit) -> Evidence<'_> {
         used: Used::default(),
         queue: None,
         placed: true,
-        left_out: false,
         launches_failed: 0,
         memory: Bytes(u64::MAX),
         account: None,

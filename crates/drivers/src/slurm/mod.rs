@@ -6,7 +6,6 @@
 //! |---|---|
 //! | accepted: on disk, then answered | `engine.rs`, `journal.rs` |
 //! | submitted, held, under the attempt's name; its number written down; released | `submit.rs` |
-//! | those of which Slurm is told the same together, as one array with a list of attempts | `request.rs`, `lists.rs` |
 //! | claimed and run by the wrapper, which records the end | `wrapper.sh` |
 //! | its news seen in the shared folder, without asking Slurm | `look.rs` |
 //! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `answers.rs` |
@@ -23,12 +22,9 @@ mod config;
 mod engine;
 mod files;
 mod inventory;
-mod job;
 mod journal;
-mod lists;
 mod look;
 mod poll;
-mod request;
 mod shared;
 mod state;
 mod submit;

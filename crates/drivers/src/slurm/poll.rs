@@ -2,7 +2,7 @@
 //! however many jobs there are.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -13,11 +13,10 @@ use super::{
         ACCOUNT_FORMAT, AccountedJob, JobState, NODE_FORMAT, QUEUE_FORMAT, QueuedJob, read_accounts, read_nodes,
         read_queue,
     },
-    files::{Claim, Exit, Files, Named},
+    files::{Claim, Exit, Files},
     inventory::Inventory,
-    job::{Number, SlurmJob},
     shared::Shared,
-    state::{Doom, Open, Phase, State, never_ran},
+    state::{Open, Phase, State, never_ran},
     verdict::{Evidence, Verdict, judge},
 };
 use crate::{engine::EngineError, local::supervisor::process::now};
@@ -33,12 +32,11 @@ pub(super) fn run(shared: &Shared) {
     let interval = Duration::from_millis(shared.config.poll_interval_ms);
     let mut round = 0u64;
     while !shared.stopped() {
-        let nodes = match round.is_multiple_of(NODES_EVERY) || !shared.lock().inventory.known() {
-            true => refresh_nodes(shared),
-            false => Ok(()),
-        };
+        if round.is_multiple_of(NODES_EVERY) || !shared.lock().inventory.known() {
+            refresh_nodes(shared);
+        }
         round += 1;
-        if let Err(error) = poll(shared).and(nodes) {
+        if let Err(error) = poll(shared) {
             tracing::warn!(%error, "slurm cannot be asked, nothing is decided");
             shared.lock().alarms.insert("slurm".to_owned(), error.to_string());
         } else {
@@ -48,11 +46,14 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
-fn refresh_nodes(shared: &Shared) -> Result<(), EngineError> {
-    let inventory = nodes(shared)?;
-    shared.lock().inventory = inventory;
-    shared.work.notify_all();
-    Ok(())
+fn refresh_nodes(shared: &Shared) {
+    match nodes(shared) {
+        Ok(inventory) => {
+            shared.lock().inventory = inventory;
+            shared.work.notify_all();
+        }
+        Err(error) => tracing::warn!(%error, "nodes cannot be asked for"),
+    }
 }
 
 /// Asks for the nodes of the engine's partitions.
@@ -67,14 +68,6 @@ pub(super) fn nodes(shared: &Shared) -> Result<Inventory, EngineError> {
     Ok(Inventory::of(&nodes, &shared.config))
 }
 
-/// Asks for all jobs of this user.
-pub(super) fn queue(shared: &Shared) -> Result<BTreeMap<Number, QueuedJob>, EngineError> {
-    let user = format!("--user={}", rustix::process::geteuid().as_raw());
-    let arguments = ["--noheader", "--all", "--array", "--states=all", &user, "--format", QUEUE_FORMAT];
-    let text = shared.client.ask("squeue", &arguments)?;
-    read_queue(&text).map_err(|what| EngineError::Program { program: "squeue", what })
-}
-
 /// One look at the queue, and what follows from it.
 fn poll(shared: &Shared) -> Result<(), EngineError> {
     let poll = {
@@ -85,96 +78,56 @@ fn poll(shared: &Shared) -> Result<(), EngineError> {
         state.polls += 1;
         state.polls
     };
-    let queue = queue(shared)?;
-    let mut ours = recognise(&shared.files, queue)?;
+    let user = format!("--user={}", rustix::process::geteuid().as_raw());
+    let text =
+        shared.client.ask("squeue", &["--noheader", "--all", "--states=all", &user, "--format", QUEUE_FORMAT])?;
+    let queue = read_queue(&text).map_err(|what| EngineError::Program { program: "squeue", what })?;
+    let mut ours: BTreeMap<AttemptId, BTreeMap<u64, QueuedJob>> = BTreeMap::new();
+    for (job, queued) in queue {
+        if let Some(id) = shared.files.attempt_of(&queued.name) {
+            ours.entry(id).or_default().insert(job, queued);
+        }
+    }
     let doubts = {
         let mut state = shared.lock();
-        state.doomed.extend(std::mem::take(&mut ours.strange));
         sort_out(&mut state, &shared.files, &ours, poll)?
     };
     shared.work.notify_all();
     settle(shared, &doubts)
 }
 
-/// What the queue has of ours.
-#[derive(Debug, Default)]
-struct Ours {
-    jobs: BTreeMap<AttemptId, BTreeMap<SlurmJob, QueuedJob>>,
-    /// Arrays of which anything is there: number, and number of the list.
-    arrays: BTreeSet<(u64, u64)>,
-    /// Elements that wait and are in no list, with the names that they have: they are nobody's and are to go.
-    strange: Vec<(SlurmJob, Doom)>,
-}
-
-impl Ours {
-    /// Whether the queue has the array that an element belongs to: an element that is not in it then was taken out.
-    fn have_the_rest_of(&self, job: Option<SlurmJob>) -> bool {
-        matches!(job, Some(SlurmJob::Element(number, _, list)) if self.arrays.contains(&(number, list)))
-    }
-}
-
-/// Finds our attempts in the queue by the names of their jobs and the lists of arrays.
-fn recognise(files: &Files, queue: BTreeMap<Number, QueuedJob>) -> Result<Ours, EngineError> {
-    let mut ours = Ours::default();
-    let mut lists: BTreeMap<u64, Vec<AttemptId>> = BTreeMap::new();
-    for ((number, index), queued) in queue {
-        let list = match files.read_name(&queued.name) {
-            Some(Named::Array(list)) => list,
-            Some(Named::Attempt(id)) if index.is_none() => {
-                ours.jobs.entry(id).or_default().insert(SlurmJob::Single(number), queued);
-                continue;
-            }
-            _ => continue,
-        };
-        ours.arrays.insert((number, list));
-        // An array that was cancelled as a whole has no elements.
-        let Some(index) = index else { continue };
-        let attempts = match lists.entry(list) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let failed = EngineError::file("list of an array", &files.lists.path(list));
-                new.insert(files.lists.read(list).map_err(failed)?)
-            }
-        };
-        let job = SlurmJob::Element(number, index, list);
-        match usize::try_from(index).ok().and_then(|index| attempts.get(index)) {
-            Some(&id) => drop(ours.jobs.entry(id).or_default().insert(job, queued)),
-            None if matches!(queued.state, JobState::Pending { .. }) => {
-                ours.strange.push((job, Doom { name: queued.name, gently: false }));
-            }
-            None => {}
-        }
-    }
-    Ok(ours)
-}
-
 /// Takes over what the queue shows: numbers that were not known, copies that are too many, jobs that are still held.
 /// Gives back the attempts that must be looked at one by one, with the state of their job.
-fn sort_out(state: &mut State, files: &Files, ours: &Ours, poll: u64) -> Result<Vec<Doubt>, EngineError> {
+fn sort_out(
+    state: &mut State,
+    files: &Files,
+    ours: &BTreeMap<AttemptId, BTreeMap<u64, QueuedJob>>,
+    poll: u64,
+) -> Result<Vec<Doubt>, EngineError> {
     let none = BTreeMap::new();
-    for (&id, jobs) in &ours.jobs {
+    for (&id, jobs) in ours {
         let own = state.open(id).and_then(|open| open.job);
         let waits_here =
             state.open(id).is_some_and(|open| matches!(open.phase, Phase::Doubtful(_) | Phase::Submitting));
         for (&job, queued) in jobs {
             let copy = Some(job) != own && !waits_here;
             if copy && matches!(queued.state, JobState::Pending { .. }) {
-                tracing::warn!(attempt = %id, %job, "job that is one too many is cancelled");
-                state.doom(id, job, files);
+                tracing::warn!(attempt = %id, job, "job that is one too many is cancelled");
+                state.doomed.insert(job, files.job_name(id));
             }
         }
     }
     let mut doubts = Vec::new();
     for id in state.in_slurm.clone() {
-        let jobs = ours.jobs.get(&id).unwrap_or(&none);
+        let jobs = ours.get(&id).unwrap_or(&none);
         let Some(open) = state.open_mut(id) else { continue };
         if let Phase::Doubtful(asked) = open.phase {
             if asked >= poll {
                 continue;
             }
             match adopt(jobs) {
-                Some(job) => state.note_submitted(&[(id, job)], files)?,
-                None => doubts.push(Doubt { id, queue: None, placed: false, left_out: false }),
+                Some(job) => state.note_submitted(id, job, files)?,
+                None => doubts.push(Doubt { id, queue: None, placed: false }),
             }
             continue;
         }
@@ -186,11 +139,9 @@ fn sort_out(state: &mut State, files: &Files, ours: &Ours, poll: u64) -> Result<
         if here && !open.exit_seen {
             open.quiet_since = None;
         }
-        if let (true, true, Some(job)) = (here, open.cancelled, open.job) {
-            match queued.map(|job| job.state) {
-                Some(JobState::Active) => state.end_running(id, job, files),
-                _ => state.doom(id, job, files),
-            }
+        if here && open.cancelled {
+            let job = open.job.unwrap_or_default();
+            state.doomed.insert(job, files.job_name(id));
         } else if matches!(queued.map(|job| job.state), Some(JobState::Pending { held: true })) {
             state.held.insert(id);
         }
@@ -198,15 +149,14 @@ fn sort_out(state: &mut State, files: &Files, ours: &Ours, poll: u64) -> Result<
         let unheard = state.open(id).is_some_and(|open| open.exit_seen || open.started_at.is_none());
         if !here || (unheard && queued.is_some_and(|job| job.state == JobState::Active)) {
             let placed = queued.is_some_and(|job| job.placed);
-            let left_out = queued.is_none() && state.open(id).is_some_and(|open| ours.have_the_rest_of(open.job));
-            doubts.push(Doubt { id, queue: queued.map(|job| job.state), placed, left_out });
+            doubts.push(Doubt { id, queue: queued.map(|job| job.state), placed });
         }
     }
     Ok(doubts)
 }
 
 /// Of several copies the one that runs, else the first.
-fn adopt(jobs: &BTreeMap<SlurmJob, QueuedJob>) -> Option<SlurmJob> {
+fn adopt(jobs: &BTreeMap<u64, QueuedJob>) -> Option<u64> {
     let runs = jobs.iter().find(|(_, job)| job.state == JobState::Active);
     let waits = jobs.iter().find(|(_, job)| matches!(job.state, JobState::Pending { .. }));
     runs.or(waits).or(jobs.iter().next()).map(|(&job, _)| job)
@@ -233,7 +183,6 @@ struct Doubt {
     id: AttemptId,
     queue: Option<JobState>,
     placed: bool,
-    left_out: bool,
 }
 
 /// What is known of it.
@@ -241,9 +190,8 @@ struct Look {
     id: AttemptId,
     queue: Option<JobState>,
     placed: bool,
-    left_out: bool,
     launches_failed: u32,
-    job: Option<SlurmJob>,
+    job: Option<u64>,
     claim: Option<Claim>,
     exit: Option<Exit>,
     memory: Bytes,
@@ -258,7 +206,7 @@ fn settle(shared: &Shared, doubts: &[Doubt]) -> Result<(), EngineError> {
     for &doubt in doubts {
         looks.extend(look(shared, doubt)?);
     }
-    let mut ask: BTreeSet<SlurmJob> = BTreeSet::new();
+    let mut ask: BTreeSet<u64> = BTreeSet::new();
     let mut unsettled = Vec::new();
     for look in looks {
         match judge(&look.evidence(None)) {
@@ -280,11 +228,8 @@ fn settle(shared: &Shared, doubts: &[Doubt]) -> Result<(), EngineError> {
     }
     let accounts = if ask.is_empty() { Vec::new() } else { accounts(shared, &ask)? };
     for look in unsettled {
-        let own = look.job.map(|job| (job.number(), shared.files.name_of(look.id, job)));
-        let is_own = |number: Number, record: &AccountedJob| {
-            own.as_ref().is_some_and(|(own, name)| *own == number && is_of(record, name))
-        };
-        let account = accounts.iter().rev().find(|(number, record)| is_own(*number, record));
+        let name = shared.files.job_name(look.id);
+        let account = accounts.iter().rev().find(|(job, record)| Some(*job) == look.job && is_of(record, &name));
         let verdict = judge(&look.evidence(Some(account.map(|(_, record)| record))));
         carry_out(shared, &look, verdict)?;
     }
@@ -305,11 +250,11 @@ fn is_of(record: &AccountedJob, name: &str) -> bool {
     record.name == name || record.name == "allocation"
 }
 
-fn accounts(shared: &Shared, jobs: &BTreeSet<SlurmJob>) -> Result<Vec<(Number, AccountedJob)>, EngineError> {
+fn accounts(shared: &Shared, jobs: &BTreeSet<u64>) -> Result<Vec<(u64, AccountedJob)>, EngineError> {
     if !shared.config.accounting {
         return Ok(Vec::new());
     }
-    let jobs = jobs.iter().map(SlurmJob::to_string).collect::<Vec<_>>().join(",");
+    let jobs = jobs.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let user = format!("--user={}", rustix::process::geteuid().as_raw());
     let arguments = ["--noheader", "--parsable2", "--duplicates", &user, "--jobs", &jobs, "--format", ACCOUNT_FORMAT];
     let text = shared.client.ask("sacct", &arguments)?;
@@ -318,7 +263,7 @@ fn accounts(shared: &Shared, jobs: &BTreeSet<SlurmJob>) -> Result<Vec<(Number, A
 
 /// Reads the records of an attempt; `None` when it has ended in the meantime.
 fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
-    let Doubt { id, queue, placed, left_out } = doubt;
+    let Doubt { id, queue, placed } = doubt;
     let path = shared.files.attempt(id).dir;
     let claim = shared.files.claim(id).map_err(EngineError::file("claim", &path))?;
     let exit = shared.files.exit(id).map_err(EngineError::file("done record", &path))?;
@@ -338,7 +283,7 @@ fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
     let silent = quiet >= patience(shared, open, claim.is_some(), exit.is_some());
     let (cancelled, job, used) = (open.cancelled, open.job, used.unwrap_or(open.used));
     let (memory, launches_failed) = (open.order.memory(), open.launches_failed);
-    Ok(Some(Look { id, queue, placed, left_out, launches_failed, job, claim, exit, memory, cancelled, silent, used }))
+    Ok(Some(Look { id, queue, placed, launches_failed, job, claim, exit, memory, cancelled, silent, used }))
 }
 
 /// How long an attempt may be quiet before it is taken to be gone. Where the claim settles it anyhow, not long; where only
@@ -361,7 +306,6 @@ impl Look {
             used: self.used,
             queue: self.queue,
             placed: self.placed,
-            left_out: self.left_out,
             launches_failed: self.launches_failed,
             memory: self.memory,
             account,
@@ -382,7 +326,7 @@ fn carry_out(shared: &Shared, look: &Look, verdict: Verdict) -> Result<(), Engin
                 && let Some(job) = open.job
             {
                 open.launches_failed += u32::from(look.queue.is_some());
-                tracing::warn!(attempt = %id, %job, "slurm forgot a job or could not launch it, submitting it again");
+                tracing::warn!(attempt = %id, job, "slurm forgot a job or could not launch it, submitting it again");
             }
             state.submit_again(id);
             shared.work.notify_all();

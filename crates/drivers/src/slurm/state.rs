@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use huisuan_model::{AttemptId, AttemptReport, EndCause, Outcome, ReportKind, StartOrder, TimeMs, Usage};
@@ -11,7 +11,6 @@ use huisuan_model::{AttemptId, AttemptReport, EndCause, Outcome, ReportKind, Sta
 use super::{
     files::{Files, Used},
     inventory::Inventory,
-    job::SlurmJob,
     journal::{Journal, Line, Remembered},
     verdict::Ended,
 };
@@ -23,9 +22,6 @@ use crate::{
 
 /// The most reports in one answer.
 const REPORTS_MAX: usize = 1000;
-
-/// What a wrapper has beyond the time to save before Slurm is told to end its job.
-const ASKED_SLACK: Duration = Duration::from_secs(30);
 
 /// Where an attempt's job stands between here and Slurm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,24 +38,14 @@ pub(super) enum Phase {
     Released,
 }
 
-/// How a job is to go.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Doom {
-    /// The name that it must have: its number alone may have gone to another job.
-    pub(super) name: String,
-    /// Its wrapper is asked, and gives the task its time to save its state; Slurm would not wait for that.
-    pub(super) gently: bool,
-}
-
 /// An attempt that has not ended.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) order: Arc<StartOrder>,
     pub(super) phase: Phase,
-    pub(super) job: Option<SlurmJob>,
+    /// The number of its job. Slurm may give it to another job, so it counts only together with the name.
+    pub(super) job: Option<u64>,
     pub(super) cancelled: bool,
-    /// Since when its wrapper is asked to end it.
-    asked_since: Option<Instant>,
     pub(super) started_at: Option<TimeMs>,
     pub(super) used: Used,
     /// Its done record was seen and does not say why it ended.
@@ -97,10 +83,8 @@ pub(super) struct State {
     pub(super) in_slurm: BTreeSet<AttemptId>,
     /// Of these, those that are held until they are released.
     pub(super) held: BTreeSet<AttemptId>,
-    /// Jobs to cancel.
-    pub(super) doomed: BTreeMap<SlurmJob, Doom>,
-    /// The largest array that Slurm takes, as far as it refused larger ones.
-    pub(super) array_limit: usize,
+    /// Jobs to cancel, with the names that they must have.
+    pub(super) doomed: BTreeMap<u64, String>,
     outbox: VecDeque<Outgoing>,
     used: BTreeSet<AttemptId>,
     pub(super) inventory: Inventory,
@@ -117,7 +101,6 @@ impl Open {
             phase: Phase::Waiting,
             job: None,
             cancelled: false,
-            asked_since: None,
             started_at: None,
             used: Used::default(),
             exit_seen: false,
@@ -139,7 +122,6 @@ impl State {
             in_slurm: BTreeSet::new(),
             held: BTreeSet::new(),
             doomed: BTreeMap::new(),
-            array_limit: usize::MAX,
             outbox: VecDeque::new(),
             used: BTreeSet::new(),
             inventory: Inventory::default(),
@@ -194,24 +176,18 @@ impl State {
         self.waiting.push_back(id);
     }
 
-    /// The next attempt to submit, which stays in its place, and how often Slurm did not take it.
-    pub(super) fn next_waiting(&mut self) -> Option<(Arc<StartOrder>, u32)> {
-        while let Some(&id) = self.waiting.front() {
-            if let Some(open) = self.open(id).filter(|open| open.phase == Phase::Waiting) {
-                return Some((Arc::clone(&open.order), open.refusals));
-            }
-            self.waiting.pop_front();
-        }
-        None
-    }
-
-    /// It is being submitted.
-    pub(super) fn note_submitting(&mut self, id: AttemptId) {
-        self.waiting.pop_front_if(|first| *first == id);
-        if let Some(open) = self.open_mut(id) {
+    /// The next attempts to submit, at most `most`.
+    pub(super) fn take_waiting(&mut self, most: usize) -> Vec<Arc<StartOrder>> {
+        let mut orders = Vec::new();
+        while orders.len() < most
+            && let Some(id) = self.waiting.pop_front()
+        {
+            let Some(open) = self.open_mut(id).filter(|open| open.phase == Phase::Waiting) else { continue };
             open.phase = Phase::Submitting;
+            orders.push(Arc::clone(&open.order));
             self.in_slurm.insert(id);
         }
+        orders
     }
 
     /// Puts an attempt back, to be submitted again.
@@ -223,43 +199,21 @@ impl State {
         self.waiting.push_back(id);
     }
 
-    /// Slurm has held jobs for attempts.
-    pub(super) fn note_submitted(&mut self, jobs: &[(AttemptId, SlurmJob)], files: &Files) -> Result<(), EngineError> {
-        let mut lines = Vec::with_capacity(jobs.len());
-        for &(id, job) in jobs {
-            let Some(open) = self.open_mut(id) else {
-                // It was cancelled in the meantime. The copy can never start, for the claim is taken; it should go all
-                // the same.
-                self.doom(id, job, files);
-                continue;
-            };
-            (open.phase, open.job, open.quiet_since) = (Phase::Held, Some(job), None);
-            if open.cancelled {
-                self.doom(id, job, files);
-            } else {
-                self.held.insert(id);
-            }
-            self.in_slurm.insert(id);
-            lines.push(Line::Submitted(id, job));
+    /// Slurm has a held job for an attempt.
+    pub(super) fn note_submitted(&mut self, id: AttemptId, job: u64, files: &Files) -> Result<(), EngineError> {
+        let Some(open) = self.open_mut(id) else {
+            // It was cancelled in the meantime. The copy can never start, for the claim is taken; it should go all the same.
+            self.doomed.insert(job, files.job_name(id));
+            return Ok(());
+        };
+        (open.phase, open.job, open.quiet_since) = (Phase::Held, Some(job), None);
+        if open.cancelled {
+            self.doomed.insert(job, files.job_name(id));
+        } else {
+            self.held.insert(id);
         }
-        self.note(&lines, false)
-    }
-
-    /// A job is to go that holds an attempt's place and does not run it.
-    pub(super) fn doom(&mut self, id: AttemptId, job: SlurmJob, files: &Files) {
-        self.doomed.insert(job, Doom { name: files.name_of(id, job), gently: false });
-    }
-
-    /// An attempt that runs is to end: one that saves its state is asked first, and gets the time that it asked for.
-    pub(super) fn end_running(&mut self, id: AttemptId, job: SlurmJob, files: &Files) {
-        let gently = self.open_mut(id).is_some_and(|open| {
-            let Some(grace) = open.order.spec.checkpoint.as_ref().map(|checkpoint| checkpoint.grace) else {
-                return false;
-            };
-            let since = open.asked_since.get_or_insert_with(Instant::now);
-            since.elapsed() < Duration::from_millis(grace.0) + ASKED_SLACK
-        });
-        self.doomed.insert(job, Doom { name: files.name_of(id, job), gently });
+        self.in_slurm.insert(id);
+        self.note(&[Line::Submitted(id, job)], false)
     }
 
     /// An attempt was claimed at this moment.

@@ -21,9 +21,6 @@ pub(super) struct Evidence<'a> {
     pub(super) queue: Option<JobState>,
     /// Slurm gave its job nodes.
     pub(super) placed: bool,
-    /// It is an element that the queue does not have of an array that the queue has. Of elements that are cancelled while
-    /// they wait Slurm keeps nothing.
-    pub(super) left_out: bool,
     /// How often it was submitted again because Slurm had ended its job before it began.
     pub(super) launches_failed: u32,
     /// What it asked for.
@@ -66,7 +63,6 @@ pub(super) struct Ended {
 const LAUNCHES_MAX: u32 = 5;
 
 const TOO_MUCH_MEMORY: &str = "used more memory than it asked for";
-const BEFORE_IT_RAN: &str = "cancelled at the centre before it ran";
 const SLURM_SAYS: &str = "told by Slurm, its own record is missing";
 
 pub(super) fn judge(evidence: &Evidence<'_>) -> Verdict {
@@ -174,7 +170,9 @@ fn judge_unclaimed(evidence: &Evidence<'_>, ending: Ending, account: Option<&Acc
             let detail = "a compute node cannot write into the engine's folder; hint: `folder` must be shared";
             Verdict::Bar(EndCause::StartFailed, detail.to_owned())
         }
-        Ending::Cancelled if !placed => Verdict::Bar(EndCause::Cancelled, BEFORE_IT_RAN.to_owned()),
+        Ending::Cancelled if !placed => {
+            Verdict::Bar(EndCause::Cancelled, "cancelled at the centre before it ran".to_owned())
+        }
         ending if evidence.launches_failed >= LAUNCHES_MAX => {
             Verdict::Bar(EndCause::StartFailed, format!("Slurm ended it before it ran, again and again: {ending:?}"))
         }
@@ -186,7 +184,6 @@ fn judge_unclaimed(evidence: &Evidence<'_>, ending: Ending, account: Option<&Acc
 fn judge_forgotten(evidence: &Evidence<'_>) -> Verdict {
     match evidence.claim {
         None if evidence.cancelled => Verdict::Bar(EndCause::Cancelled, String::new()),
-        None if evidence.left_out => Verdict::Bar(EndCause::Cancelled, BEFORE_IT_RAN.to_owned()),
         None => Verdict::SubmitAgain,
         Some(claim) => {
             let outcome = outcome(EndCause::Lost, "it began, left no record of its end, and Slurm does not know it");

@@ -6,12 +6,12 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Arc, MutexGuard},
+    sync::MutexGuard,
     time::{Duration, Instant},
 };
 
 use huisuan_drivers::{Engine as _, SlurmConfig, SlurmEngine, SubmitResult};
-use huisuan_model::{DurationMs, EndCause, JobSpec, StartOrder};
+use huisuan_model::{EndCause, StartOrder};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::{
@@ -23,17 +23,11 @@ use crate::{
 /// Tells this test program that it is to be an agent: the folder of its engine.
 pub(crate) const AGENT_VARIABLE: &str = "HUISUAN_TEST_SLURM_AGENT";
 
-/// Tells it how large its arrays may be.
-const ARRAY_VARIABLE: &str = "HUISUAN_TEST_SLURM_ARRAY";
-
 /// The cluster that is ill-treated; by one test at a time.
 static SUFFERING: Cluster = Cluster::new("beta");
 
 /// The cluster whose controller is killed: its nodes may be drained at any moment afterwards, too late for its own test.
-pub(crate) static DYING: Cluster = Cluster::new("gamma");
-
-/// Attempts that are told to Slurm in the same words are one array, or each a job of its own.
-const ARRAYS: [usize; 2] = [1, 500];
+static DYING: Cluster = Cluster::new("gamma");
 
 /// A job that says in the trace that it ran.
 fn traced(bench: &Bench, job: u64, then: &str) -> StartOrder {
@@ -49,7 +43,7 @@ fn starts(bench: &Bench) -> Vec<u64> {
 }
 
 /// A folder with programs of Slurm, one of them replaced by a script; `REAL` in it is the real one.
-pub(crate) fn programs(bench: &Path, program: &str, text: &str) -> PathBuf {
+fn programs(bench: &Path, program: &str, text: &str) -> PathBuf {
     let folder = bench.join("programs");
     fs::create_dir_all(&folder).expect("a folder");
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().expect("a shell");
@@ -63,10 +57,10 @@ pub(crate) fn programs(bench: &Path, program: &str, text: &str) -> PathBuf {
 }
 
 /// A daemon that is stopped, until this is dropped.
-pub(crate) struct Stopped(Pid);
+struct Stopped(Pid);
 
 impl Stopped {
-    pub(crate) fn stop(lab: &Lab, process: &str) -> Self {
+    fn stop(lab: &Lab, process: &str) -> Self {
         let pid = Pid::from_raw(lab.pid(process)).expect("a process");
         kill_process(pid, Signal::STOP).expect("it runs");
         Stopped(pid)
@@ -79,21 +73,16 @@ impl Drop for Stopped {
     }
 }
 
-/// Kills a daemon without notice.
-pub(crate) fn kill(lab: &Lab, process: &str) {
+/// Kills a daemon without notice and starts it again.
+fn replace(lab: &mut MutexGuard<'_, Lab>, process: &str) {
     let daemon = Pid::from_raw(lab.pid(process)).expect("a process");
     let daemon = ProcessHandle(pidfd_open(daemon, PidfdFlags::empty()).expect("it runs"));
     daemon.kill();
-}
-
-/// Kills a daemon without notice and starts it again.
-fn replace(lab: &mut MutexGuard<'_, Lab>, process: &str) {
-    kill(lab, process);
     lab.restart(process);
 }
 
 /// A restarted controller may start a job twice, which drains the node: seen in 22.05.
-pub(crate) fn resume_nodes(lab: &Lab) {
+fn resume_nodes(lab: &Lab) {
     let _ = Command::new("scontrol")
         .args(["update", "nodename=gamma[1-2]", "state=resume"])
         .env("SLURM_CONF", lab.conf())
@@ -107,56 +96,30 @@ fn a_submission_that_worked_and_said_it_did_not() {
     let lab = SUFFERING.take();
     let text = "REAL \"$@\" >/dev/null; [ -e ONCE ] && exit 1; touch ONCE; \
                 echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1";
-    for array_max in ARRAYS {
-        let mut bench = bench_with(&lab.conf(), "one", |config| {
-            config.programs = Some(programs(config.folder.parent().expect("a folder"), "sbatch", text));
-            config.array_max = array_max;
-        });
-        bench.submit(&[traced(&bench, 1, "exit 3"), traced(&bench, 2, "exit 4")]);
-        for (job, code) in [(1, 3), (2, 4)] {
-            assert_eq!(bench.end(id(job, 0)).outcome.exit_code, Some(code));
-        }
-        assert_eq!(starts(&bench), [1, 2]);
+    let mut bench = bench_with(&lab.conf(), "one", |config| {
+        config.programs = Some(programs(config.folder.parent().expect("a folder"), "sbatch", text));
+    });
+    bench.submit(&[traced(&bench, 1, "exit 3"), traced(&bench, 2, "exit 4")]);
+    for (job, code) in [(1, 3), (2, 4)] {
+        assert_eq!(bench.end(id(job, 0)).outcome.exit_code, Some(code));
     }
+    assert_eq!(starts(&bench), [1, 2]);
 }
 
-/// Two jobs or arrays for the same attempts, none of them held: the claim lets one through.
+/// Two jobs for one attempt, none of them held: the claim lets one through.
 #[test]
 fn a_submission_that_happened_twice() {
     let lab = SUFFERING.take();
     let text = "arguments=(); for a in \"$@\"; do [ \"$a\" = --hold ] || arguments+=(\"$a\"); done; \
                 REAL \"${arguments[@]}\" >/dev/null; REAL \"${arguments[@]}\"";
-    for array_max in ARRAYS {
-        let mut bench = bench_with(&lab.conf(), "one", |config| {
-            config.programs = Some(programs(config.folder.parent().expect("a folder"), "sbatch", text));
-            config.array_max = array_max;
-        });
-        bench.submit(&[traced(&bench, 1, "sleep 0.5; exit 3"), traced(&bench, 2, "exit 4")]);
-        for (job, code) in [(1, 3), (2, 4)] {
-            assert_eq!(bench.end(id(job, 0)).outcome.exit_code, Some(code));
-        }
-        assert_eq!(starts(&bench), [1, 2]);
-    }
-}
-
-/// A site whose arrays are small: nothing is lost, and what was learnt counts.
-#[test]
-fn an_array_that_is_too_large_for_slurm() {
-    let lab = SUFFERING.take();
-    let text = "case \"$*\" in *--array=0-[2-9]*) touch ONCE; \
-                echo 'sbatch: error: Batch job submission failed: Invalid job array specification' >&2; exit 1;; esac; \
-                exec REAL \"$@\"";
     let mut bench = bench_with(&lab.conf(), "one", |config| {
         config.programs = Some(programs(config.folder.parent().expect("a folder"), "sbatch", text));
     });
-    bench.engine.inventory().expect("an inventory");
-    let orders: Vec<StartOrder> = (1..=7).map(|job| traced(&bench, job, &format!("exit {job}"))).collect();
-    bench.submit(&orders);
-    for job in 1..=7 {
-        assert_eq!(bench.end(id(job, 0)).outcome.exit_code, i32::try_from(job).ok());
+    bench.submit(&[traced(&bench, 1, "sleep 0.5; exit 3"), traced(&bench, 2, "exit 4")]);
+    for (job, code) in [(1, 3), (2, 4)] {
+        assert_eq!(bench.end(id(job, 0)).outcome.exit_code, Some(code));
     }
-    assert_eq!(starts(&bench), (1..=7).collect::<Vec<_>>());
-    assert!(fs::exists(bench.file("programs/once")).expect("readable"), "it was tried");
+    assert_eq!(starts(&bench), [1, 2]);
 }
 
 /// What an agent of these tests does: it takes four orders and waits for its end.
@@ -167,7 +130,6 @@ pub(crate) fn agent() {
     let folder = variable(AGENT_VARIABLE);
     let mut config = config(&folder.join("centre"), &variable("SLURM_CONF"), "one");
     config.programs = Some(folder.join("programs"));
-    config.array_max = variable(ARRAY_VARIABLE).to_str().and_then(|text| text.parse().ok()).expect("a number");
     let engine = SlurmEngine::open(config).expect("an engine");
     let trace = folder.join("trace").display().to_string();
     let orders: Vec<StartOrder> =
@@ -180,7 +142,7 @@ pub(crate) fn agent() {
 }
 
 /// Runs an agent that ends before its time, then another engine in its folder, and looks at the trace.
-fn killed_agent(lab: &Lab, text: &str, failpoints: &str, array_max: usize) {
+fn killed_agent(lab: &Lab, text: &str, failpoints: &str) {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let programs = programs(folder.path(), "sbatch", text);
     let agent = Command::new(std::env::current_exe().expect("the path of this test program"))
@@ -188,7 +150,6 @@ fn killed_agent(lab: &Lab, text: &str, failpoints: &str, array_max: usize) {
         .env(AGENT_VARIABLE, folder.path())
         .env("SLURM_CONF", lab.conf())
         .env("FAILPOINTS", failpoints)
-        .env(ARRAY_VARIABLE, array_max.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
@@ -216,11 +177,9 @@ fn killed_agent(lab: &Lab, text: &str, failpoints: &str, array_max: usize) {
 #[test]
 fn an_agent_killed_by_its_submission() {
     let lab = SUFFERING.take();
-    for array_max in ARRAYS {
-        killed_agent(&lab, "REAL \"$@\"; kill -9 $PPID", "", array_max);
-        killed_agent(&lab, "(sleep 1; REAL \"$@\") >/dev/null 2>&1 & kill -9 $PPID", "", array_max);
-        killed_agent(&lab, "kill -9 $PPID", "", array_max);
-    }
+    killed_agent(&lab, "REAL \"$@\"; kill -9 $PPID", "");
+    killed_agent(&lab, "(sleep 1; REAL \"$@\") >/dev/null 2>&1 & kill -9 $PPID", "");
+    killed_agent(&lab, "kill -9 $PPID", "");
 }
 
 #[cfg(feature = "failpoints")]
@@ -229,7 +188,6 @@ fn an_agent_killed_at_every_step() {
     let lab = SUFFERING.take();
     for point in [
         "slurm-after-accepted",
-        "slurm-after-list",
         "slurm-before-sbatch",
         "slurm-after-sbatch",
         "slurm-after-record",
@@ -238,12 +196,7 @@ fn an_agent_killed_at_every_step() {
         "slurm-before-end",
         "slurm-after-end",
     ] {
-        for array_max in ARRAYS {
-            // A job of its own has no list.
-            if array_max > 1 || point != "slurm-after-list" {
-                killed_agent(&lab, "exec REAL \"$@\"", &format!("{point}=return"), array_max);
-            }
-        }
+        killed_agent(&lab, "exec REAL \"$@\"", &format!("{point}=return"));
     }
 }
 
@@ -309,14 +262,8 @@ fn a_controller_that_is_killed_again_and_again() {
     let mut lab = DYING.take();
     let mut bench = bench_with(&lab.conf(), "batch", |_| {});
     let mut job = 0;
-    for round in 0..5 {
-        let mut orders: Vec<StartOrder> = (1..=4).map(|n| traced(&bench, job + n, "sleep 0.3; exit 7")).collect();
-        if round % 2 == 1 {
-            // No two are told to Slurm in the same words: each is a job of its own.
-            for (more, order) in (1..).zip(&mut orders) {
-                order.spec = Arc::new(JobSpec { walltime: DurationMs(100_000 + more), ..(*order.spec).clone() });
-            }
-        }
+    for _ in 0..5 {
+        let orders: Vec<StartOrder> = (1..=4).map(|n| traced(&bench, job + n, "sleep 0.3; exit 7")).collect();
         job += 4;
         bench.submit(&orders);
         // As soon as one of them began, others are at every step before it.

@@ -9,7 +9,6 @@ mod kubernetes;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod local;
-mod rounds;
 mod simulated;
 mod slurm;
 mod suite;
@@ -34,13 +33,5 @@ fn supervisor_entry() {
 fn slurm_agent_entry() {
     if std::env::var_os(faults::AGENT_VARIABLE).is_some() {
         faults::agent();
-    }
-}
-
-/// Not a test by itself: an agent that the rounds of faults kill.
-#[test]
-fn slurm_rounds_entry() {
-    if std::env::var_os(rounds::AGENT_VARIABLE).is_some() {
-        rounds::agent();
     }
 }

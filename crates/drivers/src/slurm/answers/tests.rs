@@ -9,43 +9,33 @@ fn job(state: JobState, placed: bool, reason: &str, name: &str) -> QueuedJob {
 
 #[test]
 fn the_queue_is_read_whole_or_not_at_all() {
-    let check = |text: &str, expected: Option<Vec<(Number, QueuedJob)>>| {
+    let check = |text: &str, expected: Option<Vec<(u64, QueuedJob)>>| {
         assert_eq!(read_queue(text).ok().map(|jobs| jobs.into_iter().collect()), expected, "{text}");
     };
     let held = JobState::Pending { held: true };
     let waits = JobState::Pending { held: false };
     // 22.05, recorded.
     check(
-        "8|N/A|CANCELLED||None|k.sh\n1|N/A|COMPLETED|alpha1|None|hs-1\n6|3|PENDING||JobHeldUser|w.sh\n",
+        "8|CANCELLED||None|k.sh\n1|COMPLETED|alpha1|None|hs-1\n6|PENDING||JobHeldUser|w.sh\n",
         Some(vec![
-            ((1, None), job(JobState::Over(Ending::Completed), true, "None", "hs-1")),
-            ((6, Some(3)), job(held, false, "JobHeldUser", "w.sh")),
-            ((8, None), job(JobState::Over(Ending::Cancelled), false, "None", "k.sh")),
+            (1, job(JobState::Over(Ending::Completed), true, "None", "hs-1")),
+            (6, job(held, false, "JobHeldUser", "w.sh")),
+            (8, job(JobState::Over(Ending::Cancelled), false, "None", "k.sh")),
         ]),
     );
     // 20.11 and 24.05; names may hold anything.
-    check("7|N/A|PENDING||JobHeldAdmin|a|b c\n", Some(vec![((7, None), job(waits, false, "JobHeldAdmin", "a|b c"))]));
-    check("9|N/A|RUNNING|n[1-2]|None|\n", Some(vec![((9, None), job(JobState::Active, true, "None", ""))]));
-    check("9|N/A|STAGE_OUT|n1|None|x\n", Some(vec![((9, None), job(JobState::Active, true, "None", "x"))]));
+    check("7|PENDING||JobHeldAdmin|a|b c\n", Some(vec![(7, job(waits, false, "JobHeldAdmin", "a|b c"))]));
+    check("9|RUNNING|n[1-2]|None|\n", Some(vec![(9, job(JobState::Active, true, "None", ""))]));
+    check("9|STAGE_OUT|n1|None|x\n", Some(vec![(9, job(JobState::Active, true, "None", "x"))]));
+    check("9|REQUEUE_HOLD|(null)|JobHoldMaxRequeue|x\n", Some(vec![(9, job(waits, false, "JobHoldMaxRequeue", "x"))]));
     check(
-        "9|N/A|REQUEUE_HOLD|(null)|JobHoldMaxRequeue|x\n",
-        Some(vec![((9, None), job(waits, false, "JobHoldMaxRequeue", "x"))]),
-    );
-    check(
-        "9|N/A|OUT_OF_MEMORY|n1|OutOfMemory|x\n",
-        Some(vec![((9, None), job(JobState::Over(Ending::OutOfMemory), true, "OutOfMemory", "x"))]),
+        "9|OUT_OF_MEMORY|n1|OutOfMemory|x\n",
+        Some(vec![(9, job(JobState::Over(Ending::OutOfMemory), true, "OutOfMemory", "x"))]),
     );
     check("", Some(vec![]));
-    for bad in [
-        "nonsense\n",
-        "9|N/A|EXPLODED||None|x\n",
-        "x|N/A|RUNNING||None|x\n",
-        "9|[0-3]|RUNNING||None|x\n",
-        "9|N/A|RUNNING||None\n",
-        "9|N/A|||None|x\n",
-    ] {
+    for bad in ["nonsense\n", "9|EXPLODED||None|x\n", "x|RUNNING||None|x\n", "9|RUNNING||None\n", "9|||None|x\n"] {
         check(bad, None);
-        check(&format!("1|N/A|RUNNING|n|None|x\n{bad}"), None);
+        check(&format!("1|RUNNING|n|None|x\n{bad}"), None);
     }
 }
 
@@ -60,9 +50,9 @@ fn accounts_are_read_with_their_steps() {
     assert_eq!(
         told,
         [
-            ((1, None), JobState::Over(Ending::Completed), 0, 0),
-            ((2, None), JobState::Over(Ending::Failed), 0, 9),
-            ((3, None), JobState::Pending { held: false }, 0, 0),
+            (1, JobState::Over(Ending::Completed), 0, 0),
+            (2, JobState::Over(Ending::Failed), 0, 9),
+            (3, JobState::Pending { held: false }, 0, 0),
         ]
     );
     let usage = |at: usize| jobs[at].1.usage;
@@ -75,21 +65,12 @@ fn accounts_are_read_with_their_steps() {
     let jobs = read_accounts(text).expect("understood");
     assert_eq!(jobs[0].1.usage.cpu, DurationMs(((26 * 60 + 3) * 60 + 4) * 1000));
     assert_eq!(jobs[0].1.usage.memory_peak, Bytes(3 << 19));
-    assert_eq!((jobs[1].0, jobs[1].1.name.as_str()), ((5, None), "hs-y"));
-    // Arrays: elements with their steps, and what never began of one.
-    let text = "7_1|COMPLETED|0:0|2|00:00.006||n1|hs-array.1\n7_1.batch|COMPLETED|0:0|2|00:00.006|4328K|n1|batch\n\
-                7_[0,2-3%5]|CANCELLED by 0|0:0|0|00:00:00||None assigned|hs-array.1\n7_[9,...]|PENDING|0:0|0|||x|y\n\
-                7_[0-4000000000]|PENDING|0:0|0|||x|y\n";
-    let jobs = read_accounts(text).expect("understood");
-    assert_eq!(jobs.iter().map(|(number, _)| number.1).collect::<Vec<_>>(), [1, 0, 2, 3].map(Some));
-    assert_eq!(jobs[0].1.usage.memory_peak, Bytes(4328 << 10));
+    assert_eq!((jobs[1].0, jobs[1].1.name.as_str()), (5, "hs-y"));
     for bad in [
         "5|COMPLETED|0:0\n",
         "5|GONE|0:0|1|00:01|0|n|x\n",
         "5|COMPLETED|0|1|00:01|0|n|x\n",
         "5|COMPLETED|0:0|1|x|0|n|x\n",
-        "5_x|COMPLETED|0:0|1|00:01|0|n|x\n",
-        "5_[1|COMPLETED|0:0|1|00:01|0|n|x\n",
     ] {
         assert!(read_accounts(bad).is_err(), "{bad}");
     }

@@ -14,7 +14,6 @@ fn nothing() -> Evidence<'static> {
         used: Used::default(),
         queue: None,
         placed: false,
-        left_out: false,
         launches_failed: 0,
         memory: Bytes(100),
         account: None,
