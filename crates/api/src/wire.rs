@@ -150,8 +150,8 @@ impl fmt::Display for EnergyFields {
     }
 }
 
-/// Three significant digits, without trailing zeros.
-fn short(value: f64) -> String {
+/// At most three significant digits below a thousand, without trailing zeros: `1.5`, `12.3`, `840`.
+pub fn short(value: f64) -> String {
     let text = match value {
         ..10.0 => format!("{value:.2}"),
         ..100.0 => format!("{value:.1}"),

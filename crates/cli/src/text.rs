@@ -1,5 +1,6 @@
 //! Quantities as people read them. Everything here is for eyes; machines get the API's JSON.
 
+use huisuan_api::wire::short;
 use huisuan_model::quantity::GFLOP_PER_P_H;
 
 /// A span: `850 ms`, `12.3 s`, `4 min 5 s`, `2 h 10 min`, `3 d 4 h`.
@@ -79,16 +80,6 @@ pub(crate) fn grouped(number: u64) -> String {
 pub(crate) fn count(number: u64, singular: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {singular}{plural}", grouped(number))
-}
-
-/// At most three significant digits, without trailing zeros.
-fn short(value: f64) -> String {
-    let text = match value {
-        ..10.0 => format!("{value:.2}"),
-        ..100.0 => format!("{value:.1}"),
-        _ => format!("{value:.0}"),
-    };
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 #[cfg(test)]

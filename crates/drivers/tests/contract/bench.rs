@@ -73,6 +73,14 @@ impl Bench {
         self.end(id)
     }
 
+    /// Submits what cannot start, and sees that its end says why.
+    pub(crate) fn fails_to_start(&mut self, job: u64, spec: JobSpec, hint: &str) {
+        let end = self.run(order(job, spec));
+        expect_cause(&end, EndCause::StartFailed);
+        assert_eq!((end.started_at, end.outcome.exit_code), (None, None));
+        assert!(end.outcome.detail.contains(hint), "`{}` does not say `{hint}`", end.outcome.detail);
+    }
+
     /// Collects reports until `done` says so.
     pub(crate) fn observe_until<T>(&mut self, what: &str, done: impl Fn(&[AttemptReport]) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;

@@ -151,12 +151,7 @@ fn a_task_sees_nothing_but_its_own() {
 #[test]
 fn what_cannot_start_says_why() {
     let mut bench = bench();
-    let mut check = |job: u64, spec: JobSpec, hint: &str| {
-        let end = bench.run(order(job, spec));
-        expect_cause(&end, EndCause::StartFailed);
-        assert_eq!((end.started_at, end.outcome.exit_code), (None, None));
-        assert!(end.outcome.detail.contains(hint), "`{}` does not say `{hint}`", end.outcome.detail);
-    };
+    let mut check = |job, spec, hint| bench.fails_to_start(job, spec, hint);
     check(1, JobSpec::command("x", &["/no/such/program"]), "/no/such/program");
     check(2, JobSpec::command("x", &["no-such-program"]), "no-such-program");
     let mut spec = script("true");
