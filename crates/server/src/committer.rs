@@ -15,7 +15,7 @@ use crate::{
     hub::Hub,
     metrics::Metrics,
     wake::Wake,
-    writer::Batch,
+    writer::{Batch, Telling},
 };
 
 /// How many batches may wait for the disk. They go to it together: while one transaction is written the writer
@@ -33,8 +33,8 @@ pub(crate) struct Listeners {
 
 enum Work {
     Commit(Box<Batch>),
-    /// Answers once everything before it is durable.
-    Settle(mpsc::Sender<()>),
+    /// Is told once everything before it is durable.
+    Tell(Telling),
 }
 
 /// The writer's way to the committer's thread.
@@ -55,11 +55,9 @@ impl Committer {
         self.work.send(Work::Commit(Box::new(batch))).expect("the committer ends after the writer");
     }
 
-    /// Waits until all that was sent is durable.
-    pub(crate) fn settle(&self) {
-        let (settled, done) = mpsc::channel();
-        self.work.send(Work::Settle(settled)).expect("the committer ends after the writer");
-        done.recv().expect("the committer ends after the writer");
+    /// Has something told once all that was sent is durable; waits while too much waits already.
+    pub(crate) fn tell(&self, telling: Telling) {
+        self.work.send(Work::Tell(telling)).expect("the committer ends after the writer");
     }
 
     /// Lets the thread finish what it has and waits for its end.
@@ -84,18 +82,17 @@ impl Drop for EndOnPanic {
 
 fn run(mut store: Store, listeners: &Listeners, waiting: &mpsc::Receiver<Work>) {
     let _guard = EndOnPanic;
-    let (mut batches, mut settling) = (Vec::with_capacity(WAITING_MAX), Vec::new());
+    let (mut batches, mut tellings) = (Vec::with_capacity(WAITING_MAX), Vec::new());
     while let Ok(work) = waiting.recv() {
         // What waits is no more than the channel holds and the one that the writer is about to send.
         for work in iter::once(work).chain(waiting.try_iter().take(WAITING_MAX)) {
             match work {
                 Work::Commit(batch) => batches.push(*batch),
-                Work::Settle(settled) => settling.push(settled),
+                Work::Tell(telling) => tellings.push(telling),
             }
         }
         commit(&mut store, listeners, &mut batches);
-        // Whoever waits may have gone with the process.
-        settling.drain(..).for_each(|settled| _ = settled.send(()));
+        tellings.drain(..).for_each(|telling| telling());
     }
 }
 

@@ -20,8 +20,11 @@ struct Flags {
 
 impl Wake {
     pub(crate) fn wake(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).raised = true;
-        self.raised.notify_one();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who rests need not be disturbed by each of many: once it is raised, the wait to come returns at once.
+        if !std::mem::replace(&mut state.raised, true) {
+            self.raised.notify_one();
+        }
     }
 
     /// Ends every wait from now on.

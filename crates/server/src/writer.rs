@@ -80,8 +80,21 @@ enum Message {
         reply: Reply,
     },
     /// Reads the live state between two batches.
-    Look(Box<dyn FnOnce(&State) + Send>),
+    Look(Box<dyn FnOnce(&State) -> Telling + Send>),
     Stop,
+}
+
+/// Tells what was read, once all that it shows is durable.
+pub(crate) type Telling = Box<dyn FnOnce() + Send>;
+
+fn look<T: Send + 'static>(read: impl FnOnce(&State) -> T + Send + 'static) -> (Message, oneshot::Receiver<T>) {
+    let (reply, answer) = oneshot::channel();
+    let look = move |state: &State| -> Telling {
+        let seen = read(state);
+        // Whoever asked may be gone.
+        Box::new(move || _ = reply.send(seen))
+    };
+    (Message::Look(Box::new(look)), answer)
 }
 
 /// The cheap way to the writer; clones share it.
@@ -132,8 +145,7 @@ impl Writer {
         &self,
         read: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Result<T, WriterError> {
-        let (reply, answer) = oneshot::channel();
-        let look = Message::Look(Box::new(move |state| _ = reply.send(read(state))));
+        let (look, answer) = look(read);
         self.queue.send(look).await.map_err(|_| WriterError::Stopping)?;
         answer.await.map_err(|_| WriterError::Stopping)
     }
@@ -143,8 +155,7 @@ impl Writer {
         &self,
         read: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Result<T, WriterError> {
-        let (reply, answer) = oneshot::channel();
-        let look = Message::Look(Box::new(move |state| _ = reply.send(read(state))));
+        let (look, answer) = look(read);
         self.queue.blocking_send(look).map_err(|_| WriterError::Stopping)?;
         answer.blocking_recv().map_err(|_| WriterError::Stopping)
     }
@@ -182,11 +193,8 @@ impl Loop {
                 }
             }
             self.send(batch);
-            if !looks.is_empty() || stop {
-                // Looks see what the commands before them did, and only when that is durable.
-                self.committer.settle();
-            }
-            looks.into_iter().for_each(|look| look(&self.state));
+            // Looks see what the commands before them did, and tell it only when that is durable.
+            looks.into_iter().for_each(|look| self.committer.tell(look(&self.state)));
             if stop {
                 break;
             }
@@ -208,8 +216,8 @@ impl Loop {
 
     fn take(&mut self, origin: Origin, command: Command, reply: Reply, batch: &mut Batch) {
         if let Command::Submit { key, .. } = &command
-            && key.as_ref().is_none_or(|key| self.state.job_of_key(&origin.tenant, key).is_none())
             && self.disk.nearly_full()
+            && key.as_ref().is_none_or(|key| self.state.job_of_key(&origin.tenant, key).is_none())
         {
             // A known key is answered all the same: nothing new is written for it.
             batch.replies.push((reply, Err(WriterError::DiskFull)));
