@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use axum::{ServiceExt, extract::Request};
 use huisuan_api::discovery::{Folder, Running};
 use huisuan_control::{KeyRecord, State, Stored, ledger::Account};
 use huisuan_model::{Centre, CentreId, Command, Money, Tenant, TimeMs};
@@ -359,7 +360,7 @@ fn listen(
     let bound = listener.local_addr()?;
     let thread = thread::Builder::new().name("http-main".into()).spawn(move || {
         let watched = shared.clone();
-        let service = http::router(shared).into_make_service_with_connect_info::<Peer>();
+        let service = ServiceExt::<Request>::into_make_service_with_connect_info::<Peer>(http::Door::new(shared));
         runtime.spawn(liveness::watch(watched, planner));
         let served = runtime.block_on(async {
             axum::serve(NoDelay(listener), service)

@@ -4,47 +4,19 @@ use std::sync::Arc;
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, Method, header},
     middleware::Next,
     response::Response,
 };
-use huisuan_api::{ErrorCode, routes::REQUEST_ID};
+use huisuan_api::ErrorCode;
 use huisuan_model::{ActorId, CentreId};
 
-use super::{Failure, failure};
+use super::Failure;
 use crate::{identity::Identity, peer::Peer, secrets, server::Shared};
-
-/// Names a request in answers and logs.
-#[derive(Debug, Clone)]
-pub(crate) struct RequestId(pub(crate) String);
-
-/// Around every request: an id, headers that browsers heed, and the guard against pages of other sites.
-pub(crate) async fn every_request(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
-    let id = shared.next_request_id();
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let checked = same_site(&shared, request.method(), request.headers());
-    let mut response = match checked {
-        Ok(()) => next.run(request).await,
-        Err(failure) => axum::response::IntoResponse::into_response(failure),
-    };
-    failure::finish(&mut response, &id);
-    shared.metrics.request(response.status().as_u16());
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        headers.insert(HeaderName::from_static(REQUEST_ID), value);
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"),
-    );
-    response
-}
 
 /// A server on loopback trusts its user's own processes, and a browser is one of them: a page of another
 /// site must neither reach it under a name of its own nor send it commands.
-fn same_site(shared: &Shared, method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
+pub(super) fn same_site(shared: &Shared, method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).unwrap_or("");
     if shared.loopback && !host.is_empty() && !is_loopback_host(host) {
@@ -100,7 +72,7 @@ pub(crate) async fn people(
 }
 
 /// Who it is: by token, or on loopback as a process of the server's own user, which is its operator.
-fn identify(shared: &Shared, peer: &Peer, headers: &HeaderMap) -> Result<Identity, Failure> {
+pub(super) fn identify(shared: &Shared, peer: &Peer, headers: &HeaderMap) -> Result<Identity, Failure> {
     let operator = || Identity::Operator(ActorId::new("user").expect("the constant is a name"));
     match bearer(headers) {
         Some(token) if secrets::equal(token, &shared.user_token) => Ok(operator()),
@@ -109,8 +81,13 @@ fn identify(shared: &Shared, peer: &Peer, headers: &HeaderMap) -> Result<Identit
             None => Err(Failure::new(ErrorCode::Unauthenticated, "the token is not known")),
         },
         None if shared.loopback && peer.is_own_user() => Ok(operator()),
-        None => Err(Failure::new(ErrorCode::Unauthenticated, "the request carries no token")),
+        None => Err(nobody()),
     }
+}
+
+/// The answer to whoever shows nothing that is trusted.
+pub(super) fn nobody() -> Failure {
+    Failure::new(ErrorCode::Unauthenticated, "the request carries no token")
 }
 
 /// Lets the agent of the centre in the path in, by that centre's token alone.

@@ -17,7 +17,7 @@ use huisuan_model::{
 
 use super::{
     App, Failure,
-    access::RequestId,
+    door::RequestId,
     extract::{Json, NamePath, WindowPath},
 };
 use crate::{

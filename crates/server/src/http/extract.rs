@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, Uri, header, request::Parts},
 };
 use futures_util::StreamExt;
 use huisuan_api::{ErrorCode, routes};
@@ -28,7 +28,8 @@ impl<S: Send + Sync> FromRequest<S> for Bounded {
     }
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Failure> {
+/// The bytes of a body within the limit.
+pub(super) async fn read(body: Body) -> Result<Vec<u8>, Failure> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     let mut total = 0;
@@ -85,7 +86,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        Query::<T>::try_from_uri(&parts.uri).map(|query| Params(query.0)).map_err(|error| {
+        Params::of(&parts.uri)
+    }
+}
+
+impl<T: DeserializeOwned> Params<T> {
+    pub(super) fn of(uri: &Uri) -> Result<Self, Failure> {
+        Query::<T>::try_from_uri(uri).map(|query| Params(query.0)).map_err(|error| {
             let text = error.body_text();
             let code = if text.contains("unknown field") { ErrorCode::UnknownField } else { ErrorCode::BadRequest };
             Failure::new(code, format!("the query cannot be read: {text}"))

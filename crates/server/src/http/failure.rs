@@ -105,6 +105,8 @@ pub(crate) fn finish(response: &mut Response, request_id: &str) {
         tracing::debug!(request_id, code = %problem.code, detail = problem.detail, "request refused");
     }
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
+    // The router measured the body that this one replaces.
+    response.headers_mut().remove(header::CONTENT_LENGTH);
     *response.body_mut() = body.into();
 }
 

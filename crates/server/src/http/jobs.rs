@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::{
     Extension,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
 };
 use huisuan_api::{
     ErrorCode,
@@ -21,10 +22,9 @@ use huisuan_model::{Attempt, Command, EnergySum, JobId, JobState, ProjectId, Ten
 use huisuan_store::{JobFilter, Reader, StoreError};
 
 use super::{
-    App, Failure,
-    access::RequestId,
-    dependencies,
-    extract::{Bounded, JobPath, Params, is_json},
+    App, Failure, dependencies,
+    door::RequestId,
+    extract::{JobPath, Params, is_json, read},
     helps,
 };
 use crate::{
@@ -37,28 +37,31 @@ use crate::{
 /// Attempts that come with a job.
 const ATTEMPTS_SHOWN: usize = 100;
 
-pub(crate) async fn submit(
-    State(shared): App,
-    Extension(identity): Extension<Identity>,
-    Extension(RequestId(request)): Extension<RequestId>,
-    Params(query): Params<SubmitQuery>,
-    headers: HeaderMap,
-    Bounded(body): Bounded,
-) -> Result<(StatusCode, axum::Json<JobCreated>), Failure> {
-    is_json(&headers)?;
-    let key = idempotency_key(&headers)?;
+/// Takes a job. [`super::Door`] calls it past the router.
+pub(super) async fn submit(
+    shared: &Shared,
+    identity: &Identity,
+    request_id: &str,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (parts, body) = request.into_parts();
+    let Params(query) = Params::<SubmitQuery>::of(&parts.uri)?;
+    let body = read(body).await?;
+    is_json(&parts.headers)?;
+    let key = idempotency_key(&parts.headers)?;
     let text = std::str::from_utf8(&body)
         .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body is not UTF-8: {error}")))?;
     let spec = read_job_file(text).map_err(|problem| problem.to_problem())?;
-    let origin = for_project(identity.origin(request)?, query.project)?;
-    match dependencies::submit(&shared, origin, Arc::new(spec), key).await? {
+    let origin = for_project(identity.origin(request_id.to_owned())?, query.project)?;
+    match dependencies::submit(shared, origin, Arc::new(spec), key).await? {
         Done::Job { job, new } => {
             let state = match new {
                 true => JobState::Waiting,
-                false => find(&shared, job, &identity.scope()).await?.state,
+                false => find(shared, job, &identity.scope()).await?.state,
             };
             let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-            Ok((status, axum::Json(JobCreated { job_id: job.0, state: state.as_str().to_owned() })))
+            let created = JobCreated { job_id: job.0, state: state.as_str().to_owned() };
+            Ok((status, axum::Json(created)).into_response())
         }
         Done::Changed | Done::Rule(_) | Done::Rerated { .. } => {
             Err(Failure::new(ErrorCode::Internal, "the submission led to no job"))

@@ -6,6 +6,7 @@ mod bills;
 pub(crate) mod books;
 pub(crate) mod centres;
 mod dependencies;
+mod door;
 mod events;
 pub(crate) mod extract;
 mod failure;
@@ -29,6 +30,7 @@ use axum::{
 };
 use huisuan_api::routes;
 
+pub(crate) use door::Door;
 pub(crate) use failure::Failure;
 
 use crate::{pages, server::Shared};
@@ -36,8 +38,8 @@ use crate::{pages, server::Shared};
 /// What every handler sees.
 pub(crate) type App = axum::extract::State<Arc<Shared>>;
 
-/// All routes of a server.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+/// All routes of a server but the one for submissions, which [`Door`] knows.
+fn router(shared: Arc<Shared>) -> Router {
     let people = people().layer(middleware::from_fn_with_state(shared.clone(), access::people));
     let operators = operators().layer(middleware::from_fn_with_state(shared.clone(), access::operators));
     let agents = Router::new()
@@ -59,14 +61,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .method_not_allowed_fallback(failure::method_not_allowed)
         .fallback(failure::no_route)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(shared.clone(), access::every_request))
         .with_state(shared)
 }
 
 /// For tenants, each behind its door seeing its own.
 fn people() -> Router<Arc<Shared>> {
     Router::new()
-        .route(routes::JOBS, post(jobs::submit).get(jobs::list))
+        .route(routes::JOBS, get(jobs::list))
         .route(routes::JOB, get(jobs::show))
         .route(routes::JOB_EXPLAIN, get(jobs::explain))
         .route(routes::JOB_ATTEMPTS, get(jobs::attempts))

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{
     App, Failure,
-    access::RequestId,
+    door::RequestId,
     extract::{Bounded, Params, is_json},
     jobs::for_project,
 };

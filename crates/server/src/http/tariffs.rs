@@ -18,7 +18,7 @@ use huisuan_model::{
 
 use super::{
     App, Failure,
-    access::RequestId,
+    door::RequestId,
     extract::{Json, NamePath},
 };
 use crate::{identity::Identity, server::Shared, writer::Done};

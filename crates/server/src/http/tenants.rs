@@ -10,7 +10,7 @@ use huisuan_model::{Command, Money, Tenant, TenantId, centre::CURRENCY};
 
 use super::{
     App, Failure,
-    access::RequestId,
+    door::RequestId,
     extract::{Json, NamePath},
 };
 use crate::{
