@@ -19,21 +19,29 @@ pub struct KeyRecord {
     pub at: TimeMs,
 }
 
-/// All keys that are remembered.
+/// All keys that are remembered, by tenant: a search compares keys alone and copies nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Keys(BTreeMap<(TenantId, Arc<str>), (JobId, SpecHash, TimeMs)>);
+pub(crate) struct Keys(BTreeMap<TenantId, KeysOfTenant>);
+
+type KeysOfTenant = BTreeMap<Arc<str>, (JobId, SpecHash, TimeMs)>;
 
 impl Keys {
-    pub(crate) fn get(&self, tenant: &TenantId, key: &Arc<str>) -> Option<(JobId, SpecHash)> {
-        self.0.get(&(tenant.clone(), key.clone())).map(|&(job, hash, _)| (job, hash))
+    pub(crate) fn get(&self, tenant: &TenantId, key: &str) -> Option<(JobId, SpecHash)> {
+        self.0.get(tenant)?.get(key).map(|&(job, hash, _)| (job, hash))
     }
 
     pub(crate) fn insert(&mut self, record: &KeyRecord) {
         let value = (record.job, record.spec_hash, record.at);
-        self.0.insert((record.tenant.clone(), record.key.clone()), value);
+        match self.0.get_mut(&record.tenant) {
+            Some(keys) => keys.insert(record.key.clone(), value),
+            None => self.0.entry(record.tenant.clone()).or_default().insert(record.key.clone(), value),
+        };
     }
 
     pub(crate) fn forget(&mut self, before: TimeMs) {
-        self.0.retain(|_, &mut (_, _, at)| at >= before);
+        self.0.retain(|_, keys| {
+            keys.retain(|_, &mut (_, _, at)| at >= before);
+            !keys.is_empty()
+        });
     }
 }
