@@ -37,6 +37,9 @@ pub enum StoreError {
         /// What is wrong.
         detail: String,
     },
+    /// The system gives no more threads.
+    #[error("checkpoints get no thread: {0}")]
+    NoThread(std::io::Error),
     /// The database said no.
     #[error("database: {0}")]
     Database(#[from] rusqlite::Error),
@@ -50,6 +53,7 @@ impl StoreError {
             StoreError::NotWritable { .. } => "give a directory that you may write with --data",
             StoreError::Full(_) => "free some space, then start again: nothing acknowledged is lost",
             StoreError::NewerFormat { .. } => "use the version of huisuan that wrote it, or a newer one",
+            StoreError::NoThread(_) => "raise the limit of processes of this user (`ulimit -u`)",
             StoreError::Corrupt { .. } | StoreError::Database(_) => {
                 "keep a copy of the directory, then check the disk and `PRAGMA integrity_check`"
             }

@@ -9,6 +9,7 @@
 mod audit;
 mod batch;
 mod books;
+mod checkpoint;
 mod directory;
 mod error;
 mod load;

@@ -16,12 +16,11 @@ const MIGRATIONS: [&str; FORMAT as usize] = [
     include_str!("../migrations/sqlite/0003_meter.sql"),
 ];
 
-/// Settings of every connection. `synchronous=FULL` makes a commit durable before it returns; the longer
-/// checkpoint interval is measured in docs/decisions/0002.
+/// Settings of every connection that writes. `synchronous=FULL` makes a commit durable before it returns.
 const SETTINGS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
-    PRAGMA wal_autocheckpoint = 8000;
+    PRAGMA wal_autocheckpoint = 0;
     PRAGMA temp_store = MEMORY;
     PRAGMA foreign_keys = ON;
     PRAGMA busy_timeout = 5000;
@@ -36,6 +35,13 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         other => other,
     })?;
     connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// A connection to a database that is open already, for checkpoints.
+pub(crate) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(|error| StoreError::of(error, path))?;
+    connection.execute_batch(SETTINGS).map_err(|error| StoreError::of(error, path))?;
     Ok(connection)
 }
 

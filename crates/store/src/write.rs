@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, Transaction, params};
 
-use crate::{DataDirectory, Prepared, Rows, StoreError, books, load, meter, schema};
+use crate::{DataDirectory, Prepared, Rows, StoreError, books, checkpoint::Checkpointer, load, meter, schema};
 
 /// The database of a data directory, opened for writing. There is one in a process.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    checkpointer: Checkpointer,
     directory: DataDirectory,
 }
 
@@ -20,8 +21,9 @@ pub struct Durable(());
 impl Store {
     /// Opens or makes the database and brings it to the current format.
     pub fn open(directory: DataDirectory) -> Result<Self, StoreError> {
-        let connection = schema::open_writer(&directory.database())?;
-        Ok(Self { connection, directory })
+        let mut connection = schema::open_writer(&directory.database())?;
+        let checkpointer = Checkpointer::start(&mut connection, &directory.database())?;
+        Ok(Self { connection, checkpointer, directory })
     }
 
     /// Where the database is, for readers.
@@ -56,6 +58,12 @@ impl Store {
             transaction.commit()
         })();
         written.map(|()| Durable(())).map_err(|error| StoreError::of(error, &path))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.checkpointer.end(&mut self.connection);
     }
 }
 

@@ -9,6 +9,7 @@ use huisuan_model::{
     command::{ENTRY_VERSION, Origin},
     job::TaskSets,
     quantity::GflopPerS,
+    spec::Work,
 };
 use huisuan_store::{
     BalanceRow, Batch, DataDirectory, DayRow, FORMAT, JobFilter, KeyRow, Reader, Store, StoreError, StoredTransfer,
@@ -267,4 +268,39 @@ fn a_database_of_format_1_is_brought_up_to_date() {
     let rows = reader.transfers(0, 10).expect("a query");
     assert_eq!((rows.len(), rows[0].row.hash, rows[0].at), (1, None, TimeMs(5)));
     assert_eq!(reader.ledger_days().expect("a query"), []);
+}
+
+/// How often SQLite began its log anew, from the head of the log (https://sqlite.org/fileformat2.html#walformat).
+fn log_generation(database: &Path) -> u32 {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let head = fs::read(log).expect("a log");
+    u32::from_be_bytes(head[12..16].try_into().expect("four bytes"))
+}
+
+#[test]
+fn the_log_begins_anew_while_commits_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = open(folder.path());
+    let database = store.database();
+    let mut row = job(1, JobState::Waiting);
+    Arc::make_mut(&mut row.spec).work = Work::Script { text: "#".repeat(60_000), arguments: Vec::new() };
+    let mut written = 0;
+    let mut commit = |store: &mut Store, entries: u64| {
+        let entries: Vec<_> = (written + 1..=written + entries).map(|seq| entry(seq, &row)).collect();
+        written += entries.len() as u64;
+        store.commit([&Batch { entries: entries.iter().collect(), ..Batch::default() }.prepare()]).expect("a commit");
+    };
+    commit(&mut store, 1);
+    let before = log_generation(&database);
+    // Thirty pages each: more than a checkpoint waits for.
+    commit(&mut store, 400);
+    let began = std::time::Instant::now();
+    while log_generation(&database) == before {
+        assert!(began.elapsed().as_secs() < 60, "no checkpoint in a minute of commits");
+        commit(&mut store, 1);
+    }
+    drop(store);
+    let loaded = Reader::open(&database).expect("a reader").entries(0, 1_000_000).expect("entries");
+    assert_eq!(loaded.len() as u64, written, "every entry is there");
 }
