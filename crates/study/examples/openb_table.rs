@@ -15,8 +15,13 @@ use huisuan_study::{OpenbStudy, Search};
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let dir =
-        env::var("HUISUAN_TRACES").expect("HUISUAN_TRACES names the folder of the public traces (docs/traces.md)");
+    let Some(dir) = env::var_os("HUISUAN_TRACES") else {
+        eprintln!("error: the lists of openb are not here");
+        eprintln!(
+            "hint: HUISUAN_TRACES names the folder of the public traces; docs/traces.md says where they come from"
+        );
+        std::process::exit(2);
+    };
     let dir = Path::new(&dir);
     let number = |at: usize| arguments[at].parse().expect("numbers of seeds and copies, a first seed");
     let asked = Asked {
