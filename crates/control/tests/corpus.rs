@@ -186,8 +186,12 @@ impl Story {
     }
 
     fn ended(&self, wall_ms: u64, outcome: Outcome) -> ReportKind {
-        let usage =
-            Usage { wall: DurationMs(wall_ms), cpu: DurationMs(wall_ms / 2), memory_peak: Bytes(wall_ms * 1024) };
+        let usage = Usage {
+            wall: DurationMs(wall_ms),
+            cpu: DurationMs(wall_ms / 2),
+            memory_peak: Bytes(wall_ms * 1024),
+            ..Usage::default()
+        };
         let started_at = (wall_ms > 0).then(|| TimeMs(self.now.0 - wall_ms as i64));
         ReportKind::Ended { started_at, outcome, usage }
     }
@@ -275,7 +279,12 @@ impl Story {
     /// Every way in which an attempt ends.
     fn ends(&mut self) {
         self.now.0 += 60_000;
-        let used = Usage { wall: DurationMs(30_000), cpu: DurationMs(29_000), memory_peak: Bytes(1 << 20) };
+        let used = Usage {
+            wall: DurationMs(30_000),
+            cpu: DurationMs(29_000),
+            memory_peak: Bytes(1 << 20),
+            ..Usage::default()
+        };
         self.report(vec![
             ("1.1.1", ReportKind::Started),
             ("2.0.1", ReportKind::Started),
@@ -420,7 +429,12 @@ impl Story {
         let mine = self.state.attempts().find(|one| one.centre == centre("hpc-2") && one.stop_seq.is_none());
         let id = mine.expect("an attempt").id;
         let report = |at: TimeMs, what| AttemptReport { attempt: id, at, what };
-        let used = |wall: i64| Usage { wall: DurationMs(wall as u64), cpu: DurationMs(9), memory_peak: Bytes(1) };
+        let used = |wall: i64| Usage {
+            wall: DurationMs(wall as u64),
+            cpu: DurationMs(9),
+            memory_peak: Bytes(1),
+            ..Usage::default()
+        };
         let take = |story: &mut Self, seq, reports| {
             story.take("agent:hpc-2", "", Command::Report { centre: centre("hpc-2"), seq, reports });
         };
