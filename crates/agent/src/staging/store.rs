@@ -13,6 +13,8 @@ use crate::policy::Who;
 const SIGNED_FOR: Duration = Duration::from_secs(900);
 /// The header with an object's SHA-256, which the store compares with what it got.
 const CHECKSUM: &str = "x-amz-checksum-sha256";
+/// The header that says which checksum that is.
+const ALGORITHM: &str = "x-amz-sdk-checksum-algorithm";
 
 /// One store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,12 +106,15 @@ impl Store {
     }
 
     /// A signed URL to write an object with this SHA-256 to, and the headers that are signed with it.
-    pub(super) fn put(&self, key: &str, sha256: &[u8; 32]) -> Result<(String, [(&'static str, String); 1]), String> {
+    pub(super) fn put(&self, key: &str, sha256: &[u8; 32]) -> Result<(String, [(&'static str, String); 2]), String> {
         let (bucket, credentials) = self.bucket()?;
         let digest = BASE64_STANDARD.encode(sha256);
         let mut action = bucket.put_object(Some(&credentials), key);
-        action.headers_mut().insert(CHECKSUM, digest.clone());
-        Ok((action.sign(SIGNED_FOR).to_string(), [(CHECKSUM, digest)]))
+        let headers = [(CHECKSUM, digest), (ALGORITHM, "SHA256".to_owned())];
+        for (name, value) in &headers {
+            action.headers_mut().insert(*name, value.clone());
+        }
+        Ok((action.sign(SIGNED_FOR).to_string(), headers))
     }
 
     fn bucket(&self) -> Result<(Bucket, Credentials), String> {
@@ -154,7 +159,7 @@ mod tests {
         let url = store.get("a/b.csv").expect("signed");
         assert!(url.starts_with("https://s3.example.org/set/a/b.csv?") && url.contains("X-Amz-Signature="), "{url}");
         assert!(!url.contains("secret"), "{url}");
-        let (url, [(name, digest)]) = store.put("a", &[0; 32]).expect("signed");
+        let (url, [(name, digest), _]) = store.put("a", &[0; 32]).expect("signed");
         assert!(url.contains(name), "the digest is part of what is signed: {url}");
         assert_eq!(digest.len(), 44);
         assert_eq!(store.authority(), "s3.example.org:443");
