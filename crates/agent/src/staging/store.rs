@@ -34,6 +34,9 @@ pub(super) struct Store {
     pub(super) write: bool,
 }
 
+/// Headers that are signed with a URL, so that the request needs them.
+type Signed = [(&'static str, String); 2];
+
 /// A key that no text shows.
 #[derive(Clone, PartialEq, Eq)]
 struct Secret(String);
@@ -106,7 +109,7 @@ impl Store {
     }
 
     /// A signed URL to write an object with this SHA-256 to, and the headers that are signed with it.
-    pub(super) fn put(&self, key: &str, sha256: &[u8; 32]) -> Result<(String, [(&'static str, String); 2]), String> {
+    pub(super) fn put(&self, key: &str, sha256: &[u8; 32]) -> Result<(String, Signed), String> {
         let (bucket, credentials) = self.bucket()?;
         let digest = BASE64_STANDARD.encode(sha256);
         let mut action = bucket.put_object(Some(&credentials), key);

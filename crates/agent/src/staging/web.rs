@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Read},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -35,7 +35,8 @@ const AUTHORITIES: [&str; 4] = [
 #[derive(Debug)]
 pub(super) struct Web {
     pub(super) rules: Arc<DataRules>,
-    roots: Result<Option<RootCerts>, String>,
+    /// Read when they are needed first: most agents bring nothing.
+    roots: OnceLock<Result<Option<RootCerts>, String>>,
 }
 
 /// One transfer's connections: dropped with it, and interrupted with it.
@@ -48,8 +49,7 @@ pub(super) struct Line<'a> {
 
 impl Web {
     pub(super) fn new(rules: Arc<DataRules>) -> Web {
-        let roots = read_authorities(rules.authorities.clone());
-        Web { rules, roots }
+        Web { rules, roots: OnceLock::new() }
     }
 
     /// A line to whatever the rules let through.
@@ -63,7 +63,8 @@ impl Web {
     }
 
     fn line(&self, trusted: Arc<[String]>, follows: bool) -> Result<Line<'_>, Fault> {
-        let roots = self.roots.clone().map_err(Fault::Lasting)?;
+        let roots = self.roots.get_or_init(|| read_authorities(self.rules.authorities.clone()));
+        let roots = roots.clone().map_err(Fault::Lasting)?;
         let tls = TlsConfig::builder();
         let tls = match roots {
             Some(roots) => tls.root_certs(roots).build(),
