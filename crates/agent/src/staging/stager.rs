@@ -5,6 +5,7 @@
 
 use std::{
     fs, io,
+    panic::{self, AssertUnwindSafe},
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -229,7 +230,12 @@ impl Shared {
                 (live.home.clone(), live.record.clone(), live.files.clone(), bring)
             })
         };
-        let result = found.as_ref().map(|(home, record, all, bring)| self.moved(home, record, all, *bring, index));
+        let result = found.as_ref().map(|(home, record, all, bring)| {
+            // A thread that is gone would leave its attempt waiting for ever.
+            let moved = || self.moved(home, record, all, *bring, index);
+            let moved = panic::catch_unwind(AssertUnwindSafe(moved));
+            moved.unwrap_or_else(|_| Err(Fault::Lasting("the agent failed; hint: its log says more".to_owned())))
+        });
         let mut state = self.lock();
         if let Some(moving) = state.moving.get_mut(tenant) {
             *moving -= 1;

@@ -194,6 +194,10 @@ fn broken(name: &str, error: ureq::Error) -> Fault {
             Fault::Lasting(format!("`{name}`: {error}; hint: the site can name the host under `data.private`"))
         }
         ureq::Error::Rustls(error) => Fault::Lasting(format!("`{name}`: TLS: {error}")),
+        // What TLS does not believe comes so, too.
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => Fault::Lasting(format!(
+            "`{name}`: {error}; hint: `data.authorities` of the site names who signs certificates"
+        )),
         ureq::Error::BadUri(what) => Fault::Lasting(format!("`{name}`: {what}")),
         error => Fault::Passing(format!("`{name}`: {error}")),
     }
