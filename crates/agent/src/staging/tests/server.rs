@@ -106,20 +106,25 @@ impl Server {
     }
 }
 
-/// One request for each connection.
-fn serve(shared: &Shared, mut stream: TcpStream) {
-    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+/// The lines of a request before its body; nothing when the other side hangs up.
+fn head(reader: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
     let mut head: Vec<String> = Vec::new();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).unwrap_or(0) == 0 {
-            return;
+            return None;
         }
         if line.trim().is_empty() {
-            break;
+            return Some(head);
         }
         head.push(line.trim().to_owned());
     }
+}
+
+/// One request for each connection.
+fn serve(shared: &Shared, mut stream: TcpStream) {
+    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+    let Some(head) = head(&mut reader) else { return };
     let header = |name: &str| {
         let find = |line: &String| {
             let (key, value) = line.split_once(':')?;
