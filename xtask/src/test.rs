@@ -17,6 +17,8 @@ pub const SEED: u64 = 1;
 
 /// What the tests of the books need from the Python package index.
 const OUTSIDERS_NEED: [&str; 1] = ["beancount==3.2.3"];
+/// An object store for the tests of data: a fake of S3.
+const OBJECTS_NEED: [&str; 1] = ["moto[s3,server]==5.2.1"];
 
 /// Runs all tests; false when one failed.
 ///
@@ -45,6 +47,9 @@ pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     let outsiders = python::venv(repository, "books", &OUTSIDERS_NEED);
     let test = cargo("test -p huisuan-cli --test outsiders");
     before_outsiders(steps, "books before outsiders", outsiders, test, "HUISUAN_PYTHON");
+    let objects = python::venv(repository, "objects", &OBJECTS_NEED);
+    let test = cargo("test -p huisuan-cli --test objects");
+    before_outsiders(steps, "data of an object store", objects, test, "HUISUAN_MOTO");
     let test = cargo("test -p huisuan-ledger --test focus");
     before_outsiders(steps, "bills before outsiders", focus::environment(repository), test, "HUISUAN_FOCUS_PYTHON");
     kubernetes::add(steps, repository, seed);

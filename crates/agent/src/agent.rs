@@ -12,13 +12,14 @@ use huisuan_api::{
     AgentClient, ClientError, ErrorCode,
     agent::{Hello, LogAnswer, LogRequest, Orders, PROTOCOL, PoolRating, Ratings, SequencedOrder, Welcome},
 };
-use huisuan_drivers::{Engine, EngineError, SubmitResult, failpoint};
+use huisuan_drivers::{Engine, EngineError};
 use huisuan_measure::MeasureError;
 use huisuan_model::{
     AttemptId, AttemptReport, CentreId, EndCause, Order, Outcome, Pool, PoolId, ReportKind, StartOrder, TimeMs, Usage,
 };
 
 use crate::{
+    desk::Desk,
     gate::Gate,
     held::Compared,
     key::Key,
@@ -28,6 +29,7 @@ use crate::{
     rate::{Depth, PoolRecord, rate_pools},
     report::Reporter,
     session::Session,
+    staging::Stager,
 };
 
 /// The largest piece of output given in one answer, in bytes.
@@ -104,6 +106,7 @@ pub struct Agent {
     key: Key,
     session: Arc<Session>,
     gate: Arc<Gate>,
+    stager: Arc<Stager>,
 }
 
 impl Agent {
@@ -119,7 +122,9 @@ impl Agent {
         let held = engine.held()?.unwrap_or_default().live;
         let gate = Arc::new(Gate::new(config.policy.clone(), held));
         let key = Key::open(&config.dir).map_err(|error| memory_error(error, &config))?;
-        let mut agent = Agent { config, client, engine: engine.into(), memory, key, session: Arc::default(), gate };
+        let stager = Arc::new(Stager::new(engine.staging_folder(), config.policy.data.clone()));
+        let session = Arc::default();
+        let mut agent = Agent { config, client, engine: engine.into(), memory, key, session, gate, stager };
         let unrated = agent.hello()?.unrated;
         if rate && !unrated.is_empty() {
             let mut pools = agent.offered()?;
@@ -166,10 +171,12 @@ impl Agent {
     /// When the reporting thread cannot be started.
     pub fn run(mut self, stop: &StopFlag) -> Result<(), AgentError> {
         let (client, engine, run) = (self.client.clone(), Arc::clone(&self.engine), self.memory.run());
-        let (session, gate, flag) = (Arc::clone(&self.session), Arc::clone(&self.gate), stop.clone());
+        let (session, gate, stager) = (Arc::clone(&self.session), Arc::clone(&self.gate), Arc::clone(&self.stager));
+        let flag = stop.clone();
         let report = move || {
             let _ended = StopWhenDropped(&flag);
-            Reporter { client: &client, engine: engine.as_ref(), session: &session, gate: &gate, run }.work(&flag);
+            let desk = Desk { engine: engine.as_ref(), stager: &stager, gate: &gate, session: &session };
+            Reporter { client: &client, desk, run }.work(&flag);
         };
         let reporter = thread::Builder::new().name("report".into()).spawn(report).map_err(AgentError::Thread)?;
         self.pull(stop);
@@ -233,7 +240,7 @@ impl Agent {
     fn pull_run(&self, epoch: u64, backoff: &mut Backoff, stop: &StopFlag) -> Result<(), ClientError> {
         let (mut after, mut compared) = (0, Compared::default());
         while !stop.stopped() && self.session.epoch() == Some(epoch) {
-            compared.when_due(self.engine.as_ref(), &self.client, &self.gate, epoch);
+            compared.when_due(self.desk(), &self.client, epoch);
             let pulled = self.client.orders(epoch, after, self.config.poll_wait.min(compared.rest()));
             if !pulled.as_ref().is_ok_and(|orders| orders.epoch == epoch) {
                 // Another run of the server, or none: nothing of it is done before the next hello.
@@ -279,17 +286,12 @@ impl Agent {
                 Order::Stop(attempt) => stops.push(attempt),
             }
         }
-        if !starts.is_empty() {
-            failpoint::reach("agent-before-submit");
-            let results = self.engine.submit(&starts)?;
-            failpoint::reach("agent-after-submit");
-            let refused = refused(&starts, results);
-            self.gate.ended(&refused.iter().map(|report| report.attempt).collect::<Vec<_>>());
-            self.session.add_own(refused);
-        }
-        // What waited here was never the engine's: it reports it as cancelled, like all that it does not know.
-        self.gate.stop(&stops);
-        self.engine.cancel(&stops)
+        self.desk().take(starts)?;
+        self.desk().stop(&stops)
+    }
+
+    fn desk(&self) -> Desk<'_> {
+        Desk { engine: self.engine.as_ref(), stager: &self.stager, gate: &self.gate, session: &self.session }
     }
 
     /// An order that the site's rules let through now, under the account that they name. What they refuse is reported;
@@ -329,15 +331,6 @@ impl Drop for StopWhenDropped<'_> {
     fn drop(&mut self) {
         self.0.stop();
     }
-}
-
-/// What the engine will never run here. Another centre may.
-pub(crate) fn refused(starts: &[StartOrder], results: Vec<SubmitResult>) -> Vec<AttemptReport> {
-    let refused = starts.iter().zip(results).filter_map(|(start, result)| match result {
-        SubmitResult::Refused { why } => Some(not_started(start.attempt, EndCause::Refused, why)),
-        SubmitResult::Accepted | SubmitResult::Duplicate => None,
-    });
-    refused.collect()
 }
 
 /// The end of an attempt that never began.

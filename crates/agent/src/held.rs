@@ -9,10 +9,10 @@ use huisuan_api::{
     AgentClient,
     agent::{ClosedSpan, EngineAlarm, Held, HeldTasks},
 };
-use huisuan_drivers::{Alarm, Engine};
+use huisuan_drivers::Alarm;
 use huisuan_model::{AttemptId, JobId, RangeSet, alarm::ALARMS_MAX};
 
-use crate::{agent::now, gate::Gate};
+use crate::{agent::now, desk::Desk};
 
 /// How long a comparison is good.
 const EVERY: Duration = Duration::from_secs(60);
@@ -37,21 +37,21 @@ impl Compared {
 
     /// Compares when it is time, or the engine has other alarms than before. What fails is tried again the next time:
     /// nothing is done on half an answer.
-    pub(crate) fn when_due(&mut self, engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64) {
-        let alarms = engine.alarms();
+    pub(crate) fn when_due(&mut self, desk: Desk<'_>, client: &AgentClient, epoch: u64) {
+        let alarms = desk.engine.alarms();
         let subjects: Vec<String> = alarms.iter().map(|alarm| alarm.subject.clone()).collect();
         if !self.rest().is_zero() && subjects == self.told {
             return;
         }
-        let again = compare(engine, client, gate, epoch, &alarms);
+        let again = compare(desk, client, epoch, &alarms);
         self.told = subjects;
         self.next = Some(Instant::now() + if again { AGAIN } else { EVERY });
     }
 }
 
 /// True when the same question is worth asking soon.
-fn compare(engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64, alarms: &[Alarm]) -> bool {
-    let held = match engine.held() {
+fn compare(desk: Desk<'_>, client: &AgentClient, epoch: u64, alarms: &[Alarm]) -> bool {
+    let mut held = match desk.engine.held() {
         Ok(Some(held)) => held,
         Ok(None) => return false,
         Err(error) => {
@@ -59,12 +59,13 @@ fn compare(engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64, a
             return false;
         }
     };
+    held.live.extend(desk.stager.bringing());
     let (attempts, ended) = (grouped(&held.live), grouped(&held.ended));
     if attempts.len() + ended.len() > JOBS_MAX {
         tracing::warn!(jobs = attempts.len() + ended.len(), "too many jobs here to compare them with the server's");
         return false;
     }
-    let closed = gate.policy().closed.as_ref().map(|closed| closed.ahead(now())).unwrap_or_default();
+    let closed = desk.gate.policy().closed.as_ref().map(|closed| closed.ahead(now())).unwrap_or_default();
     let closed = closed.into_iter().map(|(from, until)| ClosedSpan { from, until }).collect();
     let alarms = alarms
         .iter()
@@ -81,9 +82,9 @@ fn compare(engine: &dyn Engine, client: &AgentClient, gate: &Gate, epoch: u64, a
     if !answer.end.is_empty() {
         tracing::warn!(attempts = answer.end.len(), "attempts that have ended in the books are ended here");
     }
-    let done = engine.cancel(&answer.end).and_then(|()| match answer.missing.is_empty() {
+    let done = desk.stop(&answer.end).and_then(|()| match answer.missing.is_empty() {
         true => Ok(()),
-        false => engine.look_for(&answer.missing),
+        false => desk.engine.look_for(&answer.missing),
     });
     if let Err(error) = done {
         tracing::warn!(%error, "the engine cannot be asked about differences, trying again");

@@ -6,9 +6,10 @@
 //! reports again.
 //!
 //! Start reading at [`Agent::join`] and [`Agent::run`] in `agent.rs`; `report.rs` is the other direction, `policy.rs` what
-//! the site itself allows, `held.rs` how the engine's word is compared with the server's.
+//! the site itself allows, `desk.rs` how orders reach the engine, `staging` how data reaches tasks, `held.rs` how the engine's word is compared with the server's.
 
 mod agent;
+mod desk;
 mod gate;
 mod held;
 mod hours;
@@ -19,6 +20,7 @@ mod policy;
 mod rate;
 mod report;
 mod session;
+mod staging;
 
 pub use agent::{Agent, AgentConfig, AgentError};
 pub use pause::StopFlag;

@@ -9,7 +9,10 @@ use huisuan_api::spec::quantity;
 use huisuan_model::{Bytes, CentreId, DurationMs, MilliDevices, Millicores, StartOrder};
 use serde::Deserialize;
 
-use crate::hours::Hours;
+use crate::{
+    hours::Hours,
+    staging::{DataFile, DataRules},
+};
 
 /// What a site lets in. The default lets everything in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct SitePolicy {
     /// When nothing runs.
     pub(crate) closed: Option<Hours>,
     accounts: BTreeMap<String, String>,
+    /// Where data may come from and go to.
+    pub(crate) data: DataRules,
 }
 
 /// The bounds of one task.
@@ -36,7 +41,7 @@ struct Largest {
 
 /// A tenant, or one project of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Who(String, Option<String>);
+pub(crate) struct Who(String, Option<String>);
 
 /// A name, or all names that begin so when it ends in `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +61,8 @@ struct File {
     closed: Option<Vec<String>>,
     #[serde(default)]
     accounts: BTreeMap<String, String>,
+    #[serde(default)]
+    data: DataFile,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -108,15 +115,11 @@ impl SitePolicy {
     pub fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string().trim().replace('\n', " "))?;
         let patterns = |list: Option<Vec<String>>| list.map(|list| list.into_iter().map(Pattern).collect());
-        let who = |name: String| match name.split_once('/') {
-            Some((tenant, project)) => Who(tenant.to_owned(), Some(project.to_owned())),
-            None => Who(name, None),
-        };
         if let Some((tenant, account)) = file.accounts.iter().find(|(_, account)| !plain(account)) {
             return Err(format!("accounts: `{account}` of {tenant} is no account: letters, digits, `.`, `_` and `-`"));
         }
         Ok(SitePolicy {
-            tenants: file.tenants.map(|list| list.into_iter().map(who).collect()),
+            tenants: file.tenants.map(|list| list.into_iter().map(Who::read).collect()),
             pools: patterns(file.pools),
             images: patterns(file.images),
             largest: file.largest.read()?,
@@ -126,6 +129,7 @@ impl SitePolicy {
                 None => None,
             },
             accounts: file.accounts,
+            data: file.data.read()?,
         })
     }
 
@@ -141,6 +145,7 @@ impl SitePolicy {
     pub fn judge(&self, order: &StartOrder, centre: &CentreId) -> Result<(), Broken> {
         self.who(order, centre)?;
         self.size(order)?;
+        self.data.judge(order)?;
         let broken = |rule, detail| Err(Broken { rule, detail });
         if let Some(image) = &order.spec.image
             && let Some(images) = &self.images
@@ -165,9 +170,8 @@ impl SitePolicy {
 
     fn who(&self, order: &StartOrder, centre: &CentreId) -> Result<(), Broken> {
         let (tenant, project) = (order.tenant.as_str(), order.project.as_str());
-        let allowed = |who: &Who| who.0 == tenant && who.1.as_deref().is_none_or(|one| one == project);
         if let Some(tenants) = &self.tenants
-            && !tenants.iter().any(allowed)
+            && !tenants.iter().any(|who| who.is(tenant, project))
         {
             let detail = format!("`{tenant}/{project}` may not run at {centre}");
             return Err(Broken { rule: "tenants", detail });
@@ -196,6 +200,21 @@ impl SitePolicy {
     /// The engine's account that a tenant's work runs under; `*` names that of all others.
     pub fn account(&self, tenant: &str) -> Option<&str> {
         self.accounts.get(tenant).or_else(|| self.accounts.get("*")).map(String::as_str)
+    }
+}
+
+impl Who {
+    /// `TENANT` or `TENANT/PROJECT`.
+    pub(crate) fn read(name: String) -> Who {
+        match name.split_once('/') {
+            Some((tenant, project)) => Who(tenant.to_owned(), Some(project.to_owned())),
+            None => Who(name, None),
+        }
+    }
+
+    /// Whether it is this one.
+    pub(crate) fn is(&self, tenant: &str, project: &str) -> bool {
+        self.0 == tenant && self.1.as_deref().is_none_or(|one| one == project)
     }
 }
 

@@ -6,14 +6,13 @@ use huisuan_api::{
     AgentClient, ClientError, ErrorCode,
     agent::{Reports, Welcome},
 };
-use huisuan_drivers::{Engine, EngineError, failpoint};
+use huisuan_drivers::{EngineError, failpoint};
 use huisuan_model::{AttemptId, AttemptReport, ReportKind};
 
 use crate::{
-    agent::{now, refused},
-    gate::Gate,
+    agent::now,
+    desk::Desk,
     pause::{Backoff, StopFlag},
-    session::Session,
 };
 
 /// The most reports of one batch.
@@ -32,9 +31,7 @@ const SEQ_PER_RUN: u64 = 1 << 32;
 /// The loop of the reporting thread.
 pub(crate) struct Reporter<'a> {
     pub(crate) client: &'a AgentClient,
-    pub(crate) engine: &'a dyn Engine,
-    pub(crate) session: &'a Session,
-    pub(crate) gate: &'a Gate,
+    pub(crate) desk: Desk<'a>,
     /// Counts the runs of this agent.
     pub(crate) run: u64,
 }
@@ -57,10 +54,12 @@ impl Reporter<'_> {
         let mut seq_last = 0;
         let mut waiting: Vec<AttemptReport> = Vec::new();
         while !stop.stopped() {
-            waiting.append(&mut self.session.take_own());
+            waiting.append(&mut self.desk.session.take_own());
             match self.observe(waiting.is_empty()) {
-                Ok(mut reports) => {
-                    self.gate.ended(&ends(&reports));
+                Ok(reports) => {
+                    let mut reports = self.desk.stager.hold_back(reports);
+                    reports.append(&mut self.desk.stager.news());
+                    self.desk.gate.ended(&ends(&reports));
                     self.start_due();
                     waiting.append(&mut reports);
                 }
@@ -80,27 +79,20 @@ impl Reporter<'_> {
         }
     }
 
-    /// Hands over the orders whose time has come.
+    /// Hands over the orders whose time has come, and those whose data is there.
     fn start_due(&self) {
-        let due = self.gate.due(now());
-        if due.is_empty() {
-            return;
+        let due = self.desk.gate.due(now());
+        if !due.is_empty()
+            && let Err(error) = self.desk.take(due.clone())
+        {
+            tracing::warn!(%error, "engine does not take orders that waited, trying again");
+            self.desk.gate.put_back(due);
         }
-        match self.engine.submit(&due) {
-            Ok(results) => {
-                let refused = refused(&due, results);
-                self.gate.ended(&ends(&refused));
-                self.session.add_own(refused);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "engine does not take orders that waited, trying again");
-                self.gate.put_back(due);
-            }
-        }
+        self.desk.submit_ready();
     }
 
     fn observe(&self, may_wait: bool) -> Result<Vec<AttemptReport>, EngineError> {
-        self.engine.observe(if may_wait { OBSERVE_WAIT } else { Duration::ZERO })
+        self.desk.engine.observe(if may_wait { OBSERVE_WAIT } else { Duration::ZERO })
     }
 
     /// Sends one batch until the server has it, always under the same number. Gives back that number;
@@ -110,7 +102,7 @@ impl Reporter<'_> {
         let (mut seq, mut refused) = (None, false);
         let mut batch = Reports { epoch: 0, seq: 0, reports: batch };
         loop {
-            let Welcome { epoch, reported_seq, .. } = self.session.wait(stop)?;
+            let Welcome { epoch, reported_seq, .. } = self.desk.session.wait(stop)?;
             let first = seq_last.max(reported_seq).max(self.run.saturating_mul(SEQ_PER_RUN)) + 1;
             let number = *seq.get_or_insert(first);
             if number <= reported_seq {
@@ -121,11 +113,11 @@ impl Reporter<'_> {
             failpoint::reach("agent-before-report");
             match self.send(&batch) {
                 Sent::Taken => break,
-                Sent::Stale => self.session.close(epoch),
+                Sent::Stale => self.desk.session.close(epoch),
                 Sent::Refused if !refused => {
                     // It may be the agent itself that is refused: only a server that greets it again means the batch.
                     refused = true;
-                    self.session.close(epoch);
+                    self.desk.session.close(epoch);
                 }
                 Sent::Refused if batch.reports.len() > 1 => {
                     // One report may spoil the others: each half goes by itself, down to the one that is refused.
@@ -153,10 +145,11 @@ impl Reporter<'_> {
     }
 
     fn acknowledge(&self, ended: &[AttemptId]) {
-        if let Err(error) = self.engine.acknowledge(ended) {
+        if let Err(error) = self.desk.engine.acknowledge(ended) {
             // The engine will give these ends again, and the server will find that it has them.
             tracing::warn!(%error, "engine cannot be told that ends are committed");
         }
+        self.desk.stager.forget(ended);
     }
 
     fn send(&self, batch: &Reports) -> Sent {

@@ -15,10 +15,24 @@ pub struct UsageView {
     /// Energy and CO2 of what was metered and knows it.
     #[serde(flatten)]
     pub energy: EnergyFields,
+    /// Data moved for its attempts that ended; it has no price.
+    #[serde(default)]
+    pub data: MovedView,
     /// How many jobs it comes from.
     pub jobs: u64,
     /// From when on.
     pub since: Timestamp,
+}
+
+/// Data moved for attempts, as their agents counted it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct MovedView {
+    /// Brought to them, in bytes.
+    pub bytes_in: u64,
+    /// Taken from them, in bytes.
+    pub bytes_out: u64,
+    /// Where the figures come from: `measured`.
+    pub mark: String,
 }
 
 /// The ledger's balances.

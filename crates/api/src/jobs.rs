@@ -150,7 +150,7 @@ pub struct AttemptView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_since: Option<Timestamp>,
     /// Why it ended: `exited`, `walltime`, `memory`, `cancelled`, `preempted`, `refused` (by the rules of its site),
-    /// `start-failed` or `lost`.
+    /// `start-failed`, `staging` (its data could not be moved) or `lost`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The exit code; `null` when it did not exit by itself, or not yet.
@@ -178,6 +178,9 @@ pub struct AttemptView {
     pub wall_ms: u64,
     /// The most memory seen, in bytes.
     pub memory_peak_bytes: u64,
+    /// Data moved for it; absent where nothing is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataView>,
     /// Work in the unit of `class`.
     pub gflop: u64,
     /// The class of its pool.
@@ -194,6 +197,23 @@ pub struct AttemptView {
     /// Why it went there, the largest term first.
     pub score: Vec<ScoreView>,
     /// Where its figures come from: `measured`.
+    pub mark: String,
+}
+
+/// Data moved for an attempt, as its centre's agent counted it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DataView {
+    /// `in` while it is brought, `out` while it is taken; absent before, between and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staging: Option<String>,
+    /// How much of that is done, in percent; absent while the whole size is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
+    /// Brought to it, in bytes; what had to be repeated counts again.
+    pub bytes_in: u64,
+    /// Taken from it, in bytes; what had to be repeated counts again.
+    pub bytes_out: u64,
+    /// Where the figures come from: `measured`.
     pub mark: String,
 }
 

@@ -1,8 +1,8 @@
 //! From the model to the wire, wherever the model alone has the answer.
 
 use huisuan_model::{
-    Alarm, Attempt, Centre, CentreId, CentreState, Certificate, EngineKind, Job, Mark, MilliDevices, Millicores, Money,
-    Pool, PrecisionRate, Rating, Tariff, Window, job::TaskSets,
+    Alarm, Attempt, AttemptState, Centre, CentreId, CentreState, Certificate, EngineKind, Job, Mark, MilliDevices,
+    Millicores, Money, Pool, PrecisionRate, Rating, Tariff, Window, job::TaskSets,
 };
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         WindowView,
     },
     facts::FactsFields,
-    jobs::{AttemptView, JobSummary, ReasonView, ScoreView, TaskCounts},
+    jobs::{AttemptView, DataView, JobSummary, ReasonView, ScoreView, TaskCounts},
     wire::{Amount, EnergyFields},
 };
 
@@ -73,6 +73,7 @@ impl AttemptView {
             cpu_ms: attempt.usage.cpu.0,
             wall_ms: attempt.usage.wall.0,
             memory_peak_bytes: attempt.usage.memory_peak.0,
+            data: DataView::of(attempt),
             gflop: attempt.work.0,
             class: share.class.to_string(),
             rating_version: share.version,
@@ -86,6 +87,25 @@ impl AttemptView {
                 .collect(),
             mark: mark_word(Mark::Measured).to_owned(),
         }
+    }
+}
+
+impl DataView {
+    /// What was moved for an attempt; `None` where nothing is to be.
+    fn of(attempt: &Attempt) -> Option<Self> {
+        let staged = &attempt.usage.staged;
+        let way = match attempt.state {
+            AttemptState::Placed => Some("in"),
+            AttemptState::Running if !staged.to_take.is_zero() => Some("out"),
+            _ => None,
+        };
+        (!staged.is_none()).then(|| DataView {
+            staging: way.map(str::to_owned),
+            percent: staged.percent().filter(|_| way.is_some()),
+            bytes_in: staged.brought.0,
+            bytes_out: staged.taken.0,
+            mark: mark_word(Mark::Measured).to_owned(),
+        })
     }
 }
 
@@ -275,7 +295,7 @@ mod tests {
                 share: RatedShare { class: Class::Hpc, version: 2, sustained: GflopPerS(4), part: 1500, whole: 2000 },
                 tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(1) },
             },
-            usage: Usage { wall: DurationMs(10), cpu: DurationMs(20), memory_peak: Bytes(30) },
+            usage: Usage { wall: DurationMs(10), cpu: DurationMs(20), memory_peak: Bytes(30), ..Usage::default() },
             work: Gflop(40),
             hold: Money(50),
             cost: Money::ZERO,

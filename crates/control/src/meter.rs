@@ -9,8 +9,8 @@ use huisuan_ledger::{
     tariff::Scope,
 };
 use huisuan_model::{
-    Attempt, AttemptId, EnergySum, Gflop, Job, LineKey, MeterRecord, Metered, Money, Reading, TimeMs, Usage,
-    quantity::GFLOP_PER_P_H,
+    Attempt, AttemptId, Bytes, EnergySum, Gflop, Job, LineKey, MeterRecord, Metered, Money, Reading, Staged, TimeMs,
+    Usage, quantity::GFLOP_PER_P_H,
 };
 
 use crate::{State, apply::booked, books};
@@ -86,6 +86,18 @@ fn draw<'a>(state: &'a State, attempt: &'a Attempt) -> Option<Draw<'a>> {
 
 fn line(attempt: &Attempt, job: &Job, rule: u32, price: Money) -> LineKey {
     LineKey { centre: attempt.centre.clone(), pool: attempt.pool.clone(), project: job.project.clone(), rule, price }
+}
+
+/// Counts the data that was moved for an attempt that ended. It has no price.
+pub(crate) fn moved(state: &mut State, attempt: &Attempt, staged: Staged) {
+    if staged.is_none() {
+        return;
+    }
+    let tenant = state.jobs[&attempt.id.job].tenant.clone();
+    let tally = state.tallies.entry(tenant.clone()).or_default();
+    tally.bytes_in = Bytes(tally.bytes_in.0.saturating_add(staged.brought.0));
+    tally.bytes_out = Bytes(tally.bytes_out.0.saturating_add(staged.taken.0));
+    state.touched.note(|rows| rows.tallies.insert(tenant));
 }
 
 /// Takes the readings of an attempt into rows, budgets and what lines owe; the ledger is the caller's.

@@ -10,7 +10,9 @@ use crate::State;
 /// Learns from an attempt of an opaque centre that waited until `started_at`, unless its start was told before.
 pub(crate) fn learn(state: &mut State, attempt: AttemptId, started_at: TimeMs) {
     let attempt = &state.attempts[&attempt];
-    let Some(band) = attempt.band.filter(|_| attempt.state == AttemptState::Placed) else { return };
+    // What waited for its data says nothing of the queue.
+    let waited = attempt.state == AttemptState::Placed && attempt.usage.staged.to_bring.is_zero();
+    let Some(band) = attempt.band.filter(|_| waited) else { return };
     state.touched.note(|rows| rows.centres.insert(attempt.centre.clone()));
     let centre = state.centres.get_mut(&attempt.centre).expect("an attempt names a known centre");
     centre.starts.observe(&state.policy.opaque, band, attempt.placed_at, started_at);

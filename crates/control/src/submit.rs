@@ -74,12 +74,6 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
         JobKind::Service => return refuse("kind", "services need endpoints and health checks"),
         JobKind::Session => return refuse("kind", "sessions need a terminal through the agent"),
     }
-    if !spec.inputs.is_empty() {
-        return refuse("inputs", "data is not staged yet; read it from the job's directory");
-    }
-    if !spec.outputs.is_empty() {
-        return refuse("outputs", "data is not staged yet; write it to the job's directory");
-    }
     if spec.budget.is_some() {
         return refuse("budget", "only the tenant's balance limits cost yet");
     }

@@ -19,11 +19,11 @@ use huisuan_model::{
     ActorId, Alarm, AlarmKind, ApplicationId, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState,
     Certificate, Class, Command, Correction, Dependency, Doubt, DurationMs, EndCause, EndedJob, EngineKind, Entry,
     Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering, MilliDevices, Millicores, Money, Outcome,
-    Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind, Tariff,
+    Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind, Staged, Tariff,
     TariffRule, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
-    spec::{DeviceNeed, LatencyBound, Need, Objective, Reading, Rerun, Work},
+    spec::{DataReference, DeviceNeed, LatencyBound, Need, Objective, Reading, Rerun, Work},
     tenant::{Limit, TenantChange, TokenHash},
 };
 use serde::Serialize;
@@ -112,6 +112,7 @@ fn write() {
     story.sites();
     story.energy();
     story.images();
+    story.data();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -186,8 +187,12 @@ impl Story {
     }
 
     fn ended(&self, wall_ms: u64, outcome: Outcome) -> ReportKind {
-        let usage =
-            Usage { wall: DurationMs(wall_ms), cpu: DurationMs(wall_ms / 2), memory_peak: Bytes(wall_ms * 1024) };
+        let usage = Usage {
+            wall: DurationMs(wall_ms),
+            cpu: DurationMs(wall_ms / 2),
+            memory_peak: Bytes(wall_ms * 1024),
+            ..Usage::default()
+        };
         let started_at = (wall_ms > 0).then(|| TimeMs(self.now.0 - wall_ms as i64));
         ReportKind::Ended { started_at, outcome, usage }
     }
@@ -275,7 +280,12 @@ impl Story {
     /// Every way in which an attempt ends.
     fn ends(&mut self) {
         self.now.0 += 60_000;
-        let used = Usage { wall: DurationMs(30_000), cpu: DurationMs(29_000), memory_peak: Bytes(1 << 20) };
+        let used = Usage {
+            wall: DurationMs(30_000),
+            cpu: DurationMs(29_000),
+            memory_peak: Bytes(1 << 20),
+            ..Usage::default()
+        };
         self.report(vec![
             ("1.1.1", ReportKind::Started),
             ("2.0.1", ReportKind::Started),
@@ -420,7 +430,12 @@ impl Story {
         let mine = self.state.attempts().find(|one| one.centre == centre("hpc-2") && one.stop_seq.is_none());
         let id = mine.expect("an attempt").id;
         let report = |at: TimeMs, what| AttemptReport { attempt: id, at, what };
-        let used = |wall: i64| Usage { wall: DurationMs(wall as u64), cpu: DurationMs(9), memory_peak: Bytes(1) };
+        let used = |wall: i64| Usage {
+            wall: DurationMs(wall as u64),
+            cpu: DurationMs(9),
+            memory_peak: Bytes(1),
+            ..Usage::default()
+        };
         let take = |story: &mut Self, seq, reports| {
             story.take("agent:hpc-2", "", Command::Report { centre: centre("hpc-2"), seq, reports });
         };
@@ -618,5 +633,53 @@ impl Story {
         self.take("agent:hpc-2", "", Command::Inventory { centre: name.clone(), pools });
         let image = Some(format!("registry.local/tools/blast@sha256:{}", "0a".repeat(32)));
         self.submit(JobSpec { image, class: Some(Class::Hpc), ..JobSpec::command("blast", &["blastn"]) }, None);
+    }
+
+    /// Data is brought to one attempt and taken from it; to the next try of another it cannot be brought.
+    fn data(&mut self) {
+        let name = centre("data-1");
+        let mut open = self.state.centres()[&centre("hpc-2")].clone();
+        (open.id, open.state, open.reported_seq) = (name.clone(), CentreState::Active, 0);
+        (open.windows, open.absent_since, open.reported_at, open.window_last) = (Vec::new(), None, None, 0);
+        let mut found = open.pools.pop_first().expect("a pool").1;
+        let rating = found.rating.take().expect("a rating");
+        let pool = found.id.clone();
+        self.take("user", "1-30", Command::SetCentre(Box::new(Centre { pools: BTreeMap::new(), ..open })));
+        self.take("agent:data-1", "", Command::Inventory { centre: name.clone(), pools: vec![found] });
+        self.take("agent:data-1", "", Command::Rate { centre: name.clone(), pool, rating });
+        let reference = |url: &str, path: &str| DataReference {
+            url: url.to_owned(),
+            path: path.to_owned(),
+            bytes: None,
+            sha256: None,
+            at: None,
+        };
+        let digest = Some("0a".repeat(32));
+        let set = reference("https://data.example.org/set.csv", "in/set.csv");
+        let inputs = vec![DataReference { bytes: Some(Bytes(90)), sha256: digest, at: Some(name.clone()), ..set }];
+        let outputs = vec![reference("s3://results/{job}/{task}", "out.csv")];
+        let here = JobSpec { centres: vec![name.clone()], ..JobSpec::command("fit", &["fit"]) };
+        self.submit(JobSpec { inputs, outputs, tasks: RangeSet::from_range(0, 1), ..here }, None);
+        self.plan();
+        let job = JobId(self.state.jobs_total());
+        let ids = self.state.attempts().map(|attempt| attempt.id).filter(|id| id.job == job);
+        let ids: Vec<AttemptId> = ids.collect();
+        let [good, bad] = ids[..] else { panic!("two attempts: {ids:?}") };
+        let staged = Staged { brought: Bytes(45), to_bring: Bytes(90), ..Staged::default() };
+        let half = ReportKind::Used(Usage { staged, ..Usage::default() });
+        self.now.0 += 60_000;
+        let ReportKind::Ended { started_at, outcome: well, usage } =
+            self.ended(9_000, outcome(EndCause::Exited, Some(0), None, ""))
+        else {
+            panic!("an end")
+        };
+        let all = Staged { brought: Bytes(90), to_bring: Bytes(90), taken: Bytes(7), to_take: Bytes(7) };
+        let end = ReportKind::Ended { started_at, outcome: well, usage: Usage { staged: all, ..usage } };
+        let lost = outcome(EndCause::Staging, None, None, "`https://data.example.org/set.csv` answered 404");
+        let lost = ReportKind::Ended { started_at: None, outcome: lost, usage: Usage::default() };
+        for (seq, attempt, what) in [(1, good, half), (2, good, end), (3, bad, lost)] {
+            let reports = vec![AttemptReport { attempt, at: self.now, what }];
+            self.take("agent:data-1", "", Command::Report { centre: name.clone(), seq, reports });
+        }
     }
 }

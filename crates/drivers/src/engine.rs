@@ -30,6 +30,12 @@ pub trait Engine: Send + Sync {
         Err("this engine runs processes only".to_owned())
     }
 
+    /// The folder below which a task finds what is brought to it, see [`crate::staging`]; `None` where tasks see no file
+    /// of the agent's machine, so that nothing can be brought.
+    fn staging_folder(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// True when it knows of no attempt, ended ones included: its folder is new, or was lost. An engine that cannot
     /// tell says false.
     fn blank(&self) -> bool {

@@ -15,6 +15,7 @@ mod kubernetes;
 mod local;
 mod simulated;
 mod slurm;
+pub mod staging;
 
 pub use engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
 pub use kubernetes::{KubernetesConfig, KubernetesEngine, PoolRule, Toleration};

@@ -46,7 +46,7 @@ pub use ids::{ActorId, ApplicationId, AttemptId, CentreId, JobId, PoolId, Projec
 pub use job::{Attempt, AttemptState, Job, JobState};
 pub use meter::{Correction, LineKey, MeterRecord, Metered, Metering, Reading, Tally};
 pub use oddity::{Oddity, OddityKind};
-pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, StartOrder, Stream, Usage};
+pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, Staged, StartOrder, Stream, Usage};
 pub use place::Place;
 pub use plan::{Basis, NodeShare, Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason};
 pub use precision::Precision;

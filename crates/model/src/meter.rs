@@ -8,7 +8,7 @@ use crate::{
     centre::RatedShare,
     energy::{Energy, EnergySum},
     ids::{AttemptId, CentreId, PoolId, ProjectId, TenantId},
-    quantity::{DurationMs, Money, TimeMs},
+    quantity::{Bytes, DurationMs, Money, TimeMs},
 };
 
 /// What an attempt used from one moment to another within an hour. It is named by its attempt and its number.
@@ -155,6 +155,12 @@ pub struct Tally {
     /// Energy of all that was ever read of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy: Option<EnergySum>,
+    /// Data brought to its attempts that ended.
+    #[serde(default, skip_serializing_if = "Bytes::is_zero")]
+    pub bytes_in: Bytes,
+    /// Data taken from them.
+    #[serde(default, skip_serializing_if = "Bytes::is_zero")]
+    pub bytes_out: Bytes,
 }
 
 impl Tally {

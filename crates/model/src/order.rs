@@ -162,6 +162,8 @@ pub enum EndCause {
     Refused,
     /// It could not be started: no such program, no permission.
     StartFailed,
+    /// Data could not be brought to it, or not be taken from it.
+    Staging,
     /// The centre lost sight of it and cannot know how it ended.
     Lost,
 }
@@ -177,6 +179,7 @@ impl EndCause {
             EndCause::Preempted => "preempted",
             EndCause::Refused => "refused",
             EndCause::StartFailed => "start-failed",
+            EndCause::Staging => "staging",
             EndCause::Lost => "lost",
         }
     }
@@ -191,6 +194,44 @@ pub struct Usage {
     pub cpu: DurationMs,
     /// The most memory seen.
     pub memory_peak: Bytes,
+    /// Data moved for it.
+    #[serde(default, skip_serializing_if = "Staged::is_none")]
+    pub staged: Staged,
+}
+
+/// Data moved for an attempt, counted where it went through; every figure is cumulative and never falls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Staged {
+    /// Brought to it.
+    #[serde(default, skip_serializing_if = "Bytes::is_zero")]
+    pub brought: Bytes,
+    /// The size of all that is to be brought, as far as it is known.
+    #[serde(default, skip_serializing_if = "Bytes::is_zero")]
+    pub to_bring: Bytes,
+    /// Taken from it.
+    #[serde(default, skip_serializing_if = "Bytes::is_zero")]
+    pub taken: Bytes,
+    /// The size of all that is to be taken.
+    #[serde(default, skip_serializing_if = "Bytes::is_zero")]
+    pub to_take: Bytes,
+}
+
+impl Staged {
+    /// Whether nothing was moved or is to be.
+    pub fn is_none(&self) -> bool {
+        *self == Staged::default()
+    }
+
+    /// How much of what is to be moved was moved, in percent: of what is taken once anything is, before that of what is
+    /// brought. `None` where nothing is to be moved, or how much is not known.
+    pub fn percent(&self) -> Option<u8> {
+        let (done, all) = match self.to_take.is_zero() {
+            true => (self.brought, self.to_bring),
+            false => (self.taken, self.to_take),
+        };
+        let part = u128::from(done.0.min(all.0)) * 100 / u128::from(all.0).max(1);
+        (!all.is_zero()).then(|| u8::try_from(part).expect("a part of a hundred"))
+    }
 }
 
 impl Usage {
@@ -200,6 +241,12 @@ impl Usage {
             wall: self.wall.max(other.wall),
             cpu: self.cpu.max(other.cpu),
             memory_peak: self.memory_peak.max(other.memory_peak),
+            staged: Staged {
+                brought: self.staged.brought.max(other.staged.brought),
+                to_bring: self.staged.to_bring.max(other.staged.to_bring),
+                taken: self.staged.taken.max(other.staged.taken),
+                to_take: self.staged.to_take.max(other.staged.to_take),
+            },
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct Shape {
 pub struct Reach {
     /// How near it must be to its users.
     pub latency: Option<LatencyBound>,
-    /// What each task reads, by centre.
+    /// What each task reads or is brought, by centre.
     pub reads: Vec<Reading>,
     /// What it prefers.
     pub objective: Objective,
@@ -57,10 +57,10 @@ pub struct Reach {
 impl Reach {
     /// Of a job; `None` where it minds nothing.
     fn of(spec: &JobSpec) -> Option<Arc<Reach>> {
-        if spec.latency.is_none() && spec.reads.is_empty() && spec.objective == Objective::default() {
+        let (latency, reads) = (spec.latency.clone(), spec.readings());
+        if latency.is_none() && reads.is_empty() && spec.objective == Objective::default() {
             return None;
         }
-        let (latency, reads) = (spec.latency.clone(), spec.reads.clone());
         Some(Arc::new(Reach { latency, reads, objective: spec.objective }))
     }
 

@@ -2,6 +2,7 @@
 //! the same hash for the same job.
 
 pub mod checkpoint;
+pub mod data;
 mod hash;
 mod image;
 mod kind;
@@ -23,6 +24,7 @@ use crate::{
     ranges::RangeSet,
 };
 pub use checkpoint::Checkpoint;
+pub use data::DataReference;
 pub use hash::SpecHash;
 pub use kind::{JobKind, Rerun};
 pub use reach::{LatencyBound, Objective, Reading};
@@ -83,7 +85,7 @@ pub struct JobSpec {
     /// Data brought to the task before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<DataReference>,
-    /// Data taken from the task after it ends.
+    /// Data taken from the task after it succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<DataReference>,
     /// Data that each task reads by itself, where it lies and how much: places count the way to it.
@@ -167,19 +169,6 @@ pub struct DeviceNeed {
     /// The least memory of one device.
     #[serde(default, skip_serializing_if = "is_default")]
     pub memory_min: Bytes,
-}
-
-/// Data outside a task: where it is and where the task sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataReference {
-    /// Where it is: `s3://`, `https://`, `file://`.
-    pub url: String,
-    /// A path inside the task's folder.
-    pub path: String,
-    /// Its size, when known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<Bytes>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -350,6 +339,7 @@ impl JobSpec {
         let urgent = self.priority == limits::PRIORITY_MAX;
         check(!(self.preemptible && urgent), "preemptible", true, "a priority below urgent (1000)")?;
         reach::validate(self)?;
+        data::validate(self)?;
         let jobs = self.after.len();
         check(jobs <= limits::AFTER_MAX, "after", format!("{jobs} jobs"), "at most 1,000 jobs")?;
         let twice = self.after.windows(2).find(|pair| pair[0].job >= pair[1].job).map(|pair| pair[1].job);

@@ -23,7 +23,7 @@ use super::{
 use crate::wire::Timestamp;
 
 /// A job file. All fields but `command` or `script` may be left out; unknown fields are refused.
-/// `kind` other than `batch`, `inputs`, `outputs` and `budget` are read and
+/// `kind` other than `batch` and `budget` are read and
 /// refused as not supported yet.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = JobRequest)]
@@ -104,7 +104,7 @@ pub struct JobFile {
     /// Data brought to the task before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<DataField>,
-    /// Data taken from the task after it ends.
+    /// Data taken from the task after it succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<DataField>,
     /// Data that each task reads by itself: where it lies and how much, so that places count the way to it.
@@ -173,13 +173,19 @@ pub struct DemandField {
 #[schema(as = JobData)]
 #[serde(deny_unknown_fields)]
 pub struct DataField {
-    /// Where it is: `s3://`, `https://`, `file://`.
+    /// Where it is: `https://HOST/...`, `s3://STORE/KEY`, `file:///...`. `{job}` and `{task}` stand for numbers.
     pub url: String,
-    /// A path inside the task's folder.
+    /// A path inside the folder that `HUISUAN_DATA_DIR` names.
     pub path: String,
-    /// Its size, when known, such as `2GiB`.
+    /// Its size, when known, such as `2GiB`; of inputs only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<String>,
+    /// SHA-256 of it in hexadecimal; of inputs only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The centre next to it; of inputs only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
 }
 
 /// Data that lies at a centre.
@@ -347,6 +353,8 @@ fn data_fields(references: &[huisuan_model::spec::DataReference]) -> Vec<DataFie
         url: reference.url.clone(),
         path: reference.path.clone(),
         size: reference.bytes.map(bytes_text),
+        sha256: reference.sha256.clone(),
+        at: reference.at.as_ref().map(ToString::to_string),
     };
     references.iter().map(field).collect()
 }

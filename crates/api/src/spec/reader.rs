@@ -281,11 +281,13 @@ fn data(fields: &Fields<'_>, name: &str) -> Result<Vec<DataReference>, SpecProbl
     };
     let item = |(at, item): (usize, &Value)| {
         let path = format!("{name}[{at}]");
-        let inner = Fields::new(&path, item, &["url", "path", "size"])?;
+        let inner = Fields::new(&path, item, &["url", "path", "size", "sha256", "at"])?;
         Ok(DataReference {
             url: inner.needed("url", inner.text("url")?, "a URL such as https://host/file")?,
             path: inner.needed("path", inner.text("path")?, "a path inside the task's folder")?,
             bytes: inner.quantity("size", quantity::bytes)?,
+            sha256: inner.text("sha256")?.map(|digest| digest.to_ascii_lowercase()),
+            at: inner.parsed("at", "the name of a centre", CentreId::new)?,
         })
     };
     items.iter().enumerate().map(item).collect()

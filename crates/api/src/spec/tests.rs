@@ -90,8 +90,28 @@ fn fields_become_the_spec() {
                 [("a", 2), ("b", 1)].map(|(at, gib)| Reading { at: centre(at), bytes: Bytes(gib << 30) }).to_vec();
         },
     );
+}
+
+#[test]
+fn data_becomes_references() {
     check("inputs: [{url: 'https://h/f', path: f, size: 2GiB}]", |job| {
-        job.inputs = vec![DataReference { url: "https://h/f".into(), path: "f".into(), bytes: Some(Bytes(2 << 30)) }];
+        let (url, path) = ("https://h/f".into(), "f".into());
+        job.inputs = vec![DataReference { url, path, bytes: Some(Bytes(2 << 30)), sha256: None, at: None }];
+    });
+    let digest = "0a".repeat(32);
+    check(&format!("inputs: [{{url: 's3://set/f', path: f, sha256: '{}', at: b}}]", digest.to_uppercase()), |job| {
+        let (url, path) = ("s3://set/f".into(), "f".into());
+        job.inputs = vec![DataReference {
+            url,
+            path,
+            bytes: None,
+            sha256: Some(digest.clone()),
+            at: Some(CentreId::new("b").expect("a name")),
+        }];
+    });
+    check("outputs: [{url: 'file:///out/{job}', path: f}]", |job| {
+        let (url, path) = ("file:///out/{job}".into(), "f".into());
+        job.outputs = vec![DataReference { url, path, bytes: None, sha256: None, at: None }];
     });
 }
 

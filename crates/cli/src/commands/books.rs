@@ -1,6 +1,6 @@
 //! `usage` and `ledger balance`; the rest of `ledger` is in `ledger.rs`.
 
-use huisuan_api::books::{LedgerView, UsageView};
+use huisuan_api::books::{LedgerView, MovedView, UsageView};
 
 use crate::{
     args::LedgerCommand,
@@ -22,6 +22,7 @@ pub(crate) fn usage(session: &Session) -> Result<(), Failure> {
             let summary = fields(&[
                 ("cost", amount(&usage.cost)),
                 ("energy", usage.energy.to_string()),
+                ("data", data_text(&usage.data)),
                 ("jobs", text::grouped(usage.jobs)),
                 ("since", usage.since.to_string()),
                 ("work", if usage.usage.0.is_empty() { "none yet".to_owned() } else { String::new() }),
@@ -30,6 +31,14 @@ pub(crate) fn usage(session: &Session) -> Result<(), Failure> {
             if classes.is_empty() { summary } else { format!("{summary}\n\n{}", output.table(&classes)) }
         },
     )
+}
+
+/// Data moved; nothing where none was.
+fn data_text(data: &MovedView) -> String {
+    match (data.bytes_in, data.bytes_out) {
+        (0, 0) => String::new(),
+        (bytes_in, bytes_out) => format!("{} in, {} out", text::memory(bytes_in), text::memory(bytes_out)),
+    }
 }
 
 /// One row a class; classes are never added.

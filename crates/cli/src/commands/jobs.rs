@@ -1,7 +1,7 @@
 //! `ls`, `show`, `explain` and `cancel`.
 
 use huisuan_api::{
-    jobs::{AttemptView, Explain, JobList, JobSummary, JobView, TaskCounts},
+    jobs::{AttemptView, DataView, Explain, JobList, JobSummary, JobView, TaskCounts},
     routes::{JobsQuery, PAGE_SIZE_MAX, PageQuery},
     wire::{Amount, EnergyFields, Timestamp, Usage},
 };
@@ -202,12 +202,13 @@ fn attempts_listing(attempts: &[AttemptView]) -> Listing {
         ["attempt", "centre", "state", "end", "cores", "time_ms", "memory_bytes", "work_gflop", "cost_millionths"];
     let details =
         ["pool", "class", "exit_code", "cpu_ms", "placed_at", "started_at", "ended_at", "rating_version", "mark"];
-    let mut listing = Listing::with_details(&columns, &[&details[..], &ENERGY_COLUMNS].concat());
+    let data = ["bytes_in", "bytes_out"];
+    let mut listing = Listing::with_details(&columns, &[&details[..], &ENERGY_COLUMNS, &data].concat());
     for attempt in attempts {
         let mut row = vec![
             Cell::text(&attempt.attempt),
             Cell::text(&attempt.centre),
-            Cell::state(&attempt.state),
+            Cell::state(&state_text(attempt)),
             Cell::text(end_text(attempt)),
             Cell::figure(attempt.cores, attempt.cores),
             Cell::figure(text::span(attempt.wall_ms), attempt.wall_ms),
@@ -225,9 +226,23 @@ fn attempts_listing(attempts: &[AttemptView]) -> Listing {
             Cell::text(&attempt.mark),
         ];
         row.extend(energy_cells(&attempt.energy));
+        let bytes =
+            |of: fn(&DataView) -> u64| attempt.data.as_ref().map_or_else(Cell::none, |data| Cell::text(of(data)));
+        row.extend([bytes(|data| data.bytes_in), bytes(|data| data.bytes_out)]);
         listing.row(row);
     }
     listing
+}
+
+/// Where an attempt stands: while its data moves, how far that is.
+fn state_text(attempt: &AttemptView) -> String {
+    let data = attempt.data.as_ref();
+    let percent = |data: &DataView| data.percent.map_or_else(String::new, |percent| format!(" {percent} %"));
+    match data.and_then(|data| Some((data.staging.as_deref()?, percent(data)))) {
+        Some(("in", percent)) => format!("staging{percent}"),
+        Some((_, percent)) => format!("staging out{percent}"),
+        None => attempt.state.clone(),
+    }
 }
 
 /// How an attempt ended, in a few words; empty while it has not.

@@ -20,6 +20,7 @@ mod lab;
 mod lists;
 mod output;
 mod site;
+mod staging;
 mod submit;
 #[path = "../support/mod.rs"]
 mod support;

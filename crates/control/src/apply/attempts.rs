@@ -79,6 +79,7 @@ pub(super) fn ended(state: &mut State, event: &Event) {
     state.used.remove(&attempt, job, was_short);
     state.committed.remove(&attempt, job);
     meter::take(state, &attempt, readings);
+    meter::moved(state, &attempt, usage.staged);
     // Full hours of a long attempt are posted already.
     let metered = attempt.metered.take().unwrap_or_default().work;
     let (rest, more) = (cost.saturating_sub(attempt.cost), work.saturating_sub(Gflop(metered)));

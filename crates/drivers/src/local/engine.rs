@@ -173,6 +173,10 @@ impl Engine for LocalEngine {
         }])
     }
 
+    fn staging_folder(&self) -> Option<PathBuf> {
+        Some(self.paths.staging())
+    }
+
     fn measurable_cpus(&self, pool: &PoolId) -> Vec<usize> {
         if *pool == self.config.pool { self.supervisor_config.cores.clone() } else { Vec::new() }
     }

@@ -8,6 +8,8 @@ use std::{
 
 use huisuan_model::AttemptId;
 
+use crate::staging;
+
 /// A centre's folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths {
@@ -20,6 +22,8 @@ pub(crate) struct AttemptPaths {
     pub(crate) dir: PathBuf,
     /// Shared by all attempts of the task; made for those that save their state.
     pub(crate) checkpoint: PathBuf,
+    /// What is brought to it before it starts; the agent makes it where the job names data.
+    pub(crate) data: PathBuf,
 }
 
 impl Paths {
@@ -66,6 +70,11 @@ impl Paths {
         self.dir.join("attempts")
     }
 
+    /// What the agent brings to attempts and takes from them.
+    pub(crate) fn staging(&self) -> PathBuf {
+        self.dir.join("staging")
+    }
+
     /// Where the attempts of one task keep what the next one goes on from.
     pub(crate) fn checkpoint(&self, attempt: AttemptId) -> PathBuf {
         self.dir.join("checkpoints").join(attempt.job.to_string()).join(attempt.task.to_string())
@@ -80,6 +89,7 @@ impl Paths {
         AttemptPaths {
             dir: self.job(attempt).join(format!("{}.{}", attempt.task, attempt.attempt)),
             checkpoint: self.checkpoint(attempt),
+            data: staging::data_folder(&self.staging(), attempt),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -127,6 +128,10 @@ impl Engine for SlurmEngine {
 
     fn memory_mode(&self) -> String {
         "slurm".to_owned()
+    }
+
+    fn staging_folder(&self) -> Option<PathBuf> {
+        Some(self.shared.files.paths.staging())
     }
 
     fn blank(&self) -> bool {

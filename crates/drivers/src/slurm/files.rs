@@ -18,9 +18,12 @@ use std::{
 
 use huisuan_model::{AttemptId, Bytes, DurationMs, StartOrder, TimeMs};
 
-use crate::local::{
-    paths::{AttemptPaths, Paths},
-    supervisor::start::{Outputs, program, variables},
+use crate::{
+    local::{
+        paths::{AttemptPaths, Paths},
+        supervisor::start::{Outputs, program, variables},
+    },
+    staging::DATA_VARIABLE,
 };
 
 /// The script of every job.
@@ -141,7 +144,7 @@ impl Files {
         let outputs = Outputs::of(order, &paths.dir);
         let stdout = outputs.stdout.map_or_else(|| paths.stdout(), PathBuf::from);
         let stderr = outputs.stderr.map_or_else(|| paths.stderr(), PathBuf::from);
-        let variables = environment(order, &paths.dir);
+        let variables = environment(order, &paths);
         let mut text = Vec::new();
         let count = variables.len().to_string();
         let head = [directory.as_os_str(), stdout.as_os_str(), stderr.as_os_str(), count.as_ref()];
@@ -205,7 +208,7 @@ impl Files {
 }
 
 /// The variables of an attempt beyond those that Slurm sets: as text, in the order in which they count.
-fn environment(order: &StartOrder, dir: &Path) -> Vec<OsString> {
+fn environment(order: &StartOrder, paths: &AttemptPaths) -> Vec<OsString> {
     let pair = |name: &str, value: &std::ffi::OsStr| {
         let mut text = OsString::from(name);
         text.push("=");
@@ -214,10 +217,11 @@ fn environment(order: &StartOrder, dir: &Path) -> Vec<OsString> {
     };
     let own = order.spec.environment.iter().map(|(name, value)| pair(name, value.as_ref()));
     // Slurm's own number of the job stays: `srun` inside of it needs that one.
-    let ours = variables(order, dir).into_iter().filter(|(name, _)| *name != "SLURM_JOB_ID");
+    let ours = variables(order, &paths.dir).into_iter().filter(|(name, _)| *name != "SLURM_JOB_ID");
     let ours = ours.map(|(name, value)| pair(name, &value));
     let none = order.devices.is_zero().then(|| OsString::from("CUDA_VISIBLE_DEVICES="));
-    own.chain(ours).chain(none).collect()
+    let data = order.spec.staged().then(|| pair(DATA_VARIABLE, paths.data.as_os_str()));
+    own.chain(ours).chain(data).chain(none).collect()
 }
 
 fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {

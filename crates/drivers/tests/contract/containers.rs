@@ -15,7 +15,7 @@ use huisuan_model::{
 use crate::{
     bench::{Bench, ProcessHandle, expect_cause, id, open_with, order, script},
     lab::image::image,
-    suite,
+    staging, suite,
 };
 
 fn containers(dir: &std::path::Path) -> Containers {
@@ -41,6 +41,9 @@ impl Engine for Imaged {
     }
     fn images(&self) -> Result<String, String> {
         self.0.images()
+    }
+    fn staging_folder(&self) -> Option<PathBuf> {
+        self.0.staging_folder()
     }
     fn inventory(&self) -> Result<Vec<Pool>, EngineError> {
         self.0.inventory()
@@ -204,6 +207,11 @@ fn walltime_and_cancellation_end_the_container() {
     bench.engine.cancel(&[id(4, 0)]).expect("cancelled");
     expect_cause(&bench.end(id(4, 0)), EndCause::Cancelled);
     assert_eq!(left(&bench), 0);
+}
+
+#[test]
+fn data_is_where_the_variable_says() {
+    staging::data_is_where_the_variable_says(&mut bench());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use huisuan_model::{EndCause, EngineKind, JobSpec, Millicores, Stream};
 
 use crate::{
     bench::{Bench, expect_cause, id, open_local, order, script, task, try_open_local},
-    checkpoint, suite,
+    checkpoint, staging, suite,
 };
 
 suite::whole_contract!(Bench::local());
@@ -20,6 +20,11 @@ fn state_is_saved_within_the_walltime() {
 #[test]
 fn state_is_saved_when_room_is_taken_away() {
     checkpoint::state_is_saved_when_room_is_taken_away(&mut Bench::local());
+}
+
+#[test]
+fn data_is_where_the_variable_says() {
+    staging::data_is_where_the_variable_says(&mut Bench::local());
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod lab;
 mod local;
 mod simulated;
 mod slurm;
+mod staging;
 mod suite;
 
 use std::path::PathBuf;

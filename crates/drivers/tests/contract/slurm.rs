@@ -16,7 +16,7 @@ use crate::{
     bench::{Bench, expect_cause, id, order, script},
     checkpoint,
     lab::{Lab, Size},
-    suite,
+    staging, suite,
 };
 
 /// A cluster that is started by the first test that needs it, and ends with this program.
@@ -78,6 +78,11 @@ fn with_devices(job: u64, text: &str, count: u64, any_of: &[&str]) -> StartOrder
     let mut spec = script(text);
     spec.need = Need::Hardware { cores: huisuan_model::Millicores(1000), devices };
     StartOrder { devices: MilliDevices(count), ..order(job, spec) }
+}
+
+#[test]
+fn data_is_where_the_variable_says() {
+    staging::data_is_where_the_variable_says(&mut bench());
 }
 
 #[test]

@@ -28,3 +28,11 @@ pub const AFTER_MAX: usize = 1000;
 pub const READS_MAX: usize = 16;
 /// Most that a task reads of one centre: 1 EiB.
 pub const READ_BYTES_MAX: u64 = 1 << 60;
+/// Most files that are brought to a task, and most that are taken from it.
+pub const DATA_MAX: usize = 64;
+/// The largest size of one such file: 1 PiB.
+pub const DATA_BYTES_MAX: u64 = 1 << 50;
+/// Longest path inside a data folder.
+pub const DATA_PATH_MAX: usize = 255;
+/// Longest URL of data.
+pub const URL_LENGTH_MAX: usize = 2048;

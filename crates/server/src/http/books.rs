@@ -12,15 +12,16 @@ use axum::{
 use futures_util::stream;
 use huisuan_api::{
     ErrorCode,
-    books::{AccountView, AuditView, DayHeads, LedgerView, UsageView, moment},
+    books::{AccountView, AuditView, DayHeads, LedgerView, MovedView, UsageView, moment},
     routes::ExportQuery,
+    views::mark_word,
     wire::{Amount, Usage},
 };
 use huisuan_control::{
     State as Network,
     ledger::{Account, Asset},
 };
-use huisuan_model::{Class, EnergySum, Gflop, Money, TenantId, TimeMs, centre::CURRENCY};
+use huisuan_model::{Class, EnergySum, Gflop, Mark, Money, TenantId, TimeMs, centre::CURRENCY};
 
 use super::{App, Failure, extract::Params};
 use crate::{
@@ -45,9 +46,9 @@ pub(crate) async fn usage_view(shared: &Shared, scope: &Scope) -> Result<UsageVi
     let tenant = own.clone();
     let look = move |network: &Network| {
         let tenant = tenant.as_ref();
-        (used(network, tenant), energy(network, tenant), network.jobs_total())
+        (used(network, tenant), energy(network, tenant), moved(network, tenant), network.jobs_total())
     };
-    let ((work, mut cost), energy, mut jobs) = shared.writer.look(look).await?;
+    let ((work, mut cost), energy, data, mut jobs) = shared.writer.look(look).await?;
     if let Some(tenant) = own {
         // The books have no account of what a tenant paid; its jobs say so.
         (jobs, cost) = shared.readers.read(move |reader| reader.paid_by(&tenant)).await?;
@@ -55,7 +56,7 @@ pub(crate) async fn usage_view(shared: &Shared, scope: &Scope) -> Result<UsageVi
     let first = shared.readers.read(|reader| reader.entries(0, 1)).await?;
     let since = first.first().map_or(TimeMs::ZERO, |entry| entry.at).into();
     let usage = Usage::from(&work);
-    Ok(UsageView { usage, cost: Amount::new(cost, CURRENCY), energy: energy.into(), jobs, since })
+    Ok(UsageView { usage, cost: Amount::new(cost, CURRENCY), energy: energy.into(), data, jobs, since })
 }
 
 /// Energy of all that one tenant or all of them used and was metered.
@@ -66,6 +67,17 @@ fn energy(network: &Network, own: Option<&TenantId>) -> Option<EnergySum> {
         EnergySum::add(&mut sum, tally.energy);
     }
     sum
+}
+
+/// Data moved for one tenant or all of them.
+fn moved(network: &Network, own: Option<&TenantId>) -> MovedView {
+    let tenants = network.tenants().keys().filter(|tenant| own.is_none_or(|own| own == *tenant));
+    let mut moved = MovedView { mark: mark_word(Mark::Measured).to_owned(), ..MovedView::default() };
+    for tally in tenants.filter_map(|tenant| network.tally(tenant)) {
+        moved.bytes_in = moved.bytes_in.saturating_add(tally.bytes_in.0);
+        moved.bytes_out = moved.bytes_out.saturating_add(tally.bytes_out.0);
+    }
+    moved
 }
 
 /// Work used by one tenant or all, and what centres earned of all.

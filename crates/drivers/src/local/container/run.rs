@@ -6,7 +6,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
     os::unix::{
-        fs::{DirBuilderExt as _, OpenOptionsExt as _, chown, fchown},
+        fs::{DirBuilderExt as _, OpenOptionsExt as _, chown, fchown, lchown},
         process::CommandExt as _,
     },
     path::Path,
@@ -20,10 +20,14 @@ use super::{config::Containers, end};
 use crate::{
     container::{ATTEMPT_FOLDER, SCRIPT_FOLDER, variables, words},
     local::{paths::AttemptPaths, supervisor::start::DIR_VARIABLE},
+    staging::DATA_VARIABLE,
 };
 
 /// Where the task finds what it saved.
 const CHECKPOINT_FOLDER: &str = "/huisuan/checkpoint";
+
+/// Where the task finds what is brought to it.
+const DATA_FOLDER: &str = "/huisuan/data";
 
 /// So many processes and threads, so that one task cannot take all of the machine's.
 const PROCESSES_MAX: u32 = 4096;
@@ -44,6 +48,10 @@ pub(crate) fn start(
         |what: &str, path: &Path, error: &io::Error| format!("{what} `{}` cannot be made: {error}", path.display());
     let mut folders = vec![("folder", paths.work())];
     folders.extend(order.spec.checkpoint.iter().map(|_| ("checkpoint folder", paths.checkpoint.clone())));
+    if order.spec.staged() {
+        let given = |error: io::Error| format!("data `{}` cannot be given to the task: {error}", paths.data.display());
+        give_all(&paths.data, owner).map_err(given)?;
+    }
     for (what, folder) in &folders {
         make_folder(folder, owner).map_err(|error| failed(what, folder, &error))?;
     }
@@ -105,6 +113,10 @@ fn arguments(
         add(mount(&paths.checkpoint, CHECKPOINT_FOLDER, false)?);
         add(format!("--env=HUISUAN_CHECKPOINT_DIR={CHECKPOINT_FOLDER}"));
     }
+    if spec.staged() {
+        add(mount(&paths.data, DATA_FOLDER, false)?);
+        add(format!("--env={DATA_VARIABLE}={DATA_FOLDER}"));
+    }
     variables(order, folder).into_iter().for_each(|(name, value)| add(format!("--env={name}={value}")));
     add(format!("--workdir={folder}"));
     // As a list of one word it is no text to split, and what the image would run by itself is not added to it.
@@ -147,6 +159,19 @@ fn plain(path: &Path) -> Result<&str, String> {
 fn make_folder(folder: &Path, owner: Option<u32>) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     chown(folder, owner, owner)
+}
+
+/// Gives a folder that only the agent has written to, and all that is in it, to the container's user.
+fn give_all(folder: &Path, owner: Option<u32>) -> io::Result<()> {
+    lchown(folder, owner, owner)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => give_all(&entry.path(), owner)?,
+            false => lchown(entry.path(), owner, owner)?,
+        }
+    }
+    Ok(())
 }
 
 fn write_script(path: &Path, text: &str) -> io::Result<()> {

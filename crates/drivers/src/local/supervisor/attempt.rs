@@ -103,6 +103,7 @@ impl Attempt {
             wall: self.process.get().map_or(DurationMs::ZERO, Process::wall),
             cpu: DurationMs(self.cpu_ms.load(Ordering::Relaxed)),
             memory_peak: Bytes(self.memory_peak.load(Ordering::Relaxed)),
+            ..Usage::default()
         }
     }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use huisuan_model::{StartOrder, spec::Work};
 
-use crate::local::paths::AttemptPaths;
+use crate::{local::paths::AttemptPaths, staging::DATA_VARIABLE};
 
 /// The variable that names the attempt's folder; also how processes of an attempt are found again.
 pub(crate) const DIR_VARIABLE: &str = "HUISUAN_ATTEMPT_DIR";
@@ -110,6 +110,9 @@ pub(crate) fn start(
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.map_err(|error| format!("checkpoint folder `{}` cannot be made: {error}", folder.display()))?;
         command.env(CHECKPOINT_VARIABLE, folder);
+    }
+    if order.spec.staged() {
+        command.env(DATA_VARIABLE, &paths.data);
     }
     let (stdout, stderr) = open_outputs(paths, outputs)?;
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
