@@ -15,7 +15,7 @@ use huisuan_model::{
     quantity::TimeMs,
 };
 
-use crate::{State, books, keys::KeyRecord, meter, queue, tariffs};
+use crate::{State, books, keys::KeyRecord, meter, queue, reservations, tariffs};
 
 /// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
 /// program is broken: going on would spread the damage.
@@ -41,6 +41,9 @@ pub fn apply(state: &mut State, event: &Event) {
         | Event::WindowAdded { .. }
         | Event::WindowRemoved { .. }
         | Event::InventorySet { .. } => centre_changed(state, event),
+        Event::ReservationAdded { centre, .. } | Event::ReservationRemoved { centre, .. } => {
+            reservations::apply(state, centre, event);
+        }
         Event::Rated { .. } | Event::RatingDoubted { .. } | Event::RatingAccepted { .. } => rated(state, event),
         Event::JobSubmitted { .. } => job_submitted(state, event),
         Event::DependencyMet { job, on } => {

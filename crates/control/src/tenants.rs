@@ -71,6 +71,7 @@ fn changed(state: &State, before: Tenant, change: &TenantChange) -> Result<Vec<E
     if let Some(limit) = change.quota_devices {
         tenant.quota_devices = limit.amount().map(MilliDevices);
     }
+    tenant.may_reserve = change.may_reserve.unwrap_or(tenant.may_reserve);
     change_budget(&mut tenant, change);
     tenant.projects.extend(change.projects.iter().map(|(project, weight)| (project.clone(), *weight)));
     let weight_wrong = |weight: &u32| !(1..=WEIGHT_MAX).contains(weight);

@@ -46,6 +46,8 @@ pub enum Change {
     NoParallelMax,
     /// A longer round trip to its users, in milliseconds.
     Latency(DurationMs),
+    /// Not out of the reservation in advance that it names.
+    NoReservation,
 }
 
 /// The most changes of one kind that are tried.
@@ -140,6 +142,7 @@ impl Change {
             (Change::AnyCentre, _) => shape.centres.clear(),
             (Change::AnyClass, _) => shape.class = None,
             (Change::NoParallelMax, _) => job.parallel_max = None,
+            (Change::NoReservation, _) => shape.reservation = None,
             (Change::Latency(longest), _) => {
                 let reach = shape.reach.as_mut().map(Arc::make_mut);
                 if let Some(bound) = reach.and_then(|reach| reach.latency.as_mut()) {
@@ -175,6 +178,7 @@ fn candidates(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape, 
     kinds.push(if shape.class.is_none() { vec![] } else { vec![Change::AnyClass] });
     kinds.push(if job.parallel_max.is_none() { vec![] } else { vec![Change::NoParallelMax] });
     kinds.push(latencies(snapshot, shape));
+    kinds.push(if shape.reservation.is_none() { vec![] } else { vec![Change::NoReservation] });
     kinds
 }
 
@@ -186,13 +190,17 @@ fn priorities(snapshot: &Snapshot, job: &JobView) -> Vec<Change> {
     above.into_iter().map(Change::Priority).collect()
 }
 
-/// Walltimes that end before what is kept for others, or before maintenance; the longest first.
+/// Walltimes that end before what is kept for others, before maintenance, or with the job's own reservation; the
+/// longest first.
 fn walltimes(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -> Vec<Change> {
     let plan = cycle(snapshot, policy, now, Budget::UNLIMITED.unexplained(), Seed::default());
     let promises = plan.reservations.iter().map(|promise| promise.start_at);
     let windows = snapshot.centres.iter().flat_map(|centre| &centre.closed).map(|window| window.from);
+    let pools = snapshot.centres.iter().flat_map(|centre| &centre.pools);
+    let reserved = pools.flat_map(|pool| &pool.reserved).flat_map(|kept| [kept.from, kept.until]);
     let spans: BTreeSet<DurationMs> = promises
         .chain(windows)
+        .chain(reserved)
         .map(|at| at.since(now))
         .filter(|&span| span > DurationMs(0) && span < shape.walltime)
         .collect();
@@ -254,6 +262,7 @@ impl std::fmt::Display for Change {
             Change::AnyCentre => write!(f, "any centre"),
             Change::AnyClass => write!(f, "any class of centre"),
             Change::NoParallelMax => write!(f, "no limit of parallel tasks"),
+            Change::NoReservation => write!(f, "no reservation"),
             Change::Latency(DurationMs(ms)) => write!(f, "latency <= {ms} ms"),
         }
     }

@@ -60,7 +60,7 @@ pub(crate) async fn submit(
             let status = if new { StatusCode::CREATED } else { StatusCode::OK };
             Ok((status, axum::Json(JobCreated { job_id: job.0, state: state.as_str().to_owned() })))
         }
-        Done::Changed | Done::Rule(_) | Done::Rerated { .. } => {
+        Done::Changed | Done::Rule(_) | Done::Reserved(_) | Done::Rerated { .. } => {
             Err(Failure::new(ErrorCode::Internal, "the submission led to no job"))
         }
     }

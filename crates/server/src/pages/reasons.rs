@@ -102,6 +102,25 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
         "centre-paused" => format!("可接收它的算力中心都已暂停，其中有 {}", text("centre")?),
         "centre-absent" => format!("可接收它的算力中心都已失联，其中有 {}", text("centre")?),
         "centre-closed" => format!("任务可能撞上 {} 的检修：{} 至 {}", text("centre")?, text("from")?, text("until")?),
+        "kept" => format!(
+            "{} 本可容纳，但会占用预约 {} 在资源池 {} 保留的资源：{} 至 {}",
+            text("centre")?,
+            number("reservation")?,
+            text("pool")?,
+            text("from")?,
+            text("until")?
+        ),
+        "reservation-later" => format!("所指定的预约 {} 于 {} 开始", number("reservation")?, text("from")?),
+        "reservation-over" => match text("until") {
+            Some(until) => format!("所指定的预约 {} 于 {until} 结束，任务来不及完成", number("reservation")?),
+            None => format!("所指定的预约 {} 已不存在", number("reservation")?),
+        },
+        "reservation-full" => format!(
+            "预约 {} 保留的资源已被其他作业占用：现可容纳 {} 个任务，须同时启动 {} 个",
+            number("reservation")?,
+            number("fitting_tasks")?,
+            number("needed_tasks")?
+        ),
         "no-centre" => match number("centres")? {
             0 => "尚无算力中心加入本网".to_owned(),
             centres => format!("已知的 {centres} 个算力中心现在都不能接收：未连接、未标定或类型不符"),
@@ -204,7 +223,7 @@ mod tests {
     use huisuan_api::reasons::{describe, describe_end};
     use huisuan_model::{
         Bytes, CentreId, EndReason, JobId, JobState, MilliDevices, Millicores, Money, PoolId, QuotaResource, Reason,
-        TimeMs, When,
+        ReservationId, TimeMs, When,
     };
 
     use super::*;
@@ -253,6 +272,24 @@ mod tests {
         check(
             Reason::CentreClosed { centre: centre(), from: TimeMs(0), until: TimeMs(1000) },
             "任务可能撞上 hpc-1 的检修：1970-01-01T00:00:00.000Z 至 1970-01-01T00:00:01.000Z",
+        );
+        let reservation = ReservationId(3);
+        check(
+            Reason::Kept { centre: centre(), pool: pool(), reservation, from: TimeMs(0), until: TimeMs(1000) },
+            "hpc-1 本可容纳，但会占用预约 3 在资源池 cpu:x 保留的资源：1970-01-01T00:00:00.000Z 至 1970-01-01T00:00:01.000Z",
+        );
+        check(
+            Reason::ReservationLater { reservation, from: TimeMs(0) },
+            "所指定的预约 3 于 1970-01-01T00:00:00.000Z 开始",
+        );
+        check(
+            Reason::ReservationOver { reservation, until: Some(TimeMs(0)) },
+            "所指定的预约 3 于 1970-01-01T00:00:00.000Z 结束，任务来不及完成",
+        );
+        check(Reason::ReservationOver { reservation, until: None }, "所指定的预约 3 已不存在");
+        check(
+            Reason::ReservationFull { reservation, needed: 4, fits: 1 },
+            "预约 3 保留的资源已被其他作业占用：现可容纳 1 个任务，须同时启动 4 个",
         );
         check(Reason::NoCentre { centres: 0 }, "尚无算力中心加入本网");
         check(Reason::NoImages { centres: 2 }, "可接收它的算力中心都不运行容器镜像（已知 2 个）");
