@@ -132,6 +132,9 @@ pub enum Refusal {
         /// What each of them lacks.
         detail: String,
     },
+    /// A job names a reservation that its tenant does not have.
+    #[error("the job names reservation {0}, which its tenant does not have")]
+    UnknownReservation(ReservationId),
     /// The reservation is not known, or another tenant's.
     #[error("there is no reservation {0}")]
     NoReservation(ReservationId),
@@ -214,7 +217,9 @@ impl Refusal {
             Refusal::Reservation { .. } => "correct it and ask again".into(),
             Refusal::MayNotReserve(_) => "ask the operator: `huisuan tenant set NAME --may-reserve yes`".into(),
             Refusal::NothingToReserve { .. } => "ask for less, for another time, or for another pool".into(),
-            Refusal::NoReservation(_) => "`huisuan reserve ls` lists reservations".into(),
+            Refusal::NoReservation(_) | Refusal::UnknownReservation(_) => {
+                "`huisuan reserve ls` lists reservations".into()
+            }
             Refusal::OutsideReservation { .. } => {
                 "leave the reservation out, or ask for what it keeps; `huisuan reserve ls` shows it".into()
             }

@@ -77,7 +77,7 @@ pub(crate) fn usable(
 ) -> Result<(), Refusal> {
     let Some(reservation) = spec.reservation else { return Ok(()) };
     let found = find(state, reservation).filter(|(_, known)| known.tenant == *tenant);
-    let (centre, known) = found.ok_or(Refusal::NoReservation(reservation))?;
+    let (centre, known) = found.ok_or(Refusal::UnknownReservation(reservation))?;
     let refuse = |why: String| Err(Refusal::OutsideReservation { reservation, why });
     if known.until < known.from.max(now).after(spec.walltime) {
         let left = known.until.since(known.from.max(now)).0;

@@ -109,8 +109,8 @@ fn taken_back_it_leaves_its_room_to_others() {
     network.take(Command::CancelReservation { id: ReservationId(1), tenant: None });
     network.check_rebuilt();
     assert_eq!((network.state.attempts_live(), started(&mut network)), (2, 2), "what ran goes on");
+    assert_eq!(network.submit(inside(1, 0)), Err(Refusal::UnknownReservation(ReservationId(1))));
     let gone = Refusal::NoReservation(ReservationId(1));
-    assert_eq!(network.submit(inside(1, 0)), Err(gone.clone()));
     assert_eq!(network.execute(Command::CancelReservation { id: ReservationId(1), tenant: None }), Err(gone));
     let again = network.take(reserve(asked(1, 90, 95)));
     assert!(matches!(&again[..], [Event::ReservationAdded { reservation, .. }] if reservation.id == ReservationId(2)));
@@ -217,7 +217,7 @@ fn a_job_that_cannot_run_in_it_is_refused() {
         assert!(!refusal.hint().is_empty());
         assert!(refusal.to_string().contains(part), "{refusal}");
     };
-    check(inside(2, 0), "no reservation 2");
+    check(inside(2, 0), "reservation 2, which its tenant does not have");
     check(JobSpec { walltime: DurationMs(5 * 60_000), ..inside(1, 0) }, "it lasts for 240000 ms");
     check(JobSpec { class: Some(Class::Ai), ..inside(1, 0) }, "it is at hpc-1");
     check(JobSpec { centres: vec![centre("ai-1")], class: None, ..inside(1, 0) }, "it is at hpc-1");
@@ -226,7 +226,7 @@ fn a_job_that_cannot_run_in_it_is_refused() {
     check(JobSpec { memory: Bytes(1 << 40), ..inside(1, 0) }, "cannot run the job");
     let spec = std::sync::Arc::new(inside(1, 0));
     let refused = network.execute_from(&preemption::lab(), Command::Submit { spec, key: None, ended: Vec::new() });
-    assert_eq!(refused, Err(Refusal::NoReservation(ReservationId(1))), "another tenant's");
+    assert_eq!(refused, Err(Refusal::UnknownReservation(ReservationId(1))), "another tenant's");
 }
 
 /// One step of a random story.

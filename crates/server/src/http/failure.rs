@@ -38,7 +38,7 @@ impl From<Problem> for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
-            Refusal::Spec(_) | Refusal::UnknownDependency(_) => ErrorCode::InvalidSpec,
+            Refusal::Spec(_) | Refusal::UnknownDependency(_) | Refusal::UnknownReservation(_) => ErrorCode::InvalidSpec,
             Refusal::DependencyUnmet { .. } => ErrorCode::Conflict,
             Refusal::NotSupported { .. } => ErrorCode::NotSupported,
             Refusal::Window { .. } | Refusal::Facts { .. } => ErrorCode::InvalidSpec,

@@ -99,6 +99,7 @@ impl Scenario {
         let names: Vec<TenantId> = tenants.iter().map(|(tenant, _)| tenant.id.clone()).collect();
         let faults = faults::faults(check, &file, &sites, &site_facts, start)?;
         let world = jobs::World { sites: &sites, routes: &routes, tenants: &names, families: &file.family, zone_ms };
+        let reservations = reservations::asked(check, &file, &sites, &names, start)?;
         let mut made = file.family.iter().map(|family| world.family(check, family)).collect::<Result<Vec<_>, _>>()?;
         for (made, family) in made.iter_mut().zip(&file.family) {
             if let Some(id) = reservations::of_family(check, &file, family)? {
@@ -125,7 +126,6 @@ impl Scenario {
             jobs.append(&mut trace::read(&folder.join(found.file.get_ref()), &frame)?);
             family_facts.push(of_trace(found.name.get_ref(), sites.len()));
         }
-        let reservations = reservations::asked(check, &file, &sites, &names, start)?;
         let setup = Setup {
             start,
             end,
