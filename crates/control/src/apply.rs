@@ -40,10 +40,9 @@ pub fn apply(state: &mut State, event: &Event) {
         | Event::PresenceSet { .. }
         | Event::WindowAdded { .. }
         | Event::WindowRemoved { .. }
+        | Event::ReservationAdded { .. }
+        | Event::ReservationRemoved { .. }
         | Event::InventorySet { .. } => centre_changed(state, event),
-        Event::ReservationAdded { centre, .. } | Event::ReservationRemoved { centre, .. } => {
-            reservations::apply(state, centre, event);
-        }
         Event::Rated { .. } | Event::RatingDoubted { .. } | Event::RatingAccepted { .. } => rated(state, event),
         Event::JobSubmitted { .. } => job_submitted(state, event),
         Event::DependencyMet { job, on } => {
@@ -157,6 +156,9 @@ fn centre_changed(state: &mut State, event: &Event) {
             centre.windows.push(window.clone());
         }
         Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
+        Event::ReservationAdded { centre, .. } | Event::ReservationRemoved { centre, .. } => {
+            reservations::apply(state, centre, event);
+        }
         Event::InventorySet { centre, pools } => {
             touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
         }

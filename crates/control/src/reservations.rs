@@ -231,6 +231,12 @@ fn within_quota(state: &State, tenant: &Tenant, more: Amounts, asked: &AskedRese
     }
 }
 
+/// How many reservations of a tenant have not ended.
+pub(crate) fn open_of(state: &State, tenant: &TenantId) -> usize {
+    let all = state.centres.values().flat_map(|centre| &centre.reservations);
+    all.filter(|known| known.tenant == *tenant && known.until > state.seen_at).count()
+}
+
 /// For people.
 fn told(amounts: Amounts) -> String {
     let Amounts { cores, memory, devices } = amounts;

@@ -203,8 +203,13 @@ fn a_tenant_needs_the_right_and_stays_within_its_quota() {
     let (id, lab) = (ReservationId(1), preemption::lab().tenant);
     let other = Command::CancelReservation { id, tenant: Some(lab) };
     assert_eq!(network.execute(other), Err(Refusal::NoReservation(id)));
+    let close = || Command::CloseTenant { tenant: origin().tenant };
+    let told = network.execute(close()).expect_err("something is kept").to_string();
+    assert!(told.contains("2 reservations that have not ended"), "{told}");
     network.take(Command::CancelReservation { id, tenant: Some(origin().tenant) });
     network.check_rebuilt();
+    network.pass(12 * MINUTE_MS);
+    network.take(close());
 }
 
 #[test]
