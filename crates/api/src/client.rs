@@ -29,6 +29,7 @@ use crate::{
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
     plan::PlanView,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
+    reservations::{ReservationList, ReservationRequest, ReservationView},
     routes::{self, ExportQuery, JobsQuery, LogsQuery, PageQuery, PlanQuery, SubmitQuery},
     sse::Messages,
     tenants::{FundRequest, NewTenantRequest, TenantList, TenantRequest, TenantToken, TenantView},
@@ -193,6 +194,21 @@ impl Client {
     /// Takes maintenance back.
     pub fn cancel_window(&self, centre: &str, window: u32) -> Result<CentreView, ClientError> {
         self.post(&path(routes::CENTRE_WINDOW_CANCEL, &[("id", centre), ("window", &window.to_string())]))
+    }
+
+    /// Reservations in advance; a tenant's own.
+    pub fn reservations(&self) -> Result<ReservationList, ClientError> {
+        self.get(routes::RESERVATIONS, &())
+    }
+
+    /// Makes a reservation.
+    pub fn reserve(&self, asked: &ReservationRequest) -> Result<ReservationView, ClientError> {
+        self.post_json(routes::RESERVATIONS, asked)
+    }
+
+    /// Takes a reservation back; the answer is what it was.
+    pub fn cancel_reservation(&self, id: u32) -> Result<ReservationView, ClientError> {
+        self.post(&path(routes::RESERVATION_CANCEL, &[("id", &id.to_string())]))
     }
 
     /// All tenants.

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod problem;
 pub mod reasons;
 pub mod reports;
+pub mod reservations;
 pub mod routes;
 pub mod signature;
 pub mod spec;

@@ -10,7 +10,7 @@ use utoipa::openapi::{
 };
 
 use crate::{
-    agent, centres, events, facts::FactsFields, health, jobs, plan, problem::ErrorCode, routes,
+    agent, centres, events, facts::FactsFields, health, jobs, plan, problem::ErrorCode, reservations, routes,
     spec::job_file::JobFile, tenants,
 };
 use build::{Document, Route, text};
@@ -235,6 +235,7 @@ fn declaration_routes(document: &mut Document) {
             .answer::<centres::CentreView>(200, "The centre as it is now.")
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
+    reservation_routes(document);
     tenant_routes(document);
     document.register::<events::EventView>();
     let last = ParameterBuilder::new()
@@ -255,6 +256,32 @@ fn declaration_routes(document: &mut Document) {
         .query::<routes::EventsQuery>()
         .raw_answer("text/event-stream", "The stream; it ends when the server ends.")
         .refused(&[ErrorCode::BadRequest]),
+    );
+}
+
+fn reservation_routes(document: &mut Document) {
+    document.add(
+        Route::get(routes::RESERVATIONS, "reservations", "network", "Lists reservations in advance; a tenant's own.")
+            .answer::<reservations::ReservationList>(200, "The reservations."),
+    );
+    document.add(
+        Route::post(routes::RESERVATIONS, "reserve", "network", "Keeps a part of a pool for a tenant's jobs.")
+            .body::<reservations::ReservationRequest>("What, when and for whom.")
+            .answer::<reservations::ReservationView>(201, "The reservation.")
+            .refused(&[
+                ErrorCode::BadRequest,
+                ErrorCode::UnknownField,
+                ErrorCode::InvalidSpec,
+                ErrorCode::Forbidden,
+                ErrorCode::NotFound,
+                ErrorCode::Conflict,
+            ]),
+    );
+    document.add(
+        Route::post(routes::RESERVATION_CANCEL, "cancel-reservation", "network", "Takes a reservation back.")
+            .path_parameter("id", "Its number.", Type::Integer)
+            .answer::<reservations::ReservationView>(200, "What it was; its jobs that run go on.")
+            .refused(&[ErrorCode::NotFound]),
     );
 }
 

@@ -3,6 +3,7 @@
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
 mod latency;
+mod reserved;
 
 use huisuan_model::{
     Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, PoolId, QuotaResource, Reason, TimeMs, When,
@@ -99,6 +100,10 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
                 json!({ "centre": centre, "pool": pool, "job": job, "start_at": start_at }),
             )
         }
+        Reason::Kept { .. }
+        | Reason::ReservationLater { .. }
+        | Reason::ReservationOver { .. }
+        | Reason::ReservationFull { .. } => reserved::told(reason),
         Reason::Dependency { on, when, jobs } => dependency(*on, *when, *jobs),
         Reason::ParallelMax { limit } => (
             format!("its own limit of {limit} {} at once is reached", if *limit == 1 { "task" } else { "tasks" }),

@@ -44,6 +44,10 @@ pub const CENTRE_ACCEPT: &str = "/v1/centres/{id}/accept-ratings";
 pub const CENTRE_WINDOWS: &str = "/v1/centres/{id}/windows";
 /// `POST` takes a window back.
 pub const CENTRE_WINDOW_CANCEL: &str = "/v1/centres/{id}/windows/{window}/cancel";
+/// `GET` lists reservations in advance, `POST` makes one.
+pub const RESERVATIONS: &str = "/v1/reservations";
+/// `POST` takes a reservation back.
+pub const RESERVATION_CANCEL: &str = "/v1/reservations/{id}/cancel";
 /// `GET` lists the tenants, `POST` adds one.
 pub const TENANTS: &str = "/v1/tenants";
 /// `GET` shows one tenant, `POST` changes it.

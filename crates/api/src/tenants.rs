@@ -61,6 +61,9 @@ pub struct TenantView {
     /// Whether its account is closed: it submits nothing and gets no money; its bills stay.
     #[serde(default)]
     pub closed: bool,
+    /// Whether it may reserve capacity in advance for itself.
+    #[serde(default)]
+    pub may_reserve: bool,
 }
 
 /// What a tenant may spend; every amount in millionths of the network's currency.
@@ -117,6 +120,9 @@ pub struct TenantRequest {
     /// The most millionths that it may owe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<i64>,
+    /// Whether it may reserve capacity in advance for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_reserve: Option<bool>,
 }
 
 /// A new tenant.
@@ -181,6 +187,7 @@ impl TenantRequest {
             budget_hour: money("budget_hour", &self.budget_hour)?,
             budget_projects: budgets.collect::<Result<_, SpecProblem>>()?,
             credit: self.credit.map(Money),
+            may_reserve: self.may_reserve,
         })
     }
 }

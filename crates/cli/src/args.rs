@@ -4,11 +4,14 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
-use huisuan_model::{ApplicationId, Bytes, CentreId, Class, Dependency, DurationMs, Millicores, ProjectId, RangeSet};
+use huisuan_model::{
+    ApplicationId, Bytes, CentreId, Class, Dependency, DurationMs, Millicores, ProjectId, RangeSet, ReservationId,
+};
 
 mod measure;
 mod money;
 mod operate;
+mod reserve;
 mod site;
 
 pub(crate) use measure::{MeasureArgs, MeasureCommand, PartsArgs};
@@ -20,6 +23,7 @@ pub(crate) use operate::{
     ApiArgs, AuditArgs, CentreAddArgs, CentreCommand, CentreDrainArgs, CentreTokenArgs, DoctorArgs, ExportArgs,
     LedgerCommand, NetworkCommand, PoolArgs, TenantCommand, TenantSettings,
 };
+pub(crate) use reserve::{ReserveAddArgs, ReserveCommand};
 pub(crate) use site::{AgentArgs, EngineArg, SuperviseArgs};
 
 use crate::{commands::twin::TwinCommand, parse, select::Selector};
@@ -115,6 +119,9 @@ pub(crate) enum Command {
     /// Tenants of the network: who pays, how much they are due, how much they may hold.
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Capacity kept in advance for the jobs of a tenant.
+    #[command(subcommand)]
+    Reserve(ReserveCommand),
     /// What was used and what it cost, by class.
     Usage,
     /// The books.
@@ -274,6 +281,9 @@ pub(crate) struct SpecArgs {
     /// when it began; may be given several times.
     #[arg(long, value_name = "[WHEN:]JOB", value_parser = parse::after)]
     pub(crate) after: Vec<Dependency>,
+    /// Runs out of what this reservation keeps, and nowhere else.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) reservation: Option<ReservationId>,
     /// A variable for the environment; may be given several times.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = parse::variable)]
     pub(crate) environment: Vec<(String, String)>,

@@ -110,6 +110,15 @@ pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     }
 }
 
+/// `yes` or `no`.
+pub(crate) fn yes(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(format!("`{text}` is neither yes nor no")),
+    }
+}
+
 /// A path of the API.
 pub(crate) fn path(text: &str) -> Result<String, String> {
     match text.starts_with('/') {

@@ -15,7 +15,7 @@ use huisuan_model::{
     quantity::TimeMs,
 };
 
-use crate::{State, books, keys::KeyRecord, meter, queue, tariffs};
+use crate::{State, books, keys::KeyRecord, meter, queue, reservations, tariffs};
 
 /// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
 /// program is broken: going on would spread the damage.
@@ -40,6 +40,8 @@ pub fn apply(state: &mut State, event: &Event) {
         | Event::PresenceSet { .. }
         | Event::WindowAdded { .. }
         | Event::WindowRemoved { .. }
+        | Event::ReservationAdded { .. }
+        | Event::ReservationRemoved { .. }
         | Event::InventorySet { .. } => centre_changed(state, event),
         Event::Rated { .. } | Event::RatingDoubted { .. } | Event::RatingAccepted { .. } => rated(state, event),
         Event::JobSubmitted { .. } => job_submitted(state, event),
@@ -154,6 +156,9 @@ fn centre_changed(state: &mut State, event: &Event) {
             centre.windows.push(window.clone());
         }
         Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
+        Event::ReservationAdded { centre, .. } | Event::ReservationRemoved { centre, .. } => {
+            reservations::apply(state, centre, event);
+        }
         Event::InventorySet { centre, pools } => {
             touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
         }

@@ -18,6 +18,8 @@ pub(crate) fn set(state: &State, centre: &Centre) -> Result<Vec<Event>, Refusal>
         centre.absent_since = known.absent_since;
         centre.windows = known.windows.clone();
         centre.window_last = known.window_last;
+        centre.reservations = known.reservations.clone();
+        centre.reservation_last = known.reservation_last;
         // A door that does not tell place and facts leaves them as they were declared.
         centre.place = centre.place.or(known.place);
         centre.facts = centre.facts.or_else(|| known.facts.clone());

@@ -3,8 +3,8 @@
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
 use crate::{
-    Refusal, State, alarms, apply::apply, centres, dependencies, place, ratings, report, submit, tariffs, tenants,
-    windows,
+    Refusal, State, alarms, apply::apply, centres, dependencies, place, ratings, report, reservations, submit, tariffs,
+    tenants, windows,
 };
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
@@ -71,6 +71,8 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
             windows::add(state, centre, &asked, now)
         }
         Command::RemoveWindow { centre, id } => windows::remove(state, centre, *id),
+        Command::Reserve(asked) => reservations::add(state, asked, now),
+        Command::CancelReservation { id, tenant } => reservations::cancel(state, *id, tenant.as_ref()),
         Command::Inventory { centre, pools } => inventory(state, centre, pools),
         Command::Rate { centre, pool, rating } => centres::rate(state, centre, pool, rating),
         Command::DoubtRating { centre, pool, doubt } => ratings::doubt_known(state, centre, pool, doubt),

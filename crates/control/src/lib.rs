@@ -27,6 +27,7 @@ mod reconcile;
 mod refusal;
 mod refused;
 mod report;
+mod reservations;
 mod restore;
 mod snapshot;
 mod specs;

@@ -73,6 +73,8 @@ pub fn wakes_planner(state: &State, event: &Event) -> bool {
                 | Event::PresenceSet { .. }
                 | Event::WindowAdded { .. }
                 | Event::WindowRemoved { .. }
+                | Event::ReservationAdded { .. }
+                | Event::ReservationRemoved { .. }
                 | Event::Funded { .. }
                 | Event::CreditChanged { .. }
                 | Event::TenantSet(_)

@@ -11,7 +11,7 @@ use huisuan_schedule::{
     room,
 };
 
-use crate::{State, apply::apply, books, budget, starts, tariffs, tenants};
+use crate::{State, apply::apply, books, budget, reservations, starts, tariffs, tenants};
 
 pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> Vec<Event> {
     let mut events = Vec::new();
@@ -78,6 +78,9 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     }
     let unit = if spec.gang { tasks } else { 1 };
     if centre.engine.opaque() && starts::hand_over(state, centre, unit) < tasks {
+        return None;
+    }
+    if !reservations::respected(state, job, placement, &demand, now) {
         return None;
     }
     let used = state.used(&centre.id, &pool.id);

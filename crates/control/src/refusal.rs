@@ -1,7 +1,9 @@
 //! Why a command was refused. A refused command changes nothing and leaves no journal entry.
 
 use huisuan_ledger::tariff::TariffError;
-use huisuan_model::{CentreId, Dependency, JobId, JobState, Money, PoolId, ProjectId, TenantId, spec::SpecError};
+use huisuan_model::{
+    CentreId, Dependency, JobId, JobState, Money, PoolId, ProjectId, ReservationId, TenantId, spec::SpecError,
+};
 
 /// The situations in which the network says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -115,6 +117,35 @@ pub enum Refusal {
         /// Which.
         id: u32,
     },
+    /// A reservation in advance makes no sense.
+    #[error("reservation: {why}")]
+    Reservation {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The tenant asks for a reservation and has no right to.
+    #[error("tenant `{0}` may not reserve")]
+    MayNotReserve(TenantId),
+    /// No pool has what is to be reserved.
+    #[error("no pool can keep it: {detail}")]
+    NothingToReserve {
+        /// What each of them lacks.
+        detail: String,
+    },
+    /// A job names a reservation that its tenant does not have.
+    #[error("the job names reservation {0}, which its tenant does not have")]
+    UnknownReservation(ReservationId),
+    /// The reservation is not known, or another tenant's.
+    #[error("there is no reservation {0}")]
+    NoReservation(ReservationId),
+    /// A job names a reservation in which it can never run.
+    #[error("the job cannot run in reservation {reservation}: {why}")]
+    OutsideReservation {
+        /// Which.
+        reservation: ReservationId,
+        /// Why.
+        why: String,
+    },
     /// A tariff cannot be charged.
     #[error("tariff `{price} {currency}` is not a price: a currency is three letters A to Z, a price not negative")]
     Tariff {
@@ -183,6 +214,15 @@ impl Refusal {
             }
             Refusal::Window { .. } | Refusal::Facts { .. } => "correct it and ask again".into(),
             Refusal::NoWindow { .. } => "`huisuan centre windows CENTRE` lists its windows".into(),
+            Refusal::Reservation { .. } => "correct it and ask again".into(),
+            Refusal::MayNotReserve(_) => "ask the operator: `huisuan tenant set NAME --may-reserve yes`".into(),
+            Refusal::NothingToReserve { .. } => "ask for less, for another time, or for another pool".into(),
+            Refusal::NoReservation(_) | Refusal::UnknownReservation(_) => {
+                "`huisuan reserve ls` lists reservations".into()
+            }
+            Refusal::OutsideReservation { .. } => {
+                "leave the reservation out, or ask for what it keeps; `huisuan reserve ls` shows it".into()
+            }
             Refusal::Tariff { .. } => "correct the tariff and set the centre again".into(),
             Refusal::TariffRule(error) => hint_of(error),
             Refusal::Rerate { .. } => "look at the readings again and repeat the order".into(),

@@ -3,7 +3,7 @@
 use huisuan_ledger::{Hold, Ledger, Rows};
 use huisuan_model::{Attempt, Centre, Job, Tally, TariffRule, Tenant, TenantId};
 
-use crate::{State, books, keys::KeyRecord, used};
+use crate::{State, books, keys::KeyRecord, reservations, used};
 
 /// All rows that make the live state.
 #[derive(Debug, Default)]
@@ -47,6 +47,7 @@ impl State {
             *state.jobs_of_tenant.entry(job.tenant.clone()).or_default() += 1;
             state.jobs.insert(job.id, Box::new(job));
         }
+        reservations::of_centres(&state).into_iter().for_each(|(id, until)| state.used.reserve(id, until));
         let mut holds = Vec::new();
         for attempt in stored.attempts {
             let job = &state.jobs[&attempt.id.job];

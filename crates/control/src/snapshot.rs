@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use huisuan_model::{Centre, CentreState, Job, Money, Presence, Shape, Tariff, TenantId};
-use huisuan_schedule::{CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window};
+use huisuan_model::{Centre, CentreState, Job, Money, Pool, Presence, Shape, Tariff, TenantId};
+use huisuan_schedule::{
+    CentreView, JobView, PoolView, ProjectView, Quota, Reserved, ShapeView, Snapshot, TenantView, Window,
+};
 
-use crate::{State, books, budget, queue::Queue, starts, used::PoolUse};
+use crate::{State, books, budget, queue::Queue, reservations, starts, used::PoolUse};
 
 /// The most jobs that one snapshot carries over all shapes, whatever is free.
 pub const WINDOW_JOBS_MAX: usize = 8192;
@@ -45,13 +47,7 @@ pub(crate) fn centre_views(state: &State) -> Vec<CentreView> {
 }
 
 fn centre_view(state: &State, centre: &Centre) -> CentreView {
-    let pools = centre.pools.values().map(|pool| {
-        let taken = state.used.taken(&centre.id, &pool.id);
-        let sums = taken.map_or_else(PoolUse::default, |taken| taken.sums);
-        let holdings = taken.map_or_else(Arc::default, |taken| taken.holdings.clone());
-        PoolView { pool: pool.clone(), used: sums.all, long: sums.long, holdings, nodes: None }
-    });
-    let pools: Vec<PoolView> = pools.collect();
+    let pools: Vec<PoolView> = centre.pools.values().map(|pool| pool_view(state, centre, pool)).collect();
     CentreView {
         id: centre.id.clone(),
         class: centre.class,
@@ -67,6 +63,23 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         opaque: starts::view(state, centre, &pools),
         pools,
     }
+}
+
+/// One pool of a centre.
+pub(crate) fn pool_view(state: &State, centre: &Centre, pool: &Pool) -> PoolView {
+    let taken = state.used.taken(&centre.id, &pool.id);
+    let sums = taken.map_or_else(PoolUse::default, |taken| taken.sums);
+    let holdings = taken.map_or_else(Arc::default, |taken| taken.holdings.clone());
+    let reserved = centre.reservations.iter().filter(|known| known.pool == pool.id).map(|known| Reserved {
+        id: known.id,
+        tenant: known.tenant.clone(),
+        from: known.from,
+        until: known.until,
+        amounts: reservations::amounts(known),
+        used: state.used.reserved(known.id),
+    });
+    let reserved = reserved.collect();
+    PoolView { pool: pool.clone(), used: sums.all, long: sums.long, holdings, nodes: None, reserved }
 }
 
 fn window_view(window: &huisuan_model::Window) -> Window {

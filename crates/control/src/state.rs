@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_ledger::{Ledger, tariff::TariffBook};
-use huisuan_model::{Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, Shape, Tally, Tenant, TenantId, TimeMs};
+use huisuan_model::{
+    Attempt, AttemptId, Centre, CentreId, Job, JobId, PoolId, ReservationId, Shape, Tally, Tenant, TenantId, TimeMs,
+};
 use huisuan_schedule::{Amounts, Policy, network::Lengths, reach::Ways};
 
 use crate::{
@@ -144,6 +146,11 @@ impl State {
     /// What a tenant's attempts hold now, over all centres.
     pub fn held(&self, tenant: &TenantId) -> Amounts {
         self.used.of_tenant(tenant)
+    }
+
+    /// What attempts hold of a reservation in advance.
+    pub fn held_of_reservation(&self, id: ReservationId) -> Amounts {
+        self.used.reserved(id)
     }
 
     /// How many jobs of a tenant have not ended.

@@ -11,7 +11,7 @@ use huisuan_model::{
 
 use huisuan_schedule::reach::{Near, near};
 
-use crate::{Refusal, State, dependencies, snapshot::centre_views, tenants};
+use crate::{Refusal, State, dependencies, reservations, snapshot::centre_views, tenants};
 
 pub(crate) fn decide(
     state: &State,
@@ -39,7 +39,11 @@ pub(crate) fn decide(
     }
     legal(state, origin, spec, now)?;
     let waits_for = dependencies::open(state, tenant, &spec.after, ended)?;
-    fits_somewhere(state, origin, spec)?;
+    let shape = state.specs.shape_of(tenant, &origin.project, spec);
+    match spec.reservation {
+        Some(_) => reservations::usable(state, tenant, spec, &shape, now)?,
+        None => fits_somewhere(state, &shape)?,
+    }
     Ok(vec![Event::JobSubmitted {
         job: JobId(state.job_last + 1),
         tenant: tenant.clone(),
@@ -93,10 +97,9 @@ fn in_time(spec: &JobSpec, now: TimeMs) -> Result<(), Refusal> {
     Err(SpecError { field: "deadline", value, expected }.into())
 }
 
-fn fits_somewhere(state: &State, origin: &Origin, spec: &Arc<JobSpec>) -> Result<(), Refusal> {
+fn fits_somewhere(state: &State, shape: &Arc<Shape>) -> Result<(), Refusal> {
     // A shape that already waits was found to fit; this spares the search for all but its first job.
-    let shape = state.specs.shape_of(&origin.tenant, &origin.project, spec);
-    if state.queues.contains(&shape) {
+    if state.queues.contains(shape) {
         return Ok(());
     }
     // Nearly every job fits somewhere, and then no view of all centres need be made to say what they lack.
@@ -105,14 +108,14 @@ fn fits_somewhere(state: &State, origin: &Origin, spec: &Arc<JobSpec>) -> Result
     let open = state.centres.values().filter(|centre| {
         shape.class.is_none_or(|class| class == centre.class)
             && (shape.centres.is_empty() || shape.centres.contains(&centre.id))
-            && near_enough(state, &shape, &centre.id)
+            && near_enough(state, shape, &centre.id)
     });
     if known
-        && open.flat_map(|centre| centre.pools.values()).any(|pool| huisuan_schedule::demand(pool, &shape).is_some())
+        && open.flat_map(|centre| centre.pools.values()).any(|pool| huisuan_schedule::demand(pool, shape).is_some())
     {
         return Ok(());
     }
-    match huisuan_schedule::never_fits(&centre_views(state), &shape) {
+    match huisuan_schedule::never_fits(&centre_views(state), shape) {
         None => Ok(()),
         Some(never) => {
             let centres = never.centres.iter().map(|(centre, lacks)| format!("{centre}: {lacks}"));

@@ -9,7 +9,7 @@ use huisuan_model::{
     },
 };
 
-use crate::{Refusal, State, books};
+use crate::{Refusal, State, books, reservations};
 
 /// The project of work that names none; every tenant has it.
 pub const DEFAULT_PROJECT: &str = "default";
@@ -33,9 +33,11 @@ pub(crate) fn change(state: &State, id: &TenantId, change: &TenantChange) -> Res
 pub(crate) fn close(state: &State, id: &TenantId) -> Result<Vec<Event>, Refusal> {
     let known = state.tenants.get(id).ok_or_else(|| Refusal::NoTenant(id.clone()))?;
     let (jobs, available) = (state.jobs_of(id), state.ledger.available(id, books::home_currency()));
+    let reserved = reservations::open_of(state, id);
     let owed = known.budget.credit.0.saturating_sub(available.0);
     let why = match () {
         () if jobs > 0 => format!("it has {jobs} jobs that have not ended"),
+        () if reserved > 0 => format!("it has {reserved} reservations that have not ended"),
         () if owed > 0 => format!("it owes {} millionths of what it was lent", owed),
         () => {
             let mut tenant = Tenant { closed: true, ..known.clone() };
@@ -71,6 +73,7 @@ fn changed(state: &State, before: Tenant, change: &TenantChange) -> Result<Vec<E
     if let Some(limit) = change.quota_devices {
         tenant.quota_devices = limit.amount().map(MilliDevices);
     }
+    tenant.may_reserve = change.may_reserve.unwrap_or(tenant.may_reserve);
     change_budget(&mut tenant, change);
     tenant.projects.extend(change.projects.iter().map(|(project, weight)| (project.clone(), *weight)));
     let weight_wrong = |weight: &u32| !(1..=WEIGHT_MAX).contains(weight);

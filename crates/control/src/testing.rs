@@ -183,7 +183,8 @@ impl Network {
     pub(crate) fn check(&self) {
         self.state.ledger.audit().expect("the books balance");
         let live = self.state.attempts().map(|attempt| (attempt, &*self.state.jobs[&attempt.id.job]));
-        let used = Used::from_attempts(live, &self.state.policy);
+        let reserved = crate::reservations::of_centres(&self.state);
+        let used = Used::from_attempts(live, reserved, &self.state.policy);
         assert_eq!(used, self.state.used, "what is used is what live attempts have");
         for job in self.state.jobs.values() {
             let tasks = &job.tasks;

@@ -19,6 +19,7 @@ mod opaque;
 mod outlook;
 mod preemption;
 mod ratings;
+mod reservations;
 mod site;
 mod staging;
 mod tenants;

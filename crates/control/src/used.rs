@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use huisuan_model::{Attempt, AttemptState, CentreId, Job, PoolId, RangeSet, TenantId, TimeMs};
+use huisuan_model::{Attempt, AttemptState, CentreId, Job, PoolId, RangeSet, ReservationId, TenantId, TimeMs};
 use huisuan_schedule::{Amounts, Holdings, Policy, Preemptible, RunningView};
 
 /// What placed and running attempts take of a pool.
@@ -33,6 +33,8 @@ pub(crate) struct Used {
     in_flight: BTreeMap<CentreId, u64>,
     /// What each tenant's attempts hold, and how many they are.
     tenants: BTreeMap<TenantId, (Amounts, u64)>,
+    /// Until when each reservation in advance keeps something, and what attempts of its jobs hold of it.
+    reserved: BTreeMap<ReservationId, (TimeMs, Amounts)>,
 }
 
 /// Latest ends are rounded up to so many milliseconds: a pool has an end for each minute, not one for each attempt.
@@ -47,8 +49,8 @@ pub(crate) fn short(job: &Job, policy: &Policy) -> bool {
     policy.ahead_factor(job.mean_run_ms(), job.spec.gang) > 0
 }
 
-/// An attempt as the scheduler sees it now.
-pub(crate) fn group(attempt: &Attempt, job: &Job) -> RunningView {
+/// An attempt as the scheduler sees it now, outside of reservations.
+fn group(attempt: &Attempt, job: &Job) -> RunningView {
     let begin = attempt.started_at.unwrap_or(attempt.placed_at);
     let stopping = attempt.stop_seq.is_some();
     let end = step_up(begin.after(job.spec.walltime));
@@ -100,9 +102,38 @@ impl Used {
         self.tenants.get(tenant).map_or_else(Amounts::default, |(held, _)| *held)
     }
 
+    /// What attempts hold of a reservation in advance.
+    pub(crate) fn reserved(&self, id: ReservationId) -> Amounts {
+        self.reserved.get(&id).map_or_else(Amounts::default, |(_, held)| *held)
+    }
+
+    /// From now on attempts of jobs that name this reservation are counted as its own.
+    pub(crate) fn reserve(&mut self, id: ReservationId, until: TimeMs) {
+        self.reserved.insert(id, (until, Amounts::default()));
+    }
+
+    /// They no longer are: `attempts` are all that there are of it.
+    pub(crate) fn release<'a>(&mut self, id: ReservationId, attempts: impl Iterator<Item = (&'a Attempt, &'a Job)>) {
+        let before: Vec<_> = attempts.map(|(attempt, job)| (attempt, job, self.group(attempt, job))).collect();
+        self.reserved.remove(&id);
+        for (attempt, job, before) in before {
+            self.see(attempt, &before, job);
+        }
+    }
+
+    /// An attempt as the scheduler sees it now. What it holds of a reservation comes free for others at its end, and
+    /// is not taken for them.
+    pub(crate) fn group(&self, attempt: &Attempt, job: &Job) -> RunningView {
+        let group = group(attempt, job);
+        match job.spec.reservation.and_then(|id| self.reserved.get(&id)) {
+            Some(&(ends_at, _)) => RunningView { ends_at, preemptible: None, stopping: false, ..group },
+            None => group,
+        }
+    }
+
     /// Counts an attempt in; `short` as of its job now.
     pub(crate) fn add(&mut self, attempt: &Attempt, job: &Job, short: bool) {
-        let amounts = amounts(attempt, job);
+        let (amounts, group) = (amounts(attempt, job), self.group(attempt, job));
         let pools = self.pools.entry(attempt.centre.clone()).or_default();
         let taken = pools.entry(attempt.pool.clone()).or_default();
         taken.sums.attempts += 1;
@@ -110,7 +141,10 @@ impl Used {
         if !short {
             taken.sums.long = taken.sums.long.plus(amounts, 1);
         }
-        Arc::make_mut(&mut taken.holdings).add(&group(attempt, job));
+        Arc::make_mut(&mut taken.holdings).add(&group);
+        if let Some((_, held)) = job.spec.reservation.and_then(|id| self.reserved.get_mut(&id)) {
+            *held = held.plus(amounts, 1);
+        }
         if in_flight(attempt) {
             *self.in_flight.entry(attempt.centre.clone()).or_default() += 1;
         }
@@ -121,7 +155,7 @@ impl Used {
 
     /// Counts an attempt out; `short` as it was counted in.
     pub(crate) fn remove(&mut self, attempt: &Attempt, job: &Job, short: bool) {
-        let amounts = amounts(attempt, job);
+        let (amounts, group) = (amounts(attempt, job), self.group(attempt, job));
         let pools = self.pools.get_mut(&attempt.centre).expect("a live attempt takes of its centre");
         let taken = pools.get_mut(&attempt.pool).expect("a live attempt takes of its pool");
         taken.sums.attempts -= 1;
@@ -129,7 +163,10 @@ impl Used {
         if !short {
             taken.sums.long = taken.sums.long.minus(amounts);
         }
-        Arc::make_mut(&mut taken.holdings).remove(&group(attempt, job));
+        Arc::make_mut(&mut taken.holdings).remove(&group);
+        if let Some((_, held)) = job.spec.reservation.and_then(|id| self.reserved.get_mut(&id)) {
+            *held = held.minus(amounts);
+        }
         if taken.sums.attempts == 0 {
             pools.remove(&attempt.pool);
             if pools.is_empty() {
@@ -158,7 +195,7 @@ impl Used {
 
     /// Counts an attempt anew that was seen as `before`; what it takes is the same.
     pub(crate) fn see(&mut self, attempt: &Attempt, before: &RunningView, job: &Job) {
-        let after = group(attempt, job);
+        let after = self.group(attempt, job);
         let pools = self.pools.get_mut(&attempt.centre);
         let taken = pools.and_then(|pools| pools.get_mut(&attempt.pool)).expect("a live attempt takes of its pool");
         if *before != after {
@@ -169,8 +206,13 @@ impl Used {
     }
 
     #[cfg(test)]
-    pub(crate) fn from_attempts<'a>(attempts: impl Iterator<Item = (&'a Attempt, &'a Job)>, policy: &Policy) -> Self {
+    pub(crate) fn from_attempts<'a>(
+        attempts: impl Iterator<Item = (&'a Attempt, &'a Job)>,
+        reservations: Vec<(ReservationId, TimeMs)>,
+        policy: &Policy,
+    ) -> Self {
         let mut used = Used::default();
+        reservations.into_iter().for_each(|(id, until)| used.reserve(id, until));
         attempts.for_each(|(attempt, job)| used.add(attempt, job, short(job, policy)));
         used
     }

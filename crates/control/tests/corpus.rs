@@ -16,11 +16,11 @@ use huisuan_control::{
     snapshot,
 };
 use huisuan_model::{
-    ActorId, Alarm, AlarmKind, ApplicationId, Attempt, AttemptId, AttemptReport, Bytes, Centre, CentreId, CentreState,
-    Certificate, Class, Command, Correction, Dependency, Doubt, DurationMs, EndCause, EndedJob, EngineKind, Entry,
-    Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering, MilliDevices, Millicores, Money, Outcome,
-    Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind, Staged, Tariff,
-    TariffRule, Tenant, TenantId, TimeMs, Usage, When,
+    ActorId, Alarm, AlarmKind, ApplicationId, AskedReservation, Attempt, AttemptId, AttemptReport, Bytes, Centre,
+    CentreId, CentreState, Certificate, Class, Command, Correction, Dependency, Doubt, DurationMs, EndCause, EndedJob,
+    EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering, MilliDevices,
+    Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating,
+    ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
     spec::{DataReference, DeviceNeed, LatencyBound, Need, Objective, Reading, Rerun, Work},
@@ -113,6 +113,7 @@ fn write() {
     story.energy();
     story.images();
     story.data();
+    story.reserves();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -681,5 +682,58 @@ impl Story {
             let reports = vec![AttemptReport { attempt, at: self.now, what }];
             self.take("agent:data-1", "", Command::Report { centre: name.clone(), seq, reports });
         }
+    }
+
+    /// A tenant with the right reserves for itself, a job runs within, another waits for what is taken back.
+    fn reserves(&mut self) {
+        let (name, lab) = (centre("hpc-3"), TenantId::new("lab").expect("a name"));
+        let known = self.state.centres()[&centre("hpc-1")].clone();
+        let mut found = known.pools.values().next().expect("a pool").clone();
+        let rating = found.rating.take().expect("a rating");
+        let sustained = GflopPerS(rating.nameplate.0 / 2);
+        let rating = Rating { doubt: None, certificate: None, sustained, ..rating };
+        (found.cores, found.id) = (Millicores(4_000), pool("cpu:small"));
+        let open = Centre::new(name.clone(), Class::Hpc, EngineKind::Local, "Asia/Shanghai", known.tariff);
+        self.take("user", "1-40", Command::SetCentre(Box::new(open)));
+        self.take("agent:hpc-3", "", Command::Inventory { centre: name.clone(), pools: vec![found] });
+        let pool = pool("cpu:small");
+        self.take("agent:hpc-3", "", Command::Rate { centre: name.clone(), pool: pool.clone(), rating });
+        let change = TenantChange {
+            may_reserve: Some(true),
+            quota_cores: Some(Limit::None),
+            quota_devices: Some(Limit::None),
+            ..TenantChange::default()
+        };
+        self.take("user", "1-41", Command::ChangeTenant { tenant: lab.clone(), change });
+        let asked = AskedReservation {
+            tenant: lab.clone(),
+            centre: Some(name),
+            pool: Some(pool),
+            class: Some(Class::Hpc),
+            cores: Some(Millicores(2_000)),
+            memory: Some(Bytes(1 << 30)),
+            devices: None,
+            from: self.now,
+            until: TimeMs(self.now.0 + 86_400_000),
+            note: "course".into(),
+            own: true,
+        };
+        let own = |change: &dyn Fn(&mut AskedReservation)| {
+            let mut asked = asked.clone();
+            change(&mut asked);
+            Command::Reserve(Box::new(asked))
+        };
+        self.take_of(lab.clone(), "tenant:lab", "1-42", own(&|_| {}));
+        let later = |asked: &mut AskedReservation| (asked.from, asked.own) = (TimeMs(asked.from.0 + 3_600_000), false);
+        self.take("user", "1-43", own(&later));
+        for reservation in [1, 2] {
+            let spec =
+                JobSpec { reservation: Some(ReservationId(reservation)), ..JobSpec::command("course", &["/bin/true"]) };
+            let command = Command::Submit { spec: Arc::new(spec), key: None, ended: Vec::new() };
+            self.take_of(lab.clone(), "tenant:lab", "1-44", command);
+        }
+        self.plan();
+        let gone = Command::CancelReservation { id: ReservationId(2), tenant: Some(lab.clone()) };
+        self.take_of(lab, "tenant:lab", "1-45", gone);
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    advance::AdvanceReservation,
     alarm::Alarm,
     facts::Facts,
     ids::{CentreId, PoolId},
@@ -282,6 +283,12 @@ pub struct Centre {
     /// The number of the last window that it was given.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub window_last: u32,
+    /// What is kept of it in advance, by number. Those that have ended go when another is added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reservations: Vec<AdvanceReservation>,
+    /// The number of the last reservation in advance that it was given.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reservation_last: u32,
     /// Its links and its power, where they are declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Arc<Facts>>,
@@ -322,6 +329,8 @@ impl Centre {
             absent_since: None,
             windows: Vec::new(),
             window_last: 0,
+            reservations: Vec::new(),
+            reservation_last: 0,
             facts: None,
             token: None,
             alarms: Vec::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    advance::{AskedReservation, ReservationId},
     alarm::{Alarm, AlarmKind},
     centre::{Centre, CentreState, Pool, Presence},
     dependency::EndedJob,
@@ -152,6 +153,16 @@ pub enum Command {
         /// Which.
         id: u32,
     },
+    /// A part of a pool is to be kept for a tenant's jobs for a while.
+    Reserve(Box<AskedReservation>),
+    /// A reservation in advance is taken back.
+    CancelReservation {
+        /// Which.
+        id: ReservationId,
+        /// Who asks, where that is not an operator: it takes back its own alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tenant: Option<TenantId>,
+    },
     /// What a centre's agent found: its pools, without ratings.
     Inventory {
         /// Where.
@@ -246,6 +257,8 @@ impl Command {
             Command::SetPresence { .. } => "set-presence",
             Command::AddWindow { .. } => "add-window",
             Command::RemoveWindow { .. } => "remove-window",
+            Command::Reserve(_) => "reserve",
+            Command::CancelReservation { .. } => "cancel-reservation",
             Command::Inventory { .. } => "inventory",
             Command::Rate { .. } => "rate",
             Command::DoubtRating { .. } => "doubt-rating",

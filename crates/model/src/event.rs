@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    advance::{AdvanceReservation, ReservationId},
     alarm::{Alarm, AlarmKind},
     centre::{Centre, CentreState, Pool, Presence, Terms},
     dependency::Dependency,
@@ -134,6 +135,20 @@ pub enum Event {
         centre: CentreId,
         /// Which.
         id: u32,
+    },
+    /// A part of a pool will be kept for a tenant's jobs for a while.
+    ReservationAdded {
+        /// Where.
+        centre: CentreId,
+        /// What and when, with its number.
+        reservation: AdvanceReservation,
+    },
+    /// A reservation in advance was taken back, or is over and forgotten.
+    ReservationRemoved {
+        /// Where.
+        centre: CentreId,
+        /// Which.
+        id: ReservationId,
     },
     /// A centre's pools, ratings of unchanged ones included.
     InventorySet {

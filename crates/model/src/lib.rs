@@ -7,6 +7,7 @@
 //! Quantities are integers in fixed units: milliseconds UTC, millicores, bytes, thousandths of a device,
 //! GFLOP for work, GFLOP/s for rates, millionths of a currency unit.
 
+pub mod advance;
 pub mod alarm;
 pub mod centre;
 pub mod command;
@@ -35,6 +36,7 @@ pub mod tariff;
 pub mod tenant;
 pub mod window;
 
+pub use advance::{AdvanceReservation, AskedReservation, ReservationId};
 pub use alarm::{Alarm, AlarmKind};
 pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Pool, Presence, RatedShare, Tariff, Terms};
 pub use command::{Command, Entry};

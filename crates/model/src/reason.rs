@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    advance::ReservationId,
     dependency::When,
     ids::{CentreId, JobId, PoolId},
     quantity::{Bytes, DurationMs, MilliDevices, Millicores, Money, TimeMs},
@@ -159,6 +160,43 @@ pub enum Reason {
         /// From when on.
         start_at: TimeMs,
     },
+    /// It would fit now, but would reach into what is kept for others by a reservation in advance.
+    Kept {
+        /// Where it would fit.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
+        /// The first reservation that it would reach into.
+        reservation: ReservationId,
+        /// From when on that keeps something.
+        from: TimeMs,
+        /// Until when.
+        until: TimeMs,
+    },
+    /// The reservation in advance that it names has not begun.
+    ReservationLater {
+        /// Which.
+        reservation: ReservationId,
+        /// When it begins.
+        from: TimeMs,
+    },
+    /// The reservation in advance that it names is over, was taken back, or ends before a task of it would.
+    ReservationOver {
+        /// Which.
+        reservation: ReservationId,
+        /// When it ends; absent where it is gone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<TimeMs>,
+    },
+    /// Other jobs of the reservation in advance that it names hold what it keeps.
+    ReservationFull {
+        /// Which.
+        reservation: ReservationId,
+        /// How many of the job's tasks must start together.
+        needed: u64,
+        /// How many fit into what it still keeps.
+        fits: u64,
+    },
     /// Other jobs must come so far first.
     Dependency {
         /// The first of them, by number.
@@ -196,6 +234,10 @@ impl Reason {
             Reason::Behind { .. } => "behind",
             Reason::FairShare { .. } => "fair-share",
             Reason::Reserved { .. } => "reserved",
+            Reason::Kept { .. } => "kept",
+            Reason::ReservationLater { .. } => "reservation-later",
+            Reason::ReservationOver { .. } => "reservation-over",
+            Reason::ReservationFull { .. } => "reservation-full",
             Reason::Dependency { .. } => "dependency",
             Reason::ParallelMax { .. } => "parallel-max",
             Reason::NotPlanned => "not-planned",

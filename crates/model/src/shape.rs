@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    advance::ReservationId,
     centre::Class,
     ids::{CentreId, ProjectId, TenantId},
     job::Job,
@@ -41,6 +42,9 @@ pub struct Shape {
     /// What it minds of the network; nothing for most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reach: Option<Arc<Reach>>,
+    /// Only out of what this reservation in advance keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<ReservationId>,
 }
 
 /// What a job minds of the network between centres.
@@ -91,6 +95,7 @@ impl Shape {
             gang: spec.gang.then(|| u32::try_from(spec.tasks.len()).unwrap_or(u32::MAX)),
             image: spec.image.is_some(),
             reach: Reach::of(spec),
+            reservation: spec.reservation,
         }
     }
 
@@ -105,6 +110,9 @@ impl Shape {
         let mut text = serde_json::to_vec(&asked).expect("a shape has string keys and whole numbers");
         // After what was hashed before there were images, so that the numbers of all other shapes stay.
         text.extend_from_slice(if self.image { b"image" } else { b"" });
+        if let Some(ReservationId(number)) = self.reservation {
+            text.extend_from_slice(format!("reservation {number}").as_bytes());
+        }
         let digest = Sha256::digest(text);
         u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    advance::ReservationId,
     centre::Class,
     dependency::Dependency,
     ids::{CentreId, JobId, PoolId},
@@ -115,6 +116,9 @@ pub struct JobSpec {
     /// Jobs that must have come so far before a task of this one is placed. By number, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Dependency>,
+    /// Its tasks run out of what this reservation in advance keeps, and nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<ReservationId>,
 }
 
 /// What a task runs.
@@ -220,6 +224,7 @@ impl JobSpec {
             preemptible: false,
             rerun: Rerun::Never,
             after: Vec::new(),
+            reservation: None,
         }
     }
 

@@ -41,6 +41,9 @@ pub struct Tenant {
     /// Its account is closed: it submits nothing and gets no money. Its bills stay.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
+    /// It may reserve capacity in advance for itself, up to its quota.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_reserve: bool,
 }
 
 /// What a tenant may spend. Limits act when work is placed: what is held counts as spent, so that no limit is ever
@@ -82,8 +85,19 @@ impl Tenant {
         let projects = BTreeMap::new();
         let (industry, budget) = (None, Budget::default());
         let (quota_cores, quota_devices, token) = (None, None, None);
-        let closed = false;
-        Tenant { id, jobs_max, weight: 1, quota_cores, quota_devices, projects, token, industry, budget, closed }
+        Tenant {
+            id,
+            jobs_max,
+            weight: 1,
+            quota_cores,
+            quota_devices,
+            projects,
+            token,
+            industry,
+            budget,
+            closed: false,
+            may_reserve: false,
+        }
     }
 }
 
@@ -149,6 +163,9 @@ pub struct TenantChange {
     /// What it may owe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<Money>,
+    /// Whether it may reserve capacity in advance for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_reserve: Option<bool>,
 }
 
 /// A limit that may be taken away.

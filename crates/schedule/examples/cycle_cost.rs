@@ -88,6 +88,7 @@ fn shape(number: u64, tenant: &TenantId) -> ShapeView {
         gang: None,
         image: false,
         reach: None,
+        reservation: None,
     };
     ShapeView::new(shape, Vec::new())
 }
@@ -120,6 +121,7 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
         long: Amounts::default(),
         holdings: Default::default(),
         nodes: None,
+        reserved: Vec::new(),
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(1_000_000) };
     let id = CentreId::new(name).expect("a valid name");

@@ -14,6 +14,7 @@ use crate::{
     violation::Violation,
 };
 
+mod advance;
 mod in_flight;
 mod latency;
 mod nodes;
@@ -53,6 +54,7 @@ pub fn check(snapshot: &Snapshot, policy: &Policy, now: TimeMs, plan: &Plan) -> 
     judge.quotas(plan);
     judge.found.append(&mut nodes::check(snapshot, plan));
     judge.found.append(&mut in_flight::broken(snapshot, plan));
+    judge.found.append(&mut advance::check(snapshot, now, plan));
     judge.found.append(&mut promises::check(snapshot, policy, now, plan));
     judge.found.append(&mut preemptions::check(snapshot, policy, now, plan));
     if judge.found.is_empty() { Ok(()) } else { Err(judge.found) }

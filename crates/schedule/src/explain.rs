@@ -3,6 +3,7 @@
 //! What somebody must change comes before what time mends: no centre or a paused one, then money and quota, then the
 //! job's own limit, then capacity, and last those ahead in the queue and what is kept for them.
 
+mod kept;
 mod latency;
 
 use std::ops::Range;
@@ -15,6 +16,7 @@ use crate::{
     nodes,
     order::Queue,
     progress::Block,
+    reserve::For,
     snapshot::{ShapeView, Window},
     state::State,
     translate::{Candidate, Problem, within},
@@ -84,6 +86,7 @@ impl<'a> Case<'a> {
 
 fn reason(case: &Case<'_>) -> ShapeReason {
     let reason = match case.block {
+        _ if case.candidates().is_empty() && case.view.shape.reservation.is_some() => kept::no_candidate(case),
         _ if case.candidates().is_empty() => {
             let all = 0..case.problem.pools.len();
             latency::none_within(case, &all).unwrap_or_else(|| no_candidate(case, all))
@@ -97,6 +100,8 @@ fn reason(case: &Case<'_>) -> ShapeReason {
     let reason = if full { latency::open_beyond(case).unwrap_or(reason) } else { reason };
     let rejected = match reason {
         Reason::NotPlanned => Vec::new(),
+        // No centre but that of the reservation was asked.
+        _ if case.view.shape.reservation.is_some() => Vec::new(),
         _ => rejected(case),
     };
     ShapeReason { shape: case.view.shape.clone(), reason, rejected }
@@ -184,6 +189,9 @@ fn busy(case: &Case<'_>, candidates: &[Candidate]) -> Option<Reason> {
     if allowed.is_empty() {
         return Some(quota(case, payable.first()?, unit));
     }
+    if let Some(full) = kept::full(case, allowed.first()?, unit) {
+        return Some(full);
+    }
     let trusted = |candidate: &&Candidate| state.in_flight.room(candidate.pool, unit) >= unit;
     // Either room is left that is kept for those ahead, or there was room before they took it.
     if let Some(candidate) = allowed.iter().filter(trusted).find(|candidate| takes(case, candidate, 0, unit)) {
@@ -226,7 +234,10 @@ fn open(case: &Case<'_>, candidate: &Candidate, unit: u64, ahead: u64) -> Reason
     let place = case.problem.pools[candidate.pool];
     let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());
     if let Some(held) = case.state.agendas[candidate.pool].delayed(&candidate.demand, end, unit) {
-        return Reason::Reserved { centre, pool, job: held.job, start_at: held.start_at };
+        return match held.whose {
+            For::Job(job) => Reason::Reserved { centre, pool, job, start_at: held.start_at },
+            For::Reservation(reservation) => kept::reached(place, reservation, held.start_at),
+        };
     }
     let number = case.candidates().iter().position(|one| one == candidate);
     if number.is_some_and(|number| case.state.shapes[case.shape].without_node.contains(&number)) {

@@ -6,7 +6,7 @@ use huisuan_model::{
     spec::{DeviceNeed, Need},
 };
 
-use crate::snapshot::CentreView;
+use crate::snapshot::{Amounts, CentreView};
 
 /// What one task takes of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,15 @@ pub struct Demand {
     pub devices: MilliDevices,
     /// Memory.
     pub memory: Bytes,
+}
+
+impl Demand {
+    /// How many tasks fit into a room.
+    pub fn times_in(&self, room: &Amounts) -> u64 {
+        let fits = |room: u64, need: u64| room.checked_div(need).unwrap_or(u64::MAX);
+        let cores = fits(room.cores.0, self.cores.0);
+        cores.min(fits(room.memory.0, self.memory.0)).min(fits(room.devices.0, self.devices.0))
+    }
 }
 
 /// How a pool answers to a shape when it is empty.

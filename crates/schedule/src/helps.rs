@@ -1,5 +1,5 @@
-//! What would help a waiting shape to start now: each change is made to the snapshot and tried with a cycle before it
-//! is told.
+//! What would help a waiting shape to start now, or else sooner: each change is made to the snapshot and tried with a
+//! cycle before it is told.
 
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
@@ -19,6 +19,9 @@ pub struct Help {
     pub change: Change,
     /// How many of the job's tasks would start now.
     pub starts: u64,
+    /// Where none would: by when the first of them, or the gang, would be promised to start. Sooner than it is now, or
+    /// now nothing is promised.
+    pub start_at: Option<TimeMs>,
 }
 
 /// A change of one waiting job of a shape.
@@ -46,13 +49,15 @@ pub enum Change {
     NoParallelMax,
     /// A longer round trip to its users, in milliseconds.
     Latency(DurationMs),
+    /// Not out of the reservation in advance that it names.
+    NoReservation,
 }
 
 /// The most changes of one kind that are tried.
 const TRIES_MAX: usize = 8;
 
 /// What would help the first waiting job of a shape, verified: with the change made to the snapshot, a cycle starts
-/// tasks of it that it does not start now. Nothing for a shape that does not wait, or whose first job starts anyway.
+/// tasks of it that it does not start now, or promises it an earlier start. Nothing for a shape that does not wait, or whose first job starts anyway.
 /// It costs a few dozen cycles: it is for one job that somebody asks about.
 pub fn helps(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -> Vec<Help> {
     first_waiting(snapshot, shape).map_or_else(Vec::new, |job| helps_of(snapshot, policy, now, shape, job))
@@ -61,17 +66,27 @@ pub fn helps(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -
 /// The same for any waiting job of a shape; nothing for one that the snapshot does not show.
 pub fn helps_of(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape, job: JobId) -> Vec<Help> {
     let Some(job) = view_of(snapshot, shape, job) else { return Vec::new() };
-    if starts(snapshot, policy, now, job.id) > 0 {
+    let (starts, promised) = outcome(snapshot, policy, now, job.id);
+    if starts > 0 {
         return Vec::new();
     }
     let mut helps = Vec::new();
     for tries in candidates(snapshot, policy, now, shape, job) {
-        // Of one kind the first that works is the smallest change.
-        let tried = tries.into_iter().take(TRIES_MAX).find_map(|change| {
-            let starts = starts(&change.apply_to(snapshot, shape, job.id)?, policy, now, job.id);
-            (starts > 0).then_some(Help { change, starts })
-        });
-        helps.extend(tried);
+        let mut sooner: Option<Help> = None;
+        // Of one kind the first that starts now is the smallest change; of those that do not, the first of the soonest.
+        for change in tries.into_iter().take(TRIES_MAX) {
+            let Some(changed) = change.apply_to(snapshot, shape, job.id) else { continue };
+            let (starts, start_at) = outcome(&changed, policy, now, job.id);
+            if starts > 0 {
+                sooner = Some(Help { change, starts, start_at: None });
+                break;
+            }
+            let before = sooner.as_ref().map_or(promised, |best| best.start_at);
+            if start_at.is_some_and(|at| before.is_none_or(|before| at < before)) {
+                sooner = Some(Help { change, starts, start_at });
+            }
+        }
+        helps.extend(sooner);
     }
     helps
 }
@@ -86,10 +101,12 @@ fn view_of<'a>(snapshot: &'a Snapshot, shape: &Shape, job: JobId) -> Option<&'a 
     view.jobs.iter().find(|view| view.id == job && !view.waiting.is_empty())
 }
 
-/// How many tasks of a job a cycle starts.
-fn starts(snapshot: &Snapshot, policy: &Policy, now: TimeMs, job: JobId) -> u64 {
+/// How many tasks of a job a cycle starts, and when it promises it a start.
+fn outcome(snapshot: &Snapshot, policy: &Policy, now: TimeMs, job: JobId) -> (u64, Option<TimeMs>) {
     let plan = cycle(snapshot, policy, now, Budget::UNLIMITED.unexplained(), Seed::default());
-    plan.placements.iter().filter(|placement| placement.job == job).map(|placement| placement.tasks.len()).sum()
+    let own = plan.placements.iter().filter(|placement| placement.job == job);
+    let promises = plan.reservations.iter().filter(|promise| promise.job == job);
+    (own.map(|placement| placement.tasks.len()).sum(), promises.map(|promise| promise.start_at).min())
 }
 
 impl Change {
@@ -140,6 +157,7 @@ impl Change {
             (Change::AnyCentre, _) => shape.centres.clear(),
             (Change::AnyClass, _) => shape.class = None,
             (Change::NoParallelMax, _) => job.parallel_max = None,
+            (Change::NoReservation, _) => shape.reservation = None,
             (Change::Latency(longest), _) => {
                 let reach = shape.reach.as_mut().map(Arc::make_mut);
                 if let Some(bound) = reach.and_then(|reach| reach.latency.as_mut()) {
@@ -175,6 +193,7 @@ fn candidates(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape, 
     kinds.push(if shape.class.is_none() { vec![] } else { vec![Change::AnyClass] });
     kinds.push(if job.parallel_max.is_none() { vec![] } else { vec![Change::NoParallelMax] });
     kinds.push(latencies(snapshot, shape));
+    kinds.push(if shape.reservation.is_none() { vec![] } else { vec![Change::NoReservation] });
     kinds
 }
 
@@ -186,13 +205,17 @@ fn priorities(snapshot: &Snapshot, job: &JobView) -> Vec<Change> {
     above.into_iter().map(Change::Priority).collect()
 }
 
-/// Walltimes that end before what is kept for others, or before maintenance; the longest first.
+/// Walltimes that end before what is kept for others, before maintenance, or with the job's own reservation; the
+/// longest first.
 fn walltimes(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -> Vec<Change> {
     let plan = cycle(snapshot, policy, now, Budget::UNLIMITED.unexplained(), Seed::default());
     let promises = plan.reservations.iter().map(|promise| promise.start_at);
     let windows = snapshot.centres.iter().flat_map(|centre| &centre.closed).map(|window| window.from);
+    let pools = snapshot.centres.iter().flat_map(|centre| &centre.pools);
+    let reserved = pools.flat_map(|pool| &pool.reserved).flat_map(|kept| [kept.from, kept.until]);
     let spans: BTreeSet<DurationMs> = promises
         .chain(windows)
+        .chain(reserved)
         .map(|at| at.since(now))
         .filter(|&span| span > DurationMs(0) && span < shape.walltime)
         .collect();
@@ -254,6 +277,7 @@ impl std::fmt::Display for Change {
             Change::AnyCentre => write!(f, "any centre"),
             Change::AnyClass => write!(f, "any class of centre"),
             Change::NoParallelMax => write!(f, "no limit of parallel tasks"),
+            Change::NoReservation => write!(f, "no reservation"),
             Change::Latency(DurationMs(ms)) => write!(f, "latency <= {ms} ms"),
         }
     }

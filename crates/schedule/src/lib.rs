@@ -14,6 +14,7 @@
 //! - `opaque`: centres that hide their queue;
 //! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is,
 //!   found through a `tournament`;
+//! - `advance`: what reservations in advance keep of a pool;
 //! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
 //! - `score`: which place is best; [`Memory`]: what a planner need not find again in every cycle;
 //! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
@@ -24,6 +25,7 @@
 //! - `check`: an independent judge of plans, which shares no code with the rest;
 //! - [`network`]: the level above: which centre and pool for each class of work.
 
+mod advance;
 mod allowance;
 mod check;
 mod cycle;
@@ -58,6 +60,7 @@ mod tournament;
 mod translate;
 mod violation;
 
+pub use advance::Reserved;
 pub use check::check;
 pub use cycle::{cycle, cycle_with};
 pub use door::{NeverFits, never_fits};

@@ -40,7 +40,7 @@ impl Ground {
         for pool in centres.iter_mut().flat_map(|centre| &mut centre.pools) {
             (pool.used, pool.long) = (Amounts::default(), Amounts::default());
             // Kept, it would have to be copied before it changes.
-            (pool.holdings, pool.nodes) = (Arc::default(), None);
+            (pool.holdings, pool.nodes, pool.reserved) = (Arc::default(), None, Vec::new());
         }
         let (ways, targets) = (snapshot.ways.clone(), snapshot.targets.clone());
         Ground { policy: policy.clone(), centres, ways, targets }
@@ -88,7 +88,7 @@ impl Memory {
         // Windows come and go, and how soon an opaque centre starts work changes with all that it has.
         let changes = |centre: &CentreView| !centre.closed.is_empty() || centre.opaque.is_some();
         let changing = self.ground.iter().flat_map(|ground| &ground.centres).any(changes);
-        if changing || weights.energy != 0 || weights.carbon != 0 {
+        if changing || shape.reservation.is_some() || weights.energy != 0 || weights.carbon != 0 {
             return Arc::new(find());
         }
         let wanted = asked(shape);

@@ -1,7 +1,7 @@
 //! What is kept of a pool for jobs that found no room: its room over time, and what later jobs may take without
 //! delaying them (backfilling; Lifka, JSSPP 1995, for one reservation; any number here).
 
-use huisuan_model::{DurationMs, JobId, TimeMs};
+use huisuan_model::{DurationMs, JobId, ReservationId, TimeMs};
 
 use crate::{
     fit::Demand,
@@ -34,10 +34,19 @@ pub(crate) struct Agenda {
     profile: Option<Profile<Amounts>>,
 }
 
-/// Capacity kept for a job from a moment on.
+/// For whom capacity is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum For {
+    /// A job that found no room.
+    Job(JobId),
+    /// The jobs that name a reservation in advance.
+    Reservation(ReservationId),
+}
+
+/// Capacity kept from a moment on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Held {
-    pub(crate) job: JobId,
+    pub(crate) whose: For,
     pub(crate) start_at: TimeMs,
     /// What is free at that moment beside it. Between two promises room only grows, so this is all that a job that
     /// starts now and outlasts the moment has to leave.
@@ -62,20 +71,44 @@ pub(crate) struct Base<'a> {
 }
 
 impl Agenda {
+    /// With what is reserved in advance. Its own jobs take of that, and change nothing for others.
+    pub(crate) fn of(pool: &PoolView, now: TimeMs) -> Self {
+        let coming = pool.reserved.iter().filter(|reserved| reserved.until > now);
+        let held = coming.map(|reserved| {
+            let start_at = reserved.from.max(now);
+            let (whose, extra) = (For::Reservation(reserved.id), pool.free_at(now, start_at));
+            Held { whose, start_at, extra, need: reserved.left(), ends_at: reserved.until }
+        });
+        Agenda { held: held.collect(), ..Agenda::default() }
+    }
+
+    /// How many promises there are to jobs.
+    pub(crate) fn promised(&self) -> u64 {
+        self.held.iter().filter(|held| matches!(held.whose, For::Job(_))).count() as u64
+    }
+
+    /// How many layers ahead tasks may fill that take so long each: one behind the other they end before anything that
+    /// is reserved in advance begins.
+    pub(crate) fn layers(&self, now: TimeMs, span: DurationMs) -> u64 {
+        let begins = self.held.iter().filter(|held| matches!(held.whose, For::Reservation(_)));
+        let layers = begins.map(|held| (held.start_at.since(now).0 / span.0.max(1)).saturating_sub(1));
+        layers.min().unwrap_or(u64::MAX)
+    }
+
     /// How many tasks that start now and end at `end` delay no promise.
     pub(crate) fn room(&self, demand: &Demand, end: TimeMs) -> u64 {
         let met = self.held.iter().filter(|held| held.start_at < end);
-        met.map(|held| times(demand, &held.extra)).min().unwrap_or(u64::MAX)
+        met.map(|held| demand.times_in(&held.extra)).min().unwrap_or(u64::MAX)
     }
 
     /// The first promise that such tasks would delay.
     pub(crate) fn delayed(&self, demand: &Demand, end: TimeMs, tasks: u64) -> Option<&Held> {
-        self.held.iter().find(|held| held.start_at < end && times(demand, &held.extra) < tasks)
+        self.held.iter().find(|held| held.start_at < end && demand.times_in(&held.extra) < tasks)
     }
 
     /// What `need` until `end` lacks at every promise but those to `job`, with the moments of the promises.
     pub(crate) fn lacking(&self, job: JobId, need: Amounts, end: TimeMs) -> impl Iterator<Item = (TimeMs, Amounts)> {
-        let met = self.held.iter().filter(move |held| held.start_at < end && held.job != job);
+        let met = self.held.iter().filter(move |held| held.start_at < end && held.whose != For::Job(job));
         met.map(move |held| (held.start_at, need.less(held.extra)))
     }
 
@@ -101,7 +134,9 @@ impl Agenda {
         let (held, placed) = (&self.held, &self.placed);
         let profile = self.profile.get_or_insert_with(|| {
             let mut profile = over_time(base, placed);
-            held.iter().for_each(|held| profile.take(held.need, held.start_at, held.ends_at));
+            // What is reserved in advance is no room from the beginning.
+            let promised = held.iter().filter(|held| matches!(held.whose, For::Job(_)));
+            promised.for_each(|held| profile.take(held.need, held.start_at, held.ends_at));
             profile
         });
         opening(profile, need, span)
@@ -116,12 +151,12 @@ impl Agenda {
         for held in self.held.iter_mut().filter(|held| start_at <= held.start_at && held.start_at < ends_at) {
             held.extra = held.extra.less(need);
         }
-        self.held.push(Held { job, start_at, extra: opening.free.less(need), need, ends_at });
+        self.held.push(Held { whose: For::Job(job), start_at, extra: opening.free.less(need), need, ends_at });
     }
 
     /// Takes the promise to a job back.
     pub(crate) fn drop(&mut self, job: JobId) {
-        if let Some(at) = self.held.iter().position(|held| held.job == job) {
+        if let Some(at) = self.held.iter().position(|held| held.whose == For::Job(job)) {
             let Held { need, start_at, ends_at, .. } = self.held.remove(at);
             self.release(need, start_at, ends_at);
         }
@@ -179,15 +214,8 @@ fn first_opening(need: Amounts, base: &Base<'_>, placed: &[(TimeMs, Amounts)]) -
     }
 }
 
-/// How many tasks fit into a room.
-fn times(demand: &Demand, room: &Amounts) -> u64 {
-    let fits = |room: u64, need: u64| room.checked_div(need).unwrap_or(u64::MAX);
-    let cores = fits(room.cores.0, demand.cores.0);
-    cores.min(fits(room.memory.0, demand.memory.0)).min(fits(room.devices.0, demand.devices.0))
-}
-
 /// The room of a pool from now on: what it has without what is used, which comes free by and by, and nothing while
-/// it is closed. What should have ended is taken to end in a moment.
+/// it is closed; what is reserved in advance is no room. What should have ended is taken to end in a moment.
 fn over_time(base: &Base<'_>, placed: &[(TimeMs, Amounts)]) -> Profile<Amounts> {
     let Base { pool, closed, now } = base;
     let has = Amounts { cores: pool.pool.cores, memory: pool.pool.memory, devices: pool.pool.devices };
@@ -200,12 +228,14 @@ fn over_time(base: &Base<'_>, placed: &[(TimeMs, Amounts)]) -> Profile<Amounts> 
     let shut = |at: TimeMs| closed.iter().any(|window| window.from <= at && at < window.until);
     let mut moments: Vec<TimeMs> = ends.iter().map(|end| end.0).collect();
     moments.extend(closed.iter().flat_map(|window| [window.from, window.until]).filter(|at| at > now));
+    let reserved = pool.reserved.iter().flat_map(|reserved| [reserved.from, reserved.until]);
+    moments.extend(reserved.filter(|at| at > now));
     moments.push(TimeMs(i64::MAX));
     moments.sort();
     moments.dedup();
     let (mut from, mut ended) = (*now, 0);
     let steps = moments.into_iter().filter(|&to| to > *now).map(|to| {
-        let step = (from, if shut(from) { Amounts::default() } else { has.less(used) });
+        let step = (from, if shut(from) { Amounts::default() } else { has.less(used).less(pool.kept(from)) });
         while let Some(&(_, amounts)) = ends.get(ended).filter(|end| end.0 <= to) {
             used = used.less(amounts);
             ended += 1;

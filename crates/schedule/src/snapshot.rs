@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{holdings::Holdings, network::Lengths, opaque::OpaqueView, pack::Fleet, reach::Ways};
+use crate::{advance::Reserved, holdings::Holdings, network::Lengths, opaque::OpaqueView, pack::Fleet, reach::Ways};
 use huisuan_model::{
     Bytes, CentreId, Class, Facts, JobId, MilliDevices, Millicores, Money, Place, Pool, PoolId, ProjectId, RangeSet,
     Shape, Targets, Tariff, TenantId, TimeMs,
@@ -88,6 +88,8 @@ pub struct PoolView {
     pub holdings: Arc<Holdings>,
     /// Its nodes with what is free on them, where its centre shows them; tasks then get nodes and devices.
     pub nodes: Option<Fleet>,
+    /// What is kept of it in advance, in the order of numbers.
+    pub reserved: Vec<Reserved>,
 }
 
 /// An amount of each resource of a pool. Their order says nothing; it makes them keys.
@@ -120,6 +122,16 @@ impl Amounts {
             cores: Millicores(self.cores.0.saturating_sub(other.cores.0)),
             memory: Bytes(self.memory.0.saturating_sub(other.memory.0)),
             devices: MilliDevices(self.devices.0.saturating_sub(other.devices.0)),
+        }
+    }
+
+    /// The lesser of each.
+    #[must_use]
+    pub fn least(self, other: Amounts) -> Amounts {
+        Amounts {
+            cores: self.cores.min(other.cores),
+            memory: self.memory.min(other.memory),
+            devices: self.devices.min(other.devices),
         }
     }
 

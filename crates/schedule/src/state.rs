@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) held: Vec<[u64; 2]>,
     /// What is kept of each pool for jobs that found no room.
     pub(crate) agendas: Vec<Agenda>,
+    /// What each reservation in advance still keeps for its own jobs.
+    pub(crate) reserved: Vec<Amounts>,
     pub(crate) reservations: Vec<Reservation>,
     /// What waits at opaque centres.
     pub(crate) in_flight: InFlight,
@@ -77,7 +79,8 @@ impl State {
             own: problem.snapshot.shapes.iter().map(|view| view.available.map_or(i64::MAX, |own| own.0)).collect(),
             available: problem.snapshot.tenants.iter().map(|tenant| tenant.available.0).collect(),
             held: problem.holders.held.clone(),
-            agendas: vec![Agenda::default(); problem.pools.len()],
+            agendas: problem.pools.iter().map(|place| Agenda::of(place.pool, problem.now)).collect(),
+            reserved: problem.reserved.iter().map(|(_, reserved)| reserved.left()).collect(),
             reservations: Vec::new(),
             in_flight: InFlight::new(problem),
             nodes: problem.pools.iter().map(|place| nodes::index(place.pool)).collect(),
@@ -117,7 +120,9 @@ impl State {
             return Next::Cycle;
         }
         let gang = problem.shapes[shape].gang;
-        let factor = problem.policy.ahead_factor(job.mean_run_ms, gang);
+        let reserved = problem.shapes[shape].reserved;
+        // What is kept is filled as far as it is free, never ahead.
+        let factor = if reserved.is_some() { 0 } else { problem.policy.ahead_factor(job.mean_run_ms, gang) };
         let limit = job.parallel_max.unwrap_or(u32::MAX);
         let active = job.active.saturating_add(before.own);
         let want = if job.parallel_max.is_some() { tasks.min(u64::from(limit).saturating_sub(active)) } else { tasks };
@@ -137,10 +142,12 @@ impl State {
             () if placed.count == goal => Next::Cycle,
             () => {
                 self.block(shape, Block::Places { factor, unit, ahead, own });
-                self.keep(problem, shape, unit);
-                self.blocked.push(Blocked { shape, unit, own, last });
-                let job = queue.job(shape);
-                self.reserve(problem, shape, job.id, &job.waiting.take_after(last, unit));
+                if reserved.is_none() {
+                    self.keep(problem, shape, unit);
+                    self.blocked.push(Blocked { shape, unit, own, last });
+                    let job = queue.job(shape);
+                    self.reserve(problem, shape, job.id, &job.waiting.take_after(last, unit));
+                }
                 self.end(shape, Next::Shape)
             }
         }
@@ -196,7 +203,7 @@ impl State {
         let mut best: Option<(Opening, usize)> = None;
         for (number, candidate) in problem.shapes[shape].places.candidates.iter().enumerate() {
             let pool = candidate.pool;
-            let promised = self.agendas[pool].held.len() as u64;
+            let promised = self.agendas[pool].promised();
             if promised >= problem.policy.reservations_max || self.may_take(problem, shape, candidate, unit) < unit {
                 continue;
             }
@@ -220,7 +227,12 @@ impl State {
         self.loads[pool].add(&demand, count, short);
         self.in_flight.add(pool, count);
         let end = problem.shapes[shape].end;
-        self.agendas[pool].place(Amounts::default().plus(candidate.each(), count), problem.now, end);
+        let amounts = Amounts::default().plus(candidate.each(), count);
+        match problem.shapes[shape].reserved {
+            // It is kept from others with or without them.
+            Some(reserved) => self.reserved[reserved] = self.reserved[reserved].less(amounts),
+            None => self.agendas[pool].place(amounts, problem.now, end),
+        }
         if let Some(tenant) = problem.shapes[shape].tenant {
             let spent = i64::try_from(i128::from(hold) * i128::from(count));
             let spent = spent.expect("no more tasks than the tenant can pay");
@@ -294,7 +306,7 @@ impl State {
                 before.nodes.extend(nodes);
                 continue;
             }
-            if head.preemptible {
+            if head.preemptible && problem.shapes[shape].reserved.is_none() {
                 let placement = self.placements.len();
                 self.preemptible.push(Preemptible { placement, shape, candidate: number, job: queue.next(shape) });
             }
@@ -335,7 +347,8 @@ impl State {
                 continue;
             }
             next += 1;
-            let layer_max = if ahead { request.factor } else { 0 };
+            let layers = || self.agendas[candidate.pool].layers(problem.now, problem.walltime(shape));
+            let layer_max = if ahead && request.factor > 0 { request.factor.min(layers()) } else { 0 };
             let Some(layer) = self.layer(candidate, fits, layer_max) else { continue };
             let Some(count) = self.count(problem, shape, (number, candidate), layer, request) else { continue };
             let [cores, _, devices] = self.loads[candidate.pool].dimensions(&candidate.demand);
@@ -371,7 +384,10 @@ impl State {
             return None;
         }
         let mut count = if request.goal == 1 { 1 } else { self.loads[candidate.pool].room(&candidate.demand, layer) };
-        count = count.min(self.agendas[candidate.pool].room(&candidate.demand, problem.shapes[shape].end));
+        count = count.min(match problem.shapes[shape].reserved {
+            Some(reserved) => candidate.demand.times_in(&self.reserved[reserved]),
+            None => self.agendas[candidate.pool].room(&candidate.demand, problem.shapes[shape].end),
+        });
         count = count.min(self.may_take(problem, shape, candidate, request.unit));
         (count >= request.unit).then_some(count)
     }

@@ -67,7 +67,14 @@ pub(crate) fn pool(id: &str, class: Class, cores: u64, devices: u64) -> PoolView
         rating: Some(rating),
         images: false,
     };
-    PoolView { pool, used: Amounts::default(), long: Amounts::default(), holdings: Arc::default(), nodes: None }
+    PoolView {
+        pool,
+        used: Amounts::default(),
+        long: Amounts::default(),
+        holdings: Arc::default(),
+        nodes: None,
+        reserved: Vec::new(),
+    }
 }
 
 impl CentreView {
@@ -158,6 +165,7 @@ pub(crate) fn shape(cores: u64) -> Shape {
         gang: None,
         image: false,
         reach: None,
+        reservation: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests through the public functions: stories told in numbers, laws over random networks, and the judge itself.
 
+mod advance;
 mod door;
 mod helps;
 mod judge;

@@ -2,9 +2,12 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, ops::Range, sync::Arc};
 
-use huisuan_model::{Bytes, CentreId, Class, DurationMs, Money, Shape, TimeMs, shape::Reach, spec::Need};
+use huisuan_model::{
+    Bytes, CentreId, Class, DurationMs, Money, ReservationId, Shape, TimeMs, shape::Reach, spec::Need,
+};
 
 use crate::{
+    advance::Reserved,
     fit::{self, Answer, Demand},
     holders::Holders,
     memory::Memory,
@@ -34,6 +37,8 @@ pub(crate) struct Problem<'a> {
     pub(crate) holders: Holders<'a>,
     /// The ways between the centres, where a shape minds them.
     pub(crate) ways: Option<Arc<Ways>>,
+    /// All reservations in advance with the numbers of their pools.
+    pub(crate) reserved: Vec<(usize, &'a Reserved)>,
 }
 
 /// One pool and where it is.
@@ -66,6 +71,8 @@ pub(crate) struct ShapeProblem {
     pub(crate) end: TimeMs,
     /// Whether its tasks start together.
     pub(crate) gang: bool,
+    /// The index of the reservation in advance that it names, where that is known.
+    pub(crate) reserved: Option<usize>,
 }
 
 /// Where tasks can run that ask for the same.
@@ -141,6 +148,9 @@ impl<'a> Problem<'a> {
             .flat_map(|centre| centre.pools.iter().map(move |pool| Place { centre, pool }))
             .collect();
         let network = network_rates(&pools);
+        let reserved = pools.iter().enumerate();
+        let reserved = reserved.flat_map(|(number, place)| place.pool.reserved.iter().map(move |kept| (number, kept)));
+        let reserved: Vec<(usize, &Reserved)> = reserved.collect();
         let holders = Holders::new(snapshot, policy, &pools, &network);
         let minds = |view: &ShapeView| view.shape.reach.as_ref().is_some_and(|reach| reach.minds_ways());
         let found = || snapshot.ways.clone().unwrap_or_else(|| Arc::new(Ways::of(&snapshot.centres)));
@@ -163,6 +173,7 @@ impl<'a> Problem<'a> {
                 project,
                 end: now.after(view.shape.walltime),
                 gang: view.shape.gang.is_some(),
+                reserved: view.shape.reservation.and_then(|id| reserved.iter().position(|(_, kept)| kept.id == id)),
             });
         }
         let mut first = 0;
@@ -172,7 +183,12 @@ impl<'a> Problem<'a> {
             range
         });
         let pools_of = pools_of.collect();
-        Problem { snapshot, policy, now, pools, pools_of, shapes, kinds, holders, ways }
+        Problem { snapshot, policy, now, pools, pools_of, shapes, kinds, holders, ways, reserved }
+    }
+
+    /// How long a task of a shape may take.
+    pub(crate) fn walltime(&self, shape: usize) -> DurationMs {
+        self.snapshot.shapes[shape].shape.walltime
     }
 
     /// What a pool's room over time is made of.
@@ -198,20 +214,22 @@ fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView)
     Candidate { pool, demand, hold: hold.max(0), class: share::index(place.pool.class), rate }
 }
 
-/// All of a shape but who asks.
+/// All of a shape but who asks; whether it is an image and what it is reserved last.
 pub(crate) type Asked<'a> =
-    (Option<Class>, &'a [CentreId], &'a [CentreId], &'a Need, Bytes, DurationMs, Option<u32>, Option<&'a Reach>);
+    (Where<'a>, &'a Need, Bytes, DurationMs, Option<u32>, Option<&'a Reach>, (bool, Option<ReservationId>));
+
+/// Class and centres, those that it may not go to last.
+type Where<'a> = (Option<Class>, &'a [CentreId], &'a [CentreId]);
 
 pub(crate) fn asked(shape: &Shape) -> Asked<'_> {
     (
-        shape.class,
-        &shape.centres,
-        &shape.refused_by,
+        (shape.class, &shape.centres, &shape.refused_by),
         &shape.need,
         shape.memory,
         shape.walltime,
         shape.gang,
         shape.reach.as_deref(),
+        (shape.image, shape.reservation),
     )
 }
 
@@ -228,6 +246,11 @@ fn places((pools, network): (&[Place<'_>], &Rates), question: &Question<'_>, vie
     let mut candidates = Vec::new();
     for (number, place) in pools.iter().enumerate() {
         let open = place.centre.active && !place.centre.absent && place.closed(question.now, view).is_none();
+        let end = question.now.after(shape.walltime);
+        let held = || place.pool.reserved_for(shape).is_some_and(|kept| kept.holds(question.now, end));
+        if shape.reservation.is_some() && !held() {
+            continue;
+        }
         if !open || !fit::allowed(place.centre, shape) || !within(question.ways, place.centre, shape) {
             continue;
         }

@@ -1,6 +1,6 @@
 //! What the judge of plans can find.
 
-use huisuan_model::{CentreId, JobId, MilliDevices, Millicores, PoolId, TenantId, TimeMs};
+use huisuan_model::{CentreId, JobId, MilliDevices, Millicores, PoolId, ReservationId, TenantId, TimeMs};
 
 /// A rule that a plan breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -164,6 +164,24 @@ pub enum Violation {
         pool: PoolId,
         /// How many.
         later: u64,
+    },
+    /// A task that names a reservation in advance runs elsewhere, for another tenant, or beyond its times.
+    #[error("job {job} is placed outside of reservation {reservation}, which it names")]
+    OutsideReservation {
+        /// Which.
+        job: JobId,
+        /// The reservation.
+        reservation: ReservationId,
+    },
+    /// More is taken of a reservation in advance than it keeps, or others reach into it.
+    #[error("pool `{pool}` of centre `{centre}` would not have what reservation {reservation} keeps")]
+    Reservation {
+        /// Which.
+        reservation: ReservationId,
+        /// Where.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
     },
     /// A preemption that is not allowed.
     #[error("job {job} is preempted: {why}")]

@@ -39,12 +39,14 @@ pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
             let joined = state.centres().values().filter(|centre| !centre.pools.is_empty());
             let presence = joined.map(|centre| (centre.id.clone(), centre.presence())).collect::<Vec<_>>();
             let windows = state.centres().values().flat_map(|centre| &centre.windows).map(|window| window.until);
-            (presence, windows.collect::<Vec<_>>())
+            let reserved = state.centres().values().flat_map(|centre| &centre.reservations);
+            let moments = windows.chain(reserved.flat_map(|kept| [kept.from, kept.until]));
+            (presence, moments.collect::<Vec<_>>())
         });
-        let Ok((centres, windows)) = centres.await else { return };
+        let Ok((centres, moments)) = centres.await else { return };
         let now = shared.clock.now();
-        if windows.iter().any(|until| (watch.last..now).contains(until)) {
-            // Nothing changes in the state when maintenance is over, but there is room again.
+        if moments.iter().any(|moment| (watch.last..=now).contains(moment)) {
+            // Nothing changes in the state when maintenance is over or a reservation begins or ends, but there is room.
             planner.wake();
         }
         for (centre, presence) in watch.look(now, &centres, |centre, after| shared.hub.heard_after(centre, after)) {

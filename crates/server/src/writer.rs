@@ -8,7 +8,7 @@ use std::{sync::Arc, thread};
 
 use huisuan_control::{Refusal, State, ledger::Chain};
 use huisuan_model::{
-    Command, Entry, Event, JobId, Money,
+    Command, Entry, Event, JobId, Money, ReservationId,
     command::{ENTRY_VERSION, Origin},
 };
 use huisuan_store::{Prepared, Store};
@@ -43,6 +43,8 @@ pub(crate) enum Done {
     },
     /// A rule of a tariff got this number.
     Rule(u32),
+    /// A reservation in advance got this number.
+    Reserved(ReservationId),
     /// So many readings were priced anew.
     Rerated {
         /// How many.
@@ -257,6 +259,11 @@ impl Loop {
             (Command::Submit { key: Some(key), .. }, _) => match self.state.job_of_key(&origin.tenant, key) {
                 Some(job) => Done::Job { job, new: false },
                 None => Done::Changed,
+            },
+            (Command::Reserve(_), Some(_)) => match events.last() {
+                // Those of the centre that have ended go before it.
+                Some(Event::ReservationAdded { reservation, .. }) => Done::Reserved(reservation.id),
+                _ => Done::Changed,
             },
             (_, Some(Event::TariffRuleSet(rule))) => Done::Rule(rule.id),
             (_, Some(Event::Rerated { corrections, .. })) => {

@@ -120,7 +120,14 @@ fn pool((name, device_gib, device_rate, cores, memory_gib): (&str, u64, u64, u64
     };
     let room = Room::empty((cores * 1000) as u32, (memory_gib << 10) as u32, 0, DEVICES_OF_A_NODE as u8);
     let fleet = Fleet::new(std::iter::repeat_n(room, index(nodes)));
-    PoolView { pool, used: Amounts::default(), long: Amounts::default(), holdings: Arc::default(), nodes: Some(fleet) }
+    PoolView {
+        pool,
+        used: Amounts::default(),
+        long: Amounts::default(),
+        holdings: Arc::default(),
+        nodes: Some(fleet),
+        reserved: Vec::new(),
+    }
 }
 
 fn tenants(load: &Load) -> Vec<TenantView> {
@@ -294,6 +301,7 @@ impl Kind {
             gang: (self.tasks > 1).then_some(self.tasks),
             image: false,
             reach: None,
+            reservation: None,
         }
     }
 }

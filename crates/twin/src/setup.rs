@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{AttemptId, Centre, CentreId, Money, Pool, PoolId, StartDelay, Tenant, TimeMs};
+use huisuan_model::{AskedReservation, AttemptId, Centre, CentreId, Money, Pool, PoolId, StartDelay, Tenant, TimeMs};
 use huisuan_schedule::{Budget, Policy, Seed};
 
 use crate::random::Stream;
@@ -24,6 +24,8 @@ pub struct Setup {
     pub planning: Planning,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// What is reserved in advance, from the beginning on; they are numbered from 1 in this order.
+    pub reservations: Vec<AskedReservation>,
     /// How far a rating may lie from the true rate, either way, in millionths of it.
     pub rating_noise_ppm: u64,
     /// How often the observer is shown the state, in milliseconds.

@@ -136,6 +136,9 @@ pub struct JobFile {
     /// Jobs that must have come so far before this one starts; one that never can ends this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<AfterField>,
+    /// The number of the reservation in advance out of which its tasks run, and nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<u32>,
 }
 
 /// Accelerators of each task.
@@ -308,6 +311,7 @@ impl JobFile {
             preemptible: spec.preemptible,
             rerun: (spec.rerun == Rerun::Allowed).then(|| "allowed".to_owned()),
             after: spec.after.iter().map(after_field).collect(),
+            reservation: spec.reservation.map(|id| id.0),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    CentreId, Class, Dependency, JobId, JobSpec, Place, PoolId, RangeSet, When,
+    CentreId, Class, Dependency, JobId, JobSpec, Place, PoolId, RangeSet, ReservationId, When,
     spec::{
         Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Rerun, SpecError, Work,
         limits,
@@ -15,7 +15,7 @@ use super::{distinct::Distinct, fields::Fields, problem::SpecProblem, quantity};
 use crate::{problem::ErrorCode, wire::Timestamp};
 
 /// The fields of a job file, in the order in which people write them.
-pub(super) const FIELDS: [&str; 33] = [
+pub(super) const FIELDS: [&str; 34] = [
     "name",
     "kind",
     "command",
@@ -49,6 +49,7 @@ pub(super) const FIELDS: [&str; 33] = [
     "preemptible",
     "rerun",
     "after",
+    "reservation",
 ];
 
 const CLASS: &str = "ai, hpc or general";
@@ -137,6 +138,8 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
     spec.preemptible = fields.flag("preemptible")?;
     spec.rerun = choice(&fields, "rerun", [("never", Rerun::Never), ("allowed", Rerun::Allowed)])?;
     spec.after = after(&fields)?;
+    let number = |value: &Value| u32::try_from(value.as_u64()?).ok().filter(|&number| number > 0);
+    spec.reservation = fields.number("reservation", "the number of a reservation", number)?.map(ReservationId);
     validate(&spec)?;
     Ok(spec)
 }

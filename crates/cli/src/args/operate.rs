@@ -229,6 +229,9 @@ pub(crate) struct TenantSettings {
     /// What it may owe: it pays when the bill has come.
     #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
     pub(crate) credit: Option<Money>,
+    /// Whether it may reserve capacity in advance for itself, up to its quota: yes or no.
+    #[arg(long, value_name = "YES", value_parser = parse::yes)]
+    pub(crate) may_reserve: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]

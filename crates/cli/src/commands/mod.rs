@@ -17,6 +17,7 @@ pub(crate) mod network;
 pub(crate) mod parts;
 pub(crate) mod plan;
 pub(crate) mod report;
+pub(crate) mod reserve;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
 pub(crate) mod submit;
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Centre(command) => centres::centre(&session, command),
         Command::Network(command) => network::network(&session, command),
         Command::Tenant(command) => tenants::tenant(&session, command),
+        Command::Reserve(command) => reserve::reserve(&session, command),
         Command::Usage => books::usage(&session),
         Command::Ledger(command) => books::ledger(&session, command),
         Command::Measure(args) => match &args.what {

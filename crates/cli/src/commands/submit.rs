@@ -51,6 +51,7 @@ pub(super) fn spec_of_args(
     replace(&mut spec, args, &here)?;
     spec.deadline_at = args.deadline.map(|deadline| deadline.at(session.now()).0).or(spec.deadline_at);
     spec.preemptible |= args.preemptible;
+    spec.reservation = args.reservation.or(spec.reservation);
     spec.validate().map_err(SpecProblem::from)?;
     Ok(spec)
 }

@@ -58,6 +58,7 @@ fn request(settings: &TenantSettings) -> TenantRequest {
         budget_hour: settings.budget_hour.map(limit),
         budget_projects: settings.budget_projects.iter().map(|(name, most)| (name.to_string(), limit(*most))).collect(),
         credit: settings.credit.map(|credit| credit.0),
+        may_reserve: settings.may_reserve,
     }
 }
 
@@ -85,6 +86,7 @@ fn listing(tenants: &[TenantView]) -> Listing {
         "budget_hour_millionths",
         "credit_millionths",
         "closed",
+        "may_reserve",
     ];
     let mut listing = Listing::with_details(&columns, &details);
     let quota = |limit: Option<f64>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
@@ -114,6 +116,7 @@ fn listing(tenants: &[TenantView]) -> Listing {
             tenant.budget.hour.map_or_else(Cell::none, Cell::text),
             Cell::text(tenant.budget.credit),
             Cell::text(tenant.closed),
+            Cell::text(tenant.may_reserve),
         ]);
     }
     listing

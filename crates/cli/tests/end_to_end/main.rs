@@ -19,6 +19,7 @@ mod join;
 mod lab;
 mod lists;
 mod output;
+mod reservations;
 mod site;
 mod staging;
 mod submit;

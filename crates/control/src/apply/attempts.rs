@@ -39,7 +39,7 @@ pub(super) fn started(state: &mut State, id: AttemptId, at: TimeMs) {
     let job = state.jobs.get_mut(&id.job).expect("a live attempt has a live job");
     let attempt = state.attempts.get_mut(&id).expect("an event names a live attempt");
     // Its latest end is counted from its start.
-    let before = used::group(attempt, job);
+    let before = state.used.group(attempt, job);
     state.used.leave_queue(attempt);
     attempt.state = AttemptState::Running;
     attempt.started_at = Some(at);
@@ -56,7 +56,7 @@ pub(super) fn stop_ordered(state: &mut State, event: &Event) {
     let Event::StopOrdered { attempt: id, order_seq, preempted_by } = event else { return };
     let job = &state.jobs[&id.job];
     let attempt = state.attempts.get_mut(id).expect("an event names a live attempt");
-    let before = used::group(attempt, job);
+    let before = state.used.group(attempt, job);
     (attempt.stop_seq, attempt.preempted_by) = (Some(*order_seq), *preempted_by);
     state.used.see(attempt, &before, job);
     state.touched.note(|rows| rows.attempts.insert(*id));

@@ -8,7 +8,7 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use huisuan_model::{CentreId, PoolId, Shape, TimeMs, quantity::DurationMs};
-use huisuan_schedule::{Amounts, CentreView, Demand, JobView, PoolView, Snapshot, demand};
+use huisuan_schedule::{Amounts, CentreView, Demand, JobView, PoolView, Reserved, Snapshot, demand};
 
 use crate::State;
 
@@ -124,6 +124,20 @@ impl<'a> Ahead<'a> {
             let begins = now.after(start);
             if window.meets(&pool.pool.id, begins, begins.after(shape.walltime)) {
                 start = window.until.since(now);
+            }
+        }
+        let coming = |kept: &&Reserved| kept.until > now;
+        let mut reserved: Vec<_> = pool.reserved.iter().filter(coming).collect();
+        reserved.sort_by_key(|kept| kept.from);
+        for kept in reserved {
+            let begins = now.after(start);
+            let own = shape.reservation == Some(kept.id);
+            let meets = kept.from < begins.after(shape.walltime) && begins < kept.until;
+            let room = || need.times_in(&pool.free_at(now, kept.from.max(begins)));
+            if own {
+                start = start.max(kept.from.since(now));
+            } else if shape.reservation.is_none() && meets && room() < u64::from(shape.gang.unwrap_or(1)) {
+                start = kept.until.since(now);
             }
         }
         Some(start)

@@ -15,7 +15,7 @@ use huisuan_schedule::{
     reach::{Near, near},
 };
 
-use crate::{Refusal, State, snapshot, snapshot::available, submit};
+use crate::{Refusal, State, reservations, snapshot, snapshot::available, submit};
 use ahead::{Ahead, Quantile, Running};
 
 /// All that the question needs of the state; a copy, so that answering keeps nobody waiting.
@@ -100,6 +100,7 @@ impl Outlook {
             preemptible: spec.preemptible,
         };
         let shape = Shape::of(&origin.tenant, &origin.project, spec);
+        reservations::usable(state, &origin.tenant, spec, &shape, now)?;
         Ok(Outlook {
             snapshot: snapshot(state),
             policy: state.policy().clone(),
@@ -154,6 +155,10 @@ impl Outlook {
             expected: None,
             why: Some(Why::Never(why)),
         };
+        if self.shape.reservation.is_some() && !pool.reserved.iter().any(|kept| Some(kept.id) == self.shape.reservation)
+        {
+            return never("the job names a reservation that is elsewhere".to_owned());
+        }
         let Some(here) = here else { return never(self.excluded(centre).unwrap_or_default()) };
         let Some(need) = demand(&pool.pool, &self.shape) else { return never(self.lacks(centre, pool)) };
         let starts = here.tasks_at(&centre.id, &name) > 0;

@@ -76,10 +76,18 @@ fn pool_kept(
     for placement in &plan.placements {
         let shape = snapshot.shapes.iter().find(|view| view.jobs.iter().any(|job| job.id == placement.job));
         if let Some(shape) = shape.filter(|_| (&placement.centre, &placement.pool) == (&centre.id, &pool.pool.id)) {
+            // What runs within a reservation is part of what that takes.
+            if shape.shape.reservation.is_some() {
+                continue;
+            }
             let each = [placement.cores.0, shape.shape.memory.0, placement.devices.0];
             let all = each.map(|one| i128::from(one) * i128::from(placement.tasks.len()));
             taken.push((now, now + i128::from(shape.shape.walltime.0), all));
         }
+    }
+    for kept in &pool.reserved {
+        let (from, until) = (i128::from(kept.from.0).max(now), i128::from(kept.until.0));
+        taken.push((from, until, sum(three(kept.amounts), three(kept.used), -1).map(|one| one.max(0))));
     }
     let own: Vec<Taken> = promises
         .iter()

@@ -3,7 +3,10 @@
 use huisuan_model::{Class, DurationMs, JobId, MilliDevices, Millicores, PoolId, Shape, TimeMs};
 use proptest::prelude::*;
 
-use crate::{Budget, Change, JobView, Policy, Seed, Snapshot, Window, cycle, helps, helps_of, testing::*};
+use crate::{
+    Amounts, Budget, Change, Help, JobView, Policy, RunningView, Seed, Snapshot, Window, cycle, helps, helps_of,
+    testing::*,
+};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -74,6 +77,26 @@ fn ending_before_maintenance_would_start() {
     check(&snapshot, &shape(1), &["walltime of 1800 s: 1"]);
 }
 
+/// What is used of a centre is so many tasks of one core that end in so many hours.
+fn runs_until(snapshot: &mut Snapshot, centre: usize, count: u64, hours: i64) {
+    let Shape { tenant, project, .. } = shape(1);
+    let each = Amounts { cores: Millicores(1000), ..Amounts::default() };
+    let ends_at = TimeMs(NOW.0 + hours * HOUR_MS as i64);
+    let group = RunningView { tenant, project, each, count, ends_at, preemptible: None, stopping: false };
+    hold(snapshot, centre, &group);
+}
+
+#[test]
+fn a_sooner_start_is_told_where_none_starts_now() {
+    let jobs = vec![(shape(4), vec![job(1, 1).priority(3)]), (shape(3), vec![job(2, 1)])];
+    let mut snapshot = network(vec![centre("a", 4).used(4)], jobs);
+    runs_until(&mut snapshot, 0, 4, 2);
+    let found = helps(&snapshot, &Policy::default(), NOW, &shape(3));
+    let start_at = Some(TimeMs(NOW.0 + 2 * HOUR_MS as i64));
+    assert_eq!(found, [Help { change: Change::Priority(4), starts: 0, start_at }]);
+    assert_eq!(helps(&snapshot, &Policy::default(), NOW, &shape(4)), [], "it is the next anyway");
+}
+
 #[test]
 fn what_starts_or_does_not_wait_needs_no_help() {
     let snapshot = network(vec![centre("a", 4)], vec![(shape(1), vec![job(1, 1)])]);
@@ -114,7 +137,12 @@ fn any_state() -> impl Strategy<Value = Snapshot> {
         for (_, jobs) in &mut jobs {
             jobs.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.id));
         }
-        network(centres, jobs)
+        let used = [a.1.min(a.0), b.1.min(b.0)];
+        let mut snapshot = network(centres, jobs);
+        for (at, count) in used.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            runs_until(&mut snapshot, at, count, at as i64 + 1 + busy as i64);
+        }
+        snapshot
     })
 }
 
@@ -129,13 +157,21 @@ proptest! {
             let own = plan.placements.iter().filter(|placement| placement.job == job);
             own.map(|placement| placement.tasks.len()).sum::<u64>()
         };
+        let promised = |snapshot: &Snapshot, job| {
+            let plan = cycle(snapshot, &policy, NOW, Budget::default(), Seed(0));
+            plan.reservations.iter().filter(|promise| promise.job == job).map(|promise| promise.start_at).min()
+        };
         for view in &snapshot.shapes {
             let job = view.jobs[0].id;
             for help in helps(&snapshot, &policy, NOW, &view.shape) {
                 prop_assert_eq!(started(&snapshot, job), 0);
                 let changed = help.change.apply(&snapshot, &view.shape).expect("a change of a waiting job");
-                prop_assert!(help.starts > 0);
+                prop_assert_eq!(help.starts > 0, help.start_at.is_none());
                 prop_assert_eq!(started(&changed, job), help.starts, "{}", help.change);
+                if let Some(start_at) = help.start_at {
+                    prop_assert_eq!(promised(&changed, job), Some(start_at), "{}", help.change);
+                    prop_assert!(promised(&snapshot, job).is_none_or(|before| start_at < before), "{}", help.change);
+                }
             }
         }
     }

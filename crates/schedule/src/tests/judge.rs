@@ -33,6 +33,8 @@ fn kind(violation: &Violation) -> &'static str {
         Violation::TooManyPromises { .. } => "too-many-promises",
         Violation::Preemption { why, .. } => why,
         Violation::Nodes { .. } => "nodes",
+        Violation::OutsideReservation { .. } => "outside-reservation",
+        Violation::Reservation { .. } => "reservation",
     }
 }
 

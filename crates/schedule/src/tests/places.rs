@@ -1,6 +1,6 @@
 //! Where tasks go.
 
-use huisuan_model::{Class, GflopPerS, MilliDevices, Millicores};
+use huisuan_model::{Class, GflopPerS, MilliDevices, Millicores, Shape};
 
 use crate::{Budget, Demand, Policy, room, testing::*};
 
@@ -213,4 +213,13 @@ fn fragmented_tasks_keep_their_numbers() {
     let mut odd = job(1, 0);
     odd.waiting = "1,3,5-6,9".parse().expect("a set of ranges");
     check(&network(vec![centre("a", 2), centre("b", 3)], vec![(shape(1), vec![odd])]), &["1:1,3@a", "1:5-6,9@b"]);
+}
+
+#[test]
+fn an_image_has_places_of_its_own() {
+    // Beside a shape that asks for the same without an image: what is found for one is not what the other has.
+    let image = Shape { image: true, ..shape(1) };
+    let centres = vec![centre("a", 4), centre("b", 4).with_images()];
+    let plan = plan(&network(centres, vec![(shape(1), vec![job(1, 1)]), (image, vec![job(2, 1)])]));
+    assert_eq!(places(&plan), ["1:0@a", "2:0@b"]);
 }

@@ -38,11 +38,16 @@ impl From<Problem> for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
-            Refusal::Spec(_) | Refusal::UnknownDependency(_) => ErrorCode::InvalidSpec,
+            Refusal::Spec(_) | Refusal::UnknownDependency(_) | Refusal::UnknownReservation(_) => ErrorCode::InvalidSpec,
             Refusal::DependencyUnmet { .. } => ErrorCode::Conflict,
             Refusal::NotSupported { .. } => ErrorCode::NotSupported,
             Refusal::Window { .. } | Refusal::Facts { .. } => ErrorCode::InvalidSpec,
             Refusal::NoWindow { .. } => ErrorCode::NotFound,
+            Refusal::Reservation { .. } => ErrorCode::InvalidSpec,
+            Refusal::MayNotReserve(_) => ErrorCode::Forbidden,
+            Refusal::NothingToReserve { .. } => ErrorCode::Conflict,
+            Refusal::NoReservation(_) => ErrorCode::NotFound,
+            Refusal::OutsideReservation { .. } => ErrorCode::NeverFits,
             Refusal::TenantExists(_) | Refusal::CentreExists(_) => ErrorCode::Conflict,
             Refusal::Tenant { .. } | Refusal::NoProject { .. } => ErrorCode::InvalidSpec,
             Refusal::NeverFits { .. } => ErrorCode::NeverFits,

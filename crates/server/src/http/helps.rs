@@ -1,6 +1,6 @@
-//! What would help a waiting job to start now, tried on a snapshot of this moment.
+//! What would help a waiting job to start now, or sooner, tried on a snapshot of this moment.
 
-use huisuan_api::{ErrorCode, jobs::Help};
+use huisuan_api::{ErrorCode, Timestamp, jobs::Help};
 use huisuan_control::{
     State,
     schedule::{self, Policy, Snapshot, helps_of},
@@ -32,7 +32,10 @@ pub(super) async fn of(shared: &Shared, id: JobId) -> Result<Vec<Help>, Failure>
         let Seen { snapshot, policy, shape, tasks } = seen;
         let told = |help: schedule::Help| Help {
             change: help.change.to_string(),
-            effect: format!("{} of {tasks} waiting tasks would start now", help.starts),
+            effect: match help.start_at {
+                None => format!("{} of {tasks} waiting tasks would start now", help.starts),
+                Some(at) => format!("the first of {tasks} waiting tasks would start by {}", Timestamp(at)),
+            },
         };
         helps_of(&snapshot, &policy, now, &shape, id).into_iter().map(told).collect()
     };

@@ -16,6 +16,7 @@ pub(crate) mod jobs;
 mod logs;
 mod plan;
 mod reports;
+mod reservations;
 mod status;
 mod tariffs;
 mod tenants;
@@ -76,6 +77,8 @@ fn people() -> Router<Arc<Shared>> {
         .route(routes::PLAN, post(plan::plan))
         .route(routes::CENTRES, get(centres::list))
         .route(routes::CENTRE, get(centres::show))
+        .route(routes::RESERVATIONS, post(reservations::add).get(reservations::list))
+        .route(routes::RESERVATION_CANCEL, post(reservations::cancel))
         .route(routes::USAGE, get(books::usage))
         .route(routes::BILLS, get(bills::list))
         .route(routes::BILL, get(bills::show))

@@ -39,6 +39,7 @@ fn view(network: &Network, tenant: &Tenant) -> TenantView {
         industry: tenant.industry.clone(),
         budget: budget(network, tenant),
         closed: tenant.closed,
+        may_reserve: tenant.may_reserve,
     }
 }
 

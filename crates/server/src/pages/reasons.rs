@@ -102,6 +102,25 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
         "centre-paused" => format!("可接收它的算力中心都已暂停，其中有 {}", text("centre")?),
         "centre-absent" => format!("可接收它的算力中心都已失联，其中有 {}", text("centre")?),
         "centre-closed" => format!("任务可能撞上 {} 的检修：{} 至 {}", text("centre")?, text("from")?, text("until")?),
+        "kept" => format!(
+            "{} 本可容纳，但会占用预约 {} 在资源池 {} 保留的资源：{} 至 {}",
+            text("centre")?,
+            number("reservation")?,
+            text("pool")?,
+            text("from")?,
+            text("until")?
+        ),
+        "reservation-later" => format!("所指定的预约 {} 于 {} 开始", number("reservation")?, text("from")?),
+        "reservation-over" => match text("until") {
+            Some(until) => format!("所指定的预约 {} 于 {until} 结束，任务来不及完成", number("reservation")?),
+            None => format!("所指定的预约 {} 已不存在", number("reservation")?),
+        },
+        "reservation-full" => format!(
+            "预约 {} 保留的资源已被其他作业占用：现可容纳 {} 个任务，须同时启动 {} 个",
+            number("reservation")?,
+            number("fitting_tasks")?,
+            number("needed_tasks")?
+        ),
         "no-centre" => match number("centres")? {
             0 => "尚无算力中心加入本网".to_owned(),
             centres => format!("已知的 {centres} 个算力中心现在都不能接收：未连接、未标定或类型不符"),
@@ -204,7 +223,7 @@ mod tests {
     use huisuan_api::reasons::{describe, describe_end};
     use huisuan_model::{
         Bytes, CentreId, EndReason, JobId, JobState, MilliDevices, Millicores, Money, PoolId, QuotaResource, Reason,
-        TimeMs, When,
+        ReservationId, TimeMs, When,
     };
 
     use super::*;
@@ -234,6 +253,30 @@ mod tests {
         };
         check(far(0, None), "时延上限 5 毫秒：没有足够近的合适中心；最近的 hpc-1 到用户处没有已知链路");
         check(far(2, Some(8_250)), "时延上限 5 毫秒：足够近的 2 个中心已满；hpc-1 有空位，但往返 8.25 毫秒");
+    }
+
+    #[test]
+    fn reasons_of_reservations_have_chinese_sentences() {
+        let centre = CentreId::new("hpc-1").expect("a name");
+        let pool = PoolId::new("cpu:x").expect("a name");
+        let reservation = ReservationId(3);
+        check(
+            Reason::Kept { centre, pool, reservation, from: TimeMs(0), until: TimeMs(1000) },
+            "hpc-1 本可容纳，但会占用预约 3 在资源池 cpu:x 保留的资源：1970-01-01T00:00:00.000Z 至 1970-01-01T00:00:01.000Z",
+        );
+        check(
+            Reason::ReservationLater { reservation, from: TimeMs(0) },
+            "所指定的预约 3 于 1970-01-01T00:00:00.000Z 开始",
+        );
+        check(
+            Reason::ReservationOver { reservation, until: Some(TimeMs(0)) },
+            "所指定的预约 3 于 1970-01-01T00:00:00.000Z 结束，任务来不及完成",
+        );
+        check(Reason::ReservationOver { reservation, until: None }, "所指定的预约 3 已不存在");
+        check(
+            Reason::ReservationFull { reservation, needed: 4, fits: 1 },
+            "预约 3 保留的资源已被其他作业占用：现可容纳 1 个任务，须同时启动 4 个",
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod pages;
 mod plain;
 mod plan;
 mod refusals;
+mod reservations;
 mod status;
 mod submit;
 mod tenants;

@@ -100,6 +100,7 @@ pub fn simulate(
             every_ms: options.plan_every_ms,
         },
         faults: Vec::new(),
+        reservations: Vec::new(),
         rating_noise_ppm: 0,
         sample_every_ms: u64::MAX >> 1,
     };

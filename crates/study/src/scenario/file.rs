@@ -46,6 +46,8 @@ pub(super) struct File {
     pub(super) maintenance: Vec<SpanFile>,
     #[serde(default)]
     pub(super) link_loss: Vec<SpanFile>,
+    #[serde(default)]
+    pub(super) reservation: Vec<ReservationFile>,
 }
 
 fn ten() -> Spanned<f64> {
@@ -177,6 +179,8 @@ pub(super) struct FamilyFile {
     /// A need that any hardware of the class may serve, instead of cores and devices.
     pub(super) rate_gflops: Option<Spanned<u64>>,
     pub(super) memory_gib: Spanned<f64>,
+    /// Its jobs run out of what this reservation keeps, and nowhere else.
+    pub(super) reservation: Option<Spanned<String>>,
     /// How many tasks a job has; each of the list is as likely.
     pub(super) tasks: Option<Spanned<Vec<u64>>>,
     #[serde(default)]
@@ -258,6 +262,24 @@ pub(super) struct OutageFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct SpanFile {
     pub(super) centre: Spanned<String>,
+    pub(super) from_h: Spanned<f64>,
+    pub(super) until_h: Spanned<f64>,
+}
+
+/// What is kept in advance for the jobs of a tenant.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReservationFile {
+    /// What families call it.
+    pub(super) name: Spanned<String>,
+    pub(super) tenant: Spanned<String>,
+    /// The cheapest centre that has it all the time when absent.
+    pub(super) centre: Option<Spanned<String>>,
+    pub(super) part: Option<Spanned<String>>,
+    pub(super) class: Option<Class>,
+    pub(super) cores: Option<Spanned<f64>>,
+    pub(super) devices: Option<Spanned<f64>>,
+    pub(super) memory_gib: Option<Spanned<f64>>,
     pub(super) from_h: Spanned<f64>,
     pub(super) until_h: Spanned<f64>,
 }

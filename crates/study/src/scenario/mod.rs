@@ -18,6 +18,7 @@ mod jobs;
 mod network;
 mod policy;
 mod read;
+mod reservations;
 mod routes;
 mod trace;
 

@@ -1,6 +1,6 @@
 //! From a file to a scenario that can run.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use huisuan_model::{Money, Tenant, TenantId, TimeMs};
 use huisuan_schedule::{Budget, Seed};
@@ -18,7 +18,7 @@ use super::{
     file::{File, TitleFile},
     jobs::{self, FamilyFacts, Made},
     network::{self, SiteFacts},
-    policy, trace,
+    policy, reservations, trace,
 };
 use crate::read::{ReadError, Text, read_text};
 
@@ -99,7 +99,13 @@ impl Scenario {
         let names: Vec<TenantId> = tenants.iter().map(|(tenant, _)| tenant.id.clone()).collect();
         let faults = faults::faults(check, &file, &sites, &site_facts, start)?;
         let world = jobs::World { sites: &sites, routes: &routes, tenants: &names, families: &file.family, zone_ms };
-        let made = file.family.iter().map(|family| world.family(check, family)).collect::<Result<Vec<_>, _>>()?;
+        let reservations = reservations::asked(check, &file, &sites, &names, start)?;
+        let mut made = file.family.iter().map(|family| world.family(check, family)).collect::<Result<Vec<_>, _>>()?;
+        for (made, family) in made.iter_mut().zip(&file.family) {
+            if let Some(id) = reservations::of_family(check, &file, family)? {
+                made.family.specs.iter_mut().for_each(|(spec, _)| Arc::make_mut(spec).reservation = Some(id));
+            }
+        }
         acyclic(check, &file, &made)?;
         let (mut families, mut family_facts) = (Vec::new(), Vec::new());
         for Made { family, facts, staging_ms } in made {
@@ -128,12 +134,14 @@ impl Scenario {
             sites,
             planning: planning(check, &file)?,
             faults,
+            reservations,
             rating_noise_ppm: in_units(
                 check.number_or("rating_noise_percent", file.rating_noise_percent.as_ref(), 0.0, 0.0..=90.0)?,
                 10_000.0,
             ),
             sample_every_ms: in_units(check.number("sample_minutes", &file.sample_minutes, 0.01..=1e6)?, 60_000.0),
         };
+        reservations::possible(check, &file, &setup)?;
         let name = file.name.get_ref().clone();
         let facts = Facts { sites: site_facts, families: family_facts, zone_ms };
         let title = Title::of(&file.title, &name);

@@ -23,6 +23,8 @@ pub(super) enum Happening {
     Notice(u32),
     /// A fault is over, or a failed node repaired.
     Mend(u32),
+    /// A reservation in advance begins or ends.
+    Turn,
     /// The observer looks.
     Sample,
 }
@@ -42,7 +44,7 @@ impl Happening {
     /// Within a moment the world moves first, then news travel, then plans are made of them.
     pub(super) fn rank(self) -> Rank {
         Rank::new(match self {
-            Happening::Fault(_) | Happening::Mend(_) | Happening::Notice(_) => 0,
+            Happening::Fault(_) | Happening::Mend(_) | Happening::Notice(_) | Happening::Turn => 0,
             Happening::Begin(..) | Happening::End(..) => 1,
             Happening::Report(_) => 2,
             Happening::Deliver(_) => 3,

@@ -134,6 +134,22 @@ impl<O: Observer> World<O> {
         world
     }
 
+    /// The first reservation of a setup that its network refuses at the beginning, by its place in the list, and why.
+    ///
+    /// # Panics
+    ///
+    /// As [`World::new`], but for reservations.
+    pub fn refused_reservation(setup: &Setup, observer: O) -> Option<(usize, Refusal)> {
+        let empty = Setup { reservations: Vec::new(), ..setup.clone() };
+        let workload = Workload::new(Vec::new(), Vec::new(), setup.start, setup.end, setup.seed);
+        let mut world = World::new(empty, workload, observer);
+        let operator = world.origins.operator.clone();
+        setup.reservations.iter().enumerate().find_map(|(number, asked)| {
+            let command = Command::Reserve(Box::new(asked.clone()));
+            world.execute(&operator, &command, setup.start).err().map(|refusal| (number, refusal))
+        })
+    }
+
     /// Opens tenants and centres and puts the first events in line.
     fn found(&mut self) {
         let now = self.setup.start;
@@ -151,6 +167,12 @@ impl<O: Observer> World<O> {
         for site in self.setup.sites.clone() {
             self.insist(&self.origins.operator.clone(), &Command::SetCentre(Box::new(site.centre.clone())), now);
             self.tell_inventory(&site.centre.id, now);
+        }
+        for asked in self.setup.reservations.clone() {
+            self.insist(&self.origins.operator.clone(), &Command::Reserve(Box::new(asked.clone())), now);
+            // Nothing changes in the state when it begins or ends, but there is room.
+            self.schedule(asked.from.max(now), Happening::Turn);
+            self.schedule(asked.until.max(now), Happening::Turn);
         }
         for (index, fault) in self.setup.faults.clone().iter().enumerate() {
             match faults::first(index, fault) {
@@ -178,6 +200,7 @@ impl<O: Observer> World<O> {
             Happening::Fault(number) => self.fault(number, now),
             Happening::Notice(number) => self.notice(number, now),
             Happening::Mend(number) => self.mend(number, now),
+            Happening::Turn => self.wake(now),
             Happening::Sample => {
                 self.observer.sampled(now, &self.state);
                 self.schedule(now.after(DurationMs(self.setup.sample_every_ms.max(1))), Happening::Sample);

@@ -77,6 +77,7 @@ pub(crate) fn setup(sites: Vec<Site>, faults: Vec<Fault>, seed: u64) -> Setup {
         sites,
         planning: Planning { policy: Policy::default(), budget: Budget::default(), seed: Seed(seed), every_ms: 1_000 },
         faults,
+        reservations: Vec::new(),
         rating_noise_ppm: 0,
         sample_every_ms: 600_000,
     }
