@@ -275,7 +275,7 @@ mod tests {
                 share: RatedShare { class: Class::Hpc, version: 2, sustained: GflopPerS(4), part: 1500, whole: 2000 },
                 tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(1) },
             },
-            usage: Usage { wall: DurationMs(10), cpu: DurationMs(20), memory_peak: Bytes(30) },
+            usage: Usage { wall: DurationMs(10), cpu: DurationMs(20), memory_peak: Bytes(30), ..Usage::default() },
             work: Gflop(40),
             hold: Money(50),
             cost: Money::ZERO,

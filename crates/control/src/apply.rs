@@ -60,8 +60,8 @@ pub fn apply(state: &mut State, event: &Event) {
         }),
         Event::TasksPlaced { .. } => attempts::placed(state, event),
         Event::AttemptStarted { attempt, at } => attempts::started(state, *attempt, *at),
-        Event::AttemptUsed { attempt, usage, work, readings } => {
-            meter::post_hours(state, *attempt, readings);
+        Event::AttemptUsed { attempt, usage, work, readings, metered_joules } => {
+            meter::post_hours(state, *attempt, readings, *metered_joules);
             let attempt = touch_attempt(state, *attempt);
             attempt.usage = *usage;
             attempt.work = *work;

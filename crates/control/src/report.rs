@@ -134,8 +134,9 @@ fn decide(state: &State, report: &AttemptReport, now: TimeMs) -> Option<Event> {
             }
             let billed = billed(state, attempt, usage);
             let work = work_of(attempt, billed);
-            let readings = meter::read(state, attempt, attempt.started_at, (usage, billed), false, now);
-            Some(Event::AttemptUsed { attempt: attempt.id, usage, work, readings })
+            let (readings, metered_joules) =
+                meter::read(state, attempt, attempt.started_at, (usage, billed), false, now);
+            Some(Event::AttemptUsed { attempt: attempt.id, usage, work, readings, metered_joules })
         }
         ReportKind::Ended { started_at, outcome, usage } => {
             Some(end(state, attempt, *started_at, report.at, outcome, *usage, now))

@@ -165,7 +165,12 @@ impl Network {
 
     /// The report of an end after `wall_ms`, at this moment.
     pub(crate) fn ended(&self, outcome: Outcome, wall_ms: u64) -> ReportKind {
-        let usage = Usage { wall: DurationMs(wall_ms), cpu: DurationMs(wall_ms), memory_peak: Bytes(1 << 20) };
+        let usage = Usage {
+            wall: DurationMs(wall_ms),
+            cpu: DurationMs(wall_ms),
+            memory_peak: Bytes(1 << 20),
+            ..Usage::default()
+        };
         let started_at = Some(TimeMs(self.now.0 - wall_ms as i64));
         ReportKind::Ended { started_at, outcome, usage }
     }

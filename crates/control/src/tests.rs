@@ -55,7 +55,7 @@ fn one_job_is_placed_run_metered_and_paid() {
     network.report("hpc-1", vec![(attempt(1, 0, 1), ReportKind::Started)]);
     assert_eq!(network.state.attempt(attempt(1, 0, 1)).map(|a| a.state), Some(AttemptState::Running));
     network.pass(20_000);
-    let usage = Usage { wall: DurationMs(10_000), cpu: DurationMs(9_000), memory_peak: Bytes(5) };
+    let usage = Usage { wall: DurationMs(10_000), cpu: DurationMs(9_000), memory_peak: Bytes(5), ..Usage::default() };
     network.report("hpc-1", vec![(attempt(1, 0, 1), ReportKind::Used(usage))]);
     assert_eq!(network.state.attempt(attempt(1, 0, 1)).map(|a| a.work), Some(Gflop(150)));
     let end = network.ended(exited(0), 20_000);
@@ -225,7 +225,7 @@ fn a_centre_cannot_bill_more_time_than_it_had() {
     network.submit(JobSpec { class: Some(Class::Hpc), ..job("a") }).expect("accepted");
     network.plan();
     network.pass(1000);
-    let usage = Usage { wall: DurationMs(u64::MAX), cpu: DurationMs(0), memory_peak: Bytes(0) };
+    let usage = Usage { wall: DurationMs(u64::MAX), cpu: DurationMs(0), memory_peak: Bytes(0), ..Usage::default() };
     let end = ReportKind::Ended { started_at: None, outcome: exited(0), usage };
     network.report("hpc-1", vec![(attempt(1, 0, 1), end)]);
     let touched = network.state.take_touched();

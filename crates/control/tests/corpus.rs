@@ -186,8 +186,12 @@ impl Story {
     }
 
     fn ended(&self, wall_ms: u64, outcome: Outcome) -> ReportKind {
-        let usage =
-            Usage { wall: DurationMs(wall_ms), cpu: DurationMs(wall_ms / 2), memory_peak: Bytes(wall_ms * 1024) };
+        let usage = Usage {
+            wall: DurationMs(wall_ms),
+            cpu: DurationMs(wall_ms / 2),
+            memory_peak: Bytes(wall_ms * 1024),
+            ..Usage::default()
+        };
         let started_at = (wall_ms > 0).then(|| TimeMs(self.now.0 - wall_ms as i64));
         ReportKind::Ended { started_at, outcome, usage }
     }
@@ -275,7 +279,12 @@ impl Story {
     /// Every way in which an attempt ends.
     fn ends(&mut self) {
         self.now.0 += 60_000;
-        let used = Usage { wall: DurationMs(30_000), cpu: DurationMs(29_000), memory_peak: Bytes(1 << 20) };
+        let used = Usage {
+            wall: DurationMs(30_000),
+            cpu: DurationMs(29_000),
+            memory_peak: Bytes(1 << 20),
+            ..Usage::default()
+        };
         self.report(vec![
             ("1.1.1", ReportKind::Started),
             ("2.0.1", ReportKind::Started),
@@ -420,7 +429,12 @@ impl Story {
         let mine = self.state.attempts().find(|one| one.centre == centre("hpc-2") && one.stop_seq.is_none());
         let id = mine.expect("an attempt").id;
         let report = |at: TimeMs, what| AttemptReport { attempt: id, at, what };
-        let used = |wall: i64| Usage { wall: DurationMs(wall as u64), cpu: DurationMs(9), memory_peak: Bytes(1) };
+        let used = |wall: i64| Usage {
+            wall: DurationMs(wall as u64),
+            cpu: DurationMs(9),
+            memory_peak: Bytes(1),
+            ..Usage::default()
+        };
         let take = |story: &mut Self, seq, reports| {
             story.take("agent:hpc-2", "", Command::Report { centre: centre("hpc-2"), seq, reports });
         };
@@ -618,5 +632,49 @@ impl Story {
         self.take("agent:hpc-2", "", Command::Inventory { centre: name.clone(), pools });
         let image = Some(format!("registry.local/tools/blast@sha256:{}", "0a".repeat(32)));
         self.submit(JobSpec { image, class: Some(Class::Hpc), ..JobSpec::command("blast", &["blastn"]) }, None);
+    }
+
+    /// Jobs with budgets of their own: one has spent it, another one runs, with energy that is measured, some of it odd.
+    fn own_budgets(&mut self) {
+        let name = centre("hpc-3");
+        let mut open = self.state.centres()[&centre("hpc-2")].clone();
+        (open.id, open.reported_seq, open.reported_at) = (name.clone(), 0, None);
+        let found = std::mem::take(&mut open.pools).pop_first().expect("a pool").1;
+        let found = Pool { rating: None, ..found };
+        self.take("user", "1-31", Command::AddCentre(Box::new(open)));
+        self.take("agent:hpc-3", "", Command::Inventory { centre: name.clone(), pools: vec![found] });
+        let rating = Rating::plain(GflopPerS(300), GflopPerS(620), "gemm-gemmkit/2", Mark::Measured, self.now);
+        self.take("agent:hpc-3", "", Command::Rate { centre: name.clone(), pool: pool("cpu:small"), rating });
+        let hour = 3_600_000;
+        let here = JobSpec { centres: vec![name.clone()], ..JobSpec::command("thrifty", &["/bin/true"]) };
+        let budget = Some(Money(300_000));
+        let spent = JobSpec { tasks: RangeSet::from_range(0, 2), walltime: DurationMs(hour), budget, ..here.clone() };
+        self.submit(spent, None);
+        let spent = self.state.jobs_total();
+        self.submit(JobSpec { walltime: DurationMs(9 * hour), budget: Some(Money(i64::MAX)), ..here }, None);
+        let measured = self.state.jobs_total();
+        self.plan();
+        let ids: Vec<AttemptId> = self.state.attempts().map(|one| one.id).filter(|id| id.job.0 >= spent).collect();
+        let (first, last) = (ids[0], *ids.last().expect("attempts"));
+        assert!(ids.len() == 2 && last.job == JobId(measured), "one task of each: {ids:?}");
+        self.now.0 += hour as i64;
+        let whole = self.ended(hour, outcome(EndCause::Exited, Some(0), None, ""));
+        let used =
+            |wall: u64, joules| Usage { wall: DurationMs(wall), cpu: DurationMs(wall), joules, ..Usage::default() };
+        let report = |at, attempt, what| AttemptReport { attempt, at, what };
+        let reports = vec![
+            report(self.now, first, whole),
+            report(self.now, last, ReportKind::Started),
+            report(self.now, last, ReportKind::Used(used(hour - 1, 7_200))),
+        ];
+        let events = self.take("agent:hpc-3", "", Command::Report { centre: name.clone(), seq: 1, reports });
+        assert!(events.iter().any(|event| matches!(event, Event::JobBudgetSpent { .. })), "{events:?}");
+        self.now.0 += 2 * hour as i64;
+        let reports = vec![report(self.now, last, ReportKind::Used(used(2 * hour, 36_000)))];
+        let events = self.take("agent:hpc-3", "", Command::Report { centre: name, seq: 2, reports });
+        assert!(
+            events.iter().any(|event| matches!(event, Event::AttemptUsed { metered_joules: 1.., .. })),
+            "{events:?}"
+        );
     }
 }

@@ -259,6 +259,9 @@ pub enum Event {
         /// The hours that are full by now: what they cost is posted.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         readings: Vec<Reading>,
+        /// What meters of the machine had counted up to the end of the last of them, in joules.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        metered_joules: u64,
     },
     /// An attempt ended: its cost is posted, the rest of its hold is void.
     AttemptEnded {
@@ -327,4 +330,8 @@ pub enum Event {
         /// Those before this moment.
         before: TimeMs,
     },
+}
+
+fn is_zero(joules: &u64) -> bool {
+    *joules == 0
 }

@@ -191,6 +191,14 @@ pub struct Usage {
     pub cpu: DurationMs,
     /// The most memory seen.
     pub memory_peak: Bytes,
+    /// Energy in joules that meters of the machine counted for it, without what its site takes beyond; 0 where nothing
+    /// measures it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub joules: u64,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 impl Usage {
@@ -200,6 +208,7 @@ impl Usage {
             wall: self.wall.max(other.wall),
             cpu: self.cpu.max(other.cpu),
             memory_peak: self.memory_peak.max(other.memory_peak),
+            joules: self.joules.max(other.joules),
         }
     }
 }

@@ -26,7 +26,12 @@ pub(super) fn long(hours: u64) -> JobSpec {
 }
 
 pub(super) fn usage(wall_ms: i64) -> Usage {
-    Usage { wall: DurationMs(wall_ms as u64), cpu: DurationMs(wall_ms as u64 / 2), memory_peak: Bytes(1) }
+    Usage {
+        wall: DurationMs(wall_ms as u64),
+        cpu: DurationMs(wall_ms as u64 / 2),
+        memory_peak: Bytes(1),
+        ..Usage::default()
+    }
 }
 
 /// A job that runs since the last full hour.

@@ -112,7 +112,7 @@ impl Task {
     pub(super) fn usage(&self, wall: DurationMs) -> Usage {
         let cpu = u128::from(wall.0) * u128::from(self.takes.cores.0) * u128::from(self.fate.busy_percent) / 100_000;
         let cpu = DurationMs(u64::try_from(cpu).unwrap_or(u64::MAX));
-        Usage { wall, cpu, memory_peak: self.takes.memory }
+        Usage { wall, cpu, memory_peak: self.takes.memory, ..Usage::default() }
     }
 }
 

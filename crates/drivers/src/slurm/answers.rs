@@ -125,6 +125,7 @@ pub(super) fn read_accounts(text: &str) -> Result<Vec<(u64, AccountedJob)>, Stri
                 wall: DurationMs(elapsed.parse::<u64>().ok()?.checked_mul(1000)?),
                 cpu: read_cpu(cpu)?,
                 memory_peak: memory,
+                ..Usage::default()
             };
             let state = JobState::read(state, "")?;
             let (exit_code, signal) = (exit_code.parse().ok()?, signal.parse().ok()?);

@@ -313,6 +313,7 @@ impl State {
                 wall: used.wall,
                 cpu: used.cpu,
                 memory_peak: used.memory_peak,
+                ..Usage::default()
             });
             reports.extend(usage.map(|usage| AttemptReport { attempt: id, at, what: ReportKind::Used(usage) }));
         }

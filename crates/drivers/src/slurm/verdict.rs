@@ -122,7 +122,8 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
     let wall = exit.at.since(started_at);
     let account = evidence.account.flatten().map_or(Usage::default(), |job| job.usage);
     let cpu = exit.cpu.max(evidence.used.cpu).max(account.cpu);
-    let usage = Usage { wall, cpu, memory_peak: evidence.used.memory_peak.max(account.memory_peak) };
+    let usage =
+        Usage { wall, cpu, memory_peak: evidence.used.memory_peak.max(account.memory_peak), ..Usage::default() };
     let outcome = Outcome { cause, exit_code, signal, detail: detail.to_owned() };
     Verdict::Ended(Ended { at: exit.at, started_at: Some(started_at), outcome, usage })
 }
@@ -193,7 +194,12 @@ fn judge_forgotten(evidence: &Evidence<'_>) -> Verdict {
 }
 
 fn used(evidence: &Evidence<'_>) -> Usage {
-    Usage { wall: evidence.used.wall, cpu: evidence.used.cpu, memory_peak: evidence.used.memory_peak }
+    Usage {
+        wall: evidence.used.wall,
+        cpu: evidence.used.cpu,
+        memory_peak: evidence.used.memory_peak,
+        ..Usage::default()
+    }
 }
 
 fn outcome(cause: EndCause, detail: &str) -> Outcome {

@@ -105,7 +105,8 @@ impl Network {
         // The server holds these to the time between its order and now.
         let (from, to) = (TimeMs(1_700_000_000_000), TimeMs(1_700_000_010_000));
         let outcome = Outcome { cause: EndCause::Exited, exit_code: Some(7), signal: None, detail: HOSTILE.to_owned() };
-        let usage = Usage { wall: DurationMs(10_000), cpu: DurationMs(9000), memory_peak: Bytes(3 << 20) };
+        let usage =
+            Usage { wall: DurationMs(10_000), cpu: DurationMs(9000), memory_peak: Bytes(3 << 20), ..Usage::default() };
         let ended = ReportKind::Ended { started_at: Some(from), outcome, usage };
         let reports = vec![AttemptReport { attempt: start.attempt, at: to, what: ended }];
         let seq = welcome.reported_seq + 1;

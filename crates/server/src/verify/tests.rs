@@ -103,7 +103,7 @@ impl Network {
 
 fn ended(code: i32) -> Option<ReportKind> {
     let outcome = Outcome { cause: EndCause::Exited, exit_code: Some(code), signal: None, detail: "said".into() };
-    let usage = Usage { wall: DurationMs(700), cpu: DurationMs(300), memory_peak: Bytes(4096) };
+    let usage = Usage { wall: DurationMs(700), cpu: DurationMs(300), memory_peak: Bytes(4096), ..Usage::default() };
     Some(ReportKind::Ended { started_at: None, outcome, usage })
 }
 

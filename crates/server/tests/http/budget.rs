@@ -56,7 +56,8 @@ fn run_until_the_money_is_gone(agent: &mut Agent, client: &Client) {
         let reports = over.map(|(attempt, _)| {
             let outcome = Outcome { cause: EndCause::Exited, exit_code: Some(0), signal: None, detail: String::new() };
             // It claims an hour; the server believes what can be.
-            let usage = Usage { wall: DurationMs(3_600_000), cpu: DurationMs(1), memory_peak: Bytes(1) };
+            let usage =
+                Usage { wall: DurationMs(3_600_000), cpu: DurationMs(1), memory_peak: Bytes(1), ..Usage::default() };
             AttemptReport { attempt, at: TimeMs(2), what: ReportKind::Ended { started_at: None, outcome, usage } }
         });
         let reports: Vec<AttemptReport> = reports.collect();

@@ -303,7 +303,7 @@ impl VirtualCentre {
         let cpu_ms = u128::from(wall.0) * u128::from(task.takes.cores.0) * u128::from(task.busy_percent) / 100_000;
         let cpu = DurationMs(u64::try_from(cpu_ms).unwrap_or(u64::MAX));
         let memory_peak = if task.started_at.is_some() { task.takes.memory } else { Bytes::ZERO };
-        let usage = Usage { wall, cpu, memory_peak };
+        let usage = Usage { wall, cpu, memory_peak, ..Usage::default() };
         let what = ReportKind::Ended { started_at: task.started_at, outcome, usage };
         self.report(AttemptReport { attempt: task.attempt, at: now, what }, now, later);
     }

@@ -147,6 +147,7 @@ fn finish_child(shared: &Shared, attempt: &Attempt, child: Child) -> (Outcome, U
         wall,
         cpu: DurationMs(u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
         memory_peak: Bytes(shared.informative_peak(waited.rusage.maxrss)),
+        ..Usage::default()
     };
     let usage = attempt.usage().merge(used);
     let usage = Usage { wall, ..usage };

@@ -29,7 +29,7 @@ fn exited(exit_code: Option<i32>, signal: Option<i32>, outside: bool, walltime: 
 }
 
 fn account(state: Ending, exit_code: i32, signal: i32, memory: u64) -> AccountedJob {
-    let usage = Usage { wall: DurationMs(3_000), cpu: DurationMs(1), memory_peak: Bytes(memory) };
+    let usage = Usage { wall: DurationMs(3_000), cpu: DurationMs(1), memory_peak: Bytes(memory), ..Usage::default() };
     AccountedJob { name: "hs".into(), state: JobState::Over(state), placed: true, exit_code, signal, usage }
 }
 
