@@ -2,12 +2,15 @@
 //!
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
+mod end;
 mod latency;
 
 use huisuan_model::{
     Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, PoolId, QuotaResource, Reason, TimeMs, When,
 };
 use serde_json::{Value, json};
+
+pub use end::describe_end;
 
 use crate::{
     jobs::{ReasonView, Rejection},
@@ -64,6 +67,13 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             (
                 format!("its hold of {needed} is more than the tenant has free: {available}"),
                 json!({ "needed": needed, "available": available }),
+            )
+        }
+        Reason::JobBudget { needed, left } => {
+            let (needed, left) = (Amount::new(*needed, currency), Amount::new(*left, currency));
+            (
+                format!("its hold of {needed} is more than its own budget has left: {left}"),
+                json!({ "needed": needed, "left": left }),
             )
         }
         Reason::Quota { resource, needed, held, limit } => quota(*resource, *needed, *held, *limit),
@@ -196,20 +206,6 @@ fn becomes(when: When) -> &'static str {
     }
 }
 
-/// The sentence and the numbers of why a job ended of which something never ran.
-pub fn describe_end(reason: &EndReason) -> (String, Value) {
-    match reason {
-        EndReason::DependencyUnmet { on, when, ended } => (
-            format!("it waited for job {on} to {}, which ended as {}", becomes(*when), ended.as_str()),
-            json!({ "job_id": on, "when": when, "ended": ended }),
-        ),
-        EndReason::RefusedEverywhere { centres } => (
-            format!("the rules of {centres} centres refused it, and no other may run it"),
-            json!({ "centres": centres }),
-        ),
-    }
-}
-
 /// `2 cores`, `1 core`, `0.25 cores`.
 fn cores(count: Millicores) -> String {
     let number = decimal(count);
@@ -298,6 +294,11 @@ mod tests {
             &Reason::Budget { needed: Money(2_500_000), available: Money(0) },
             "its hold of CNY 2.500000 is more than the tenant has free: CNY 0.000000",
             &json!({"needed": {"amount": 2_500_000, "currency": "CNY"}, "available": {"amount": 0, "currency": "CNY"}}),
+        );
+        check(
+            &Reason::JobBudget { needed: Money(2_500_000), left: Money(1) },
+            "its hold of CNY 2.500000 is more than its own budget has left: CNY 0.000001",
+            &json!({"needed": {"amount": 2_500_000, "currency": "CNY"}, "left": {"amount": 1, "currency": "CNY"}}),
         );
         check(
             &Reason::InFlight { centre: centre(), in_flight: 70, most: 64 },

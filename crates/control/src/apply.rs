@@ -58,6 +58,11 @@ pub fn apply(state: &mut State, event: &Event) {
             let waiting = std::mem::take(&mut job.tasks.waiting);
             job.tasks.failed.insert_all(&waiting);
         }),
+        Event::JobBudgetSpent { job, needed, left } => change_job(state, *job, |job| {
+            job.end_reason = Some(EndReason::BudgetSpent { needed: *needed, left: *left });
+            let waiting = std::mem::take(&mut job.tasks.waiting);
+            job.tasks.failed.insert_all(&waiting);
+        }),
         Event::TasksPlaced { .. } => attempts::placed(state, event),
         Event::AttemptStarted { attempt, at } => attempts::started(state, *attempt, *at),
         Event::AttemptUsed { attempt, usage, work, readings, metered_joules } => {

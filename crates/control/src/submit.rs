@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use huisuan_model::{
-    CentreId, EndedJob, Event, JobId, JobSpec, Shape,
+    Centre, CentreId, EndedJob, Event, JobId, JobSpec, Shape,
     command::Origin,
     quantity::TimeMs,
     spec::{JobKind, SpecError},
@@ -11,7 +11,7 @@ use huisuan_model::{
 
 use huisuan_schedule::reach::{Near, near};
 
-use crate::{Refusal, State, dependencies, snapshot::centre_views, tenants};
+use crate::{Refusal, State, budget, dependencies, snapshot::centre_views, tenants};
 
 pub(crate) fn decide(
     state: &State,
@@ -40,6 +40,7 @@ pub(crate) fn decide(
     legal(state, origin, spec, now)?;
     let waits_for = dependencies::open(state, tenant, &spec.after, ended)?;
     fits_somewhere(state, origin, spec)?;
+    budget::may_begin(state, &state.specs.shape_of(tenant, &origin.project, spec), spec)?;
     Ok(vec![Event::JobSubmitted {
         job: JobId(state.job_last + 1),
         tenant: tenant.clone(),
@@ -80,9 +81,6 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
     if !spec.outputs.is_empty() {
         return refuse("outputs", "data is not staged yet; write it to the job's directory");
     }
-    if spec.budget.is_some() {
-        return refuse("budget", "only the tenant's balance limits cost yet");
-    }
     Ok(())
 }
 
@@ -108,11 +106,7 @@ fn fits_somewhere(state: &State, origin: &Origin, spec: &Arc<JobSpec>) -> Result
     // Nearly every job fits somewhere, and then no view of all centres need be made to say what they lack.
     let homes = shape.reach.iter().flat_map(|reach| reach.reads.iter().map(|reading| &reading.at));
     let known = shape.centres.iter().chain(homes).all(|id| state.centres.contains_key(id));
-    let open = state.centres.values().filter(|centre| {
-        shape.class.is_none_or(|class| class == centre.class)
-            && (shape.centres.is_empty() || shape.centres.contains(&centre.id))
-            && near_enough(state, &shape, &centre.id)
-    });
+    let open = state.centres.values().filter(|centre| may_go(state, &shape, centre));
     if known
         && open.flat_map(|centre| centre.pools.values()).any(|pool| huisuan_schedule::demand(pool, &shape).is_some())
     {
@@ -126,6 +120,14 @@ fn fits_somewhere(state: &State, origin: &Origin, spec: &Arc<JobSpec>) -> Result
             Err(Refusal::NeverFits { detail, hint: never.hint })
         }
     }
+}
+
+/// Whether tasks of a shape may go to a centre at all: by its class and list, by who refused it and how far it is.
+pub(crate) fn may_go(state: &State, shape: &Shape, centre: &Centre) -> bool {
+    shape.class.is_none_or(|class| class == centre.class)
+        && (shape.centres.is_empty() || shape.centres.contains(&centre.id))
+        && !shape.refused_by.contains(&centre.id)
+        && near_enough(state, shape, &centre.id)
 }
 
 fn near_enough(state: &State, shape: &Shape, centre: &CentreId) -> bool {

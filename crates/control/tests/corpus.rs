@@ -112,6 +112,7 @@ fn write() {
     story.sites();
     story.energy();
     story.images();
+    story.own_budgets();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");

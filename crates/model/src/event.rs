@@ -211,6 +211,15 @@ pub enum Event {
         /// Which.
         job: JobId,
     },
+    /// What is left of a job's own budget pays for no more of its tasks anywhere: what waits of it has failed.
+    JobBudgetSpent {
+        /// Which.
+        job: JobId,
+        /// What the cheapest place asks for one of them, or for the whole gang.
+        needed: Money,
+        /// What is left.
+        left: Money,
+    },
     /// Tasks were placed; for each an attempt exists and its hold is taken.
     TasksPlaced {
         /// The job.

@@ -88,6 +88,7 @@ fn shape(number: u64, tenant: &TenantId) -> ShapeView {
         gang: None,
         image: false,
         reach: None,
+        own_budget: None,
     };
     ShapeView::new(shape, Vec::new())
 }

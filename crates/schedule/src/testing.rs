@@ -158,6 +158,7 @@ pub(crate) fn shape(cores: u64) -> Shape {
         gang: None,
         image: false,
         reach: None,
+        own_budget: None,
     }
 }
 

@@ -294,6 +294,7 @@ impl Kind {
             gang: (self.tasks > 1).then_some(self.tasks),
             image: false,
             reach: None,
+            own_budget: None,
         }
     }
 }

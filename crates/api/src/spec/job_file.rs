@@ -23,8 +23,8 @@ use super::{
 use crate::wire::Timestamp;
 
 /// A job file. All fields but `command` or `script` may be left out; unknown fields are refused.
-/// `kind` other than `batch`, `inputs`, `outputs` and `budget` are read and
-/// refused as not supported yet.
+/// `kind` other than `batch`, `inputs` and `outputs` are read and refused as
+/// not supported yet.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = JobRequest)]
 #[serde(deny_unknown_fields)]

@@ -15,7 +15,7 @@ use huisuan_schedule::{
     reach::{Near, near},
 };
 
-use crate::{Refusal, State, snapshot, snapshot::available, submit};
+use crate::{Refusal, State, books::told, snapshot, snapshot::available, submit};
 use ahead::{Ahead, Quantile, Running};
 
 /// All that the question needs of the state; a copy, so that answering keeps nobody waiting.
@@ -27,6 +27,8 @@ pub struct Outlook {
     shape: Shape,
     /// What may be held for it beside its tenant's money.
     available: Option<Money>,
+    /// The most that it may cost, where it says so.
+    budget: Option<Money>,
     job: JobView,
     /// The kind of work that it is.
     application: Option<ApplicationId>,
@@ -99,13 +101,15 @@ impl Outlook {
             deadline_at: spec.deadline_at,
             preemptible: spec.preemptible,
         };
-        let shape = Shape::of(&origin.tenant, &origin.project, spec);
+        let own_budget = spec.budget.map(|_| job.id);
+        let shape = Shape { own_budget, ..Shape::of(&origin.tenant, &origin.project, spec) };
         Ok(Outlook {
             snapshot: snapshot(state),
             policy: state.policy().clone(),
             running: ahead::running(state, now),
             available: available(state, &shape),
             shape,
+            budget: spec.budget,
             job,
             application: None,
         })
@@ -158,6 +162,12 @@ impl Outlook {
         let Some(need) = demand(&pool.pool, &self.shape) else { return never(self.lacks(centre, pool)) };
         let starts = here.tasks_at(&centre.id, &name) > 0;
         let together = u64::from(self.shape.gang.unwrap_or(1));
+        let begin = hold_each(&pool.pool, &centre.tariff, &need, &self.shape).0;
+        let begin = Money(begin.saturating_mul(i64::try_from(together).unwrap_or(i64::MAX)));
+        if let Some(budget) = self.budget.filter(|budget| *budget < begin) {
+            let (begin, budget) = (told(begin), told(budget));
+            return never(format!("it holds {begin} for what starts together, the job's budget is {budget}"));
+        }
         // An engine with a queue of its own starts later than our books have room.
         let hidden = centre.opaque.as_ref().map(|opaque| opaque.start(&pool.pool, &need, together)).unwrap_or_default();
         let waits = |quantile| {
@@ -256,7 +266,11 @@ impl Outlook {
             }
             Err(at) => snapshot.shapes.insert(
                 at,
-                ShapeView { available: self.available, ..ShapeView::new(shape.clone(), vec![self.job.clone()]) },
+                ShapeView {
+                    available: self.available,
+                    budget: self.budget,
+                    ..ShapeView::new(shape.clone(), vec![self.job.clone()])
+                },
             ),
         }
         let plan = cycle(&snapshot, &self.policy, now, Budget::default(), Seed(0));
