@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     centre::Class,
     dependency::Dependency,
-    ids::{CentreId, JobId, PoolId},
+    ids::{ApplicationId, CentreId, JobId, PoolId},
     quantity::{Bytes, DurationMs, GflopPerS, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
 };
@@ -113,6 +113,9 @@ pub struct JobSpec {
     /// Jobs that must have come so far before a task of this one is placed. By number, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Dependency>,
+    /// The kind of work that it is: quotes for the same kind learn from its runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationId>,
 }
 
 /// What a task runs.
@@ -231,6 +234,7 @@ impl JobSpec {
             preemptible: false,
             rerun: Rerun::Never,
             after: Vec::new(),
+            application: None,
         }
     }
 

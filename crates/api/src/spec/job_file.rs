@@ -136,6 +136,9 @@ pub struct JobFile {
     /// Jobs that must have come so far before this one starts; one that never can ends this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<AfterField>,
+    /// The kind of work that it is, such as `llm-train`: quotes for the same kind learn from its runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
 }
 
 /// Accelerators of each task.
@@ -302,6 +305,7 @@ impl JobFile {
             preemptible: spec.preemptible,
             rerun: (spec.rerun == Rerun::Allowed).then(|| "allowed".to_owned()),
             after: spec.after.iter().map(after_field).collect(),
+            application: spec.application.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    CentreId, Class, Dependency, JobId, JobSpec, Place, PoolId, RangeSet, When,
+    ApplicationId, CentreId, Class, Dependency, JobId, JobSpec, Place, PoolId, RangeSet, When,
     spec::{
         Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Rerun, SpecError, Work,
         limits,
@@ -15,7 +15,7 @@ use super::{distinct::Distinct, fields::Fields, problem::SpecProblem, quantity};
 use crate::{problem::ErrorCode, wire::Timestamp};
 
 /// The fields of a job file, in the order in which people write them.
-pub(super) const FIELDS: [&str; 33] = [
+pub(super) const FIELDS: [&str; 34] = [
     "name",
     "kind",
     "command",
@@ -49,8 +49,10 @@ pub(super) const FIELDS: [&str; 33] = [
     "preemptible",
     "rerun",
     "after",
+    "application",
 ];
 
+const APPLICATION: &str = "a name such as llm-train";
 const CLASS: &str = "ai, hpc or general";
 const COMMAND: &str = "a list: a program and its arguments";
 
@@ -137,6 +139,7 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
     spec.preemptible = fields.flag("preemptible")?;
     spec.rerun = choice(&fields, "rerun", [("never", Rerun::Never), ("allowed", Rerun::Allowed)])?;
     spec.after = after(&fields)?;
+    spec.application = fields.parsed("application", APPLICATION, ApplicationId::new)?;
     validate(&spec)?;
     Ok(spec)
 }
