@@ -160,7 +160,14 @@ fn centre_changed(state: &mut State, event: &Event) {
         }
         Event::WindowRemoved { centre, id } => touch_centre(state, centre).windows.retain(|window| window.id != *id),
         Event::InventorySet { centre, pools } => {
-            touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
+            let centre = touch_centre(state, centre);
+            let pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
+            for (id, old) in std::mem::replace(&mut centre.pools, pools) {
+                let lost = centre.pools.get(&id).is_none_or(|pool| pool.rating.is_none());
+                if let Some(rating) = old.rating.filter(|_| lost) {
+                    centre.rating_versions.insert(id, rating.version);
+                }
+            }
         }
         _ => {}
     }

@@ -677,5 +677,7 @@ impl Story {
             events.iter().any(|event| matches!(event, Event::AttemptUsed { metered_joules: 1.., .. })),
             "{events:?}"
         );
+        // The pool goes while its attempt runs; the version of its rating is remembered.
+        self.take("agent:hpc-3", "", Command::Inventory { centre: centre("hpc-3"), pools: Vec::new() });
     }
 }

@@ -92,7 +92,7 @@ pub(crate) async fn renew(shared: &Shared) {
     let now = shared.clock.now();
     let Ok(mut pools) = shared.writer.look(move |state| looked(state, now)).await else { return };
     for pool in &mut pools {
-        pool.due |= pool.measured_at.is_some_and(|at| spot(&shared.secret, &pool.centre, &pool.pool, at) <= now);
+        pool.due |= pool.measured_at.is_some_and(|at| proof_due(&shared.secret, &pool.centre, &pool.pool, at, now));
     }
     for Looked { centre, pool, idle, due, expired, .. } in pools {
         if idle {
@@ -121,6 +121,12 @@ fn looked(state: &State, now: TimeMs) -> Vec<Looked> {
         pool: pool.clone(),
     };
     rated.map(look).collect()
+}
+
+/// Whether a measured pool is to be put to the proof. Who says that it was measured in times to come does not get round
+/// it by that.
+fn proof_due(secret: &Secret, centre: &CentreId, pool: &PoolId, measured_at: TimeMs, now: TimeMs) -> bool {
+    measured_at > now.after(DurationMs(SPOT_FIRST_MS)) || spot(secret, centre, pool, measured_at) <= now
 }
 
 /// When a measured pool is put to the proof.
@@ -209,6 +215,9 @@ mod tests {
             assert!((90..250).contains(&here), "day {number}: {here} of 1000");
         }
         assert_eq!(at(5), at(5), "looks do not draw again");
+        let due = |measured_at, now| proof_due(&secret, &centre, &pool, TimeMs(measured_at), TimeMs(now));
+        assert!(!due(0, 0) && !due(0, day - 1) && due(0, week));
+        assert!(!due(day, 0) && due(day + 1, 0), "clocks may differ, but not by more than a day");
     }
 
     #[test]
