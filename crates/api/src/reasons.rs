@@ -6,7 +6,7 @@ mod end;
 mod latency;
 
 use huisuan_model::{
-    Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, PoolId, QuotaResource, Reason, TimeMs, When,
+    Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, Money, PoolId, QuotaResource, Reason, TimeMs, When,
 };
 use serde_json::{Value, json};
 
@@ -63,18 +63,11 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             ("no centre that could take it runs container images".to_owned(), json!({ "centres": centres }))
         }
         Reason::Budget { needed, available } => {
-            let (needed, available) = (Amount::new(*needed, currency), Amount::new(*available, currency));
-            (
-                format!("its hold of {needed} is more than the tenant has free: {available}"),
-                json!({ "needed": needed, "available": available }),
-            )
+            let told = "more than the tenant has free";
+            hold(("needed", *needed), ("available", *available), told, currency)
         }
         Reason::JobBudget { needed, left } => {
-            let (needed, left) = (Amount::new(*needed, currency), Amount::new(*left, currency));
-            (
-                format!("its hold of {needed} is more than its own budget has left: {left}"),
-                json!({ "needed": needed, "left": left }),
-            )
+            hold(("needed", *needed), ("left", *left), "more than its own budget has left", currency)
         }
         Reason::Quota { resource, needed, held, limit } => quota(*resource, *needed, *held, *limit),
         Reason::Capacity { centre, pool, needed, free, memory_needed, memory_free } => {
@@ -181,6 +174,12 @@ fn dependency(on: JobId, when: When, jobs: u32) -> (String, Value) {
     (message, json!({ "job_id": on, "when": when, "jobs": jobs }))
 }
 
+/// A hold that is too much, and what there is.
+fn hold(needed: (&str, Money), there: (&str, Money), told: &str, currency: &str) -> (String, Value) {
+    let (amount, left) = (Amount::new(needed.1, currency), Amount::new(there.1, currency));
+    (format!("its hold of {amount} is {told}: {left}"), json!({ needed.0: amount, there.0: left }))
+}
+
 /// What a pool has too little of, each as needed and free.
 fn lack((needed, free): (Millicores, Millicores), (memory_needed, memory_free): (Bytes, Bytes)) -> String {
     match (needed > free, memory_needed > memory_free) {
@@ -245,7 +244,7 @@ fn size(bytes: Bytes) -> String {
 
 #[cfg(test)]
 mod tests {
-    use huisuan_model::{JobState, Money, PoolId};
+    use huisuan_model::JobState;
 
     use super::*;
 

@@ -52,17 +52,13 @@ pub fn apply(state: &mut State, event: &Event) {
             let waiting = std::mem::take(&mut job.tasks.waiting);
             job.tasks.cancelled.insert_all(&waiting);
         }),
-        Event::JobRefused { job } => change_job(state, *job, |job| {
+        Event::JobRefused { job } => give_up(state, *job, |job| {
             let centres = u32::try_from(job.refused_by.len()).unwrap_or(u32::MAX);
-            job.end_reason = Some(EndReason::RefusedEverywhere { centres });
-            let waiting = std::mem::take(&mut job.tasks.waiting);
-            job.tasks.failed.insert_all(&waiting);
+            EndReason::RefusedEverywhere { centres }
         }),
-        Event::JobBudgetSpent { job, needed, left } => change_job(state, *job, |job| {
-            job.end_reason = Some(EndReason::BudgetSpent { needed: *needed, left: *left });
-            let waiting = std::mem::take(&mut job.tasks.waiting);
-            job.tasks.failed.insert_all(&waiting);
-        }),
+        Event::JobBudgetSpent { job, needed, left } => {
+            give_up(state, *job, |_| EndReason::BudgetSpent { needed: *needed, left: *left });
+        }
         Event::TasksPlaced { .. } => attempts::placed(state, event),
         Event::AttemptStarted { attempt, at } => attempts::started(state, *attempt, *at),
         Event::AttemptUsed { attempt, usage, work, readings, metered_joules } => {
@@ -224,6 +220,15 @@ fn change_job(state: &mut State, id: JobId, change: impl FnOnce(&mut Job)) {
     if queued != queue::schedulable(job) {
         state.queues.update(job, state.specs.shape(job));
     }
+}
+
+/// What waits of a job has failed, and this is why.
+fn give_up(state: &mut State, id: JobId, why: impl FnOnce(&Job) -> EndReason) {
+    change_job(state, id, |job| {
+        job.end_reason = Some(why(job));
+        let waiting = std::mem::take(&mut job.tasks.waiting);
+        job.tasks.failed.insert_all(&waiting);
+    });
 }
 
 fn job_submitted(state: &mut State, event: &Event) {

@@ -186,14 +186,14 @@ fn finished_runs_of_a_kind_of_work_are_found() {
         job.spec = Arc::new(JobSpec { application: kind.map(application), ..(*job.spec).clone() });
         job
     };
-    let jobs = vec![of(1, Some("cfd")), of(2, None), of(3, Some("llm")), of(4, Some("cfd"))];
+    let jobs = [of(1, Some("cfd")), of(2, None), of(3, Some("llm")), of(4, Some("cfd"))];
     let ended = |job: u64, task, state| {
         let mut row = attempt(task, 1, state);
         row.id.job = JobId(job);
         row
     };
     let (good, bad) = (AttemptState::Succeeded, AttemptState::Failed);
-    let attempts = vec![
+    let attempts = [
         ended(1, 0, good),
         ended(1, 1, bad),
         ended(2, 0, good),

@@ -116,7 +116,7 @@ mod tests {
         check(&[a.clone(), b.clone()], None, &[("a", 1_000, 5), ("b", 500, 3)]);
         check(&[a.clone(), b.clone()], Some(800), &[("a", 800, 5), ("b", 400, 3)]);
         // One place alone, too few runs, and other works say nothing.
-        check(&[a.clone()], None, &[]);
+        check(std::slice::from_ref(&a), None, &[]);
         check(&[a.clone(), runs(1, "b", 200, 2)], None, &[]);
         check(&[a.clone(), runs(2, "b", 200, 9)], None, &[]);
         check(&[a.clone(), runs(1, "b", 0, 9)], None, &[]);

@@ -10,7 +10,7 @@
 //! took, and other people's processes take their own part.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -18,6 +18,9 @@ use huisuan_model::DurationMs;
 
 /// Where the kernel shows the counters.
 const POWERCAP: &str = "/sys/class/powercap";
+
+/// The variable that says where they are instead: in a container they lie where the host's `/sys` was put.
+const POWERCAP_VARIABLE: &str = "HUISUAN_POWERCAP";
 
 /// Where it says how long its processors worked.
 const STAT: &str = "/proc/stat";
@@ -48,7 +51,8 @@ struct Look {
 impl Meter {
     /// The counters of this machine; without any it measures nothing and costs nothing.
     pub(crate) fn of_machine() -> Self {
-        let meter = Meter::at(Path::new(POWERCAP), Path::new(STAT));
+        let folder = env::var_os(POWERCAP_VARIABLE).map_or_else(|| PathBuf::from(POWERCAP), PathBuf::from);
+        let meter = Meter::at(&folder, Path::new(STAT));
         tracing::info!(counters = meter.zones.len(), "energy of processors");
         meter
     }
