@@ -38,8 +38,8 @@ pub struct CandidateView {
     pub cost: Option<Amount>,
     /// Energy of its tasks; `null` while no power is declared for the pool.
     pub energy_kwh: Option<f64>,
-    /// What its work takes there, where `application` was asked for and is declared for the pool, and the job demands
-    /// units instead of hardware.
+    /// What its work takes there, where the factor of its application is declared or learnt and the job demands units
+    /// instead of hardware.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<ExpectedView>,
     /// Why it does not start there now; `null` when it does.
@@ -60,8 +60,11 @@ pub struct ExpectedView {
     pub cost: Amount,
     /// Energy of all of its tasks in that time; `null` while no power is declared for the pool.
     pub energy_kwh: Option<f64>,
-    /// Where the factor comes from: `declared`.
+    /// Where the factor comes from: `declared`, or `measured` by finished runs.
     pub mark: String,
+    /// From so many finished runs there; absent where it is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<u64>,
 }
 
 /// Why a job does not start at a pool now.

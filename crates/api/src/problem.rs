@@ -111,8 +111,8 @@ impl ErrorCode {
                 "budget",
                 402,
                 7,
-                "the tenant cannot pay for this",
-                "ask for less walltime, or ask the operator for funds",
+                "the budget does not pay for this",
+                "give the job a larger budget, or ask for less walltime",
             ),
             ErrorCode::TooLarge => {
                 ("too-large", 413, 2, "the request is too large", "put large input into files, not into the job")

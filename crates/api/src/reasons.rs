@@ -2,13 +2,16 @@
 //!
 //! The codes are the model's ([`Reason::code`]); the sentences may change, codes and field names may not.
 
+mod end;
 mod latency;
 mod reserved;
 
 use huisuan_model::{
-    Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, PoolId, QuotaResource, Reason, TimeMs, When,
+    Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, Money, PoolId, QuotaResource, Reason, TimeMs, When,
 };
 use serde_json::{Value, json};
+
+pub use end::describe_end;
 
 use crate::{
     jobs::{ReasonView, Rejection},
@@ -61,11 +64,11 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             ("no centre that could take it runs container images".to_owned(), json!({ "centres": centres }))
         }
         Reason::Budget { needed, available } => {
-            let (needed, available) = (Amount::new(*needed, currency), Amount::new(*available, currency));
-            (
-                format!("its hold of {needed} is more than the tenant has free: {available}"),
-                json!({ "needed": needed, "available": available }),
-            )
+            let told = "more than the tenant has free";
+            hold(("needed", *needed), ("available", *available), told, currency)
+        }
+        Reason::JobBudget { needed, left } => {
+            hold(("needed", *needed), ("left", *left), "more than its own budget has left", currency)
         }
         Reason::Quota { resource, needed, held, limit } => quota(*resource, *needed, *held, *limit),
         Reason::Capacity { centre, pool, needed, free, memory_needed, memory_free } => {
@@ -176,6 +179,12 @@ fn dependency(on: JobId, when: When, jobs: u32) -> (String, Value) {
     (message, json!({ "job_id": on, "when": when, "jobs": jobs }))
 }
 
+/// A hold that is too much, and what there is.
+fn hold(needed: (&str, Money), there: (&str, Money), told: &str, currency: &str) -> (String, Value) {
+    let (amount, left) = (Amount::new(needed.1, currency), Amount::new(there.1, currency));
+    (format!("its hold of {amount} is {told}: {left}"), json!({ needed.0: amount, there.0: left }))
+}
+
 /// What a pool has too little of, each as needed and free.
 fn lack((needed, free): (Millicores, Millicores), (memory_needed, memory_free): (Bytes, Bytes)) -> String {
     match (needed > free, memory_needed > memory_free) {
@@ -198,20 +207,6 @@ fn becomes(when: When) -> &'static str {
         When::Any => "end",
         When::NotOk => "fail or be cancelled",
         When::Start => "start",
-    }
-}
-
-/// The sentence and the numbers of why a job ended of which something never ran.
-pub fn describe_end(reason: &EndReason) -> (String, Value) {
-    match reason {
-        EndReason::DependencyUnmet { on, when, ended } => (
-            format!("it waited for job {on} to {}, which ended as {}", becomes(*when), ended.as_str()),
-            json!({ "job_id": on, "when": when, "ended": ended }),
-        ),
-        EndReason::RefusedEverywhere { centres } => (
-            format!("the rules of {centres} centres refused it, and no other may run it"),
-            json!({ "centres": centres }),
-        ),
     }
 }
 
@@ -254,7 +249,7 @@ fn size(bytes: Bytes) -> String {
 
 #[cfg(test)]
 mod tests {
-    use huisuan_model::{JobState, Money, PoolId};
+    use huisuan_model::JobState;
 
     use super::*;
 
@@ -303,6 +298,11 @@ mod tests {
             &Reason::Budget { needed: Money(2_500_000), available: Money(0) },
             "its hold of CNY 2.500000 is more than the tenant has free: CNY 0.000000",
             &json!({"needed": {"amount": 2_500_000, "currency": "CNY"}, "available": {"amount": 0, "currency": "CNY"}}),
+        );
+        check(
+            &Reason::JobBudget { needed: Money(2_500_000), left: Money(1) },
+            "its hold of CNY 2.500000 is more than its own budget has left: CNY 0.000001",
+            &json!({"needed": {"amount": 2_500_000, "currency": "CNY"}, "left": {"amount": 1, "currency": "CNY"}}),
         );
         check(
             &Reason::InFlight { centre: centre(), in_flight: 70, most: 64 },

@@ -123,7 +123,7 @@ pub struct OddityView {
     pub centre: String,
     /// About which attempt.
     pub attempt: String,
-    /// `backwards`, `too-long`, `clock-ahead`, `clock-behind` or `overflow`.
+    /// `backwards`, `too-long`, `clock-ahead`, `clock-behind`, `overflow` or `too-much-energy`.
     pub kind: String,
     /// When it came.
     pub at: Timestamp,

@@ -5,7 +5,8 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
 use huisuan_model::{
-    ApplicationId, Bytes, CentreId, Class, Dependency, DurationMs, Millicores, ProjectId, RangeSet, ReservationId,
+    ApplicationId, Bytes, CentreId, Class, Dependency, DurationMs, Millicores, Money, ProjectId, RangeSet,
+    ReservationId,
 };
 
 mod measure;
@@ -274,6 +275,9 @@ pub(crate) struct SpecArgs {
     /// When it must have ended, such as 2026-03-01T20:00:00+08:00 or `+8h`: it goes before others of its priority.
     #[arg(long, value_name = "TIME", value_parser = parse::moment)]
     pub(crate) deadline: Option<parse::Moment>,
+    /// The most that all of it may cost, such as 12.5.
+    #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
+    pub(crate) budget: Option<Money>,
     /// Its tasks may be ended to make room for others, and then wait again.
     #[arg(long)]
     pub(crate) preemptible: bool,

@@ -54,16 +54,17 @@ pub fn apply(state: &mut State, event: &Event) {
             let waiting = std::mem::take(&mut job.tasks.waiting);
             job.tasks.cancelled.insert_all(&waiting);
         }),
-        Event::JobRefused { job } => change_job(state, *job, |job| {
+        Event::JobRefused { job } => give_up(state, *job, |job| {
             let centres = u32::try_from(job.refused_by.len()).unwrap_or(u32::MAX);
-            job.end_reason = Some(EndReason::RefusedEverywhere { centres });
-            let waiting = std::mem::take(&mut job.tasks.waiting);
-            job.tasks.failed.insert_all(&waiting);
+            EndReason::RefusedEverywhere { centres }
         }),
+        Event::JobBudgetSpent { job, needed, left } => {
+            give_up(state, *job, |_| EndReason::BudgetSpent { needed: *needed, left: *left });
+        }
         Event::TasksPlaced { .. } => attempts::placed(state, event),
         Event::AttemptStarted { attempt, at } => attempts::started(state, *attempt, *at),
-        Event::AttemptUsed { attempt, usage, work, readings } => {
-            meter::post_hours(state, *attempt, readings);
+        Event::AttemptUsed { attempt, usage, work, readings, metered_joules } => {
+            meter::post_hours(state, *attempt, readings, *metered_joules);
             let attempt = touch_attempt(state, *attempt);
             attempt.usage = *usage;
             attempt.work = *work;
@@ -160,7 +161,14 @@ fn centre_changed(state: &mut State, event: &Event) {
             reservations::apply(state, centre, event);
         }
         Event::InventorySet { centre, pools } => {
-            touch_centre(state, centre).pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
+            let centre = touch_centre(state, centre);
+            let pools = pools.iter().map(|pool| (pool.id.clone(), pool.clone())).collect();
+            for (id, old) in std::mem::replace(&mut centre.pools, pools) {
+                let lost = centre.pools.get(&id).is_none_or(|pool| pool.rating.is_none());
+                if let Some(rating) = old.rating.filter(|_| lost) {
+                    centre.rating_versions.insert(id, rating.version);
+                }
+            }
         }
         _ => {}
     }
@@ -217,6 +225,15 @@ fn change_job(state: &mut State, id: JobId, change: impl FnOnce(&mut Job)) {
     if queued != queue::schedulable(job) {
         state.queues.update(job, state.specs.shape(job));
     }
+}
+
+/// What waits of a job has failed, and this is why.
+fn give_up(state: &mut State, id: JobId, why: impl FnOnce(&Job) -> EndReason) {
+    change_job(state, id, |job| {
+        job.end_reason = Some(why(job));
+        let waiting = std::mem::take(&mut job.tasks.waiting);
+        job.tasks.failed.insert_all(&waiting);
+    });
 }
 
 fn job_submitted(state: &mut State, event: &Event) {

@@ -1,7 +1,7 @@
 //! Where money meets the ledger: currencies of tariffs.
 
 use huisuan_ledger::Currency;
-use huisuan_model::{Tariff, centre::CURRENCY};
+use huisuan_model::{Money, Tariff, centre::CURRENCY};
 
 use crate::Refusal;
 
@@ -21,4 +21,10 @@ pub(crate) fn check(tariff: &Tariff) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::Tariff { currency: tariff.currency.clone(), price: tariff.price_per_p_h })
+}
+
+/// An amount of the network's currency for people: `CNY 0.000750`.
+pub(crate) fn told(amount: Money) -> String {
+    let (sign, parts) = (if amount.0 < 0 { "-" } else { "" }, amount.0.unsigned_abs());
+    format!("{CURRENCY} {sign}{}.{:06}", parts / 1_000_000, parts % 1_000_000)
 }

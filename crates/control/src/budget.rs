@@ -1,16 +1,18 @@
-//! Budgets and caps: what may still be held for a tenant and a project. What is held counts as spent, so that money
-//! that runs is never more than the limit.
+//! Budgets and caps: what may still be held for a tenant, a project and a job. What is held counts as spent, so that
+//! money that runs is never more than the limit.
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Attempt, Job, Money, ProjectId, Tenant, TenantId, TimeMs};
+use huisuan_model::{Attempt, Event, Job, JobId, JobSpec, Money, ProjectId, Shape, Tenant, TenantId, TimeMs};
 
-use crate::State;
+use crate::{Refusal, State, snapshot, submit};
 
 /// What is held for live attempts by project, and what they cost for an hour at most. Derived, never stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Committed {
     tenants: BTreeMap<TenantId, BTreeMap<ProjectId, Sums>>,
+    /// What is held for the attempts of each job that has a budget of its own, with what they have cost so far.
+    jobs: BTreeMap<JobId, i128>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,11 +25,24 @@ impl Committed {
     pub(crate) fn add(&mut self, attempt: &Attempt, job: &Job) {
         let held = i128::from(attempt.hold.0) - i128::from(attempt.cost.0);
         self.change(&job.tenant, &job.project, held, hourly(attempt.hold, job.spec.walltime.0));
+        self.change_job(job, i128::from(attempt.hold.0));
     }
 
     pub(crate) fn remove(&mut self, attempt: &Attempt, job: &Job) {
         let held = i128::from(attempt.hold.0) - i128::from(attempt.cost.0);
         self.change(&job.tenant, &job.project, -held, -hourly(attempt.hold, job.spec.walltime.0));
+        self.change_job(job, -i128::from(attempt.hold.0));
+    }
+
+    fn change_job(&mut self, job: &Job, held: i128) {
+        if job.spec.budget.is_none() {
+            return;
+        }
+        let sum = self.jobs.entry(job.id).or_default();
+        *sum += held;
+        if *sum == 0 {
+            self.jobs.remove(&job.id);
+        }
     }
 
     /// Sums of nothing are not kept, so that a restored state equals the one that it was stored from.
@@ -92,14 +107,51 @@ pub(crate) fn left_of_shape(
     project.into_iter().chain(hour).min().map(narrow)
 }
 
+/// What a job's own budget leaves for more holds: without what it has cost, and what is held for it. `None` without one.
+pub(crate) fn left_of_job(state: &State, job: &Job) -> Option<Money> {
+    let held = state.committed.jobs.get(&job.id).copied().unwrap_or(0);
+    job.spec.budget.map(|budget| narrow(i128::from(budget.0) - i128::from(job.cost.0) - held))
+}
+
+/// The smallest amount that any place asks for tasks of a shape that start together, by the prices that the scheduler
+/// counts with; `None` where no rated pool could ever run them. Centres that are closed or away count: they come back.
+pub(crate) fn cheapest(state: &State, shape: &Shape) -> Option<Money> {
+    let open = state.centres.values().filter(|centre| submit::may_go(state, shape, centre));
+    let holds = open.flat_map(|centre| {
+        let tariff = snapshot::tariff_view(state, centre);
+        centre.pools.values().filter_map(move |pool| {
+            let demand = huisuan_schedule::demand(pool, shape)?;
+            Some(huisuan_schedule::hold_each(pool, &tariff, &demand, shape))
+        })
+    });
+    let together = i64::from(shape.gang.unwrap_or(1));
+    holds.min().map(|each| Money(each.0.saturating_mul(together)))
+}
+
+/// A job whose own budget pays for none of its tasks anywhere is not taken.
+pub(crate) fn may_begin(state: &State, shape: &Shape, spec: &JobSpec) -> Result<(), Refusal> {
+    let (Some(budget), Some(needed)) = (spec.budget, cheapest(state, shape)) else { return Ok(()) };
+    if needed > budget { Err(Refusal::JobBudget { needed, budget }) } else { Ok(()) }
+}
+
+/// The end of what would wait of a job of which nothing runs, where what is left of its budget pays for none of it.
+pub(crate) fn spent(state: &State, job: &Job) -> Option<Event> {
+    let left = left_of_job(state, job)?;
+    let needed = cheapest(state, &Shape::of_job(job)).filter(|needed| *needed > left)?;
+    Some(Event::JobBudgetSpent { job: job.id, needed, left })
+}
+
 /// Whether so much may be held for each of so many tasks, by every limit.
 pub(crate) fn within(state: &State, job: &Job, hold_each: Money, tasks: u64, now: TimeMs) -> bool {
+    let hold = i128::from(hold_each.0) * i128::from(tasks);
+    if left_of_job(state, job).is_some_and(|left| hold > i128::from(left.0)) {
+        return false;
+    }
     let Some(tenant) = state.tenants.get(&job.tenant) else { return false };
     if tenant.budget.is_unlimited() {
         return true;
     }
     let (tasks, limits) = (i128::from(tasks), &tenant.budget);
-    let hold = i128::from(hold_each.0) * tasks;
     let month = |project, limit: &Money| hold == 0 || hold <= left_of_month(state, tenant, project, *limit, now);
     let hour = |limit: &Money| {
         let more = hourly(hold_each, job.spec.walltime.0) * tasks;

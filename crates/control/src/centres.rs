@@ -26,6 +26,7 @@ pub(crate) fn set(state: &State, centre: &Centre) -> Result<Vec<Event>, Refusal>
         centre.token = known.token;
         centre.alarms = known.alarms.clone();
         centre.rating_key = known.rating_key.clone();
+        centre.rating_versions = known.rating_versions.clone();
         centre.starts = known.starts.clone();
     }
     Ok(vec![Event::CentreSet(centre)])
@@ -67,9 +68,11 @@ pub(crate) fn set_presence(
 /// Takes a rating with the version that follows; one that cannot be true is taken with its doubt.
 pub(crate) fn rate(state: &State, centre: &CentreId, pool: &PoolId, rating: &Rating) -> Result<Vec<Event>, Refusal> {
     let no_pool = || Refusal::NoPool { centre: centre.clone(), pool: pool.clone() };
-    let known = known(state, centre)?.pools.get(pool).ok_or_else(no_pool)?;
+    let centre_known = known(state, centre)?;
+    let known = centre_known.pools.get(pool).ok_or_else(no_pool)?;
     let mut rating = rating.clone();
-    rating.version = known.rating.as_ref().map_or(1, |old| old.version + 1);
+    let before = known.rating.as_ref().map(|old| old.version);
+    rating.version = before.or(centre_known.rating_versions.get(pool).copied()).map_or(1, |last| last + 1);
     rating.doubt = ratings::doubt(state, centre, known, &rating);
     Ok(vec![Event::Rated { centre: centre.clone(), pool: pool.clone(), rating }])
 }

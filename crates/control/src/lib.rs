@@ -44,7 +44,7 @@ pub use apply::apply;
 pub use execute::execute;
 pub use keys::KeyRecord;
 pub use orders::{orders_of, wakes_planner};
-pub use outlook::{Candidate, Expected, Outlook, Why};
+pub use outlook::{Candidate, Expected, Learnt, Outlook, PoolAt, Run, Why, learn};
 pub use reconcile::Differences;
 pub use refusal::Refusal;
 pub use restore::Stored;

@@ -16,7 +16,7 @@ use huisuan_model::{
 use crate::{State, apply::booked, books};
 
 /// What an attempt's meter gives beyond what was read before, up to `usage`, of which so many milliseconds count; the
-/// last hour too when it is `closed`.
+/// last hour too when it is `closed`. With it, the joules that were measured up to the end of the last of them.
 pub(crate) fn read(
     state: &State,
     attempt: &Attempt,
@@ -24,13 +24,13 @@ pub(crate) fn read(
     (usage, billed): (Usage, huisuan_model::DurationMs),
     closed: bool,
     now: TimeMs,
-) -> Vec<Reading> {
-    let Some(job) = state.job(attempt.id.job) else { return Vec::new() };
+) -> (Vec<Reading>, u64) {
+    let Some(job) = state.job(attempt.id.job) else { return (Vec::new(), 0) };
     let begin = started_at.unwrap_or(attempt.placed_at);
     let mut meter = attempt.metered.unwrap_or(Metered { until: begin, ..Metered::default() });
     let first = meter.number;
     let zone = state.calendar.zone(&attempt.centre);
-    let spans = cut(&mut meter, billed, usage.cpu, &attempt.terms.share, zone, closed);
+    let spans = cut(&mut meter, (billed, usage), &attempt.terms.share, zone, closed);
     let scope = Scope {
         tenant: &job.tenant,
         centre: &attempt.centre,
@@ -68,11 +68,12 @@ pub(crate) fn read(
             energy: draw.as_ref().and_then(|draw| energy(draw, &attempt.terms.share, &span)),
         });
     }
-    readings
+    let joules = if readings.is_empty() { 0 } else { meter.joules };
+    (readings, joules)
 }
 
 /// What is known by now of the power of what an attempt was given.
-fn draw<'a>(state: &'a State, attempt: &'a Attempt) -> Option<Draw<'a>> {
+pub(crate) fn draw<'a>(state: &'a State, attempt: &'a Attempt) -> Option<Draw<'a>> {
     let centre = state.centres.get(&attempt.centre)?;
     let pool = centre.pools.get(&attempt.pool);
     let rating = pool.and_then(|pool| pool.rating.as_ref());
@@ -132,7 +133,7 @@ pub(crate) fn take(state: &mut State, attempt: &Attempt, readings: &[Reading]) {
 }
 
 /// Posts the hours that were read while an attempt runs: their cost leaves its hold, the rest stays held.
-pub(crate) fn post_hours(state: &mut State, id: AttemptId, readings: &[Reading]) {
+pub(crate) fn post_hours(state: &mut State, id: AttemptId, readings: &[Reading], joules: u64) {
     let Some(last) = readings.last() else { return };
     let attempt = (*state.attempts[&id]).clone();
     take(state, &attempt, readings);
@@ -155,6 +156,7 @@ pub(crate) fn post_hours(state: &mut State, id: AttemptId, readings: &[Reading])
         wall: huisuan_model::DurationMs(before.wall.0.saturating_add(wall)),
         cpu: huisuan_model::DurationMs(before.cpu.0.saturating_add(cpu)),
         work: before.work.saturating_add(work.unsigned_abs()),
+        joules,
     });
     let rest = row.hold.saturating_sub(row.cost);
     let held = state.ledger.hold(&tenant, books::currency(&attempt.terms.tariff), [id], rest);

@@ -3,7 +3,7 @@
 
 use huisuan_model::{Attempt, AttemptReport, DurationMs, Oddity, OddityKind, ReportKind, TimeMs, Usage};
 
-use crate::State;
+use crate::{State, meter};
 
 /// Clocks may differ by so much, and a sample may be so much older than its report.
 const TOLERANCE: DurationMs = DurationMs(300_000);
@@ -34,6 +34,15 @@ pub(crate) fn found(state: &State, report: &AttemptReport, now: TimeMs) -> Vec<O
     }
     if let ReportKind::Used(usage) | ReportKind::Ended { usage, .. } = &report.what {
         odd_usage(attempt, report.at, *usage, now, &mut add);
+        let wall = usage.wall.min(now.since(attempt.placed_at));
+        let most = meter::draw(state, attempt).and_then(|draw| draw.joules_max(wall));
+        if let Some(most) = most.filter(|most| usage.joules > *most) {
+            let told = usage.joules;
+            add(
+                OddityKind::TooMuchEnergy,
+                format!("{told} J were measured, twice the pool's cap for that time is {most} J; they are not taken"),
+            );
+        }
     }
     found
 }
@@ -47,6 +56,7 @@ fn odd_usage(attempt: &Attempt, at: TimeMs, usage: Usage, now: TimeMs, add: &mut
         ("run time", usage.wall.0, known.wall.0),
         ("processor time", usage.cpu.0, known.cpu.0),
         ("memory", usage.memory_peak.0, known.memory_peak.0),
+        ("energy", usage.joules, known.joules),
     ];
     if let Some((what, now_at, was)) = fell.into_iter().find(|(_, now_at, was)| later && now_at < was) {
         add(OddityKind::Backwards, format!("{what} ran backwards from {was} to {now_at}; the higher figure is kept"));

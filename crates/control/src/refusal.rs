@@ -5,6 +5,8 @@ use huisuan_model::{
     CentreId, Dependency, JobId, JobState, Money, PoolId, ProjectId, ReservationId, TenantId, spec::SpecError,
 };
 
+use crate::books::told;
+
 /// The situations in which the network says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -26,6 +28,18 @@ pub enum Refusal {
         detail: String,
         /// What to change.
         hint: String,
+    },
+    /// Its own budget pays for none of its tasks anywhere.
+    #[error(
+        "job spec: `budget` is {}, and the cheapest place holds {} for what starts together",
+        told(*budget),
+        told(*needed)
+    )]
+    JobBudget {
+        /// What the cheapest place asks for one task, or for the whole gang.
+        needed: Money,
+        /// The budget.
+        budget: Money,
     },
     /// The key came before with another spec.
     #[error("idempotency key `{key}` was used for job {job} with another spec")]
@@ -197,6 +211,9 @@ impl Refusal {
             Refusal::Spec(_) => "correct the field and submit again".into(),
             Refusal::NotSupported { .. } => "leave the field out, or follow docs/roadmap.md".into(),
             Refusal::NeverFits { hint, .. } => hint.clone(),
+            Refusal::JobBudget { .. } => {
+                "give it more, ask for less or for a shorter walltime; what is not used is given back".into()
+            }
             Refusal::KeyReused { .. } => "use a new key for a new job, or repeat the first spec unchanged".into(),
             Refusal::UnknownDependency(_) => {
                 "name jobs of yours that were submitted before, by number; `huisuan ls` lists them".into()

@@ -1,6 +1,6 @@
 //! Takes what a centre's agent saw. Reports may come twice, late or out of order; each is harmless then.
 
-use crate::{Refusal, State, apply::apply, meter, oddities, refused};
+use crate::{Refusal, State, apply::apply, budget, meter, oddities, refused};
 use huisuan_model::{
     Attempt, AttemptId, AttemptReport, AttemptState, CentreId, DurationMs, EndCause, Event, Gflop, Job, JobId,
     JobState, Outcome, ReportKind, Usage, quantity::TimeMs, spec::Rerun,
@@ -134,8 +134,9 @@ fn decide(state: &State, report: &AttemptReport, now: TimeMs) -> Option<Event> {
             }
             let billed = billed(state, attempt, usage);
             let work = work_of(attempt, billed);
-            let readings = meter::read(state, attempt, attempt.started_at, (usage, billed), false, now);
-            Some(Event::AttemptUsed { attempt: attempt.id, usage, work, readings })
+            let (readings, metered_joules) =
+                meter::read(state, attempt, attempt.started_at, (usage, billed), false, now);
+            Some(Event::AttemptUsed { attempt: attempt.id, usage, work, readings, metered_joules })
         }
         ReportKind::Ended { started_at, outcome, usage } => {
             Some(end(state, attempt, *started_at, report.at, outcome, *usage, now))
@@ -157,7 +158,7 @@ fn end(
     let usage = plausible(attempt, attempt.usage.merge(usage), now);
     let billed = billed(state, attempt, usage);
     let work = work_of(attempt, billed);
-    let readings = meter::read(state, attempt, started_at, (usage, billed), true, now);
+    let (readings, _) = meter::read(state, attempt, started_at, (usage, billed), true, now);
     let cost = readings.iter().fold(attempt.cost, |sum, reading| sum.saturating_add(reading.cost));
     let job = state.job(attempt.id.job).filter(|job| !job.cancel_requested);
     let outcome = match outcome.cause {
@@ -221,7 +222,12 @@ fn after_end(state: &State, ended: AttemptId, cause: EndCause, seq: u64, now: Ti
         }
         return events;
     }
-    if job.tasks.active.is_empty() && gang_again(state, job) {
+    let again = job.tasks.active.is_empty() && gang_again(state, job);
+    let waits = again || (job.tasks.active.is_empty() && !job.tasks.waiting.is_empty());
+    if let Some(event) = budget::spent(state, job).filter(|_| waits) {
+        events.push(event);
+        events.push(Event::JobEnded { job: ended.job, state: JobState::Failed, at: now });
+    } else if again {
         events.push(Event::GangRetried { job: ended.job, attempt: job.attempt_of(ended.task) + 1 });
     } else if job.tasks.active.is_empty() && job.tasks.waiting.is_empty() {
         events.push(Event::JobEnded { job: ended.job, state: end_of(job), at: now });

@@ -54,10 +54,7 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
         active: centre.state == CentreState::Active,
         absent: centre.presence() == Presence::Absent,
         closed: centre.windows.iter().map(window_view).collect(),
-        tariff: Tariff {
-            price_per_p_h: state.tariffs.ceiling(&centre.id, centre.tariff.price_per_p_h, state.seen_at),
-            ..centre.tariff.clone()
-        },
+        tariff: tariff_view(state, centre),
         place: centre.place,
         facts: centre.facts.clone(),
         opaque: starts::view(state, centre, &pools),
@@ -82,6 +79,12 @@ pub(crate) fn pool_view(state: &State, centre: &Centre, pool: &Pool) -> PoolView
     PoolView { pool: pool.clone(), used: sums.all, long: sums.long, holdings, nodes: None, reserved }
 }
 
+/// The price that the scheduler counts with: the dearest to come.
+pub(crate) fn tariff_view(state: &State, centre: &Centre) -> Tariff {
+    let price_per_p_h = state.tariffs.ceiling(&centre.id, centre.tariff.price_per_p_h, state.seen_at);
+    Tariff { price_per_p_h, ..centre.tariff.clone() }
+}
+
 fn window_view(window: &huisuan_model::Window) -> Window {
     Window { from: window.from, until: window.until, pool: window.pool.clone() }
 }
@@ -89,7 +92,8 @@ fn window_view(window: &huisuan_model::Window) -> Window {
 fn shape_view(state: &State, shape: &Arc<Shape>, queue: &Queue, window: usize) -> ShapeView {
     let jobs: Vec<JobView> = queue.head(window).filter_map(|id| state.job(id)).map(job_view).collect();
     let more = queue.len().saturating_sub(jobs.len()) as u64;
-    ShapeView { more, available: available(state, shape), ..ShapeView::new((**shape).clone(), jobs) }
+    let budget = shape.own_budget.and_then(|id| budget::left_of_job(state, state.job(id)?));
+    ShapeView { more, available: available(state, shape), budget, ..ShapeView::new((**shape).clone(), jobs) }
 }
 
 /// What may be held for a shape beside its tenant's money.

@@ -51,7 +51,8 @@ impl Specs {
 
     /// The shape of a job's tasks.
     pub(crate) fn shape(&self, job: &Job) -> Arc<Shape> {
-        let known = self.of(&job.tenant, &job.project, &job.spec).filter(|_| job.refused_by.is_empty());
+        let alike = job.refused_by.is_empty() && job.spec.budget.is_none();
+        let known = self.of(&job.tenant, &job.project, &job.spec).filter(|_| alike);
         known.cloned().unwrap_or_else(|| Arc::new(Shape::of_job(job)))
     }
 

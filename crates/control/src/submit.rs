@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use huisuan_model::{
-    CentreId, EndedJob, Event, JobId, JobSpec, Shape,
+    Centre, CentreId, EndedJob, Event, JobId, JobSpec, Shape,
     command::Origin,
     quantity::TimeMs,
     spec::{JobKind, SpecError},
@@ -11,7 +11,7 @@ use huisuan_model::{
 
 use huisuan_schedule::reach::{Near, near};
 
-use crate::{Refusal, State, dependencies, reservations, snapshot::centre_views, tenants};
+use crate::{Refusal, State, budget, dependencies, reservations, snapshot::centre_views, tenants};
 
 pub(crate) fn decide(
     state: &State,
@@ -44,6 +44,7 @@ pub(crate) fn decide(
         Some(_) => reservations::usable(state, tenant, spec, &shape, now)?,
         None => fits_somewhere(state, &shape)?,
     }
+    budget::may_begin(state, &shape, spec)?;
     Ok(vec![Event::JobSubmitted {
         job: JobId(state.job_last + 1),
         tenant: tenant.clone(),
@@ -78,9 +79,6 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
         JobKind::Service => return refuse("kind", "services need endpoints and health checks"),
         JobKind::Session => return refuse("kind", "sessions need a terminal through the agent"),
     }
-    if spec.budget.is_some() {
-        return refuse("budget", "only the tenant's balance limits cost yet");
-    }
     Ok(())
 }
 
@@ -105,11 +103,7 @@ fn fits_somewhere(state: &State, shape: &Arc<Shape>) -> Result<(), Refusal> {
     // Nearly every job fits somewhere, and then no view of all centres need be made to say what they lack.
     let homes = shape.reach.iter().flat_map(|reach| reach.reads.iter().map(|reading| &reading.at));
     let known = shape.centres.iter().chain(homes).all(|id| state.centres.contains_key(id));
-    let open = state.centres.values().filter(|centre| {
-        shape.class.is_none_or(|class| class == centre.class)
-            && (shape.centres.is_empty() || shape.centres.contains(&centre.id))
-            && near_enough(state, shape, &centre.id)
-    });
+    let open = state.centres.values().filter(|centre| may_go(state, shape, centre));
     if known
         && open.flat_map(|centre| centre.pools.values()).any(|pool| huisuan_schedule::demand(pool, shape).is_some())
     {
@@ -123,6 +117,14 @@ fn fits_somewhere(state: &State, shape: &Arc<Shape>) -> Result<(), Refusal> {
             Err(Refusal::NeverFits { detail, hint: never.hint })
         }
     }
+}
+
+/// Whether tasks of a shape may go to a centre at all: by its class and list, by who refused it and how far it is.
+pub(crate) fn may_go(state: &State, shape: &Shape, centre: &Centre) -> bool {
+    shape.class.is_none_or(|class| class == centre.class)
+        && (shape.centres.is_empty() || shape.centres.contains(&centre.id))
+        && !shape.refused_by.contains(&centre.id)
+        && near_enough(state, shape, &centre.id)
 }
 
 fn near_enough(state: &State, shape: &Shape, centre: &CentreId) -> bool {

@@ -197,6 +197,10 @@ impl Network {
                 "an active task has an attempt"
             );
             assert!(!job.state.terminal(), "an ended job is not live");
+            if let Some(budget) = job.spec.budget {
+                let held: i64 = self.state.attempts_of(job.id).map(|attempt| attempt.hold.0).sum();
+                assert!(job.cost.0 + held <= budget.0, "job {} passes its budget: {} and {held}", job.id, job.cost);
+            }
             assert!(!(tasks.waiting.is_empty() && tasks.active.is_empty()), "a live job has open tasks");
         }
     }

@@ -114,6 +114,7 @@ fn write() {
     story.images();
     story.data();
     story.reserves();
+    story.own_budgets();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -735,5 +736,51 @@ impl Story {
         self.plan();
         let gone = Command::CancelReservation { id: ReservationId(2), tenant: Some(lab.clone()) };
         self.take_of(lab, "tenant:lab", "1-45", gone);
+    }
+
+    /// Jobs with budgets of their own: one has spent it, another one runs, with energy that is measured, some of it odd.
+    fn own_budgets(&mut self) {
+        let name = centre("hpc-4");
+        let mut open = self.state.centres()[&centre("hpc-2")].clone();
+        (open.id, open.reported_seq, open.reported_at) = (name.clone(), 0, None);
+        let found = std::mem::take(&mut open.pools).pop_first().expect("a pool").1;
+        let found = Pool { rating: None, ..found };
+        self.take("user", "1-50", Command::AddCentre(Box::new(open)));
+        self.take("agent:hpc-4", "", Command::Inventory { centre: name.clone(), pools: vec![found] });
+        let rating = Rating::plain(GflopPerS(300), GflopPerS(620), "gemm-gemmkit/2", Mark::Measured, self.now);
+        self.take("agent:hpc-4", "", Command::Rate { centre: name.clone(), pool: pool("cpu:small"), rating });
+        let hour = 3_600_000;
+        let here = JobSpec { centres: vec![name.clone()], ..JobSpec::command("thrifty", &["/bin/true"]) };
+        let budget = Some(Money(300_000));
+        let spent = JobSpec { tasks: RangeSet::from_range(0, 2), walltime: DurationMs(hour), budget, ..here.clone() };
+        self.submit(spent, None);
+        let spent = self.state.jobs_total();
+        self.submit(JobSpec { walltime: DurationMs(9 * hour), budget: Some(Money(i64::MAX)), ..here }, None);
+        let measured = self.state.jobs_total();
+        self.plan();
+        let ids: Vec<AttemptId> = self.state.attempts().map(|one| one.id).filter(|id| id.job.0 >= spent).collect();
+        let (first, last) = (ids[0], *ids.last().expect("attempts"));
+        assert!(ids.len() == 2 && last.job == JobId(measured), "one task of each: {ids:?}");
+        self.now.0 += hour as i64;
+        let whole = self.ended(hour, outcome(EndCause::Exited, Some(0), None, ""));
+        let used =
+            |wall: u64, joules| Usage { wall: DurationMs(wall), cpu: DurationMs(wall), joules, ..Usage::default() };
+        let report = |at, attempt, what| AttemptReport { attempt, at, what };
+        let reports = vec![
+            report(self.now, first, whole),
+            report(self.now, last, ReportKind::Started),
+            report(self.now, last, ReportKind::Used(used(hour - 1, 7_200))),
+        ];
+        let events = self.take("agent:hpc-4", "", Command::Report { centre: name.clone(), seq: 1, reports });
+        assert!(events.iter().any(|event| matches!(event, Event::JobBudgetSpent { .. })), "{events:?}");
+        self.now.0 += 2 * hour as i64;
+        let reports = vec![report(self.now, last, ReportKind::Used(used(2 * hour, 36_000)))];
+        let events = self.take("agent:hpc-4", "", Command::Report { centre: name, seq: 2, reports });
+        assert!(
+            events.iter().any(|event| matches!(event, Event::AttemptUsed { metered_joules: 1.., .. })),
+            "{events:?}"
+        );
+        // The pool goes while its attempt runs; the version of its rating is remembered.
+        self.take("agent:hpc-4", "", Command::Inventory { centre: centre("hpc-4"), pools: Vec::new() });
     }
 }

@@ -1,4 +1,4 @@
-//! Bills before programs that are not ours: the FinOps foundation's validator, and plain Python that adds up again.
+//! Bills before programs that are not ours: the FinOps foundation's validator, and pandas that adds up again.
 //!
 //! Run by `cargo xtask test`, which makes the environment and names its interpreter in `HUISUAN_FOCUS_PYTHON`. What is
 //! checked is the month of `examples/bill.rs`.
@@ -56,17 +56,23 @@ fn the_validator_accepts_every_rule_but_the_broken_one() {
     assert_eq!(failed, BROKEN, "{said}");
 }
 
-/// Adds up in decimals, with nothing of ours: the sum of each export is the bill.
+/// Adds up in decimals, with nothing of ours: the sum of each export is the bill, and the days of FOCUS are, line by
+/// line, the lines of the bill.
 const ADD_UP: &str = "
-import csv, sys
+import sys
 from decimal import Decimal
-for path, column in zip(sys.argv[1::2], sys.argv[2::2]):
-    with open(path, newline='') as file:
-        print(int(sum((Decimal(row[column]) for row in csv.DictReader(file)), Decimal(0)) * 1000000))
+import pandas
+frames = [pandas.read_csv(path, dtype=str, keep_default_na=False) for path in sys.argv[1::2]]
+for frame, column in zip(frames, sys.argv[2::2]):
+    frame[column] = frame[column].map(Decimal)
+    print(int(frame[column].sum() * 1000000))
+bill, days = frames[0], frames[1]
+lines = days.groupby('x_Line')['BilledCost'].sum().to_dict()
+assert lines == bill.set_index('line')['cost'].to_dict() and len(lines) > 1, lines
 ";
 
 #[test]
-fn plain_python_adds_every_export_up_to_the_bill() {
+fn pandas_adds_every_export_up_to_the_bill() {
     for tenant in ["t0", "t1", "t2"] {
         let forms = [("csv", "cost"), ("focus-1.2", "BilledCost"), ("focus-1.2", "ListCost"), ("records", "cost")];
         let files: Vec<(PathBuf, &str)> = forms

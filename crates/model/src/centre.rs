@@ -302,6 +302,10 @@ pub struct Centre {
     /// The key that its ratings are signed with: that of the first signed one, or one that an operator accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating_key: Option<String>,
+    /// The last version of the ratings of pools that changed or went since: the next rating of such a pool has the one
+    /// after, so that a version names one rating for ever.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rating_versions: BTreeMap<PoolId, u32>,
     /// How soon it starts work, as far as that was learnt: of opaque centres.
     #[serde(default, skip_serializing_if = "Starts::is_empty")]
     pub starts: Starts,
@@ -335,6 +339,7 @@ impl Centre {
             token: None,
             alarms: Vec::new(),
             rating_key: None,
+            rating_versions: BTreeMap::new(),
             starts: Starts::default(),
         }
     }

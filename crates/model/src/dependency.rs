@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::JobId, job::JobState};
+use crate::{ids::JobId, job::JobState, quantity::Money};
 
 /// One job that another waits for. Only jobs that were submitted before can be named, so no circle can exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,6 +83,13 @@ pub enum EndReason {
         /// How many centres refused.
         centres: u32,
     },
+    /// What was left of its own budget paid for none of the tasks that still waited.
+    BudgetSpent {
+        /// What the cheapest place asked for one of them, or for the whole gang.
+        needed: Money,
+        /// What was left.
+        left: Money,
+    },
 }
 
 impl EndReason {
@@ -91,6 +98,7 @@ impl EndReason {
         match self {
             EndReason::DependencyUnmet { .. } => "dependency-unmet",
             EndReason::RefusedEverywhere { .. } => "refused-everywhere",
+            EndReason::BudgetSpent { .. } => "budget-spent",
         }
     }
 }

@@ -226,6 +226,15 @@ pub enum Event {
         /// Which.
         job: JobId,
     },
+    /// What is left of a job's own budget pays for no more of its tasks anywhere: what waits of it has failed.
+    JobBudgetSpent {
+        /// Which.
+        job: JobId,
+        /// What the cheapest place asks for one of them, or for the whole gang.
+        needed: Money,
+        /// What is left.
+        left: Money,
+    },
     /// Tasks were placed; for each an attempt exists and its hold is taken.
     TasksPlaced {
         /// The job.
@@ -274,6 +283,9 @@ pub enum Event {
         /// The hours that are full by now: what they cost is posted.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         readings: Vec<Reading>,
+        /// What meters of the machine had counted up to the end of the last of them, in joules.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        metered_joules: u64,
     },
     /// An attempt ended: its cost is posted, the rest of its hold is void.
     AttemptEnded {
@@ -342,4 +354,8 @@ pub enum Event {
         /// Those before this moment.
         before: TimeMs,
     },
+}
+
+fn is_zero(joules: &u64) -> bool {
+    *joules == 0
 }

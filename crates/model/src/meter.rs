@@ -125,6 +125,9 @@ pub struct Metered {
     pub cpu: DurationMs,
     /// Work up to there, in GFLOP.
     pub work: u64,
+    /// Energy that was measured up to there, in joules.
+    #[serde(default, skip_serializing_if = "no_joules")]
+    pub joules: u64,
 }
 
 /// What the lines of a bill are apart by: all of one line is priced alike.
@@ -195,6 +198,10 @@ impl Tally {
             Err(at) => self.remainders.insert(at, (key, remainder)),
         }
     }
+}
+
+fn no_joules(joules: &u64) -> bool {
+    *joules == 0
 }
 
 fn is_zero(number: &u32) -> bool {

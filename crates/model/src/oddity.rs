@@ -19,16 +19,19 @@ pub enum OddityKind {
     ClockBehind,
     /// Work or money does not fit into its type, and was cut.
     Overflow,
+    /// More energy was measured than the pool can take.
+    TooMuchEnergy,
 }
 
 impl OddityKind {
     /// All kinds in their fixed order.
-    pub const ALL: [OddityKind; 5] = [
+    pub const ALL: [OddityKind; 6] = [
         OddityKind::Backwards,
         OddityKind::TooLong,
         OddityKind::ClockAhead,
         OddityKind::ClockBehind,
         OddityKind::Overflow,
+        OddityKind::TooMuchEnergy,
     ];
 
     /// The word used in code, API and console.
@@ -39,6 +42,7 @@ impl OddityKind {
             OddityKind::ClockAhead => "clock-ahead",
             OddityKind::ClockBehind => "clock-behind",
             OddityKind::Overflow => "overflow",
+            OddityKind::TooMuchEnergy => "too-much-energy",
         }
     }
 }

@@ -197,6 +197,10 @@ pub struct Usage {
     /// Data moved for it.
     #[serde(default, skip_serializing_if = "Staged::is_none")]
     pub staged: Staged,
+    /// Energy in joules that meters of the machine counted for it, without what its site takes beyond; 0 where nothing
+    /// measures it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub joules: u64,
 }
 
 /// Data moved for an attempt, counted where it went through; every figure is cumulative and never falls.
@@ -234,6 +238,10 @@ impl Staged {
     }
 }
 
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
 impl Usage {
     /// The larger of each figure: reports may come late or twice.
     pub fn merge(self, other: Usage) -> Usage {
@@ -247,6 +255,7 @@ impl Usage {
                 taken: self.staged.taken.max(other.staged.taken),
                 to_take: self.staged.to_take.max(other.staged.to_take),
             },
+            joules: self.joules.max(other.joules),
         }
     }
 }

@@ -62,6 +62,13 @@ pub enum Reason {
         /// The tenant's free balance.
         available: Money,
     },
+    /// What is left of the job's own budget does not cover the hold.
+    JobBudget {
+        /// The smallest hold of one task anywhere, or of the whole gang.
+        needed: Money,
+        /// What is left of the budget, without what its tasks cost and hold.
+        left: Money,
+    },
     /// The tenant holds as much as its quota allows.
     Quota {
         /// Of what.
@@ -225,6 +232,7 @@ impl Reason {
             Reason::NoCentre { .. } => "no-centre",
             Reason::NoImages { .. } => "no-images",
             Reason::Budget { .. } => "budget",
+            Reason::JobBudget { .. } => "job-budget",
             Reason::Quota { .. } => "quota",
             Reason::Capacity { .. } => "capacity",
             Reason::InFlight { .. } => "in-flight",

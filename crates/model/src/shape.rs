@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     advance::ReservationId,
     centre::Class,
-    ids::{CentreId, ProjectId, TenantId},
+    ids::{CentreId, JobId, ProjectId, TenantId},
     job::Job,
     quantity::{Bytes, DurationMs},
     spec::{JobSpec, LatencyBound, Need, Objective, Reading},
@@ -45,6 +45,10 @@ pub struct Shape {
     /// Only out of what this reservation in advance keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<ReservationId>,
+    /// The job, where it has a budget of its own: what may be held for it is no other's, and it shares its shape with
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_budget: Option<JobId>,
 }
 
 /// What a job minds of the network between centres.
@@ -78,10 +82,11 @@ impl Shape {
     /// The shape of a job's tasks, without the centres that refused it.
     pub fn of_job(job: &Job) -> Self {
         let refused_by = job.refused_by.keys().cloned().collect();
-        Shape { refused_by, ..Shape::of(&job.tenant, &job.project, &job.spec) }
+        let own_budget = job.spec.budget.map(|_| job.id);
+        Shape { refused_by, own_budget, ..Shape::of(&job.tenant, &job.project, &job.spec) }
     }
 
-    /// The shape of the tasks that a spec asks for.
+    /// The shape of the tasks that a spec asks for, whatever it may cost.
     pub fn of(tenant: &TenantId, project: &ProjectId, spec: &JobSpec) -> Self {
         Shape {
             tenant: tenant.clone(),
@@ -96,6 +101,7 @@ impl Shape {
             image: spec.image.is_some(),
             reach: Reach::of(spec),
             reservation: spec.reservation,
+            own_budget: None,
         }
     }
 

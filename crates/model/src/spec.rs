@@ -20,7 +20,7 @@ use crate::{
     advance::ReservationId,
     centre::Class,
     dependency::Dependency,
-    ids::{CentreId, JobId, PoolId},
+    ids::{ApplicationId, CentreId, JobId, PoolId},
     quantity::{Bytes, DurationMs, GflopPerS, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
 };
@@ -119,6 +119,9 @@ pub struct JobSpec {
     /// Its tasks run out of what this reservation in advance keeps, and nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<ReservationId>,
+    /// The kind of work that it is: quotes for the same kind learn from its runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationId>,
 }
 
 /// What a task runs.
@@ -225,6 +228,7 @@ impl JobSpec {
             rerun: Rerun::Never,
             after: Vec::new(),
             reservation: None,
+            application: None,
         }
     }
 

@@ -89,6 +89,7 @@ fn shape(number: u64, tenant: &TenantId) -> ShapeView {
         image: false,
         reach: None,
         reservation: None,
+        own_budget: None,
     };
     ShapeView::new(shape, Vec::new())
 }

@@ -51,6 +51,7 @@ pub fn check(snapshot: &Snapshot, policy: &Policy, now: TimeMs, plan: &Plan) -> 
             judge.found.push(Violation::Budget { tenant: tenant.clone(), held, available });
         }
     }
+    judge.shape_budgets(plan);
     judge.quotas(plan);
     judge.found.append(&mut nodes::check(snapshot, plan));
     judge.found.append(&mut in_flight::broken(snapshot, plan));
@@ -128,6 +129,25 @@ impl<'a> Judge<'a> {
         if cores != cores_needed || devices != devices_needed {
             let job = placement.job;
             self.found.push(Violation::Amounts { job, cores, cores_needed, devices, devices_needed });
+        }
+    }
+
+    /// What limits one shape beside the money of its tenant.
+    fn shape_budgets(&mut self, plan: &Plan) {
+        for view in &self.snapshot.shapes {
+            let Some(left) = view.available.into_iter().chain(view.budget).map(|limit| i128::from(limit.0)).min()
+            else {
+                continue;
+            };
+            let own = |placement: &&Placement| view.jobs.iter().any(|job| job.id == placement.job);
+            let mut held = 0;
+            for placement in plan.placements.iter().filter(own) {
+                let place = self.pool(placement);
+                held += place.map_or(0, |(centre, pool)| hold(placement, view, centre, pool));
+            }
+            if let Some(job) = view.jobs.first().filter(|_| held > left.max(0)) {
+                self.found.push(Violation::ShapeBudget { job: job.id, held, left });
+            }
         }
     }
 

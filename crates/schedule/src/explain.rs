@@ -181,7 +181,11 @@ fn busy(case: &Case<'_>, candidates: &[Candidate]) -> Option<Reason> {
     if payable.is_empty() {
         let hold = candidates.iter().map(|candidate| candidate.hold).min()?;
         let needed = i64::try_from(i128::from(hold) * i128::from(unit)).unwrap_or(i64::MAX);
-        return Some(Reason::Budget { needed: Money(needed), available: Money(case.available) });
+        let needed = Money(needed);
+        return Some(match case.state.budget_left(case.problem, case.shape) {
+            Some(left) => Reason::JobBudget { needed, left: Money(left) },
+            None => Reason::Budget { needed, available: Money(case.available) },
+        });
     }
     let (problem, state) = (case.problem, case.state);
     let allowed: Vec<Candidate> =

@@ -122,6 +122,7 @@ impl Change {
         let view = next.shapes.iter_mut().find(|view| view.shape == *shape)?;
         let at = view.jobs.iter().position(|view| view.id == job && !view.waiting.is_empty())?;
         let mut job = view.jobs.remove(at);
+        let (available, budget) = (view.available, view.budget);
         let (mut changed, before) = (shape.clone(), job.clone());
         self.change(&mut changed, &mut job);
         if changed == *shape && job == before {
@@ -130,7 +131,10 @@ impl Change {
         next.shapes.retain(|view| !view.jobs.is_empty() || view.more > 0);
         match next.shapes.binary_search_by(|view| view.shape.cmp(&changed)) {
             Ok(found) => next.shapes[found].jobs.push(job),
-            Err(place) => next.shapes.insert(place, ShapeView::new(changed.clone(), vec![job])),
+            Err(place) => {
+                let view = ShapeView { available, budget, ..ShapeView::new(changed.clone(), vec![job]) };
+                next.shapes.insert(place, view);
+            }
         }
         let found = next.shapes.binary_search_by(|view| view.shape.cmp(&changed)).ok()?;
         next.shapes[found].jobs.sort_by_key(|job| {

@@ -159,12 +159,19 @@ pub struct ShapeView {
     pub more: u64,
     /// What may be held for it beside its tenant's money, such as of a project's budget; no such limit when absent.
     pub available: Option<Money>,
+    /// What is left of the budget of the one job of the shape that has its own.
+    pub budget: Option<Money>,
 }
 
 impl ShapeView {
+    /// What may be held for it beside its tenant's money, by all limits; no limit when absent.
+    pub(crate) fn own(&self) -> Option<Money> {
+        self.available.into_iter().chain(self.budget).min()
+    }
+
     /// Jobs of a shape: all that there are, limited by nothing but their tenant's money.
     pub fn new(shape: Shape, jobs: Vec<JobView>) -> Self {
-        ShapeView { shape, jobs, more: 0, available: None }
+        ShapeView { shape, jobs, more: 0, available: None, budget: None }
     }
 }
 

@@ -76,7 +76,7 @@ impl State {
             takes: Vec::new(),
             loads: problem.pools.iter().map(|place| Load::of(place.pool)).collect(),
             kept: vec![false; problem.pools.len()],
-            own: problem.snapshot.shapes.iter().map(|view| view.available.map_or(i64::MAX, |own| own.0)).collect(),
+            own: problem.snapshot.shapes.iter().map(|view| view.own().map_or(i64::MAX, |own| own.0)).collect(),
             available: problem.snapshot.tenants.iter().map(|tenant| tenant.available.0).collect(),
             held: problem.holders.held.clone(),
             agendas: problem.pools.iter().map(|place| Agenda::of(place.pool, problem.now)).collect(),
@@ -94,6 +94,14 @@ impl State {
     /// What may still be spent on the shape, in millionths: of its tenant's money, and of what limits it alone.
     pub(crate) fn available(&self, problem: &Problem<'_>, shape: usize) -> i64 {
         problem.shapes[shape].tenant.map_or(0, |tenant| self.available[tenant]).min(self.own[shape])
+    }
+
+    /// What is left of the budget of the one job of the shape, where that is what limits it.
+    pub(crate) fn budget_left(&self, problem: &Problem<'_>, shape: usize) -> Option<i64> {
+        let view = &problem.snapshot.shapes[shape];
+        let spent = view.own()?.0.saturating_sub(self.own[shape]);
+        let left = view.budget?.0.saturating_sub(spent);
+        (left <= self.available(problem, shape)).then_some(left)
     }
 
     /// Whether the next turn of a shape is the first one of its job.

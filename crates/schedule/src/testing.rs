@@ -166,6 +166,7 @@ pub(crate) fn shape(cores: u64) -> Shape {
         image: false,
         reach: None,
         reservation: None,
+        own_budget: None,
     }
 }
 

@@ -125,6 +125,16 @@ pub enum Violation {
         /// What it may spend, in millionths.
         available: i128,
     },
+    /// The holds are above what may be held for a shape: of a project's or of a job's own budget.
+    #[error("job {job} and those like it would have {held} millionths held, above the {left} that are left for them")]
+    ShapeBudget {
+        /// One of them.
+        job: JobId,
+        /// The sum of the plan's holds, in millionths.
+        held: i128,
+        /// What may be held, in millionths.
+        left: i128,
+    },
     /// A tenant would hold more than its quota.
     #[error("tenant `{tenant}` would hold {held} thousandths, above its quota of {limit}")]
     Quota {

@@ -2,9 +2,17 @@
 //! what is old is measured again where nothing runs.
 
 use huisuan_api::signature;
-use huisuan_model::{CentreId, Class, Command, Doubt, GflopPerS, Mark, Pool, PoolId, Presence, Rating, TimeMs};
+use huisuan_control::State;
+use huisuan_model::{
+    CentreId, Class, Command, Doubt, DurationMs, GflopPerS, Mark, Pool, PoolId, Presence, Rating, TimeMs,
+};
 
-use crate::{http::Failure, identity, server::Shared};
+use crate::{http::Failure, identity, secrets::Secret, server::Shared};
+
+/// A pool that is idle is measured again at a moment that nobody can foresee, from a day to a week after it was
+/// measured last: a rate that was reached once only, to be sold, does not last.
+const SPOT_FIRST_MS: u64 = 24 * 3_600_000;
+const SPOT_LAST_MS: u64 = 7 * SPOT_FIRST_MS;
 
 /// What no measurement of a part may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,23 +73,28 @@ pub(crate) fn missing(rating: Option<&Rating>) -> bool {
     rating.is_none_or(|rating| matches!(rating.doubt, Some(Doubt::Expired { .. })))
 }
 
-/// Takes ratings that are too old out of force, and has those past half of their time measured again on idle pools.
+/// One pool at a look.
+struct Looked {
+    centre: CentreId,
+    pool: PoolId,
+    idle: bool,
+    /// When it was measured last; nothing for what is declared, which has nothing to prove.
+    measured_at: Option<TimeMs>,
+    /// Whether it is time to measure it again.
+    due: bool,
+    /// When its rating ended, if it did and still is in force.
+    expired: Option<TimeMs>,
+}
+
+/// Takes ratings that are too old out of force, and has idle pools measured again: those past half of their time, and
+/// all from time to time, unannounced.
 pub(crate) async fn renew(shared: &Shared) {
     let now = shared.clock.now();
-    let looked = shared.writer.look(move |state| {
-        let mut pools = Vec::new();
-        for centre in state.centres().values().filter(|centre| centre.presence() == Presence::Present) {
-            for (id, pool) in &centre.pools {
-                let Some(rating) = &pool.rating else { continue };
-                let idle = state.used(&centre.id, id).attempts == 0;
-                let expired = if rating.trusted() { expired_at(rating, now) } else { None };
-                pools.push((centre.id.clone(), id.clone(), idle, due(rating, now), expired));
-            }
-        }
-        pools
-    });
-    let Ok(pools) = looked.await else { return };
-    for (centre, pool, idle, due, expired) in pools {
+    let Ok(mut pools) = shared.writer.look(move |state| looked(state, now)).await else { return };
+    for pool in &mut pools {
+        pool.due |= pool.measured_at.is_some_and(|at| proof_due(&shared.secret, &pool.centre, &pool.pool, at, now));
+    }
+    for Looked { centre, pool, idle, due, expired, .. } in pools {
         if idle {
             shared.hub.measure_idle(&centre, &pool, due, now);
         }
@@ -93,6 +106,33 @@ pub(crate) async fn renew(shared: &Shared) {
             }
         }
     }
+}
+
+fn looked(state: &State, now: TimeMs) -> Vec<Looked> {
+    let present = state.centres().values().filter(|centre| centre.presence() == Presence::Present);
+    let pools = present.flat_map(|centre| centre.pools.iter().map(move |(id, pool)| (&centre.id, id, pool)));
+    let rated = pools.filter_map(|(centre, id, pool)| Some((centre, id, pool.rating.as_ref()?)));
+    let look = |(centre, pool, rating): (&CentreId, &PoolId, &Rating)| Looked {
+        idle: state.used(centre, pool).attempts == 0,
+        measured_at: (rating.mark == Mark::Measured).then_some(rating.rated_at),
+        due: due(rating, now),
+        expired: if rating.trusted() { expired_at(rating, now) } else { None },
+        centre: centre.clone(),
+        pool: pool.clone(),
+    };
+    rated.map(look).collect()
+}
+
+/// Whether a measured pool is to be put to the proof. Who says that it was measured in times to come does not get round
+/// it by that.
+fn proof_due(secret: &Secret, centre: &CentreId, pool: &PoolId, measured_at: TimeMs, now: TimeMs) -> bool {
+    measured_at > now.after(DurationMs(SPOT_FIRST_MS)) || spot(secret, centre, pool, measured_at) <= now
+}
+
+/// When a measured pool is put to the proof.
+fn spot(secret: &Secret, centre: &CentreId, pool: &PoolId, measured_at: TimeMs) -> TimeMs {
+    let drawn = secret.draw(&format!("spot/{centre}/{pool}/{}", measured_at.0));
+    measured_at.after(DurationMs(SPOT_FIRST_MS + drawn % (SPOT_LAST_MS - SPOT_FIRST_MS)))
 }
 
 fn expired_at(rating: &Rating, now: TimeMs) -> Option<TimeMs> {
@@ -158,6 +198,26 @@ mod tests {
         assert_eq!(expired_at(&rating(1), TimeMs(1_100)), Some(TimeMs(1_100)));
         let plain = Rating { certificate: None, ..rating(1) };
         assert!(!due(&plain, TimeMs(i64::MAX)) && expired_at(&plain, TimeMs(i64::MAX)).is_none());
+    }
+
+    #[test]
+    fn a_measured_pool_is_put_to_the_proof_when_nobody_expects_it() {
+        let (centre, pool) = (CentreId::new("hpc-1").expect("a name"), PoolId::new("cpu:x").expect("a name"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let secret = Secret::of(folder.path()).expect("a secret");
+        let at = |measured_at| spot(&secret, &centre, &pool, TimeMs(measured_at)).0 - measured_at;
+        let moments: Vec<i64> = (0..1_000).map(at).collect();
+        let (day, week) = (SPOT_FIRST_MS as i64, SPOT_LAST_MS as i64);
+        assert!(moments.iter().all(|moment| (day..week).contains(moment)), "{moments:?}");
+        // About as many on each of the six days, and another moment after each measurement.
+        for number in 1..7 {
+            let here = moments.iter().filter(|moment| **moment / day == number).count();
+            assert!((90..250).contains(&here), "day {number}: {here} of 1000");
+        }
+        assert_eq!(at(5), at(5), "looks do not draw again");
+        let due = |measured_at, now| proof_due(&secret, &centre, &pool, TimeMs(measured_at), TimeMs(now));
+        assert!(!due(0, 0) && !due(0, day - 1) && due(0, week));
+        assert!(!due(day, 0) && due(day + 1, 0), "clocks may differ, but not by more than a day");
     }
 
     #[test]

@@ -48,12 +48,21 @@ impl Secret {
         self.token("hsa_", &format!("agent/{centre}"))
     }
 
+    /// A number that nobody can foresee who has not the secret; the same for the same words.
+    pub(crate) fn draw(&self, words: &str) -> u64 {
+        let digest = self.digest(&format!("draw/{words}"));
+        u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
+    }
+
     fn token(&self, prefix: &str, purpose: &str) -> String {
+        format!("{prefix}{}", hex::encode(&self.digest(purpose)))
+    }
+
+    fn digest(&self, purpose: &str) -> [u8; 32] {
         // The secret has a fixed length and the purpose comes last, and both go through the hash twice:
         // knowing one token helps with no other.
         let inner = Sha256::new().chain_update(self.0).chain_update(purpose).finalize();
-        let outer = Sha256::new().chain_update(self.0).chain_update(inner).finalize();
-        format!("{prefix}{}", hex::encode(&outer))
+        Sha256::new().chain_update(self.0).chain_update(inner).finalize().into()
     }
 }
 
@@ -79,6 +88,8 @@ mod tests {
         assert_ne!(secret.agent_token(&centre("a"))[4..], secret.user_token()[4..]);
         let other = tempfile::tempdir().expect("a folder");
         assert_ne!(Secret::of(other.path()).expect("a secret").user_token(), secret.user_token());
+        assert_eq!(secret.draw("a"), again.draw("a"));
+        assert_ne!(secret.draw("a"), secret.draw("b"));
     }
 
     #[test]

@@ -79,6 +79,7 @@ fn job_of(event: &Event) -> Option<u64> {
         | Event::DependencyUnmet { job, .. }
         | Event::JobCancelRequested { job }
         | Event::JobRefused { job }
+        | Event::JobBudgetSpent { job, .. }
         | Event::JobEnded { job, .. } => Some(job.0),
         Event::AttemptStarted { attempt, .. }
         | Event::AttemptUsed { attempt, .. }

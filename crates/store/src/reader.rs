@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use huisuan_model::{Attempt, AttemptId, Entry, Job, JobId, JobState, Money, TenantId, TimeMs};
+use huisuan_model::{ApplicationId, Attempt, AttemptId, Entry, Job, JobId, JobState, Money, TenantId, TimeMs};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
@@ -122,6 +122,31 @@ impl Reader {
         let mut statement = self.connection.prepare_cached(sql)?;
         let (jobs, cost): (i64, i64) = statement.query_row([tenant.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok((jobs.unsigned_abs(), Money(cost)))
+    }
+
+    /// Attempts that succeeded, with their jobs, of up to so many of a tenant's latest jobs of a kind of work; the newest
+    /// jobs first. Older ones than the last 20,000 of the network are not looked for.
+    pub fn runs(
+        &self,
+        tenant: &TenantId,
+        application: &ApplicationId,
+        jobs_max: usize,
+        attempts_max: usize,
+    ) -> Result<Vec<(Job, Attempt)>, StoreError> {
+        let sql = "SELECT found.id, found.data, attempt.data FROM (
+                SELECT id, data FROM job WHERE id > (SELECT COALESCE(MAX(id), 0) FROM job) - 20000 AND tenant = ?1
+                AND json_extract(data, '$.spec.application') = ?2 ORDER BY id DESC LIMIT ?3) AS found
+            JOIN attempt ON attempt.job = found.id WHERE attempt.state = 'succeeded'
+            ORDER BY found.id DESC, attempt.task LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let most = params![tenant.as_str(), application.as_str(), jobs_max as i64, attempts_max as i64];
+        let rows = statement
+            .query_map(most, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)))?;
+        let pair = |(id, job, attempt): (i64, String, String)| {
+            let name = id.to_string();
+            Ok((parse("job", &name, &job)?, parse("attempt", &name, &attempt)?))
+        };
+        rows.map(|row| row.map_err(StoreError::from).and_then(pair)).collect()
     }
 
     /// How many attempts a job has had.

@@ -129,7 +129,7 @@ fn the_corpus_has_every_word_of_every_list() {
         ("what", &["started"]),
         ("objective", &["cheapest"]),
         ("when", &["ok", "any", "not-ok", "start"]),
-        ("code", &["dependency-unmet"]),
+        ("code", &["dependency-unmet", "budget-spent"]),
         ("presence", &["present", "absent"]),
     ] {
         for word in words {
@@ -175,6 +175,9 @@ fn the_corpus_has_every_word_of_every_list() {
         "carbon_g_per_kwh",
         "factors",
         "closed",
+        "joules",
+        "metered_joules",
+        "rating_versions",
     ];
     for field in optional {
         assert!(texts.contains(&format!("\"{field}\":")), "field `{field}` is not in the corpus");

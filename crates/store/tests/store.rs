@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use huisuan_model::{
-    ActorId, Attempt, AttemptId, AttemptState, Command, Entry, Event, Gflop, Job, JobId, JobSpec, JobState,
-    MilliDevices, Millicores, Money, PoolId, ProjectId, RangeSet, Tariff, Tenant, TenantId, TimeMs, Usage,
+    ActorId, ApplicationId, Attempt, AttemptId, AttemptState, Command, Entry, Event, Gflop, Job, JobId, JobSpec,
+    JobState, MilliDevices, Millicores, Money, PoolId, ProjectId, RangeSet, Tariff, Tenant, TenantId, TimeMs, Usage,
     centre::{Class, RatedShare, Terms},
     command::{ENTRY_VERSION, Origin},
     job::TaskSets,
@@ -175,6 +175,46 @@ fn lists_are_paged_newest_first() {
     assert_eq!(list(Some(JobState::Running), None, 9), [0; 0]);
     let stranger = JobFilter { tenant: Some(TenantId::new("other").expect("a name")), state: None };
     assert_eq!(reader.jobs(&stranger, None, 9).expect("a query").len(), 0);
+}
+
+#[test]
+fn finished_runs_of_a_kind_of_work_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = open(folder.path());
+    let application = |name| ApplicationId::new(name).expect("a name");
+    let of = |id: u64, kind: Option<&'static str>| {
+        let mut job = job(id, JobState::Succeeded);
+        job.spec = Arc::new(JobSpec { application: kind.map(application), ..(*job.spec).clone() });
+        job
+    };
+    let jobs = [of(1, Some("cfd")), of(2, None), of(3, Some("llm")), of(4, Some("cfd"))];
+    let ended = |job: u64, task, state| {
+        let mut row = attempt(task, 1, state);
+        row.id.job = JobId(job);
+        row
+    };
+    let (good, bad) = (AttemptState::Succeeded, AttemptState::Failed);
+    let attempts = [
+        ended(1, 0, good),
+        ended(1, 1, bad),
+        ended(2, 0, good),
+        ended(3, 0, good),
+        ended(4, 0, good),
+        ended(4, 1, good),
+    ];
+    let (jobs, attempts) = (jobs.iter().collect(), attempts.iter().collect());
+    store.commit([&Batch { jobs, attempts, ..Batch::default() }.prepare()]).expect("a commit");
+    let reader = Reader::open(&store.database()).expect("a reader");
+    let found = |tenant: &str, kind, jobs_max, attempts_max| {
+        let tenant = TenantId::new(tenant).expect("a name");
+        let rows = reader.runs(&tenant, &application(kind), jobs_max, attempts_max).expect("rows");
+        rows.iter().map(|(job, attempt)| (job.id.0, attempt.id.job.0, attempt.id.task)).collect::<Vec<_>>()
+    };
+    assert_eq!(found("local", "cfd", 9, 9), [(4, 4, 0), (4, 4, 1), (1, 1, 0)]);
+    assert_eq!(found("local", "cfd", 1, 9), [(4, 4, 0), (4, 4, 1)]);
+    assert_eq!(found("local", "cfd", 9, 1), [(4, 4, 0)]);
+    assert_eq!(found("local", "other", 9, 9), []);
+    assert_eq!(found("lab", "cfd", 9, 9), [], "another tenant's are not told");
 }
 
 #[test]

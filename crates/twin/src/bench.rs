@@ -302,6 +302,7 @@ impl Kind {
             image: false,
             reach: None,
             reservation: None,
+            own_budget: None,
         }
     }
 }

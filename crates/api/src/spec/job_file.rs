@@ -23,8 +23,7 @@ use super::{
 use crate::wire::Timestamp;
 
 /// A job file. All fields but `command` or `script` may be left out; unknown fields are refused.
-/// `kind` other than `batch` and `budget` are read and
-/// refused as not supported yet.
+/// `kind` other than `batch` is read and refused as not supported yet.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = JobRequest)]
 #[serde(deny_unknown_fields)]
@@ -139,6 +138,9 @@ pub struct JobFile {
     /// The number of the reservation in advance out of which its tasks run, and nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<u32>,
+    /// The kind of work that it is, such as `llm-train`: quotes for the same kind learn from its runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
 }
 
 /// Accelerators of each task.
@@ -312,6 +314,7 @@ impl JobFile {
             rerun: (spec.rerun == Rerun::Allowed).then(|| "allowed".to_owned()),
             after: spec.after.iter().map(after_field).collect(),
             reservation: spec.reservation.map(|id| id.0),
+            application: spec.application.as_ref().map(ToString::to_string),
         }
     }
 }

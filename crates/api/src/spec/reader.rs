@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    CentreId, Class, Dependency, JobId, JobSpec, Place, PoolId, RangeSet, ReservationId, When,
+    ApplicationId, CentreId, Class, Dependency, JobId, JobSpec, Place, PoolId, RangeSet, ReservationId, When,
     spec::{
         Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Rerun, SpecError, Work,
         limits,
@@ -15,7 +15,7 @@ use super::{distinct::Distinct, fields::Fields, problem::SpecProblem, quantity};
 use crate::{problem::ErrorCode, wire::Timestamp};
 
 /// The fields of a job file, in the order in which people write them.
-pub(super) const FIELDS: [&str; 34] = [
+pub(super) const FIELDS: [&str; 35] = [
     "name",
     "kind",
     "command",
@@ -50,8 +50,10 @@ pub(super) const FIELDS: [&str; 34] = [
     "rerun",
     "after",
     "reservation",
+    "application",
 ];
 
+const APPLICATION: &str = "a name such as llm-train";
 const CLASS: &str = "ai, hpc or general";
 const COMMAND: &str = "a list: a program and its arguments";
 
@@ -140,6 +142,7 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
     spec.after = after(&fields)?;
     let number = |value: &Value| u32::try_from(value.as_u64()?).ok().filter(|&number| number > 0);
     spec.reservation = fields.number("reservation", "the number of a reservation", number)?.map(ReservationId);
+    spec.application = fields.parsed("application", APPLICATION, ApplicationId::new)?;
     validate(&spec)?;
     Ok(spec)
 }

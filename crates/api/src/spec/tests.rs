@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use huisuan_model::{
-    Bytes, CentreId, Class, DurationMs, GflopPerS, JobSpec, MilliDevices, Millicores, Money, Place, PoolId, RangeSet,
-    TimeMs,
+    ApplicationId, Bytes, CentreId, Class, DurationMs, GflopPerS, JobSpec, MilliDevices, Millicores, Money, Place,
+    PoolId, RangeSet, TimeMs,
     spec::{Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Work},
 };
 use proptest::prelude::*;
@@ -300,6 +300,7 @@ prop_compose! {
             spec.image = Some(format!("registry.local/image@sha256:{}", "0a".repeat(32)));
             spec.directory = Some("/data".into());
             spec.parallel_max = Some(50);
+            spec.application = Some(ApplicationId::new("llm-train").expect("a name"));
         }
         spec
     }

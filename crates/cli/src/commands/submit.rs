@@ -100,6 +100,7 @@ fn replace(spec: &mut JobSpec, args: &SpecArgs, here: &Path) -> Result<(), Failu
     spec.gang |= args.gang;
     spec.class = args.class.or(spec.class);
     spec.priority = args.priority.unwrap_or(spec.priority);
+    spec.budget = args.budget.or(spec.budget);
     if let Some(tasks) = &args.tasks {
         spec.tasks = tasks.clone();
     }

@@ -11,6 +11,7 @@ mod demo;
 #[path = "../support/disk.rs"]
 mod disk;
 mod ends;
+mod energy;
 #[path = "../support/engines.rs"]
 mod engines;
 mod import;

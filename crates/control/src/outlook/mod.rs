@@ -2,8 +2,12 @@
 //! added, and an estimate of the start where there is no room now. Nothing of it is recorded.
 //!
 //! - `ahead`: how long what runs and waits ahead takes, from walltimes and observed means.
+//! - `learnt`: what a kind of work reaches of the ratings, from its finished runs.
 
 mod ahead;
+mod learnt;
+
+use std::collections::BTreeMap;
 
 use huisuan_model::{
     ApplicationId, CentreId, JobId, JobSpec, Money, PoolId, Reason, Shape, TimeMs, command::Origin,
@@ -15,8 +19,9 @@ use huisuan_schedule::{
     reach::{Near, near},
 };
 
-use crate::{Refusal, State, reservations, snapshot, snapshot::available, submit};
+use crate::{Refusal, State, books::told, reservations, snapshot, snapshot::available, submit};
 use ahead::{Ahead, Quantile, Running};
+pub use learnt::{Learnt, PoolAt, Run, learn};
 
 /// All that the question needs of the state; a copy, so that answering keeps nobody waiting.
 #[derive(Debug, Clone)]
@@ -27,9 +32,13 @@ pub struct Outlook {
     shape: Shape,
     /// What may be held for it beside its tenant's money.
     available: Option<Money>,
+    /// The most that it may cost, where it says so.
+    budget: Option<Money>,
     job: JobView,
     /// The kind of work that it is.
     application: Option<ApplicationId>,
+    /// What that reaches by its own runs.
+    learnt: BTreeMap<PoolAt, Learnt>,
 }
 
 /// One pool that a job might go to, in the order of centres and pools.
@@ -64,6 +73,8 @@ pub struct Candidate {
 pub struct Expected {
     /// What its kind of work reaches, in thousandths of the rating.
     pub factor_permille: u32,
+    /// From so many finished runs there; `None` where it is declared.
+    pub runs: Option<u64>,
     /// How long one task takes, when it takes its walltime at the rate that the rating says. It is ended at its
     /// walltime all the same.
     pub run: DurationMs,
@@ -99,7 +110,8 @@ impl Outlook {
             deadline_at: spec.deadline_at,
             preemptible: spec.preemptible,
         };
-        let shape = Shape::of(&origin.tenant, &origin.project, spec);
+        let own_budget = spec.budget.map(|_| job.id);
+        let shape = Shape { own_budget, ..Shape::of(&origin.tenant, &origin.project, spec) };
         reservations::usable(state, &origin.tenant, spec, &shape, now)?;
         Ok(Outlook {
             snapshot: snapshot(state),
@@ -107,15 +119,31 @@ impl Outlook {
             running: ahead::running(state, now),
             available: available(state, &shape),
             shape,
+            budget: spec.budget,
             job,
-            application: None,
+            application: spec.application.clone(),
+            learnt: BTreeMap::new(),
         })
     }
 
-    /// The same for a kind of work that may have been measured.
+    /// The same for another kind of work than the job says, if any.
     #[must_use]
     pub fn for_application(self, application: Option<ApplicationId>) -> Outlook {
-        Outlook { application, ..self }
+        Outlook { application: application.or(self.application), ..self }
+    }
+
+    /// The kind of work that it is about.
+    pub fn application(&self) -> Option<&ApplicationId> {
+        self.application.as_ref()
+    }
+
+    /// The same, with what runs of that kind of work say.
+    #[must_use]
+    pub fn knowing(self, runs: &[Run]) -> Outlook {
+        let centre = |id: &CentreId| self.snapshot.centres.iter().find(|centre| centre.id == *id);
+        let declared = |(id, pool): &PoolAt| centre(id)?.facts.as_ref()?.factor(pool, self.application.as_ref()?);
+        let learnt = learn(runs, declared);
+        Outlook { learnt, ..self }
     }
 
     /// Every pool of the network, by centre and name.
@@ -163,6 +191,12 @@ impl Outlook {
         let Some(need) = demand(&pool.pool, &self.shape) else { return never(self.lacks(centre, pool)) };
         let starts = here.tasks_at(&centre.id, &name) > 0;
         let together = u64::from(self.shape.gang.unwrap_or(1));
+        let begin = hold_each(&pool.pool, &centre.tariff, &need, &self.shape).0;
+        let begin = Money(begin.saturating_mul(i64::try_from(together).unwrap_or(i64::MAX)));
+        if let Some(budget) = self.budget.filter(|budget| *budget < begin) {
+            let (begin, budget) = (told(begin), told(budget));
+            return never(format!("it holds {begin} for what starts together, the job's budget is {budget}"));
+        }
         // An engine with a queue of its own starts later than our books have room.
         let hidden = centre.opaque.as_ref().map(|opaque| opaque.start(&pool.pool, &need, together)).unwrap_or_default();
         let waits = |quantile| {
@@ -196,12 +230,15 @@ impl Outlook {
     /// Named hardware says nothing of how much work there is: a pool of another rate would take another time.
     fn expected(&self, centre: &CentreView, pool: &PoolView, need: &Demand, now: TimeMs) -> Option<Expected> {
         let application = self.application.as_ref().filter(|_| matches!(self.shape.need, Need::Rate { .. }))?;
-        let factor_permille = centre.facts.as_ref()?.factor(&pool.pool.id, application)?;
+        let learnt = self.learnt.get(&(centre.id.clone(), pool.pool.id.clone()));
+        let declared = || centre.facts.as_ref()?.factor(&pool.pool.id, application);
+        let factor_permille = learnt.map(|learnt| learnt.factor_permille).or_else(declared)?;
         let run = (u128::from(self.shape.walltime.0) * 1_000).div_ceil(u128::from(factor_permille.max(1)));
         let run = DurationMs(u64::try_from(run).unwrap_or(u64::MAX));
         let shape = Shape { walltime: run, ..self.shape.clone() };
         let energy_j = self.energy_j(centre, pool, need, now, run);
-        Some(Expected { factor_permille, run, cost: self.cost(centre, pool, need, &shape), energy_j })
+        let (runs, cost) = (learnt.map(|learnt| learnt.runs), self.cost(centre, pool, need, &shape));
+        Some(Expected { factor_permille, runs, run, cost, energy_j })
     }
 
     fn energy_j(
@@ -261,7 +298,11 @@ impl Outlook {
             }
             Err(at) => snapshot.shapes.insert(
                 at,
-                ShapeView { available: self.available, ..ShapeView::new(shape.clone(), vec![self.job.clone()]) },
+                ShapeView {
+                    available: self.available,
+                    budget: self.budget,
+                    ..ShapeView::new(shape.clone(), vec![self.job.clone()])
+                },
             ),
         }
         let plan = cycle(&snapshot, &self.policy, now, Budget::default(), Seed(0));

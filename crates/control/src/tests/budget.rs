@@ -1,15 +1,27 @@
-//! What may be spent: limits by month, hour and project, and credit.
+//! What may be spent: limits by month, hour, project and job, and credit.
 
 use huisuan_model::{
-    Event, JobSpec, Money, ProjectId, RangeSet,
+    EndReason, Event, JobSpec, JobState, Money, ProjectId, RangeSet, ReportKind,
     tenant::{Limit, TenantChange},
 };
+use proptest::prelude::*;
 
 use super::meter::{HOUR, HOUR_COST, long};
 use crate::{
     Refusal,
     testing::{Network, attempt, exited, origin},
 };
+
+/// So many tasks of an hour at most, that may cost so much together.
+fn capped(tasks: u32, budget: i64) -> JobSpec {
+    JobSpec { tasks: RangeSet::from_range(0, tasks - 1), budget: Some(Money(budget)), ..long(1) }
+}
+
+/// How a job of which nothing is live ended, and why.
+fn end_of(network: &Network, job: u64) -> (JobState, Option<EndReason>) {
+    let job = &network.state.touched.jobs_ended[&huisuan_model::JobId(job)];
+    (job.state, job.end_reason)
+}
 
 pub(super) fn limit(network: &mut Network, change: TenantChange) -> Result<Vec<Event>, Refusal> {
     network.execute(huisuan_model::Command::ChangeTenant { tenant: origin().tenant, change })
@@ -84,4 +96,103 @@ fn credit_is_money_until_it_is_taken_back() {
     limit(&mut network, credit(0)).expect("it is free");
     assert_eq!(free(&network), 100_000);
     network.check_rebuilt();
+}
+
+#[test]
+fn a_job_holds_no_more_than_its_own_budget() {
+    let mut network = Network::new();
+    network.submit(capped(4, 2 * HOUR_COST + HOUR_COST / 2)).expect("a job");
+    // The same spec again is another job with a budget of its own.
+    network.submit(capped(4, HOUR_COST)).expect("a job");
+    network.plan();
+    let live = |network: &Network, job| network.state.attempts_of(huisuan_model::JobId(job)).count();
+    assert_eq!((live(&network, 1), live(&network, 2)), (2, 1));
+    assert!(network.plan().is_empty(), "the rest waits for money");
+    // What a task did not use of its hold pays for the next one.
+    network.pass(HOUR / 4);
+    network.report("hpc-1", vec![(attempt(1, 0, 1), network.ended(exited(0), HOUR as u64 / 4))]);
+    network.plan();
+    assert_eq!(live(&network, 1), 2);
+    network.check_rebuilt();
+}
+
+#[test]
+fn a_job_ends_when_its_budget_pays_for_nothing_more() {
+    let mut network = Network::new();
+    network.submit(capped(3, 2 * HOUR_COST)).expect("a job");
+    network.plan();
+    network.pass(HOUR);
+    let whole = network.ended(exited(0), HOUR as u64);
+    let first = network.report("hpc-1", vec![(attempt(1, 0, 1), whole.clone())]);
+    assert!(!first.iter().any(|event| matches!(event, Event::JobEnded { .. })), "one of its tasks runs: {first:?}");
+    let events = network.report("hpc-1", vec![(attempt(1, 1, 1), whole)]);
+    let told = Event::JobBudgetSpent { job: huisuan_model::JobId(1), needed: Money(HOUR_COST), left: Money(0) };
+    assert!(events.contains(&told), "{events:?}");
+    let why = EndReason::BudgetSpent { needed: Money(HOUR_COST), left: Money(0) };
+    assert_eq!(end_of(&network, 1), (JobState::Failed, Some(why)));
+    network.check_rebuilt();
+}
+
+#[test]
+fn a_gang_is_paid_whole_or_not_at_all() {
+    let mut network = Network::new();
+    let gang = |budget, retries| JobSpec { gang: true, retries, ..capped(3, budget) };
+    let refused = network.submit(gang(3 * HOUR_COST - 1, 0)).expect_err("three tasks start together");
+    let (needed, budget) = (Money(3 * HOUR_COST), Money(3 * HOUR_COST - 1));
+    assert_eq!(refused, Refusal::JobBudget { needed, budget });
+    network.submit(gang(4 * HOUR_COST, 5)).expect("a job");
+    network.plan();
+    assert_eq!(network.state.attempts_live(), 3);
+    network.pass(HOUR);
+    for task in 0..3 {
+        network.report("hpc-1", vec![(attempt(1, task, 1), network.ended(exited(1), HOUR as u64))]);
+    }
+    let why = EndReason::BudgetSpent { needed, left: Money(HOUR_COST) };
+    assert_eq!(end_of(&network, 1), (JobState::Failed, Some(why)), "a second try is not paid");
+    network.check_rebuilt();
+}
+
+#[test]
+fn a_job_that_nobody_could_pay_is_refused() {
+    let mut network = Network::new();
+    let refused = network.submit(capped(1, HOUR_COST - 1)).expect_err("a millionth is missing");
+    assert_eq!(refused, Refusal::JobBudget { needed: Money(HOUR_COST), budget: Money(HOUR_COST - 1) });
+    assert!(refused.hint().contains("shorter walltime"), "{}", refused.hint());
+    network.submit(capped(1, HOUR_COST)).expect("a job");
+    network.plan();
+    assert_eq!(network.state.attempts_live(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    /// Whatever comes: what a job has cost and what is held for it is never above its budget. `check` of the network
+    /// looks after every command; here many jobs of that kind meet ends of all sorts.
+    #[test]
+    fn no_job_ever_passes_its_budget(
+        jobs in prop::collection::vec((1..6_u32, 0..300_000_i64, 0..3_u32, any::<bool>()), 1..5),
+        steps in prop::collection::vec((0..8_usize, 0..2 * HOUR, any::<bool>(), any::<bool>()), 1..40),
+    ) {
+        let mut network = Network::new();
+        for (tasks, budget, retries, gang) in jobs {
+            let _ = network.submit(JobSpec { retries, gang, ..capped(tasks, budget) });
+        }
+        for (which, wait, well, over) in steps {
+            network.plan();
+            network.pass(wait);
+            let live: Vec<_> = network.state.attempts().map(|one| one.id).collect();
+            let Some(id) = live.get(which).copied() else { continue };
+            let wall = wait as u64;
+            let what = match over {
+                true => network.ended(exited(i32::from(!well)), wall),
+                false => ReportKind::Used(super::meter::usage(wait)),
+            };
+            network.report("hpc-1", vec![(id, what)]);
+        }
+        network.check_rebuilt();
+        let posted: i64 = network.state.touched.jobs_ended.values().map(|job| job.cost.0).sum();
+        prop_assert!(posted >= 0);
+        for job in network.state.touched.jobs_ended.values() {
+            prop_assert!(job.spec.budget.is_some_and(|budget| job.cost <= budget), "job {}: {}", job.id, job.cost);
+        }
+    }
 }

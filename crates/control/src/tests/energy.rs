@@ -1,12 +1,14 @@
 //! Energy of what was used: decided with its reading, whatever is declared later.
 
+use std::sync::Arc;
+
 use huisuan_model::{
-    Mark, Money, ReportKind,
+    Bytes, Certificate, GflopPerS, Mark, Money, OddityKind, Rating, ReportKind, TimeMs, Usage,
     facts::{Facts, Power},
 };
 
 use super::meter::{HOUR, long, running, usage};
-use crate::testing::{Network, centre, exited, origin};
+use crate::testing::{Network, centre, exited, origin, pool};
 
 /// What the operator of `hpc-1` declares: 10 W for a core at work, a PUE of 1.25, and 500 g for a kWh.
 fn powered(network: &mut Network, draw_mw: u64) {
@@ -44,5 +46,74 @@ fn energy_is_decided_with_its_reading_and_stays() {
     assert_eq!((tally.joules, tally.mark), (245_250, Mark::Modelled));
     assert_eq!(tally.carbon_mg, Some(22_500 * 500 / 3_600 + 222_750 * 500 / 3_600));
     network.check_meters();
+    network.check_rebuilt();
+}
+
+/// What the records say: joules and who says so.
+fn energies(network: &Network) -> Vec<(u64, Mark)> {
+    let rows = network.state.touched.meters.iter().filter_map(|row| row.reading.energy);
+    rows.map(|energy| (energy.joules, energy.mark)).collect()
+}
+
+#[test]
+fn what_meters_counted_is_read_hour_by_hour() {
+    let (mut network, id) = running(long(5));
+    powered(&mut network, 10_000);
+    let used = |wall: i64, joules| ReportKind::Used(Usage { joules, ..usage(wall) });
+    network.pass(HOUR + HOUR / 2);
+    network.report("hpc-1", vec![(id, used(HOUR + HOUR / 2, 3_000))]);
+    // Two thirds of it are of the hour that is over; what its site takes beyond comes on top.
+    assert_eq!(energies(&network), [(2_500, Mark::Measured)]);
+    // The same and late news change nothing, and what fell is told of and not taken.
+    network.report("hpc-1", vec![(id, used(HOUR, 2_000)), (id, used(HOUR + HOUR / 2, 3_000))]);
+    network.pass(HOUR / 4);
+    let events = network.report("hpc-1", vec![(id, used(HOUR + 3 * HOUR / 4, 100))]);
+    let odd = |event: &huisuan_model::Event| matches!(event, huisuan_model::Event::OddityFound { oddity, .. } if oddity.kind == OddityKind::Backwards);
+    assert!(events.iter().any(odd), "{events:?}");
+    network.check_rebuilt();
+    network.pass(HOUR / 4);
+    network.report("hpc-1", vec![(id, used(2 * HOUR, 5_000))]);
+    network.pass(HOUR / 2);
+    // The meter is gone: what it did not count is modelled, half an hour of a core at 12.5 W.
+    network.report("hpc-1", vec![(id, network.ended(exited(0), 2 * HOUR as u64 + HOUR as u64 / 2))]);
+    let last = (12_500 * 1_800 / 1_000, Mark::Modelled);
+    assert_eq!(energies(&network), [(2_500, Mark::Measured), (3_750, Mark::Measured), last]);
+    let sum = network.state.tally(&origin().tenant).and_then(|tally| tally.energy).expect("it is known");
+    assert_eq!((sum.joules, sum.mark), (2_500 + 3_750 + last.0, Mark::Modelled), "under the weakest mark");
+    network.check_meters();
+    network.check_rebuilt();
+}
+
+#[test]
+fn more_energy_than_the_pool_can_take_is_odd_and_not_believed() {
+    let mut network = Network::new();
+    let certificate = Certificate {
+        rates: Vec::new(),
+        memory: Bytes(1 << 30),
+        bandwidth_mb_per_s: None,
+        watts: Some(100),
+        host_hash: "ab".repeat(32),
+        data_hash: "cd".repeat(32),
+        expires_at: TimeMs(i64::MAX),
+        key: "12".repeat(32),
+        signature: "34".repeat(64),
+    };
+    let rating = Rating::plain(GflopPerS(60), GflopPerS(100), "test/1", Mark::Measured, network.now);
+    let rating = Rating { certificate: Some(Arc::new(certificate)), ..rating };
+    network.take(huisuan_model::Command::Rate { centre: centre("hpc-1"), pool: pool(), rating });
+    network.submit(long(1)).expect("a job");
+    network.plan();
+    let id = crate::testing::attempt(1, 0, 1);
+    network.pass(HOUR / 2);
+    // Twice of 100 W for half an hour are 360 kJ.
+    for (joules, odd) in [(360_000, 0), (360_001, 1), (u64::MAX, 0)] {
+        let what = ReportKind::Used(Usage { joules, ..usage(HOUR / 2) });
+        let events = network.report("hpc-1", vec![(id, what)]);
+        let found = events.iter().filter(|event| matches!(event, huisuan_model::Event::OddityFound { .. })).count();
+        assert_eq!(found, odd, "{joules}: {events:?}");
+    }
+    network.report("hpc-1", vec![(id, network.ended(exited(0), HOUR as u64 / 2))]);
+    let marks: Vec<Mark> = energies(&network).into_iter().map(|(_, mark)| mark).collect();
+    assert!(!marks.is_empty() && marks.iter().all(|mark| *mark == Mark::Declared), "{:?}", energies(&network));
     network.check_rebuilt();
 }

@@ -1,13 +1,14 @@
 //! What is said of a job before it is submitted, against what becomes of it then.
 
 use huisuan_model::{
-    Class, Command, DurationMs, JobSpec, Millicores, Money, Presence, RangeSet, Reason, ReportKind, TimeMs, spec::Need,
+    ApplicationId, Class, Command, DurationMs, GflopPerS, JobSpec, Millicores, Money, Presence, RangeSet, Reason,
+    ReportKind, TimeMs, spec::Need,
 };
 use proptest::prelude::*;
 
 use super::{job, tasks};
 use crate::{
-    Candidate, Outlook, Why,
+    Candidate, Outlook, Run, Why,
     testing::{Network, attempt, centre, exited, origin},
 };
 
@@ -101,6 +102,57 @@ fn nobody_can_tell_of_a_closed_centre_but_maintenance_has_an_end() {
 }
 
 #[test]
+fn a_place_that_a_jobs_budget_does_not_pay_is_told() {
+    let mut network = Network::new();
+    let spec = |budget| JobSpec { budget: Some(Money(budget)), ..tasks(job("thrifty"), 3) };
+    let candidates = ask(&network, &spec(749));
+    let why = |name| at(&candidates, name).why.clone();
+    // A quarter of 60 GFLOP/s for a minute costs 750, a half of it twice as much.
+    let no = |text: &str| Some(Why::Never(text.to_owned()));
+    assert_eq!(why("hpc-1"), no("it holds CNY 0.000750 for what starts together, the job's budget is CNY 0.000749"));
+    assert!(!candidates.iter().any(|candidate| candidate.feasible), "{candidates:?}");
+    let candidates = ask(&network, &spec(1_600));
+    assert_eq!(candidates.iter().map(|candidate| candidate.tasks_now).sum::<u64>(), 2, "{candidates:?}");
+    network.submit(spec(1_600)).expect("accepted");
+    network.plan();
+    assert_eq!(network.state.attempts_live(), 2);
+}
+
+/// The same work took twice as long at `hpc-2` as at `hpc-1`, of the same rating: it reaches half of it there.
+#[test]
+fn a_quote_learns_from_finished_runs() {
+    let mut network = Network::new();
+    network.open("hpc-2", Class::Hpc, 4);
+    let cfd = ApplicationId::new("cfd").expect("a name");
+    let rate = GflopPerS(15);
+    let need = Need::Rate { class: Class::Hpc, rate, device_memory_min: huisuan_model::Bytes(0) };
+    let solve = JobSpec { need, application: Some(cfd), ..tasks(job("solve"), 2) };
+    let pinned = |name| JobSpec { centres: vec![centre(name)], ..solve.clone() };
+    for (number, (name, ran_ms)) in [("hpc-1", 10_000), ("hpc-2", 20_000)].into_iter().enumerate() {
+        network.submit(pinned(name)).expect("accepted");
+        network.plan();
+        network.pass(ran_ms as i64);
+        for task in 0..3 {
+            let ended = network.ended(exited(0), ran_ms);
+            network.report(name, vec![(attempt(number as u64 + 1, task, 1), ended)]);
+        }
+    }
+    let rows = &network.state.touched;
+    let runs: Vec<Run> =
+        rows.attempts_ended.values().map(|attempt| Run::of(&rows.jobs_ended[&attempt.id.job], attempt)).collect();
+    let outlook = Outlook::of(&network.state, &origin(), &solve, network.now).expect("legal");
+    let expected = |outlook: &Outlook, name: &str| {
+        let candidates = outlook.candidates(network.now);
+        at(&candidates, name).expected.clone().map(|one| (one.factor_permille, one.runs, one.run))
+    };
+    assert_eq!(expected(&outlook, "hpc-2"), None, "nothing is declared, and nothing known");
+    let outlook = outlook.knowing(&runs);
+    assert_eq!(expected(&outlook, "hpc-1"), Some((1_000, Some(3), DurationMs(60_000))));
+    assert_eq!(expected(&outlook, "hpc-2"), Some((500, Some(3), DurationMs(120_000))));
+    assert_eq!(expected(&outlook, "ai-1"), None, "it never ran there");
+}
+
+#[test]
 fn what_would_be_refused_is_refused() {
     let network = Network::new();
     let bad = JobSpec { retries: 1000, ..job("a") };
@@ -115,6 +167,7 @@ proptest! {
     fn what_is_planned_is_what_happens(
         before in prop::collection::vec((0u32..4, 0i32..3, any::<bool>()), 0..4),
         (last, priority, gang) in (0u32..5, 0i32..3, any::<bool>()),
+        budget in prop::option::of(0..6_000_i64),
     ) {
         let mut network = Network::new();
         for (last, priority, plan) in before {
@@ -123,7 +176,8 @@ proptest! {
                 network.plan();
             }
         }
-        let spec = JobSpec { priority, gang: gang && last < 4, ..tasks(job("asked"), last) };
+        let budget = budget.map(Money);
+        let spec = JobSpec { priority, budget, gang: gang && last < 4, ..tasks(job("asked"), last) };
         let version = network.state.version();
         let Ok(outlook) = Outlook::of(&network.state, &origin(), &spec, network.now) else { return Ok(()) };
         let candidates = outlook.candidates(network.now);

@@ -124,3 +124,34 @@ fn nothing_new_is_placed_on_a_doubted_pool_and_what_runs_goes_on() {
     let no_pool = Command::AcceptRating { centre: centre("hpc-1"), pool: PoolId::new("other").expect("a name") };
     assert!(matches!(network.execute(no_pool), Err(Refusal::NoPool { .. })));
 }
+
+#[test]
+fn a_version_names_one_rating_for_ever() {
+    let mut network = Network::new();
+    let version = |network: &Network| {
+        let known = network.state.centres()[&centre("hpc-1")].pools.get(&pool())?;
+        known.rating.as_ref().map(|rating| rating.version)
+    };
+    let found = |network: &mut Network, cores: Option<u64>| {
+        let known = network.state.centres()[&centre("ai-1")].pools[&pool()].clone();
+        let pool = |cores| huisuan_model::Pool { cores: huisuan_model::Millicores(cores), rating: None, ..known };
+        let pools = cores.map(pool).into_iter().collect();
+        network.take(Command::Inventory { centre: centre("hpc-1"), pools });
+    };
+    rate(&mut network, "hpc-1", plain(61, 100));
+    assert_eq!(version(&network), Some(2));
+    // Other hardware, then none at all, then the first again: nobody counts anew.
+    found(&mut network, Some(8_000));
+    assert_eq!(version(&network), None, "it has to be measured");
+    rate(&mut network, "hpc-1", plain(120, 200));
+    assert_eq!(version(&network), Some(3));
+    found(&mut network, None);
+    network.check_rebuilt();
+    found(&mut network, Some(4_000));
+    let declared = network.state.centres()[&centre("hpc-1")].clone();
+    let anew = huisuan_model::Centre { rating_versions: Default::default(), ..declared };
+    network.take(Command::SetCentre(Box::new(anew)));
+    rate(&mut network, "hpc-1", plain(62, 100));
+    assert_eq!(version(&network), Some(4));
+    network.check_rebuilt();
+}

@@ -1,6 +1,6 @@
 //! Cutting the cumulative meter of one attempt into intervals of at most an hour.
 
-use huisuan_model::{DurationMs, Metered, RatedShare, TimeMs};
+use huisuan_model::{DurationMs, Metered, RatedShare, TimeMs, Usage};
 
 use crate::tariff::Zone;
 
@@ -15,22 +15,24 @@ pub struct Span {
     pub work: u64,
     /// Processor time.
     pub cpu: DurationMs,
+    /// Measured energy in joules; 0 where nothing measures it.
+    pub joules: u64,
 }
 
-/// The intervals from where the meter was read last to `wall` and `cpu`, which are cumulative; the meter moves along.
-/// The hour that is not over yet is left for the next time, unless the meter is `closed`.
+/// The intervals from where the meter was read last to `usage`, which is cumulative, and of whose time `wall` counts;
+/// the meter moves along. The hour that is not over yet is left for the next time, unless the meter is `closed`.
 ///
 /// Cumulative figures make repeated and late news harmless: what is not ahead of the meter gives nothing. The work of
 /// all intervals together is what the share does in all of the time, to the GFLOP.
 pub fn cut(
     meter: &mut Metered,
-    wall: DurationMs,
-    cpu: DurationMs,
+    (wall, usage): (DurationMs, Usage),
     share: &RatedShare,
     zone: &Zone,
     closed: bool,
 ) -> Vec<Span> {
     let (first, mut spans) = (*meter, Vec::new());
+    let whole = wall.0.saturating_sub(first.wall.0);
     while meter.wall < wall {
         let from = meter.until;
         let left = from.after(DurationMs(wall.0 - meter.wall.0));
@@ -40,19 +42,26 @@ pub fn cut(
         }
         let until = left.min(hour_end);
         meter.wall = DurationMs(meter.wall.0 + until.since(from).0);
-        let (work, used) = (share.work(meter.wall.0).0.max(meter.work), cpu_at(&first, meter.wall, wall, cpu));
-        spans.push(Span { from, until, work: work - meter.work, cpu: DurationMs(used.0.saturating_sub(meter.cpu.0)) });
-        (meter.until, meter.work, meter.cpu) = (until, work, used.max(meter.cpu));
+        let part = meter.wall.0 - first.wall.0;
+        let work = share.work(meter.wall.0).0.max(meter.work);
+        let cpu = evenly(first.cpu.0, usage.cpu.0, part, whole).max(meter.cpu.0);
+        let joules = evenly(first.joules, usage.joules, part, whole).max(meter.joules);
+        spans.push(Span {
+            from,
+            until,
+            work: work - meter.work,
+            cpu: DurationMs(cpu - meter.cpu.0),
+            joules: joules - meter.joules,
+        });
+        (meter.until, meter.work, meter.cpu, meter.joules) = (until, work, DurationMs(cpu), joules);
         meter.number += 1;
     }
     spans
 }
 
-/// Processor time is known at the ends alone; between them it is taken to be used evenly.
-fn cpu_at(first: &Metered, wall_at: DurationMs, wall: DurationMs, cpu: DurationMs) -> DurationMs {
-    let (part, whole) = (wall_at.0 - first.wall.0, wall.0 - first.wall.0);
-    let used = cpu.0.saturating_sub(first.cpu.0);
-    DurationMs(first.cpu.0 + huisuan_model::quantity::mul_div(used, part, whole))
+/// Processor time and energy are known at the ends alone; between them they are taken to be used evenly.
+fn evenly(first: u64, last: u64, part: u64, whole: u64) -> u64 {
+    first + huisuan_model::quantity::mul_div(last.saturating_sub(first), part, whole)
 }
 
 #[cfg(test)]
@@ -72,12 +81,17 @@ mod tests {
         Metered { until: TimeMs(until), ..Metered::default() }
     }
 
+    /// So much time, processor time, and a third of that in joules.
+    fn used(wall: u64, cpu: u64) -> (DurationMs, Usage) {
+        let usage = Usage { wall: DurationMs(wall), cpu: DurationMs(cpu), joules: cpu / 3, ..Usage::default() };
+        (DurationMs(wall), usage)
+    }
+
     #[test]
     fn hours_are_cut_at_the_clock() {
         let check = |from: i64, wall: u64, closed: bool, expected: &[(i64, i64)]| {
             let mut meter = begin(from);
-            let spans =
-                cut(&mut meter, DurationMs(wall), DurationMs(wall / 2), &share(64_000), &Zone::default(), closed);
+            let spans = cut(&mut meter, used(wall, wall / 2), &share(64_000), &Zone::default(), closed);
             let found: Vec<(i64, i64)> = spans.iter().map(|span| (span.from.0, span.until.0)).collect();
             assert_eq!(found, expected, "{from} {wall} {closed}");
         };
@@ -107,10 +121,10 @@ mod tests {
             for (wall, cpu) in samples.into_iter().chain([end]) {
                 // The caller merges: figures never fall.
                 seen = (wall.max(seen.0), cpu.max(seen.1));
-                spans.extend(cut(&mut meter, DurationMs(seen.0), DurationMs(seen.1), &share, &zone, false));
-                prop_assert!(cut(&mut meter, DurationMs(seen.0), DurationMs(seen.1), &share, &zone, false).is_empty());
+                spans.extend(cut(&mut meter, used(seen.0, seen.1), &share, &zone, false));
+                prop_assert!(cut(&mut meter, used(seen.0, seen.1), &share, &zone, false).is_empty());
             }
-            spans.extend(cut(&mut meter, DurationMs(seen.0), DurationMs(seen.1), &share, &zone, true));
+            spans.extend(cut(&mut meter, used(seen.0, seen.1), &share, &zone, true));
             let mut at = TimeMs(from);
             for span in &spans {
                 prop_assert_eq!(span.from, at);
@@ -120,6 +134,7 @@ mod tests {
             prop_assert_eq!(at, TimeMs(from).after(DurationMs(seen.0)));
             prop_assert_eq!(spans.iter().map(|span| span.work).sum::<u64>(), share.work(seen.0).0);
             prop_assert_eq!(spans.iter().map(|span| span.cpu.0).sum::<u64>(), seen.1);
+            prop_assert_eq!(spans.iter().map(|span| span.joules).sum::<u64>(), seen.1 / 3);
             prop_assert_eq!(u64::from(meter.number), spans.len() as u64);
         }
     }

@@ -1,6 +1,8 @@
 //! From use to energy: what the machines of an attempt drew, times what their site takes for it.
 
-use huisuan_model::{Energy, Mark, PoolId, RatedShare, energy::JOULES_MAX, facts::Power};
+use huisuan_model::{
+    DurationMs, Energy, Mark, PoolId, RatedShare, energy::JOULES_MAX, facts::Power, quantity::mul_div,
+};
 
 use super::Span;
 
@@ -17,8 +19,19 @@ pub struct Draw<'a> {
     pub cap_watts: Option<u32>,
 }
 
+/// Turbo clocks and memory let a machine draw more than its processors' or devices' cap, but not more than twice of it.
+const OVER_CAP: u64 = 2;
+
+impl Draw<'_> {
+    /// The most that the whole pool can have taken in a time, in joules; `None` where no cap is known.
+    pub fn joules_max(&self, run: DurationMs) -> Option<u64> {
+        Some(u64::from(self.cap_watts?).saturating_mul(OVER_CAP).saturating_mul(run.0.div_ceil(1_000)))
+    }
+}
+
 /// The energy of an interval of at most an hour; `None` where nobody says what the pool draws.
 ///
+/// - What meters of the machine counted is `measured`, unless it is more than the whole pool can have taken.
 /// - Where the operator declares what a device or core draws at work, that counts: of a device for all of the time, of
 ///   a core for the processor time that was used, and never for more than was given. This is `modelled`.
 /// - Otherwise the share of the power cap that the rating names counts for all of the time: the most that it can have
@@ -27,6 +40,12 @@ pub struct Draw<'a> {
 /// Either way the site's PUE comes on top where it is declared, and the carbon intensity is that of the hour.
 pub fn energy(draw: &Draw<'_>, share: &RatedShare, span: &Span) -> Option<Energy> {
     let run = span.until.since(span.from);
+    let carbon_g_per_kwh = draw.power.map(|power| power.carbon_mean_g_per_kwh(span.from, run));
+    if span.joules > 0 && draw.joules_max(run).is_none_or(|most| span.joules <= most) {
+        let pue_permille = draw.power.map_or(1_000, |power| power.pue_permille);
+        let joules = mul_div(span.joules, u64::from(pue_permille), 1_000);
+        return Some(Energy { joules: joules.min(JOULES_MAX), mark: Mark::Measured, carbon_g_per_kwh });
+    }
     let each_mw = draw.power.and_then(|power| power.draw_mw.get(draw.pool));
     let (draw_uw, mark) = match each_mw {
         // Thousandths times milliwatts are microwatts.
@@ -44,7 +63,6 @@ pub fn energy(draw: &Draw<'_>, share: &RatedShare, span: &Span) -> Option<Energy
             u64::try_from(nanojoules / 1_000_000_000).unwrap_or(u64::MAX)
         }
     };
-    let carbon_g_per_kwh = draw.power.map(|power| power.carbon_mean_g_per_kwh(span.from, run));
     Some(Energy { joules: joules.min(JOULES_MAX), mark, carbon_g_per_kwh })
 }
 
@@ -62,7 +80,7 @@ fn busy(draw: &Draw<'_>, share: &RatedShare, span: &Span) -> u128 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use huisuan_model::{Class, DurationMs, GflopPerS, Money, TimeMs};
+    use huisuan_model::{Class, GflopPerS, Money, TimeMs};
     use proptest::prelude::*;
 
     use super::*;
@@ -91,7 +109,7 @@ mod tests {
     }
 
     fn span(from: i64, until: i64, cpu: u64) -> Span {
-        Span { from: TimeMs(from), until: TimeMs(until), work: 0, cpu: DurationMs(cpu) }
+        Span { from: TimeMs(from), until: TimeMs(until), work: 0, cpu: DurationMs(cpu), joules: 0 }
     }
 
     #[test]
@@ -122,6 +140,24 @@ mod tests {
         check(Draw { power: None, ..capped }, hour, Some((7_200_000, Mark::Declared, None)));
         check(Draw { power: None, cap_watts: None, ..capped }, hour, None);
         check(Draw { cap_watts: None, ..capped }, hour, None);
+    }
+
+    #[test]
+    fn what_meters_counted_goes_before_what_is_declared() {
+        let (power, pool) = (power(), pool());
+        let known = Draw { power: Some(&power), pool: &pool, devices: false, cap_watts: Some(1_000) };
+        let check = |draw: &Draw<'_>, joules, expected: (u64, Mark)| {
+            let span = Span { joules, ..span(0, HOUR, HOUR as u64) };
+            let found = energy(draw, &share(2_000), &span).expect("its draw is known");
+            assert_eq!((found.joules, found.mark), expected, "{joules} {draw:?}");
+        };
+        check(&known, 1_000, (1_200, Mark::Measured));
+        check(&Draw { power: None, ..known }, 1_000, (1_000, Mark::Measured));
+        check(&Draw { power: None, cap_watts: None, ..known }, u64::MAX, (JOULES_MAX, Mark::Measured));
+        // Twice of what the whole pool may draw for an hour is the most that is believed.
+        check(&known, 7_200_000, (8_640_000, Mark::Measured));
+        check(&known, 7_200_001, (21_600, Mark::Modelled));
+        check(&known, 0, (21_600, Mark::Modelled));
     }
 
     proptest! {

@@ -27,6 +27,7 @@ fn kind(violation: &Violation) -> &'static str {
         Violation::Capacity { resource, .. } => resource,
         Violation::InFlight { .. } => "in-flight",
         Violation::Budget { .. } => "budget",
+        Violation::ShapeBudget { .. } => "shape-budget",
         Violation::Quota { .. } => "quota",
         Violation::UnknownPromise { .. } => "unknown-promise",
         Violation::Promise { .. } => "promise",
@@ -86,6 +87,8 @@ fn sums_are_judged() {
     check_spoilt(&["bytes of memory"], |snapshot, _| snapshot.centres[0].pools[0].pool.memory.0 = 6 * GIB);
     check_spoilt(&["budget"], |snapshot, _| snapshot.tenants[0].available = Money(9_999_999));
     check_spoilt(&["budget"], |snapshot, _| snapshot.tenants.clear());
+    check_spoilt(&["shape-budget"], |snapshot, _| snapshot.shapes[0].available = Some(Money(3_999_999)));
+    check_spoilt(&["shape-budget"], |snapshot, _| snapshot.shapes[1].budget = Some(Money(5_999_999)));
 }
 
 #[test]

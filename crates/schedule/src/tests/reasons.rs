@@ -78,6 +78,26 @@ fn money_is_missing() {
 }
 
 #[test]
+fn a_jobs_own_budget_is_missing() {
+    let check = |tenant, available, budget, expected: Reason| {
+        let centres = vec![centre("a", 8).price(3_000_000), centre("b", 8).price(2_000_000)];
+        let mut snapshot = with_money(network(centres, vec![(shape(1), vec![job(1, 4)])]), tenant);
+        (snapshot.shapes[0].available, snapshot.shapes[0].budget) = (available, Some(Money(budget)));
+        check_snapshot(&snapshot, &expected);
+    };
+    let own = |needed, left| Reason::JobBudget { needed: Money(needed), left: Money(left) };
+    let tenants = |needed, available| Reason::Budget { needed: Money(needed), available: Money(available) };
+    check(50_000_000, None, 1_999_999, own(2_000_000, 1_999_999));
+    // Two tasks are paid, at the cheaper centre; what is left is too little for a third.
+    check(50_000_000, None, 5_000_000, own(2_000_000, 1_000_000));
+    check(50_000_000, Some(Money(50_000_000)), 5_000_000, own(2_000_000, 1_000_000));
+    // Others are poorer than the job.
+    check(4_500_000, None, 5_000_000, tenants(2_000_000, 500_000));
+    check(50_000_000, Some(Money(4_500_000)), 5_000_000, tenants(2_000_000, 500_000));
+    check(50_000_000, None, -5, own(2_000_000, -5));
+}
+
+#[test]
 fn an_unknown_tenant_has_no_money() {
     let mut snapshot = network(vec![centre("a", 4)], vec![(shape(1), vec![job(1, 1)])]);
     snapshot.tenants.clear();

@@ -51,6 +51,7 @@ impl From<Refusal> for Failure {
             Refusal::TenantExists(_) | Refusal::CentreExists(_) => ErrorCode::Conflict,
             Refusal::Tenant { .. } | Refusal::NoProject { .. } => ErrorCode::InvalidSpec,
             Refusal::NeverFits { .. } => ErrorCode::NeverFits,
+            Refusal::JobBudget { .. } => ErrorCode::Budget,
             Refusal::KeyReused { .. } => ErrorCode::KeyReused,
             Refusal::TooManyJobs { .. } => ErrorCode::TooMany,
             Refusal::NoTenant(_) | Refusal::NoJob(_) | Refusal::NoCentre(_) | Refusal::NoPool { .. } => {

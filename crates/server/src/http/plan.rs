@@ -9,8 +9,9 @@ use huisuan_api::{
     spec::read_job_file,
     views::mark_word,
 };
-use huisuan_control::{Candidate, Expected, Outlook, Why};
-use huisuan_model::{ApplicationId, Mark, centre::CURRENCY};
+use huisuan_control::{Candidate, Expected, Outlook, Run, Why};
+use huisuan_model::{ApplicationId, Mark, TenantId, centre::CURRENCY};
+use huisuan_store::{Reader, StoreError};
 use serde_json::json;
 
 use super::{
@@ -28,7 +29,11 @@ const ENERGY_NOTE: &str = "energy is that of the whole walltime beyond idling, t
     no power is declared";
 
 const EXPECTED_NOTE: &str = "expected is what the work takes that a demand in units would do in its walltime by the \
-    rating, where a factor of its application is declared for the pool: a quote, never what is held or paid";
+    rating, where a factor of its application is declared for the pool or learnt from finished runs of the tenant: a \
+    quote, never what is held or paid";
+
+/// What quotes learn from: so many of a tenant's latest jobs of the kind, and so many of their tasks.
+const RUNS_MAX: (usize, usize) = (200, 2_000);
 
 pub(crate) async fn plan(
     State(shared): App,
@@ -43,21 +48,34 @@ pub(crate) async fn plan(
         .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body is not UTF-8: {error}")))?;
     let spec = read_job_file(text).map_err(|problem| problem.to_problem())?;
     let origin = for_project(identity.origin(request)?, query.project)?;
+    let tenant = origin.tenant.clone();
     let application = query.application.as_deref().map(ApplicationId::new).transpose();
     let application = application.map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
-    let asked = application.is_some();
     let (now, tasks, after) = (shared.clock.now(), spec.tasks.len(), !spec.after.is_empty());
     let look = move |state: &huisuan_control::State| Outlook::of(state, &origin, &spec, now);
     let outlook = shared.writer.look(look).await??.for_application(application);
+    let asked = outlook.application().cloned();
+    let runs = match asked.clone() {
+        Some(application) => shared.readers.read(move |reader| runs(reader, &tenant, &application)).await?,
+        None => Vec::new(),
+    };
+    let outlook = outlook.knowing(&runs);
     // Cycles take their time; the threads that serve requests do not.
     let answered = tokio::task::spawn_blocking(move || outlook.candidates(now)).await;
     let candidates =
         answered.map_err(|error| Failure::new(ErrorCode::Internal, format!("planning broke off: {error}")))?;
     let mut view = view(candidates, tasks, after);
-    if asked {
+    if asked.is_some() {
         view.notes.push(EXPECTED_NOTE.to_owned());
     }
     Ok(axum::Json(view))
+}
+
+/// The tenant's own finished runs of a kind of work: what others' reach is not theirs to know.
+fn runs(reader: &Reader, tenant: &TenantId, application: &ApplicationId) -> Result<Vec<Run>, StoreError> {
+    let (jobs_max, tasks_max) = RUNS_MAX;
+    let found = reader.runs(tenant, application, jobs_max, tasks_max)?;
+    Ok(found.iter().map(|(job, attempt)| Run::of(job, attempt)).collect())
 }
 
 fn view(mut candidates: Vec<Candidate>, tasks: u64, after: bool) -> PlanView {
@@ -90,13 +108,14 @@ fn candidate(found: Candidate) -> CandidateView {
         cost: found.cost.map(|cost| Amount::new(cost, CURRENCY)),
         energy_kwh: found.energy_j.map(kwh),
         expected: found.expected.map(|expected| {
-            let Expected { factor_permille, run, cost, energy_j } = expected;
+            let Expected { factor_permille, runs, run, cost, energy_j } = expected;
             ExpectedView {
                 factor: f64::from(factor_permille) / 1e3,
                 run_ms: run.0,
                 cost: Amount::new(cost, CURRENCY),
                 energy_kwh: energy_j.map(kwh),
-                mark: mark_word(Mark::Declared).to_owned(),
+                mark: mark_word(if runs.is_some() { Mark::Measured } else { Mark::Declared }).to_owned(),
+                runs,
             }
         }),
         reason,

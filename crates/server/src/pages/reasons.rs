@@ -129,6 +129,10 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
         "budget" => {
             format!("需冻结 {}，而租户可用余额为 {}", amount("needed")?, amount("available")?)
         }
+        "job-budget" => format!("需冻结 {}，而作业自身预算仅余 {}", amount("needed")?, amount("left")?),
+        "budget-spent" => {
+            format!("自身预算已用尽：仅余 {}，最便宜之处也需冻结 {}", amount("left")?, amount("needed")?)
+        }
         "quota" => {
             let unit = if text("resource")? == "cores" { "核" } else { "个加速器" };
             let count = |name: &str| Some(number(name)? as f64 / 1000.0);
@@ -303,6 +307,10 @@ mod tests {
         check(
             Reason::Budget { needed: Money(2_500_000), available: Money(1) },
             "需冻结 CNY 2.50，而租户可用余额为 CNY 0.000001",
+        );
+        check(
+            Reason::JobBudget { needed: Money(2_500_000), left: Money(1) },
+            "需冻结 CNY 2.50，而作业自身预算仅余 CNY 0.000001",
         );
         check(capacity(1500, 500, 1, 2), "最接近的 hpc-1 正忙：每个任务需 1.5 核，空闲 0.5 核（资源池 cpu:x）");
         check(

@@ -248,6 +248,7 @@ pub(super) const TERM_WAIT: Word = word("no wait", "无需等待");
 pub(super) const REASON_LATENCY: Word = word("latency bound", "受时延限制");
 pub(super) const REASON_BEHIND: Word = word("behind others", "排在其后");
 pub(super) const REASON_BUDGET: Word = word("budget", "余额不足");
+pub(super) const REASON_JOB_BUDGET: Word = word("own budget", "自身预算不足");
 pub(super) const REASON_QUOTA: Word = word("quota", "配额");
 pub(super) const REASON_CAPACITY: Word = word("capacity", "资源占满");
 pub(super) const REASON_CENTRE_PAUSED: Word = word("centre paused", "中心暂停");
@@ -337,6 +338,7 @@ pub(super) fn reason(code: &str) -> Option<Word> {
         "no-centre" => REASON_NO_CENTRE,
         "no-images" => REASON_NO_IMAGES,
         "budget" => REASON_BUDGET,
+        "job-budget" => REASON_JOB_BUDGET,
         "quota" => REASON_QUOTA,
         "capacity" => REASON_CAPACITY,
         "gang-capacity" => REASON_GANG_CAPACITY,

@@ -152,14 +152,19 @@ fn a_body_that_is_too_large_is_answered() {
 #[test]
 fn what_cannot_run_yet_is_refused_by_name() {
     let network = Network::paused();
-    for (fields, name) in [
-        (json!({"kind": "service"}), "kind"),
-        (json!({"kind": "session"}), "kind"),
-        (json!({"budget": 12.5}), "budget"),
-    ] {
+    for (fields, name) in [(json!({"kind": "service"}), "kind"), (json!({"kind": "session"}), "kind")] {
         let problem = network.refused(&job_with(&fields), ErrorCode::NotSupported);
         assert!(problem.detail.contains(&format!("`{name}`")), "{fields}: {problem}");
     }
+}
+
+#[test]
+fn a_job_whose_budget_pays_for_nothing_is_refused_with_the_amount() {
+    let network = Network::paused();
+    let problem = network.refused(&job_with(&json!({"budget": "0"})), ErrorCode::Budget);
+    assert!(problem.detail.contains("`budget` is CNY 0.000000"), "{problem}");
+    assert!(problem.hint.contains("shorter walltime"), "{problem}");
+    assert_eq!(network.send(&job_with(&json!({"budget": "1000000"}))).status, 201);
 }
 
 #[test]

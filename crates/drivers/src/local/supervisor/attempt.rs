@@ -27,6 +27,8 @@ pub(crate) struct Attempt {
     wish: AtomicU8,
     memory_peak: AtomicU64,
     cpu_ms: AtomicU64,
+    /// Millionths of a joule.
+    energy_uj: AtomicU64,
 }
 
 /// The process of an attempt.
@@ -66,6 +68,7 @@ impl Attempt {
             wish: AtomicU8::new(NO_WISH),
             memory_peak: AtomicU64::new(0),
             cpu_ms: AtomicU64::new(0),
+            energy_uj: AtomicU64::new(0),
         }
     }
 
@@ -91,10 +94,16 @@ impl Attempt {
         &self.waker
     }
 
-    /// Notes what was seen of it just now.
-    pub(crate) fn sample(&self, memory: Bytes, cpu: DurationMs) {
+    /// Notes what was seen of it just now; how much more processor time that is than before.
+    pub(crate) fn sample(&self, memory: Bytes, cpu: DurationMs) -> DurationMs {
         self.memory_peak.fetch_max(memory.0, Ordering::Relaxed);
-        self.cpu_ms.fetch_max(cpu.0, Ordering::Relaxed);
+        let before = self.cpu_ms.fetch_max(cpu.0, Ordering::Relaxed);
+        DurationMs(cpu.0.saturating_sub(before))
+    }
+
+    /// Notes energy that it took since the last time.
+    pub(crate) fn add_energy(&self, microjoules: u64) {
+        self.energy_uj.fetch_add(microjoules, Ordering::Relaxed);
     }
 
     /// What it used as far as it was sampled.
@@ -103,6 +112,7 @@ impl Attempt {
             wall: self.process.get().map_or(DurationMs::ZERO, Process::wall),
             cpu: DurationMs(self.cpu_ms.load(Ordering::Relaxed)),
             memory_peak: Bytes(self.memory_peak.load(Ordering::Relaxed)),
+            joules: self.energy_uj.load(Ordering::Relaxed) / 1_000_000,
             ..Usage::default()
         }
     }

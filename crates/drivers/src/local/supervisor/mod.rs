@@ -7,6 +7,7 @@
 mod attempt;
 mod cores;
 pub(crate) mod log;
+mod power;
 pub(crate) mod process;
 mod recover;
 mod sample;

@@ -3,6 +3,8 @@
 //! This is the memory mode `watched`: resident memory of the attempt's process group and of all
 //! descendants of its first process, summed every 100 ms. Pages that several of them share count for
 //! each. A burst shorter than the interval is not seen.
+//!
+//! Where the kernel counts the energy of the processors, each attempt gets its part of it at every look (`power`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +16,7 @@ use huisuan_model::{Bytes, DurationMs, EndCause};
 
 use super::{
     attempt::Attempt,
+    power::Meter,
     process::{ProcessStat, pids, stat},
     shared::{Shared, lock},
 };
@@ -35,9 +38,13 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) fn sample(shared: &Shared) {
     let mut interval = INTERVAL;
     let mut reported = Instant::now();
+    let mut meter = Meter::of_machine();
     loop {
         let attempts: Vec<Arc<Attempt>> = {
             let state = lock(&shared.state);
+            if state.running.is_empty() {
+                meter.rest();
+            }
             let state = shared.sampling.wait_while(state, |state| state.running.is_empty());
             let state = state.unwrap_or_else(PoisonError::into_inner);
             // Nobody ends this wait early; the condition variable is only a clock here.
@@ -51,7 +58,7 @@ pub(crate) fn sample(shared: &Shared) {
         }
         let from = Instant::now();
         find_containers(shared, &attempts);
-        look(&attempts);
+        look(&attempts, &mut meter);
         interval = INTERVAL.max(from.elapsed() * COST_MAX);
         if reported.elapsed() >= REPORT_INTERVAL {
             reported = Instant::now();
@@ -75,11 +82,12 @@ fn find_containers(shared: &Shared, attempts: &[Arc<Attempt>]) {
     }
 }
 
-fn look(attempts: &[Arc<Attempt>]) {
+fn look(attempts: &[Arc<Attempt>], meter: &mut Meter) {
     let processes: Vec<ProcessStat> = pids().into_iter().filter_map(stat).collect();
     let family = Family::new(&processes);
     let page = rustix::param::page_size() as u64;
     let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
+    let mut used = Vec::with_capacity(attempts.len());
     for attempt in attempts {
         // A container is no child of the process that was started for it.
         let leader = match attempt.order.spec.image {
@@ -93,11 +101,13 @@ fn look(attempts: &[Arc<Attempt>]) {
             ticks += processes[index].cpu_ticks;
         }
         let memory = Bytes(pages * page);
-        attempt.sample(memory, DurationMs(ticks * 1000 / ticks_per_second));
+        used.push((attempt, attempt.sample(memory, DurationMs(ticks * 1000 / ticks_per_second))));
         if memory > attempt.order.memory() {
             attempt.wish(EndCause::Memory);
         }
     }
+    let parts = meter.parts(&used.iter().map(|(_, used)| *used).collect::<Vec<_>>());
+    used.iter().zip(parts).for_each(|((attempt, _), microjoules)| attempt.add_energy(microjoules));
 }
 
 /// Who belongs to whom, by place in the list of processes.
