@@ -9,6 +9,7 @@
 
 pub mod alarm;
 pub mod centre;
+pub mod channel;
 pub mod command;
 pub mod dependency;
 pub mod energy;
@@ -37,6 +38,7 @@ pub mod window;
 
 pub use alarm::{Alarm, AlarmKind};
 pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Pool, Presence, RatedShare, Tariff, Terms};
+pub use channel::ChannelTarget;
 pub use command::{Command, Entry};
 pub use dependency::{Dependency, EndReason, EndedJob, When};
 pub use energy::{Energy, EnergySum};

@@ -350,6 +350,7 @@ impl JobSpec {
         let urgent = self.priority == limits::PRIORITY_MAX;
         check(!(self.preemptible && urgent), "preemptible", true, "a priority below urgent (1000)")?;
         reach::validate(self)?;
+        kind::validate(self)?;
         let jobs = self.after.len();
         check(jobs <= limits::AFTER_MAX, "after", format!("{jobs} jobs"), "at most 1,000 jobs")?;
         let twice = self.after.windows(2).find(|pair| pair[0].job >= pair[1].job).map(|pair| pair[1].job);
