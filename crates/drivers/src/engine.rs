@@ -1,8 +1,8 @@
 //! What every engine promises to the agent that drives it.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, os::unix::net::UnixStream, path::PathBuf, time::Duration};
 
-use huisuan_model::{AttemptId, AttemptReport, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
+use huisuan_model::{AttemptId, AttemptReport, ChannelTarget, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
 use serde::{Deserialize, Serialize};
 
 /// Runs attempts on what a centre has. All methods may be called from several threads at once: one
@@ -28,6 +28,24 @@ pub trait Engine: Send + Sync {
     /// When it runs processes only.
     fn images(&self) -> Result<String, String> {
         Err("this engine runs processes only".to_owned())
+    }
+
+    /// Whether it runs sessions; an error says why not, for people.
+    ///
+    /// # Errors
+    /// When it has no terminals.
+    fn sessions(&self) -> Result<(), String> {
+        Err("this engine runs no sessions".to_owned())
+    }
+
+    /// A way into a session that runs here: the stream speaks [`huisuan_model::channel::Frame`]s in both directions.
+    /// Dropping it leaves the session as it is.
+    ///
+    /// # Errors
+    /// When the session is not there, or what is asked for is not.
+    fn attach(&self, attempt: AttemptId, target: ChannelTarget) -> Result<UnixStream, EngineError> {
+        let _ = target;
+        Err(EngineError::UnknownAttempt(attempt))
     }
 
     /// True when it knows of no attempt, ended ones included: its folder is new, or was lost. An engine that cannot

@@ -11,6 +11,7 @@ pub(crate) mod process;
 mod recover;
 mod sample;
 mod serve;
+mod session;
 mod shared;
 pub(crate) mod start;
 mod state;
