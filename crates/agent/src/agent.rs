@@ -16,9 +16,11 @@ use huisuan_drivers::{Engine, EngineError, SubmitResult, failpoint};
 use huisuan_measure::MeasureError;
 use huisuan_model::{
     AttemptId, AttemptReport, CentreId, EndCause, Order, Outcome, Pool, PoolId, ReportKind, StartOrder, TimeMs, Usage,
+    spec::JobKind,
 };
 
 use crate::{
+    channel::Channels,
     gate::Gate,
     held::Compared,
     key::Key,
@@ -104,6 +106,7 @@ pub struct Agent {
     key: Key,
     session: Arc<Session>,
     gate: Arc<Gate>,
+    channels: Channels,
 }
 
 impl Agent {
@@ -119,7 +122,9 @@ impl Agent {
         let held = engine.held()?.unwrap_or_default().live;
         let gate = Arc::new(Gate::new(config.policy.clone(), held));
         let key = Key::open(&config.dir).map_err(|error| memory_error(error, &config))?;
-        let mut agent = Agent { config, client, engine: engine.into(), memory, key, session: Arc::default(), gate };
+        let channels = Channels::default();
+        let mut agent =
+            Agent { config, client, engine: engine.into(), memory, key, session: Arc::default(), gate, channels };
         let unrated = agent.hello()?.unrated;
         if rate && !unrated.is_empty() {
             let mut pools = agent.offered()?;
@@ -248,7 +253,8 @@ impl Agent {
             if orders.epoch != epoch {
                 return Ok(());
             }
-            let Orders { orders, log_requests, measure, .. } = orders;
+            let Orders { orders, log_requests, measure, channels, .. } = orders;
+            channels.into_iter().for_each(|order| self.channels.open(&self.client, &self.engine, order));
             log_requests.iter().for_each(|request| self.answer(request));
             self.measure(&measure);
             let last = orders.iter().map(|order| order.seq).max().unwrap_or(after);
@@ -304,6 +310,12 @@ impl Agent {
                 self.session.add_own(vec![not_started(order.attempt, EndCause::Refused, broken.to_string())]);
                 return Ok(None);
             }
+        }
+        if order.spec.kind == JobKind::Session
+            && let Err(why) = self.engine.sessions()
+        {
+            self.session.add_own(vec![not_started(order.attempt, EndCause::Refused, why)]);
+            return Ok(None);
         }
         Ok(self.gate.admit(&order, now()).then_some(order))
     }

@@ -9,6 +9,7 @@
 //! the site itself allows, `held.rs` how the engine's word is compared with the server's.
 
 mod agent;
+mod channel;
 mod gate;
 mod held;
 mod hours;

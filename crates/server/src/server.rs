@@ -25,6 +25,7 @@ use tokio::{
 use crate::{
     answers, books,
     centre_tokens::CentreTokens,
+    channels::Channels,
     clock::Clock,
     committer::Listeners,
     disk::Disk,
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) channels: Channels,
     pub(crate) feed: Feed,
     pub(crate) clock: Arc<Clock>,
     pub(crate) disk: Arc<Disk>,
@@ -166,6 +168,7 @@ impl Server {
             writer,
             readers,
             hub,
+            channels: Channels::default(),
             feed,
             clock,
             disk,

@@ -19,6 +19,7 @@ mod join;
 mod lab;
 mod lists;
 mod output;
+mod sessions;
 mod site;
 mod submit;
 #[path = "../support/mod.rs"]
