@@ -254,7 +254,8 @@ impl Agent {
                 return Ok(());
             }
             let Orders { orders, log_requests, measure, channels, .. } = orders;
-            channels.into_iter().for_each(|order| self.channels.open(&self.client, &self.engine, order));
+            let allowed = self.gate.policy().sessions();
+            channels.into_iter().for_each(|order| self.channels.open(&self.client, &self.engine, order, allowed));
             log_requests.iter().for_each(|request| self.answer(request));
             self.measure(&measure);
             let last = orders.iter().map(|order| order.seq).max().unwrap_or(after);

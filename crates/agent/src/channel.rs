@@ -39,13 +39,17 @@ enum Broken {
 }
 
 impl Channels {
-    /// Opens this end on a thread of its own.
-    pub(crate) fn open(&self, client: &AgentClient, engine: &Arc<dyn Engine>, order: ChannelOrder) {
+    /// Opens this end on a thread of its own, or says that the site does not allow it.
+    pub(crate) fn open(&self, client: &AgentClient, engine: &Arc<dyn Engine>, order: ChannelOrder, allowed: bool) {
         let (channel, engine, open) = (client.channel(&order), Arc::clone(engine), Arc::clone(&self.open));
-        let full = open.fetch_add(1, Ordering::SeqCst) >= CHANNELS_MAX;
+        let refusal = match open.fetch_add(1, Ordering::SeqCst) {
+            _ if !allowed => Some("the site's own rules allow no sessions".to_owned()),
+            CHANNELS_MAX.. => Some(format!("this centre serves {CHANNELS_MAX} channels already")),
+            _ => None,
+        };
         let counted = Arc::clone(&open);
         let serve = move || {
-            if let Err(error) = serve(channel, engine.as_ref(), &order, full) {
+            if let Err(error) = serve(channel, engine.as_ref(), &order, refusal) {
                 // Whoever attached went away, or attaches again.
                 tracing::debug!(channel = order.channel, %error, "channel ended");
             }
@@ -58,10 +62,15 @@ impl Channels {
     }
 }
 
-fn serve(mut channel: Channel, engine: &dyn Engine, order: &ChannelOrder, full: bool) -> Result<(), Broken> {
-    let attached = match full {
-        true => Err(format!("this centre serves {CHANNELS_MAX} channels already")),
-        false => engine.attach(order.attempt, order.target).map_err(|error| error.to_string()),
+fn serve(
+    mut channel: Channel,
+    engine: &dyn Engine,
+    order: &ChannelOrder,
+    refusal: Option<String>,
+) -> Result<(), Broken> {
+    let attached = match refusal {
+        Some(why) => Err(why),
+        None => engine.attach(order.attempt, order.target).map_err(|error| error.to_string()),
     };
     let stream = match attached {
         Ok(stream) => stream,

@@ -140,7 +140,7 @@ fn a_terminal_is_used_left_and_found_again() {
     person.types("kept=seven\r");
     person.types("\r~.");
     assert_eq!(person.leaves().code(), Some(0), "{}", person.screen());
-    assert!(person.screen().contains(&format!("re-attach: huisuan session attach {id}")));
+    person.sees(&format!("re-attach: huisuan session attach {id}"));
 
     let attach = ["session", "attach", &id.to_string()];
     let mut first = Person::at(&site, &attach);
@@ -149,7 +149,7 @@ fn a_terminal_is_used_left_and_found_again() {
     assert!(first.screen().contains("code=130"), "what was written before is shown:\n{}", first.screen());
     let mut second = Person::at(&site, &attach);
     assert_eq!(first.leaves().code(), Some(6), "there is one at a time");
-    assert!(first.screen().contains("somebody else"), "{}", first.screen());
+    first.sees("somebody else");
     second.types("echo third=$kept\r");
     second.sees("third=seven\r\n");
 
@@ -167,6 +167,23 @@ fn a_terminal_is_used_left_and_found_again() {
     assert!(gone.exit == 10 && gone.stderr.contains("hint:"), "{gone:?}");
     let journal = site.client().get_json(&format!("/v1/jobs/{id}")).expect("a job");
     assert!(journal["cost"]["amount"].as_u64().is_some_and(|cost| cost > 0), "a session is paid for: {journal}");
+}
+
+#[test]
+fn a_session_outlives_its_server() {
+    let mut site = Site::open();
+    let (id, mut person) = shell(&site, &[]);
+    person.types("kept=nine; echo set=$kept\r");
+    person.sees("set=nine\r\n");
+    site.replace_server();
+    assert_eq!(person.leaves().code(), Some(1), "{}", person.screen());
+    person.sees(&format!("attach again: huisuan session attach {id}"));
+    let mut again = Person::at(&site, &["session", "attach", &id.to_string()]);
+    again.types("echo still=$kept\r");
+    again.sees("still=nine\r\n");
+    again.types("exit 3\r");
+    assert_eq!(again.leaves().code(), Some(3), "{}", again.screen());
+    assert_eq!(site.ended(id).attempts.len(), 1);
 }
 
 #[test]
@@ -223,6 +240,12 @@ fn all_of_a_long_output_arrives_and_nothing_of_an_unread_one_piles_up() {
     let whole = [&["session"], &SMALL[..], &["--", "sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x"]].concat();
     let ran = site.cli(&whole);
     assert_eq!((ran.exit, ran.stdout.matches('x').count()), (0, 3_000_000), "{}", ran.stderr);
+    // Over before or after somebody attaches.
+    let short = [&["session"], &SMALL[..], &["--", "sh", "-c", "echo quick; exit 5"]].concat();
+    for _ in 0..3 {
+        let ran = site.cli(&short);
+        assert_eq!((ran.exit, ran.stdout.contains("quick")), (5, true), "{ran:?}");
+    }
 
     let resident = || {
         let status = fs::read_to_string(format!("/proc/{}/status", site.server.pid())).expect("it runs");
@@ -236,7 +259,7 @@ fn all_of_a_long_output_arrives_and_nothing_of_an_unread_one_piles_up() {
         site.home.command().args(&flood).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it runs");
     let id = until("a second session", || {
         let newest = site.client().jobs(&huisuan_api::routes::JobsQuery::default()).ok()?.jobs.first()?.job_id;
-        (newest > 1).then_some(newest)
+        (newest > 4).then_some(newest)
     });
     let output = site.home.path(&format!("centre/attempts/{id}/0.1/stdout"));
     let size = || fs::metadata(&output).map_or(0, |file| file.len());

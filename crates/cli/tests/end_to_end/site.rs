@@ -75,6 +75,14 @@ impl Site {
         self.agent.0.stdin.take();
     }
 
+    /// Kills the server as `kill -9` does and starts another one on its data, where clients and agents knew it.
+    pub(crate) fn replace_server(&mut self) {
+        self.server.kill();
+        let listen = self.server.url.trim_start_matches("http://").to_owned();
+        let data = self.home.path("server");
+        self.server = self.home.start(&["serve", "--data", &data, "--listen", &listen], &[]);
+    }
+
     /// Runs a client command, which finds the server by itself.
     pub(crate) fn cli(&self, arguments: &[&str]) -> Ran {
         self.home.run(arguments)

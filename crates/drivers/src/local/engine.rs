@@ -20,6 +20,7 @@ use super::{
     connection::{Connection, lock_start, start_supervisor},
     paths::Paths,
     records::read_claim,
+    supervisor::session,
     wire::{Batch, Reply, Request},
 };
 use crate::engine::{Engine, EngineError, Held, LogChunk, SubmitResult};
@@ -158,7 +159,7 @@ impl Engine for LocalEngine {
     }
 
     fn sessions(&self) -> Result<(), String> {
-        Ok(())
+        session::setsid().map(drop)
     }
 
     fn attach(&self, attempt: AttemptId, target: ChannelTarget) -> Result<UnixStream, EngineError> {

@@ -14,8 +14,8 @@ use crate::secrets;
 
 /// The most channels of one tenant: a browser opens a handful for each page of a notebook.
 const TENANT_CHANNELS_MAX: usize = 64;
-/// The most channels of all.
-const CHANNELS_MAX: usize = 1024;
+/// The most channels of all: with what waits in both directions of each, 256 MiB.
+const CHANNELS_MAX: usize = 512;
 
 /// Who uses a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

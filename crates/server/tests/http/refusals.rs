@@ -155,7 +155,7 @@ fn what_cannot_run_yet_is_refused_by_name() {
     let data = json!([{"url": "file:///srv/x", "path": "x"}]);
     for (fields, name) in [
         (json!({"kind": "service"}), "kind"),
-        (json!({"kind": "session"}), "kind"),
+        (json!({"kind": "session", "image": format!("registry.local/x@sha256:{}", "0a".repeat(32))}), "image"),
         (json!({"inputs": data}), "inputs"),
         (json!({"outputs": data}), "outputs"),
         (json!({"budget": 12.5}), "budget"),

@@ -167,10 +167,9 @@ fn until_running(session: &Session, client: &Client, job: u64) -> Result<Found, 
 /// A session that has ended; of a new one, its output and its exit code are all that was missed.
 fn over(client: &Client, view: &JobView, new: bool) -> Result<(), Failure> {
     let (job, state) = (view.summary.job_id, &view.summary.state);
-    let exit = view.attempts.last().filter(|attempt| attempt.cause.as_deref() == Some("exited"));
-    if let Some(code) =
-        exit.and_then(|attempt| Some(attempt.exit_code.unwrap_or(128 + attempt.signal?))).filter(|_| new)
-    {
+    let exit = view.attempts.last().filter(|attempt| new && attempt.cause.as_deref() == Some("exited"));
+    let code = exit.and_then(|attempt| attempt.exit_code.or_else(|| attempt.signal.map(|signal| 128 + signal)));
+    if let Some(code) = code {
         logs::copy(client.logs(job, &LogsQuery::default())?)?;
         std::process::exit(code);
     }

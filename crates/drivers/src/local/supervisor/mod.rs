@@ -11,7 +11,7 @@ pub(crate) mod process;
 mod recover;
 mod sample;
 mod serve;
-mod session;
+pub(crate) mod session;
 mod shared;
 pub(crate) mod start;
 mod state;

@@ -13,5 +13,5 @@ mod start;
 mod terminal;
 
 pub(crate) use attach::attach;
-pub(crate) use start::start;
+pub(crate) use start::{setsid, start};
 pub(crate) use terminal::Terminal;

@@ -25,8 +25,8 @@ use crate::local::{
 };
 
 /// Makes a session and its controlling terminal for a program, which no safe call of the standard library does
-/// between fork and exec. Part of util-linux, and so of every system with a shell.
-const SETSID: &str = "setsid";
+/// between fork and exec. Part of util-linux, and so of nearly every system.
+const SETSID: [&str; 2] = ["/usr/bin/setsid", "/bin/setsid"];
 
 /// The window until somebody attaches with one.
 const WINDOW: Winsize = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
@@ -43,7 +43,7 @@ pub(crate) fn start(
     let directory = working_directory(order, paths)?;
     let (program, arguments) = program(order, paths)?;
     let found = find_program(&program, order, inherited)?;
-    let setsid = find_program(SETSID, order, inherited)?;
+    let setsid = setsid()?;
     let no_terminal = |error: io::Error| format!("a terminal cannot be made: {error}");
     let (master, slave) = open_terminal().map_err(no_terminal)?;
     // Not in a group of its own: it leads one, and a session, as soon as it runs.
@@ -69,6 +69,12 @@ pub(crate) fn start(
         tracing::error!(attempt = %order.attempt, %error, "terminal cannot be served");
     }
     Ok((child, terminal))
+}
+
+/// The helper that makes a terminal the process's own; an error says for people that there is none.
+pub(crate) fn setsid() -> Result<&'static Path, String> {
+    let found = SETSID.iter().map(Path::new).find(|path| path.is_file());
+    found.ok_or_else(|| format!("this centre has no {} of util-linux, which sessions need", SETSID[0]))
 }
 
 /// Both ends of a new terminal: ours, and the one for the process.
