@@ -304,21 +304,22 @@ impl Agent {
     fn let_in(&self, order: StartOrder) -> Result<Option<StartOrder>, EngineError> {
         let account = self.gate.policy().account(order.tenant.as_str()).map(str::to_owned);
         let order = StartOrder { account, ..order };
-        if let Err(broken) = self.gate.policy().judge(&order, &self.config.centre) {
+        if let Some(why) = self.refusal(&order) {
             // What the engine has taken before the rules changed is no longer theirs to refuse.
             if !self.engine.knows(order.attempt)? {
-                tracing::warn!(attempt = %order.attempt, tenant = %order.tenant, %broken, "order refused by the site");
-                self.session.add_own(vec![not_started(order.attempt, EndCause::Refused, broken.to_string())]);
+                tracing::warn!(attempt = %order.attempt, tenant = %order.tenant, why, "order refused by the site");
+                self.session.add_own(vec![not_started(order.attempt, EndCause::Refused, why)]);
                 return Ok(None);
             }
         }
-        if order.spec.kind == JobKind::Session
-            && let Err(why) = self.engine.sessions()
-        {
-            self.session.add_own(vec![not_started(order.attempt, EndCause::Refused, why)]);
-            return Ok(None);
-        }
         Ok(self.gate.admit(&order, now()).then_some(order))
+    }
+
+    /// Why an order never runs here: a rule of the site, or what its engine lacks.
+    fn refusal(&self, order: &StartOrder) -> Option<String> {
+        let broken = self.gate.policy().judge(order, &self.config.centre).err();
+        let no_sessions = || (order.spec.kind == JobKind::Session).then(|| self.engine.sessions().err()).flatten();
+        broken.map(|broken| broken.to_string()).or_else(no_sessions)
     }
 
     /// Answers a question about output. Whoever asked asks again if the answer does not arrive.
