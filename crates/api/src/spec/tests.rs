@@ -281,6 +281,9 @@ prop_compose! {
             spec.directory = Some("/data".into());
             spec.parallel_max = Some(50);
         }
+        if spec.kind == JobKind::Session {
+            (spec.tasks, spec.retries, spec.checkpoint) = (RangeSet::from_range(priority.unsigned_abs(), priority.unsigned_abs()), 0, None);
+        }
         spec
     }
 }

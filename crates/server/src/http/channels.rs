@@ -15,7 +15,7 @@ use huisuan_api::{
     channels::{CHANNEL_BYTES_MAX, ChannelOpened, ChannelOrder, ChannelRequest, ChannelTaken},
     routes::{CHANNEL_SECRET, ChannelQuery},
 };
-use huisuan_model::{Attempt, AttemptState, Command, JobId, channel::Frame, command::Origin, spec::JobKind};
+use huisuan_model::{Attempt, AttemptState, Command, JobId, JobSpec, channel::Frame, command::Origin, spec::JobKind};
 use tokio::sync::mpsc;
 
 use super::{
@@ -51,7 +51,7 @@ pub(crate) async fn open(
         return Err(Failure::new(ErrorCode::Forbidden, detail).hint("use that tenant's token"));
     }
     let target = asked.target().ok_or_else(|| Failure::new(ErrorCode::BadRequest, "`port` is 0: 1 to 65535"))?;
-    let attempt = running(&shared, id, job.spec.kind).await?;
+    let attempt = running(&shared, id, &job.spec).await?;
     let wanted = Wanted {
         attempt: attempt.id,
         centre: attempt.centre,
@@ -87,15 +87,17 @@ pub(crate) async fn open(
 }
 
 /// The attempt of a session that runs.
-async fn running(shared: &Shared, id: JobId, kind: JobKind) -> Result<Attempt, Failure> {
+async fn running(shared: &Shared, id: JobId, spec: &JobSpec) -> Result<Attempt, Failure> {
     let refuse = |what: &str| {
         Failure::new(ErrorCode::Conflict, format!("job {id} {what}"))
             .hint(format!("`huisuan show {id}` says what it is and what became of it"))
     };
-    if kind != JobKind::Session {
+    if spec.kind != JobKind::Session {
         return Err(refuse("is no session"));
     }
-    let attempt = shared.readers.read(move |reader| reader.last_attempt(id, 0)).await?;
+    // It has one task; which number that has is its submitter's choice.
+    let task = spec.tasks.first().unwrap_or(0);
+    let attempt = shared.readers.read(move |reader| reader.last_attempt(id, task)).await?;
     attempt.filter(|attempt| attempt.state == AttemptState::Running).ok_or_else(|| refuse("does not run now"))
 }
 

@@ -25,6 +25,7 @@ fn session(network: &Network) -> (u64, Agent) {
     agent.join(Class::Hpc, 32);
     let mut job = small_job();
     job["kind"] = json!("session");
+    job["tasks"] = json!("7-7");
     let id = network.submit(&job);
     let attempt = agent.starts(1)[0].attempt;
     agent.report(vec![started(attempt)]);
