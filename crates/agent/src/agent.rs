@@ -16,9 +16,11 @@ use huisuan_drivers::{Engine, EngineError};
 use huisuan_measure::MeasureError;
 use huisuan_model::{
     AttemptId, AttemptReport, CentreId, EndCause, Order, Outcome, Pool, PoolId, ReportKind, StartOrder, TimeMs, Usage,
+    spec::JobKind,
 };
 
 use crate::{
+    channel::Channels,
     desk::Desk,
     gate::Gate,
     held::Compared,
@@ -107,6 +109,7 @@ pub struct Agent {
     session: Arc<Session>,
     gate: Arc<Gate>,
     stager: Arc<Stager>,
+    channels: Channels,
 }
 
 impl Agent {
@@ -123,8 +126,8 @@ impl Agent {
         let gate = Arc::new(Gate::new(config.policy.clone(), held));
         let key = Key::open(&config.dir).map_err(|error| memory_error(error, &config))?;
         let stager = Arc::new(Stager::new(engine.staging_folder(), config.policy.data.clone()));
-        let session = Arc::default();
-        let mut agent = Agent { config, client, engine: engine.into(), memory, key, session, gate, stager };
+        let (session, channels) = (Arc::default(), Channels::default());
+        let mut agent = Agent { config, client, engine: engine.into(), memory, key, session, gate, stager, channels };
         let unrated = agent.hello()?.unrated;
         if rate && !unrated.is_empty() {
             let mut pools = agent.offered()?;
@@ -255,7 +258,9 @@ impl Agent {
             if orders.epoch != epoch {
                 return Ok(());
             }
-            let Orders { orders, log_requests, measure, .. } = orders;
+            let Orders { orders, log_requests, measure, channels, .. } = orders;
+            let allowed = self.gate.policy().sessions();
+            channels.into_iter().for_each(|order| self.channels.open(&self.client, &self.engine, order, allowed));
             log_requests.iter().for_each(|request| self.answer(request));
             self.measure(&measure);
             let last = orders.iter().map(|order| order.seq).max().unwrap_or(after);
@@ -299,15 +304,22 @@ impl Agent {
     fn let_in(&self, order: StartOrder) -> Result<Option<StartOrder>, EngineError> {
         let account = self.gate.policy().account(order.tenant.as_str()).map(str::to_owned);
         let order = StartOrder { account, ..order };
-        if let Err(broken) = self.gate.policy().judge(&order, &self.config.centre) {
+        if let Some(why) = self.refusal(&order) {
             // What the engine has taken before the rules changed is no longer theirs to refuse.
             if !self.engine.knows(order.attempt)? {
-                tracing::warn!(attempt = %order.attempt, tenant = %order.tenant, %broken, "order refused by the site");
-                self.session.add_own(vec![not_started(order.attempt, EndCause::Refused, broken.to_string())]);
+                tracing::warn!(attempt = %order.attempt, tenant = %order.tenant, why, "order refused by the site");
+                self.session.add_own(vec![not_started(order.attempt, EndCause::Refused, why)]);
                 return Ok(None);
             }
         }
         Ok(self.gate.admit(&order, now()).then_some(order))
+    }
+
+    /// Why an order never runs here: a rule of the site, or what its engine lacks.
+    fn refusal(&self, order: &StartOrder) -> Option<String> {
+        let broken = self.gate.policy().judge(order, &self.config.centre).err();
+        let no_sessions = || (order.spec.kind == JobKind::Session).then(|| self.engine.sessions().err()).flatten();
+        broken.map(|broken| broken.to_string()).or_else(no_sessions)
     }
 
     /// Answers a question about output. Whoever asked asks again if the answer does not arrive.

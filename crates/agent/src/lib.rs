@@ -9,6 +9,7 @@
 //! the site itself allows, `desk.rs` how orders reach the engine, `staging` how data reaches tasks, `held.rs` how the engine's word is compared with the server's.
 
 mod agent;
+mod channel;
 mod desk;
 mod gate;
 mod held;

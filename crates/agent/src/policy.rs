@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 use huisuan_api::spec::quantity;
-use huisuan_model::{Bytes, CentreId, DurationMs, MilliDevices, Millicores, StartOrder};
+use huisuan_model::{Bytes, CentreId, DurationMs, MilliDevices, Millicores, StartOrder, spec::JobKind};
 use serde::Deserialize;
 
 use crate::{
@@ -20,6 +20,8 @@ pub struct SitePolicy {
     tenants: Option<Vec<Who>>,
     pools: Option<Vec<Pattern>>,
     images: Option<Vec<Pattern>>,
+    /// Terminals and ports for tenants; allowed when absent.
+    sessions: Option<bool>,
     largest: Largest,
     /// The most attempts that the engine may have at once.
     pub(crate) attempts_max: Option<u64>,
@@ -54,6 +56,7 @@ struct File {
     tenants: Option<Vec<String>>,
     pools: Option<Vec<String>>,
     images: Option<Vec<String>>,
+    sessions: Option<bool>,
     #[serde(default)]
     largest: LargestText,
     attempts_max: Option<u64>,
@@ -122,6 +125,7 @@ impl SitePolicy {
             tenants: file.tenants.map(|list| list.into_iter().map(Who::read).collect()),
             pools: patterns(file.pools),
             images: patterns(file.images),
+            sessions: file.sessions,
             largest: file.largest.read()?,
             attempts_max: file.attempts_max,
             closed: match file.closed {
@@ -138,6 +142,11 @@ impl SitePolicy {
         self.pools.as_ref().is_none_or(|pools| pools.iter().any(|pattern| pattern.meets(pool)))
     }
 
+    /// Whether tenants may have terminals and ports here.
+    pub(crate) fn sessions(&self) -> bool {
+        self.sessions != Some(false)
+    }
+
     /// The rule that an order breaks for good; what passes with time is not asked here.
     ///
     /// # Errors
@@ -152,6 +161,9 @@ impl SitePolicy {
             && !images.iter().any(|pattern| pattern.meets(image))
         {
             return broken("images", format!("image `{image}` is not allowed here"));
+        }
+        if order.spec.kind == JobKind::Session && !self.sessions() {
+            return broken("sessions", "terminals and ports are not given here".to_owned());
         }
         match (&self.pools, &order.pool) {
             (Some(_), Some(pool)) if !self.offers(pool.as_str()) => {
@@ -308,6 +320,11 @@ mod tests {
         check("images = ['ghcr.io/*']", &image, "images");
         check("images = []", &image, "images");
         check("images = []", &plain, "");
+        let session = order(|_, spec| spec.kind = JobKind::Session);
+        check("", &session, "");
+        check("sessions = true", &session, "");
+        check("sessions = false", &session, "sessions");
+        check("sessions = false", &plain, "");
     }
 
     #[test]

@@ -10,6 +10,8 @@ use huisuan_model::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::channels::ChannelOrder;
+
 /// The protocol version of this build. A server speaks this one and the one before.
 pub const PROTOCOL: u32 = 1;
 
@@ -127,6 +129,9 @@ pub struct Orders {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub measure: Vec<PoolId>,
+    /// Channels into sessions that somebody opened: the agent opens its end of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelOrder>,
 }
 
 /// An order and its place in the centre's stream.

@@ -4,6 +4,7 @@
 
 mod address;
 mod agent;
+mod channel;
 mod error;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use ureq::{Body, http::Response};
 
-pub use self::{agent::AgentClient, error::ClientError};
+pub use self::{agent::AgentClient, channel::Channel, error::ClientError};
 
 use self::address::{base_url, pairs, path};
 use crate::{

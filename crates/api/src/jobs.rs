@@ -8,6 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
+    channels::ChannelView,
     spec::job_file::JobFile,
     wire::{Amount, EnergyFields, Timestamp, Usage},
 };
@@ -116,6 +117,9 @@ pub struct JobView {
     /// The centres whose own rules refused it, each with the rule.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused_by: BTreeMap<String, String>,
+    /// Who is attached to a running session now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelView>,
     /// Its attempts in the order of task and try; the first page of them.
     pub attempts: Vec<AttemptView>,
     /// How many attempts there are in all.

@@ -9,6 +9,7 @@ pub mod agent;
 pub mod bills;
 pub mod books;
 pub mod centres;
+pub mod channels;
 pub mod client;
 pub mod discovery;
 pub mod events;
@@ -30,6 +31,6 @@ pub mod tenants;
 pub mod views;
 pub mod wire;
 
-pub use client::{AgentClient, Client, ClientError};
+pub use client::{AgentClient, Channel, Client, ClientError};
 pub use problem::{ErrorCode, Problem};
 pub use wire::{Amount, ClassUsage, Timestamp, Usage};

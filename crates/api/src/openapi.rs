@@ -2,6 +2,7 @@
 
 mod books;
 mod build;
+mod channels;
 
 use utoipa::openapi::{
     OpenApi, Required,
@@ -30,6 +31,7 @@ pub fn document() -> OpenApi {
     let mut document = Document::default();
     submission_routes(&mut document);
     job_routes(&mut document);
+    channels::channel_routes(&mut document);
     network_routes(&mut document);
     site_routes(&mut document);
     books::books_routes(&mut document);

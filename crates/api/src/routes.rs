@@ -16,6 +16,10 @@ pub const JOB_EXPLAIN: &str = "/v1/jobs/{id}/explain";
 pub const JOB_ATTEMPTS: &str = "/v1/jobs/{id}/attempts";
 /// `GET` streams its output as text.
 pub const JOB_LOGS: &str = "/v1/jobs/{id}/logs";
+/// `POST` opens a channel into a session.
+pub const JOB_CHANNELS: &str = "/v1/jobs/{id}/channels";
+/// `GET` streams what comes out of a channel, `POST` brings what goes in.
+pub const JOB_CHANNEL: &str = "/v1/jobs/{id}/channels/{channel}";
 /// `POST` ends it.
 pub const JOB_CANCEL: &str = "/v1/jobs/{id}/cancel";
 /// `POST` says what would become of a job; nothing is recorded.
@@ -120,7 +124,11 @@ pub const AGENT_HELD: &str = "/v1/agent/{centre}/held";
 pub const AGENT_RATINGS: &str = "/v1/agent/{centre}/ratings";
 /// `POST`, by agents: answers a log request with raw bytes.
 pub const AGENT_LOGS: &str = "/v1/agent/{centre}/logs/{id}";
+/// `GET`, by agents: streams what goes into a session; `POST` brings what comes out of it.
+pub const AGENT_CHANNEL: &str = "/v1/agent/{centre}/channels/{channel}";
 
+/// The secret of a channel: who shows it is the one who opened it, or the agent that was asked.
+pub const CHANNEL_SECRET: &str = "x-channel-secret";
 /// Same key and same spec: the same job, however often it is sent.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The longest key, in bytes.
@@ -212,6 +220,18 @@ pub struct LogsQuery {
     /// The first byte wanted, from 0.
     #[serde(default)]
     pub offset: u64,
+}
+
+/// The query of bytes that are brought to a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ChannelQuery {
+    /// How many bytes were brought in this direction before: the same bytes may be sent again, and count once.
+    pub offset: u64,
+    /// Nothing more comes in this direction.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end: bool,
 }
 
 /// The query of an export of the books.

@@ -13,6 +13,7 @@ mod measure;
 mod money;
 mod operate;
 mod reserve;
+mod session;
 mod site;
 
 pub(crate) use measure::{MeasureArgs, MeasureCommand, PartsArgs};
@@ -25,6 +26,7 @@ pub(crate) use operate::{
     LedgerCommand, NetworkCommand, PoolArgs, TenantCommand, TenantSettings,
 };
 pub(crate) use reserve::{ReserveAddArgs, ReserveCommand};
+pub(crate) use session::{AttachArgs, SessionArgs, SessionCommand};
 pub(crate) use site::{AgentArgs, EngineArg, SuperviseArgs};
 
 use crate::{commands::twin::TwinCommand, parse, select::Selector};
@@ -95,6 +97,8 @@ pub(crate) enum Command {
     Supervise(SuperviseArgs),
     /// Submits a job file, or a command after `--`.
     Run(RunArgs),
+    /// Opens a terminal inside a placed allocation, and forwards ports of it.
+    Session(SessionArgs),
     /// Says where, when and for how much a job would run, and submits nothing.
     Plan(PlanArgs),
     /// Submits an unchanged Slurm batch script.
@@ -255,7 +259,7 @@ pub(crate) struct SpecArgs {
     #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
     pub(crate) memory: Option<Bytes>,
     /// After this long a task is ended, such as 90s, 1h30m or 1-00:00:00.
-    #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+    #[arg(long, alias = "time", value_name = "TIME", value_parser = quantity::duration)]
     pub(crate) walltime: Option<DurationMs>,
     /// How many tasks, or their indices such as 1-10:2.
     #[arg(long, value_name = "LIST", value_parser = parse::tasks)]

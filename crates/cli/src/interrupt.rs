@@ -18,7 +18,13 @@ const EXIT_INTERRUPTED: i32 = 130;
 
 /// From now on Ctrl-C prints `text` on standard error and ends the program.
 pub(crate) fn on_interrupt(text: String) {
+    on_interrupt_with(text, || {});
+}
+
+/// The same, after `tidy` has put right what this program changed.
+pub(crate) fn on_interrupt_with(text: String, tidy: fn()) {
     on_each(move |_| {
+        tidy();
         let _ = writeln!(std::io::stderr(), "\n{text}");
         process::exit(EXIT_INTERRUPTED);
     });

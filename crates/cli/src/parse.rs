@@ -74,6 +74,25 @@ pub(crate) fn project_budget(text: &str) -> Result<(ProjectId, Limit), String> {
     Ok((ProjectId::new(name).map_err(|error| error.to_string())?, budget(amount)?))
 }
 
+/// A port of a session, and the one of this machine that leads to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Forward {
+    /// The port that the session listens on.
+    pub(crate) remote: u16,
+    /// The port of 127.0.0.1 here; 0 takes a free one.
+    pub(crate) local: u16,
+}
+
+/// A port as `8888`, or `8888:9999` where another one is meant here.
+pub(crate) fn forward(text: &str) -> Result<Forward, String> {
+    let (remote, local) = text.split_once(':').unwrap_or((text, text));
+    let port = |text: &str| text.parse::<u16>().map_err(|_| format!("`{text}` is no port: 1 to 65535"));
+    match (port(remote)?, port(local)?) {
+        (0, _) => Err("port 0 of a session is none: 1 to 65535".to_owned()),
+        (remote, local) => Ok(Forward { remote, local }),
+    }
+}
+
 /// A variable of the environment.
 pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -159,6 +178,15 @@ mod tests {
         assert_eq!(written("not-ok:7"), Ok((7, When::NotOk)));
         for bad in ["", "0", "any:", "afterok:3", "any:x", "last"] {
             assert!(after(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_forwarded_port_may_have_another_number_here() {
+        assert_eq!(forward("8888"), Ok(Forward { remote: 8888, local: 8888 }));
+        assert_eq!(forward("8888:0"), Ok(Forward { remote: 8888, local: 0 }));
+        for bad in ["", "0", "0:1", "70000", "a:1", "1:", "1:2:3", "-1"] {
+            assert!(forward(bad).is_err(), "{bad}");
         }
     }
 

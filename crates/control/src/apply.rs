@@ -80,6 +80,8 @@ pub fn apply(state: &mut State, event: &Event) {
             let waiting = std::mem::take(&mut job.tasks.waiting);
             job.tasks.cancelled.insert_all(&waiting);
         }),
+        // Nothing of a channel is kept: it ends with the server's run, and the journal says who had it.
+        Event::ChannelOpened { .. } | Event::ChannelClosed { .. } => {}
         Event::JobEnded { job, state: end, at } => job_ended(state, *job, *end, *at),
         Event::ReportTaken { centre, seq, at } => {
             let centre = touch_centre(state, centre);

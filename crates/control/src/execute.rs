@@ -3,8 +3,8 @@
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
 use crate::{
-    Refusal, State, alarms, apply::apply, centres, dependencies, place, ratings, report, reservations, submit, tariffs,
-    tenants, windows,
+    Refusal, State, alarms, apply::apply, centres, channels, dependencies, place, ratings, report, reservations,
+    submit, tariffs, tenants, windows,
 };
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
@@ -77,6 +77,10 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         Command::Rate { centre, pool, rating } => centres::rate(state, centre, pool, rating),
         Command::DoubtRating { centre, pool, doubt } => ratings::doubt_known(state, centre, pool, doubt),
         Command::AcceptRating { centre, pool } => ratings::accept(state, centre, pool),
+        Command::OpenChannel { attempt, channel, target } => channels::open(state, origin, *attempt, *channel, *target),
+        Command::CloseChannel { attempt, channel, sent, received } => {
+            Ok(vec![Event::ChannelClosed { attempt: *attempt, channel: *channel, sent: *sent, received: *received }])
+        }
         Command::ForgetKeys { before } => Ok(vec![Event::KeysForgotten { before: *before }]),
         Command::Plan(_)
         | Command::Report { .. }

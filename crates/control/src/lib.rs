@@ -13,6 +13,7 @@ mod books;
 mod budget;
 mod calendar;
 mod centres;
+mod channels;
 mod dependencies;
 mod execute;
 mod keys;

@@ -93,6 +93,14 @@ pub enum Refusal {
     /// The job has ended or never was.
     #[error("job {0} is not known or has ended")]
     NoJob(JobId),
+    /// There is no session to open a channel into.
+    #[error("job {job} has no terminal and no ports: {why}")]
+    NoSession {
+        /// Which.
+        job: JobId,
+        /// Why not.
+        why: &'static str,
+    },
     /// The centre is not known.
     #[error("centre `{0}` is not known")]
     NoCentre(CentreId),
@@ -225,6 +233,7 @@ impl Refusal {
             Refusal::NoProject { .. } => "leave the project out, or ask the operator to add it".into(),
             Refusal::TooManyJobs { .. } => "wait for jobs to end, or submit an array instead of many jobs".into(),
             Refusal::NoJob(_) => "`huisuan ls` lists jobs".into(),
+            Refusal::NoSession { job, .. } => format!("`huisuan show {job}` says what became of it"),
             Refusal::NoCentre(_) | Refusal::NoPool { .. } => "`huisuan centre ls` lists centres and pools".into(),
             Refusal::CentreExists(_) => {
                 "`huisuan centre token NAME --rotate` gives its agent a new token; otherwise choose another name".into()

@@ -77,7 +77,8 @@ fn supported(spec: &JobSpec) -> Result<(), Refusal> {
     match spec.kind {
         JobKind::Batch => {}
         JobKind::Service => return refuse("kind", "services need endpoints and health checks"),
-        JobKind::Session => return refuse("kind", "sessions need a terminal through the agent"),
+        JobKind::Session if spec.image.is_some() => return refuse("image", "sessions run as processes only"),
+        JobKind::Session => {}
     }
     Ok(())
 }

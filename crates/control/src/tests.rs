@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 mod budget;
 mod centres;
+mod channels;
 mod dependencies;
 mod energy;
 mod facts;

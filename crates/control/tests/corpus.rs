@@ -17,13 +17,13 @@ use huisuan_control::{
 };
 use huisuan_model::{
     ActorId, Alarm, AlarmKind, ApplicationId, AskedReservation, Attempt, AttemptId, AttemptReport, Bytes, Centre,
-    CentreId, CentreState, Certificate, Class, Command, Correction, Dependency, Doubt, DurationMs, EndCause, EndedJob,
-    EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering, MilliDevices,
-    Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating,
-    ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId, TimeMs, Usage, When,
+    CentreId, CentreState, Certificate, ChannelTarget, Class, Command, Correction, Dependency, Doubt, DurationMs,
+    EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering,
+    MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId,
+    RangeSet, Rating, ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId, TimeMs, Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
-    spec::{DataReference, DeviceNeed, LatencyBound, Need, Objective, Reading, Rerun, Work},
+    spec::{DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Rerun, Work},
     tenant::{Limit, TenantChange, TokenHash},
 };
 use serde::Serialize;
@@ -115,6 +115,7 @@ fn write() {
     story.data();
     story.reserves();
     story.own_budgets();
+    story.sessions();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -782,5 +783,27 @@ impl Story {
         );
         // The pool goes while its attempt runs; the version of its rating is remembered.
         self.take("agent:hpc-4", "", Command::Inventory { centre: centre("hpc-4"), pools: Vec::new() });
+    }
+
+    /// Somebody attaches to a session and leaves it.
+    fn sessions(&mut self) {
+        let name = centre("hpc-5");
+        let mut open = self.state.centres()[&centre("hpc-2")].clone();
+        (open.id, open.reported_seq, open.reported_at, open.windows) = (name.clone(), 0, None, Vec::new());
+        let mut found = std::mem::take(&mut open.pools).pop_first().expect("a pool").1;
+        let (rating, pool) = (found.rating.take().expect("a rating"), found.id.clone());
+        self.take("user", "1-60", Command::AddCentre(Box::new(open)));
+        self.take("agent:hpc-5", "", Command::Inventory { centre: name.clone(), pools: vec![found] });
+        self.take("agent:hpc-5", "", Command::Rate { centre: name.clone(), pool, rating });
+        let shell = JobSpec::command("shell", &["bash"]);
+        self.submit(JobSpec { kind: JobKind::Session, centres: vec![name.clone()], ..shell }, None);
+        self.plan();
+        let attempt: AttemptId = format!("{}.0.1", self.state.jobs_total()).parse().expect("an id");
+        let reports = vec![AttemptReport { attempt, at: self.now, what: ReportKind::Started }];
+        self.take("agent:hpc-5", "", Command::Report { centre: name, seq: 1, reports });
+        for (channel, target) in [(1, ChannelTarget::Terminal), (2, ChannelTarget::Port(8888))] {
+            self.take("user", "1-61", Command::OpenChannel { attempt, channel, target });
+            self.take("user", "1-61", Command::CloseChannel { attempt, channel, sent: 12, received: 3456 });
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! What every engine promises to the agent that drives it.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, os::unix::net::UnixStream, path::PathBuf, time::Duration};
 
-use huisuan_model::{AttemptId, AttemptReport, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
+use huisuan_model::{AttemptId, AttemptReport, ChannelTarget, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
 use serde::{Deserialize, Serialize};
 
 /// Runs attempts on what a centre has. All methods may be called from several threads at once: one
@@ -34,6 +34,24 @@ pub trait Engine: Send + Sync {
     /// of the agent's machine, so that nothing can be brought.
     fn staging_folder(&self) -> Option<PathBuf> {
         None
+    }
+
+    /// Whether it runs sessions; an error says why not, for people.
+    ///
+    /// # Errors
+    /// When it has no terminals.
+    fn sessions(&self) -> Result<(), String> {
+        Err("this engine runs no sessions".to_owned())
+    }
+
+    /// A way into a session that runs here: the stream speaks [`huisuan_model::channel::Frame`]s in both directions.
+    /// Dropping it leaves the session as it is.
+    ///
+    /// # Errors
+    /// When the session is not there, or what is asked for is not.
+    fn attach(&self, attempt: AttemptId, target: ChannelTarget) -> Result<UnixStream, EngineError> {
+        let _ = target;
+        Err(EngineError::UnknownAttempt(attempt))
     }
 
     /// True when it knows of no attempt, ended ones included: its folder is new, or was lost. An engine that cannot

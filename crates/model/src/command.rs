@@ -8,10 +8,11 @@ use crate::{
     advance::{AskedReservation, ReservationId},
     alarm::{Alarm, AlarmKind},
     centre::{Centre, CentreState, Pool, Presence},
+    channel::ChannelTarget,
     dependency::EndedJob,
     event::Event,
     facts::Facts,
-    ids::{ActorId, CentreId, JobId, PoolId, ProjectId, TenantId},
+    ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
     meter::Metering,
     order::AttemptReport,
     place::Place,
@@ -211,6 +212,26 @@ pub enum Command {
         /// Which.
         job: JobId,
     },
+    /// Opens a channel into a session of the entry's tenant.
+    OpenChannel {
+        /// The attempt that runs it.
+        attempt: AttemptId,
+        /// The channel's number in this run of the server.
+        channel: u64,
+        /// What it leads to.
+        target: ChannelTarget,
+    },
+    /// A channel has ended.
+    CloseChannel {
+        /// The attempt that it led into.
+        attempt: AttemptId,
+        /// Its number in this run of the server.
+        channel: u64,
+        /// Bytes that went into the session.
+        sent: u64,
+        /// Bytes that came out of it.
+        received: u64,
+    },
     /// The answer of a scheduling cycle.
     Plan(Box<Plan>),
     /// What a centre's agent saw.
@@ -265,6 +286,8 @@ impl Command {
             Command::AcceptRating { .. } => "accept-rating",
             Command::Submit { .. } => "submit",
             Command::Cancel { .. } => "cancel",
+            Command::OpenChannel { .. } => "open-channel",
+            Command::CloseChannel { .. } => "close-channel",
             Command::Plan(_) => "plan",
             Command::Report { .. } => "report",
             Command::LoseRunning { .. } => "lose-running",

@@ -8,6 +8,7 @@ use crate::{
     advance::{AdvanceReservation, ReservationId},
     alarm::{Alarm, AlarmKind},
     centre::{Centre, CentreState, Pool, Presence, Terms},
+    channel::ChannelTarget,
     dependency::Dependency,
     facts::Facts,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
@@ -325,6 +326,26 @@ pub enum Event {
         /// The job that is to start in its place, when it is preempted: its task waits again then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         preempted_by: Option<JobId>,
+    },
+    /// Somebody opened a channel into a session; who, says the entry.
+    ChannelOpened {
+        /// The attempt that runs it.
+        attempt: AttemptId,
+        /// The channel's number in that run of the server.
+        channel: u64,
+        /// What it leads to.
+        target: ChannelTarget,
+    },
+    /// A channel has ended. One that was open when a server ended has no such event.
+    ChannelClosed {
+        /// The attempt that it led into.
+        attempt: AttemptId,
+        /// Its number in that run of the server.
+        channel: u64,
+        /// Bytes that went into the session.
+        sent: u64,
+        /// Bytes that came out of it.
+        received: u64,
     },
     /// Somebody asked to cancel a job: its waiting tasks are cancelled now.
     JobCancelRequested {

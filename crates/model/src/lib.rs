@@ -10,6 +10,7 @@
 pub mod advance;
 pub mod alarm;
 pub mod centre;
+pub mod channel;
 pub mod command;
 pub mod dependency;
 pub mod energy;
@@ -39,6 +40,7 @@ pub mod window;
 pub use advance::{AdvanceReservation, AskedReservation, ReservationId};
 pub use alarm::{Alarm, AlarmKind};
 pub use centre::{Centre, CentreState, Class, EngineKind, Mark, Pool, Presence, RatedShare, Tariff, Terms};
+pub use channel::ChannelTarget;
 pub use command::{Command, Entry};
 pub use dependency::{Dependency, EndReason, EndedJob, When};
 pub use energy::{Energy, EnergySum};

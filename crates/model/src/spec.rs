@@ -349,6 +349,7 @@ impl JobSpec {
         check(!(self.preemptible && urgent), "preemptible", true, "a priority below urgent (1000)")?;
         reach::validate(self)?;
         data::validate(self)?;
+        kind::validate(self)?;
         let jobs = self.after.len();
         check(jobs <= limits::AFTER_MAX, "after", format!("{jobs} jobs"), "at most 1,000 jobs")?;
         let twice = self.after.windows(2).find(|pair| pair[0].job >= pair[1].job).map(|pair| pair[1].job);

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use huisuan_api::agent::{LogRequest, SequencedOrder};
+use huisuan_api::{
+    agent::{LogRequest, SequencedOrder},
+    channels::ChannelOrder,
+};
 use huisuan_model::{AttemptId, CentreId, Order, PoolId, Stream, TimeMs};
 use huisuan_store::Durable;
 use tokio::sync::{Notify, oneshot};
@@ -18,6 +21,8 @@ use tokio::sync::{Notify, oneshot};
 const ORDERS_MAX: usize = 512;
 /// The most questions about output that wait for one centre.
 const LOG_REQUESTS_MAX: usize = 256;
+/// The most channels that wait for one agent.
+const CHANNELS_WAITING_MAX: usize = 64;
 /// A measurement that was asked for has this long to arrive before it is asked for again.
 const MEASURE_AGAIN_MS: u64 = 600_000;
 /// An agent that was not heard for this long is called away; it polls at least every 30 s.
@@ -44,6 +49,8 @@ struct Link {
     questions: VecDeque<LogRequest>,
     question_last: u64,
     answers: BTreeMap<u64, oneshot::Sender<LogPiece>>,
+    /// Channels that the agent is to open; nobody waits long for that, so none is kept.
+    channels: Vec<ChannelOrder>,
     heard_at: Option<TimeMs>,
     /// Shared with every wait for orders that is open: whoever waits is there.
     pulls: Arc<()>,
@@ -65,6 +72,7 @@ pub(crate) struct Pulled {
     pub(crate) orders: Vec<SequencedOrder>,
     pub(crate) log_requests: Vec<LogRequest>,
     pub(crate) measure: Vec<PoolId>,
+    pub(crate) channels: Vec<ChannelOrder>,
 }
 
 /// What is known of an agent.
@@ -121,8 +129,9 @@ impl Hub {
                 let orders: Vec<_> = link.orders.iter().take(ORDERS_MAX).cloned().collect();
                 let log_requests: Vec<_> = link.questions.drain(..).collect();
                 let measure: Vec<_> = std::mem::take(&mut link.measure).into_iter().collect();
-                if !orders.is_empty() || !log_requests.is_empty() || !measure.is_empty() {
-                    return Pulled { orders, log_requests, measure };
+                let channels = std::mem::take(&mut link.channels);
+                if !orders.is_empty() || !log_requests.is_empty() || !measure.is_empty() || !channels.is_empty() {
+                    return Pulled { orders, log_requests, measure, channels };
                 }
                 let mut something = Box::pin(link.something.clone().notified_owned());
                 // Registered before the lock is released, so that nothing pushed after it is missed.
@@ -206,6 +215,17 @@ impl Hub {
         link.questions.push_back(LogRequest { id: link.question_last, attempt, stream, offset, limit });
         link.something.notify_waiters();
         Some(receiver)
+    }
+
+    /// Asks a centre's agent to open its end of a channel. What nobody pulled is old, and makes room.
+    pub(crate) fn open_channel(&self, centre: &CentreId, order: ChannelOrder) {
+        let mut links = self.links();
+        let link = links.entry(centre.clone()).or_default();
+        if link.channels.len() >= CHANNELS_WAITING_MAX {
+            link.channels.remove(0);
+        }
+        link.channels.push(order);
+        link.something.notify_waiters();
     }
 
     /// Brings an answer to whoever asked; false when nobody did.

@@ -7,6 +7,7 @@
 mod answers;
 mod books;
 mod centre_tokens;
+mod channels;
 mod clock;
 mod commit;
 mod committer;

@@ -26,6 +26,7 @@ use tokio::{
 use crate::{
     answers, books,
     centre_tokens::CentreTokens,
+    channels::Channels,
     clock::Clock,
     committer::Listeners,
     disk::Disk,
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) channels: Channels,
     pub(crate) feed: Feed,
     pub(crate) clock: Arc<Clock>,
     pub(crate) disk: Arc<Disk>,
@@ -167,6 +169,7 @@ impl Server {
             writer,
             readers,
             hub,
+            channels: Channels::default(),
             feed,
             clock,
             disk,

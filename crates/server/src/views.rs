@@ -40,6 +40,7 @@ pub(crate) fn job(
         cancel_requested: job.cancel_requested,
         energy: energy.into(),
         refused_by: job.refused_by.iter().map(|(centre, rule)| (centre.to_string(), rule.clone())).collect(),
+        channels: Vec::new(),
         attempts,
         attempts_total,
     }
@@ -84,6 +85,8 @@ fn job_of(event: &Event) -> Option<u64> {
         Event::AttemptStarted { attempt, .. }
         | Event::AttemptUsed { attempt, .. }
         | Event::AttemptEnded { attempt, .. }
+        | Event::ChannelOpened { attempt, .. }
+        | Event::ChannelClosed { attempt, .. }
         | Event::StopOrdered { attempt, .. } => Some(attempt.job.0),
         _ => None,
     }

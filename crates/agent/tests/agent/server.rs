@@ -306,6 +306,7 @@ fn orders(state: &mut State, after: u64) -> (u16, Vec<u8>) {
         orders,
         log_requests: std::mem::take(&mut state.questions),
         measure: std::mem::take(&mut state.measure),
+        channels: Vec::new(),
     })
 }
 

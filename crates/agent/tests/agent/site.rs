@@ -1,7 +1,7 @@
 //! The site's own rules, and what its engine holds against what the server believes.
 
 use huisuan_api::agent::{HeldAnswer, HeldTasks};
-use huisuan_model::{EndCause, JobId, Order, RangeSet, ReportKind, StartOrder};
+use huisuan_model::{EndCause, JobId, JobSpec, Order, RangeSet, ReportKind, StartOrder, spec::JobKind};
 
 use crate::{Bench, engine::ended, id, start};
 
@@ -38,6 +38,25 @@ fn what_the_site_refuses_never_reaches_its_engine() {
     assert!(said.iter().all(|(_, cause, _)| *cause == EndCause::Refused), "{said:?}");
     assert!(rule(1).contains("`tenants`") && rule(2).contains("`largest.cores`"), "{said:?}");
     assert_eq!(bench.engine.submitted(), [id(3)]);
+}
+
+#[test]
+fn a_session_goes_elsewhere_where_the_engine_has_no_terminals() {
+    let bench = Bench::new();
+    let _agent = bench.run();
+    bench.server.order(changed(1, |order| {
+        let mut spec = JobSpec::clone(&order.spec);
+        spec.kind = JobKind::Session;
+        order.spec = spec.into();
+    }));
+    bench.server.until_refused(1);
+    let said: Vec<_> = bench.server.taken().into_iter().flat_map(|batch| batch.reports).collect();
+    let why = said.iter().find_map(|report| match &report.what {
+        ReportKind::Ended { outcome, .. } if report.attempt == id(1) => Some((outcome.cause, outcome.detail.clone())),
+        _ => None,
+    });
+    assert_eq!(why, Some((EndCause::Refused, "this engine runs no sessions".to_owned())));
+    assert_eq!(bench.engine.submitted(), []);
 }
 
 #[test]

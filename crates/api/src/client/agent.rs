@@ -18,7 +18,7 @@ const WAIT_GRACE: Duration = Duration::from_secs(15);
 /// Speaks to a server on behalf of one centre.
 #[derive(Debug, Clone)]
 pub struct AgentClient {
-    client: Client,
+    pub(super) client: Client,
     centre: CentreId,
 }
 
@@ -72,7 +72,7 @@ impl AgentClient {
         self.client.send_post(&path, answer, &headers, bytes, ANSWER_WITHIN).map(drop)
     }
 
-    fn path(&self, template: &str) -> String {
+    pub(super) fn path(&self, template: &str) -> String {
         path(template, &[("centre", self.centre.as_str())])
     }
 

@@ -302,6 +302,9 @@ prop_compose! {
             spec.parallel_max = Some(50);
             spec.application = Some(ApplicationId::new("llm-train").expect("a name"));
         }
+        if spec.kind == JobKind::Session {
+            (spec.tasks, spec.retries, spec.checkpoint) = (RangeSet::from_range(priority.unsigned_abs(), priority.unsigned_abs()), 0, None);
+        }
         spec
     }
 }

@@ -1,6 +1,7 @@
 //! `ls`, `show`, `explain` and `cancel`.
 
 use huisuan_api::{
+    channels::ChannelView,
     jobs::{AttemptView, DataView, Explain, JobList, JobSummary, JobView, TaskCounts},
     routes::{JobsQuery, PAGE_SIZE_MAX, PageQuery},
     wire::{Amount, EnergyFields, Timestamp, Usage},
@@ -151,6 +152,12 @@ fn narrowed(session: &Session, mut job: JobView, task: u32) -> Result<JobView, F
     Ok(job)
 }
 
+/// Who is attached to a session now.
+fn attached(channels: &[ChannelView]) -> String {
+    let one = |channel: &ChannelView| format!("{} ({}) since {}", channel.actor, channel.target, channel.opened_at);
+    channels.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 fn job_text(output: &Output, job: &JobView) -> String {
     let summary = &job.summary;
     let at = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
@@ -167,6 +174,7 @@ fn job_text(output: &Output, job: &JobView) -> String {
         ("submitted", format!("{} by {} for {}/{}", summary.submitted_at, job.actor, summary.tenant, summary.project)),
         ("started", at(summary.started_at)),
         ("ended", at(summary.ended_at)),
+        ("attached", attached(&job.channels)),
         ("work", usage_text(&summary.usage)),
         ("cost", amount(&summary.cost)),
         ("energy", job.energy.to_string()),

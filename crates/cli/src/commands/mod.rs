@@ -20,6 +20,7 @@ pub(crate) mod report;
 pub(crate) mod reserve;
 pub(crate) mod sbatch;
 pub(crate) mod serve;
+pub(crate) mod session;
 pub(crate) mod submit;
 pub(crate) mod tariff;
 pub(crate) mod tenants;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Agent(args) => agent::agent(&session, args),
         Command::Supervise(args) => agent::supervise(args),
         Command::Run(args) => submit::run(&session, args),
+        Command::Session(args) => self::session::session(&session, args),
         Command::Plan(args) => plan::plan(&session, args),
         Command::Sbatch(args) => sbatch::sbatch(&session, args),
         Command::Ls(args) => jobs::ls(&session, args),

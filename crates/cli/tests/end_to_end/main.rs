@@ -21,6 +21,7 @@ mod lab;
 mod lists;
 mod output;
 mod reservations;
+mod sessions;
 mod site;
 mod staging;
 mod submit;

@@ -66,6 +66,23 @@ impl Site {
         site
     }
 
+    /// Kills the agent as `kill -9` does and starts another one in its place.
+    pub(crate) fn replace_agent(&mut self) {
+        // It may have ended by itself.
+        _ = self.agent.0.kill();
+        _ = self.agent.0.wait();
+        self.agent = Agent(join(&self.home, &self.server));
+        self.agent.0.stdin.take();
+    }
+
+    /// Kills the server as `kill -9` does and starts another one on its data, where clients and agents knew it.
+    pub(crate) fn replace_server(&mut self) {
+        self.server.kill();
+        let listen = self.server.url.trim_start_matches("http://").to_owned();
+        let data = self.home.path("server");
+        self.server = self.home.start(&["serve", "--data", &data, "--listen", &listen], &[]);
+    }
+
     /// Runs a client command, which finds the server by itself.
     pub(crate) fn cli(&self, arguments: &[&str]) -> Ran {
         self.home.run(arguments)

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::{
         fd::AsRawFd as _,
         unix::{fs::OpenOptionsExt as _, net::UnixStream},
@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use huisuan_model::{AttemptId, ChannelTarget};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FlockOperation, flock},
@@ -70,6 +71,28 @@ impl Connection {
             Ok((reader, Reply::Welcome { memory_mode, .. })) => Ok(Ok(Connection { reader, memory_mode })),
             Ok((_, Reply::Refused(why))) => Err(supervisor(format!("refuses this agent: {why}"))),
             Ok((_, other)) => Err(supervisor(format!("answers a hello with {other:?}"))),
+        }
+    }
+
+    /// Makes the connection a channel into a session; an inner error is what was answered instead.
+    pub(crate) fn into_channel(
+        mut self,
+        attempt: AttemptId,
+        target: ChannelTarget,
+    ) -> io::Result<Result<UnixStream, Reply>> {
+        write_line(&mut self.reader.get_mut(), &Request::Attach { attempt, target })?;
+        let mut stream = self.reader.into_inner();
+        stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
+        // Byte by byte: what follows the answer are frames, and somebody else's to read.
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        while line.last() != Some(&b'\n') {
+            stream.read_exact(&mut byte)?;
+            line.push(byte[0]);
+        }
+        stream.set_read_timeout(None)?;
+        match serde_json::from_slice(&line)? {
+            Reply::Done => Ok(Ok(stream)),
+            other => Ok(Err(other)),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Child,
     sync::{Mutex, PoisonError},
@@ -10,7 +11,8 @@ use std::{
 };
 
 use huisuan_model::{
-    AttemptId, AttemptReport, EngineKind, MilliDevices, Millicores, Pool, PoolId, StartOrder, Stream, quantity::Bytes,
+    AttemptId, AttemptReport, ChannelTarget, EngineKind, MilliDevices, Millicores, Pool, PoolId, StartOrder, Stream,
+    quantity::Bytes,
 };
 
 use super::{
@@ -18,6 +20,7 @@ use super::{
     connection::{Connection, lock_start, start_supervisor},
     paths::Paths,
     records::read_claim,
+    supervisor::session,
     wire::{Batch, Reply, Request},
 };
 use crate::engine::{Engine, EngineError, Held, LogChunk, SubmitResult};
@@ -153,6 +156,21 @@ impl Engine for LocalEngine {
             false => format!("pulled from {}", containers.registries.join(", ")),
         };
         Ok(format!("{}{runtime}, {pulled}", containers.podman.display()))
+    }
+
+    fn sessions(&self) -> Result<(), String> {
+        session::setsid().map(drop)
+    }
+
+    fn attach(&self, attempt: AttemptId, target: ChannelTarget) -> Result<UnixStream, EngineError> {
+        // A connection of its own, for it is one end of the channel from here on.
+        let connection = self.connect(false)?;
+        let attached = connection.into_channel(attempt, target);
+        match attached.map_err(|source| EngineError::Connection { doing: "attaching", source })? {
+            Ok(stream) => Ok(stream),
+            Err(Reply::Refused(why)) => Err(EngineError::Refused(why)),
+            Err(other) => Err(self.unexpected(&other)),
+        }
     }
 
     fn blank(&self) -> bool {

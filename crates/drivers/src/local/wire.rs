@@ -7,8 +7,8 @@ use std::{
 };
 
 use huisuan_model::{
-    AttemptId, AttemptReport, CentreId, JobId, JobSpec, MilliDevices, Millicores, PoolId, ProjectId, StartOrder,
-    TenantId,
+    AttemptId, AttemptReport, CentreId, ChannelTarget, JobId, JobSpec, MilliDevices, Millicores, PoolId, ProjectId,
+    StartOrder, TenantId,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -46,6 +46,13 @@ pub(crate) enum Request {
     Known(AttemptId),
     /// Tell what there is.
     Held,
+    /// Make this connection a channel into a session: after the answer it speaks frames.
+    Attach {
+        /// Which attempt runs it.
+        attempt: AttemptId,
+        /// What it leads to.
+        target: ChannelTarget,
+    },
     /// Tell again what became of attempts, as far as anything is known of them.
     Find(Vec<AttemptId>),
 }
@@ -67,7 +74,7 @@ pub(crate) enum Reply {
     Reports(Vec<AttemptReport>),
     /// To a held.
     Held(Held),
-    /// To an acknowledge, cancel or find.
+    /// To an acknowledge, cancel, find or attach.
     Done,
     /// To a known.
     Known(bool),

@@ -9,6 +9,7 @@ mod kubernetes;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod local;
+mod sessions;
 mod simulated;
 mod slurm;
 mod staging;

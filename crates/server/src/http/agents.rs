@@ -90,8 +90,8 @@ pub(crate) async fn orders(
         () = shared.stopping() => return Err(Failure::new(ErrorCode::Unavailable, "the server is stopping")),
     };
     failpoint!("server-before-orders");
-    let Pulled { orders, log_requests, measure } = pulled;
-    Ok(axum::Json(Orders { epoch: shared.epoch, orders, log_requests, measure }))
+    let Pulled { orders, log_requests, measure, channels } = pulled;
+    Ok(axum::Json(Orders { epoch: shared.epoch, orders, log_requests, measure, channels }))
 }
 
 pub(crate) async fn reports(

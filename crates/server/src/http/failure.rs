@@ -39,7 +39,7 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
             Refusal::Spec(_) | Refusal::UnknownDependency(_) | Refusal::UnknownReservation(_) => ErrorCode::InvalidSpec,
-            Refusal::DependencyUnmet { .. } => ErrorCode::Conflict,
+            Refusal::DependencyUnmet { .. } | Refusal::NoSession { .. } => ErrorCode::Conflict,
             Refusal::NotSupported { .. } => ErrorCode::NotSupported,
             Refusal::Window { .. } | Refusal::Facts { .. } => ErrorCode::InvalidSpec,
             Refusal::NoWindow { .. } => ErrorCode::NotFound,

@@ -174,6 +174,7 @@ pub(crate) async fn view(shared: &Shared, id: JobId, scope: &Scope) -> Result<Jo
     let seen = found.filter(|(job, ..)| scope.has(&job.tenant));
     let (job, energy, attempts, total) = seen.ok_or_else(|| no_job(id))?;
     let mut view = views::job(&job, energy, views::attempts(&attempts), total, &shared.last_reasons());
+    view.channels = shared.channels.of_job(id);
     shared.mark_simulated(&mut view.attempts).await;
     shared.mark_unknown(&mut view.attempts).await;
     Ok(view)

@@ -5,6 +5,7 @@ mod agents;
 mod bills;
 pub(crate) mod books;
 pub(crate) mod centres;
+mod channels;
 mod dependencies;
 mod door;
 mod events;
@@ -50,6 +51,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route(routes::AGENT_HELD, post(held::held))
         .route(routes::AGENT_RATINGS, post(agents::ratings))
         .route(routes::AGENT_LOGS, post(agents::logs))
+        .route(routes::AGENT_CHANNEL, get(channels::to_agent).post(channels::of_agent))
         .layer(middleware::from_fn_with_state(shared.clone(), access::agent));
     let anybody = Router::new()
         .route(routes::HEALTHZ, get(status::health))
@@ -73,6 +75,8 @@ fn people() -> Router<Arc<Shared>> {
         .route(routes::JOB_EXPLAIN, get(jobs::explain))
         .route(routes::JOB_ATTEMPTS, get(jobs::attempts))
         .route(routes::JOB_LOGS, get(logs::logs))
+        .route(routes::JOB_CHANNELS, post(channels::open))
+        .route(routes::JOB_CHANNEL, get(channels::to_user).post(channels::of_user))
         .route(routes::JOB_CANCEL, post(jobs::cancel))
         .route(routes::PLAN, post(plan::plan))
         .route(routes::CENTRES, get(centres::list))

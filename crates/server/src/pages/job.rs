@@ -116,6 +116,19 @@ fn facts(page: &Page, view: &JobView, now: TimeMs) -> Markup {
                 dd { (job.tenant) " / " (job.project) }
             }
             div { dt { (page.say(words::SUBMITTED_BY)) } dd { (view.actor) } }
+            @if !view.channels.is_empty() {
+                div.wide {
+                    dt { (page.say(words::ATTACHED)) }
+                    dd {
+                        @for channel in &view.channels {
+                            span.line {
+                                (channel.actor) " " span.quiet { (channel.target) } " "
+                                (moment(channel.opened_at, now, page.language))
+                            }
+                        }
+                    }
+                }
+            }
             div.wide {
                 dt { (page.say(words::WORK)) }
                 dd {

@@ -195,6 +195,7 @@ pub(super) const STATE_RUNNING: Word = word("running", "运行中");
 pub(super) const STATE_SUCCEEDED: Word = word("succeeded", "成功");
 pub(super) const STATE_WAITING: Word = word("waiting", "等待");
 pub(super) const SUBMITTED: Word = word("Submitted", "提交");
+pub(super) const ATTACHED: Word = word("Attached now", "当前接入");
 pub(super) const SUBMITTED_BY: Word = word("Submitted by", "提交者");
 pub(super) const DOUBTED: Word = word("Not believed, nothing new is placed here: {}", "标定存疑，暂不放置新任务：{}");
 pub(super) const UNCERTIFIED: Word = word("uncertified: not sold in units", "未经测定：不按单位出售");

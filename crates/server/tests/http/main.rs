@@ -10,6 +10,7 @@ mod access;
 mod agents;
 mod bills;
 mod budget;
+mod channels;
 mod dependencies;
 mod document;
 mod events;

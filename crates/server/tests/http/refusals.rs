@@ -152,7 +152,10 @@ fn a_body_that_is_too_large_is_answered() {
 #[test]
 fn what_cannot_run_yet_is_refused_by_name() {
     let network = Network::paused();
-    for (fields, name) in [(json!({"kind": "service"}), "kind"), (json!({"kind": "session"}), "kind")] {
+    for (fields, name) in [
+        (json!({"kind": "service"}), "kind"),
+        (json!({"kind": "session", "image": format!("registry.local/x@sha256:{}", "0a".repeat(32))}), "image"),
+    ] {
         let problem = network.refused(&job_with(&fields), ErrorCode::NotSupported);
         assert!(problem.detail.contains(&format!("`{name}`")), "{fields}: {problem}");
     }

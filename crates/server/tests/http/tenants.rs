@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Adds a tenant with some money and gives its token.
-fn tenant(network: &Network, name: &str, settings: &Value) -> String {
+pub(crate) fn tenant(network: &Network, name: &str, settings: &Value) -> String {
     let body = json!({"tenant": name, "settings": settings});
     let answer = network.send(&Request::post("/v1/tenants").json(body.to_string()));
     assert_eq!(answer.status, 201, "{}", answer.text());
@@ -20,7 +20,7 @@ fn tenant(network: &Network, name: &str, settings: &Value) -> String {
     answer.value()["token"].as_str().expect("a token").to_owned()
 }
 
-fn client(network: &Network, token: &str) -> Client {
+pub(crate) fn client(network: &Network, token: &str) -> Client {
     Client::new(&network.server.url(), Some(token)).expect("a client")
 }
 

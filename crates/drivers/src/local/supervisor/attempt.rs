@@ -11,7 +11,7 @@ use std::{
 
 use huisuan_model::{Bytes, DurationMs, EndCause, StartOrder, TimeMs, Usage};
 
-use super::cores::Share;
+use super::{cores::Share, session::Terminal};
 
 /// An attempt that has taken its share. One thread watches it; others wish and sample.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Attempt {
     pub(crate) process: OnceLock<Process>,
     /// The first process of its container, once that runs.
     pub(crate) container: OnceLock<i32>,
+    /// Its terminal, when it is a session, once its process runs.
+    pub(crate) terminal: OnceLock<Arc<Terminal>>,
     /// Wakes the thread that watches it.
     waker: Arc<OwnedFd>,
     wish: AtomicU8,
@@ -64,6 +66,7 @@ impl Attempt {
             share,
             process: OnceLock::new(),
             container: OnceLock::new(),
+            terminal: OnceLock::new(),
             waker,
             wish: AtomicU8::new(NO_WISH),
             memory_peak: AtomicU64::new(0),

@@ -12,6 +12,7 @@ pub(crate) mod process;
 mod recover;
 mod sample;
 mod serve;
+pub(crate) mod session;
 mod shared;
 pub(crate) mod start;
 mod state;

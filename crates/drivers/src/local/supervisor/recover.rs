@@ -203,7 +203,7 @@ fn record(files: &AttemptPaths, id: AttemptId, started_at: Option<TimeMs>, outco
     report
 }
 
-fn kill_each(processes: &[ProcessStat]) {
+pub(super) fn kill_each(processes: &[ProcessStat]) {
     for process in processes {
         if let Some(pidfd) = open_pidfd(process.pid, process.start_ticks) {
             let _ = pidfd_send_signal(&pidfd, Signal::KILL);

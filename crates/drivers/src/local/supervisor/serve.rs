@@ -13,6 +13,7 @@ use huisuan_model::{AttemptId, EndCause, StartOrder};
 use super::{
     log::append_line,
     sample::MEMORY_MODE,
+    session,
     shared::{Shared, lock},
     state::Record,
 };
@@ -56,6 +57,9 @@ fn converse(shared: &Arc<Shared>, mut stream: UnixStream) -> io::Result<()> {
     });
     write_line(&mut stream, &Reply::Welcome { version: VERSION, memory_mode: MEMORY_MODE.into() })?;
     while let Some(request) = read_line(&mut reader)? {
+        if let Request::Attach { attempt, target } = request {
+            return session::attach(shared, attempt, target, stream);
+        }
         let reply = answer(shared, request, observer);
         write_line(&mut stream, &reply)?;
     }
@@ -109,6 +113,7 @@ fn answer(shared: &Arc<Shared>, request: Request, observer: Option<u64>) -> Repl
             let ids = |records: Vec<(&AttemptId, &Record)>| records.into_iter().map(|(id, _)| *id).collect();
             Reply::Held(Held { live: ids(live), ended: ids(ended) })
         }
+        (Request::Attach { .. }, _) => Reply::Refused("a channel has a connection of its own".into()),
         (Request::Find(ids), _) => {
             find(shared, &ids);
             Reply::Done

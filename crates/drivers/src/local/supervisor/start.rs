@@ -96,10 +96,7 @@ pub(crate) fn start(
     outputs: &Outputs,
     inherited: &[(&'static str, OsString)],
 ) -> Result<Child, String> {
-    let directory = order.spec.directory.as_deref().map_or(paths.dir.as_path(), Path::new);
-    if !directory.is_absolute() {
-        return Err(format!("directory `{}` is not absolute", directory.display()));
-    }
+    let directory = working_directory(order, paths)?;
     let (program, arguments) = program(order, paths)?;
     let mut command = Command::new(find_program(&program, order, inherited)?);
     // `arg0` is what the user wrote: some programs do different things under different names.
@@ -117,6 +114,15 @@ pub(crate) fn start(
     let (stdout, stderr) = open_outputs(paths, outputs)?;
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     command.spawn().map_err(|error| explain(&error, &program, directory))
+}
+
+/// Where the attempt's process begins.
+pub(super) fn working_directory<'a>(order: &'a StartOrder, paths: &'a AttemptPaths) -> Result<&'a Path, String> {
+    let directory = order.spec.directory.as_deref().map_or(paths.dir.as_path(), Path::new);
+    match directory.is_absolute() {
+        true => Ok(directory),
+        false => Err(format!("directory `{}` is not absolute", directory.display())),
+    }
 }
 
 /// The program and its arguments. A script is read by the interpreter that its first line names, called
@@ -159,7 +165,11 @@ pub(crate) fn program(order: &StartOrder, paths: &AttemptPaths) -> Result<(Strin
 
 /// Looks a bare program name up in the attempt's own PATH. With a path instead of a name the standard
 /// library can use `posix_spawn`, which does not copy the supervisor's page tables.
-fn find_program(program: &str, order: &StartOrder, inherited: &[(&'static str, OsString)]) -> Result<PathBuf, String> {
+pub(super) fn find_program(
+    program: &str,
+    order: &StartOrder,
+    inherited: &[(&'static str, OsString)],
+) -> Result<PathBuf, String> {
     if program.contains('/') {
         return Ok(program.into());
     }
@@ -176,7 +186,7 @@ fn find_program(program: &str, order: &StartOrder, inherited: &[(&'static str, O
         .ok_or_else(|| format!("program `{program}` is not in PATH ({})", path.display()))
 }
 
-fn set_environment(
+pub(super) fn set_environment(
     command: &mut Command,
     order: &StartOrder,
     paths: &AttemptPaths,
@@ -282,7 +292,7 @@ fn open_named(path: &Path) -> Result<File, String> {
 
 /// Why a process could not be started: the system only says "not found", of the program, its
 /// interpreter or the folder alike.
-fn explain(error: &io::Error, program: &str, directory: &Path) -> String {
+pub(super) fn explain(error: &io::Error, program: &str, directory: &Path) -> String {
     if !directory.is_dir() {
         return format!("directory `{}` does not exist at this centre", directory.display());
     }

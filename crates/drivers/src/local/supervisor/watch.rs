@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_model::{EndCause, StartOrder};
+use huisuan_model::{EndCause, StartOrder, spec::JobKind};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, kill_process_group},
@@ -32,6 +32,8 @@ impl Notice {
                 let grace = Duration::from_millis(checkpoint.grace.0);
                 Notice { signal: signal_of(&checkpoint.signal), grace, ahead: grace }
             }
+            // Shells at a terminal ignore SIGTERM; this is what they are told when a terminal is closed.
+            None if order.spec.kind == JobKind::Session => Notice { signal: Signal::HUP, grace, ahead: Duration::ZERO },
             None => Notice { signal: Signal::TERM, grace, ahead: Duration::ZERO },
         }
     }

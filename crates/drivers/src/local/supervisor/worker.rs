@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_model::{Bytes, DurationMs, EndCause, Outcome, Usage};
+use huisuan_model::{Bytes, DurationMs, EndCause, Outcome, Usage, spec::JobKind};
 use rustix::{
     event::{EventfdFlags, eventfd},
     process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group},
@@ -17,7 +17,9 @@ use wait4::{ResUse, Wait4 as _};
 
 use super::{
     attempt::{Attempt, Process},
-    process::{now, stat},
+    process::{now, processes_of, stat},
+    recover::kill_each,
+    session,
     shared::{Shared, lock},
     start::{Outputs, start},
     watch::watch,
@@ -96,6 +98,12 @@ fn run(shared: &Shared, attempt: &Attempt) -> (Outcome, Usage) {
     let containers = order.spec.image.as_ref().and_then(|_| lock(&shared.state).config.containers.clone());
     let started = match &containers {
         Some(containers) => container::start(containers, order, &paths, &attempt.share.cpus()),
+        None if order.spec.kind == JobKind::Session => {
+            session::start(order, &paths, &shared.environment).map(|(child, terminal)| {
+                let _ = attempt.terminal.set(terminal);
+                child
+            })
+        }
         None => start(order, &paths, &outputs, &shared.environment),
     };
     let child = match started {
@@ -140,7 +148,14 @@ fn finish_container(shared: &Shared, attempt: &Attempt, child: Child, container:
 
 /// Watches the child to its end, ends what is left of its group, reaps it.
 fn finish_child(shared: &Shared, attempt: &Attempt, child: Child) -> (Outcome, Usage) {
-    let (cause, waited, left) = watch_child(shared, attempt, child);
+    let (cause, waited, mut left) = watch_child(shared, attempt, child);
+    if let Some(terminal) = attempt.terminal.get() {
+        // The jobs of a shell at a terminal have groups of their own.
+        let rest = processes_of(&shared.paths.attempt(attempt.order.attempt).dir);
+        kill_each(&rest);
+        left |= !rest.is_empty();
+        terminal.finish(waited.status.code().unwrap_or_else(|| 128 + waited.status.signal().unwrap_or_default()));
+    }
     let wall = attempt.usage().wall;
     let cpu = waited.rusage.utime + waited.rusage.stime;
     let used = Usage {
