@@ -17,17 +17,18 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use crate::{
     bench::{Bench, PATIENCE, ProcessHandle, end_of, expect_cause, id, order, script},
     lab::Lab,
-    slurm::{Cluster, bench_with, config, job_name},
+    place::{Cluster, Place},
+    slurm::{bench_at, config, job_name},
 };
 
 /// Tells this test program that it is to be an agent: the folder of its engine.
 pub(crate) const AGENT_VARIABLE: &str = "HUISUAN_TEST_SLURM_AGENT";
 
 /// The cluster that is ill-treated; by one test at a time.
-static SUFFERING: Cluster = Cluster::new("beta");
+static SUFFERING: Cluster = Cluster::new("beta", 2);
 
 /// The cluster whose controller is killed: its nodes may be drained at any moment afterwards, too late for its own test.
-static DYING: Cluster = Cluster::new("gamma");
+static DYING: Cluster = Cluster::new("gamma", 2);
 
 /// A job that says in the trace that it ran.
 fn traced(bench: &Bench, job: u64, then: &str) -> StartOrder {
@@ -96,7 +97,7 @@ fn a_submission_that_worked_and_said_it_did_not() {
     let lab = SUFFERING.take();
     let text = "REAL \"$@\" >/dev/null; [ -e ONCE ] && exit 1; touch ONCE; \
                 echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1";
-    let mut bench = bench_with(&lab.conf(), "one", |config| {
+    let mut bench = bench_at(Place::of(&lab, "one"), |config| {
         config.programs = Some(programs(config.folder.parent().expect("a folder"), "sbatch", text));
     });
     bench.submit(&[traced(&bench, 1, "exit 3"), traced(&bench, 2, "exit 4")]);
@@ -112,7 +113,7 @@ fn a_submission_that_happened_twice() {
     let lab = SUFFERING.take();
     let text = "arguments=(); for a in \"$@\"; do [ \"$a\" = --hold ] || arguments+=(\"$a\"); done; \
                 REAL \"${arguments[@]}\" >/dev/null; REAL \"${arguments[@]}\"";
-    let mut bench = bench_with(&lab.conf(), "one", |config| {
+    let mut bench = bench_at(Place::of(&lab, "one"), |config| {
         config.programs = Some(programs(config.folder.parent().expect("a folder"), "sbatch", text));
     });
     bench.submit(&[traced(&bench, 1, "sleep 0.5; exit 3"), traced(&bench, 2, "exit 4")]);
@@ -160,7 +161,7 @@ fn killed_agent(lab: &Lab, text: &str, failpoints: &str) {
         config.programs = Some(programs);
     }
     let engine = SlurmEngine::open(config).expect("an engine");
-    let mut bench = Bench { engine: Box::new(engine), folder, reports: Vec::new() };
+    let mut bench = Bench::new(engine, folder).at(Place::of(lab, "one"));
     for job in 1..=4 {
         let again = order(job, script(&format!("echo {job} >> {}; exit {job}", bench.file("trace"))));
         // The network repeats orders whose answer it did not hear.
@@ -203,7 +204,7 @@ fn an_agent_killed_at_every_step() {
 #[test]
 fn an_agent_restart_changes_nothing() {
     let lab = SUFFERING.take();
-    let mut bench = bench_with(&lab.conf(), "one", |_| {});
+    let mut bench = bench_at(Place::of(&lab, "one"), |_| {});
     let dir = bench.folder.path().join("centre");
     let go = bench.file("go");
     let runs = traced(&bench, 2, &format!("until [ -e {go} ]; do sleep 0.01; done; exit 5"));
@@ -238,7 +239,7 @@ fn an_agent_restart_changes_nothing() {
 #[test]
 fn a_controller_that_is_stopped_while_jobs_are_submitted() {
     let lab = SUFFERING.take();
-    let mut bench = bench_with(&lab.conf(), "one", |config| config.command_timeout_ms = 1_500);
+    let mut bench = bench_at(Place::of(&lab, "one"), |config| config.command_timeout_ms = 1_500);
     assert!(bench.run(traced(&bench, 1, "true")).outcome.success());
     let stopped = Stopped::stop(&lab, "slurmctld");
     bench.submit(&[traced(&bench, 2, "exit 2"), traced(&bench, 3, "exit 3")]);
@@ -260,7 +261,7 @@ fn a_controller_that_is_stopped_while_jobs_are_submitted() {
 #[test]
 fn a_controller_that_is_killed_again_and_again() {
     let mut lab = DYING.take();
-    let mut bench = bench_with(&lab.conf(), "batch", |_| {});
+    let mut bench = bench_at(Place::of(&lab, "batch"), |_| {});
     let mut job = 0;
     for _ in 0..5 {
         let orders: Vec<StartOrder> = (1..=4).map(|n| traced(&bench, job + n, "sleep 0.3; exit 7")).collect();
@@ -293,7 +294,7 @@ fn a_controller_that_is_killed_again_and_again() {
 #[test]
 fn accounting_that_is_away_keeps_nobody_waiting() {
     let mut lab = SUFFERING.take();
-    let mut bench = bench_with(&lab.conf(), "one", |_| {});
+    let mut bench = bench_at(Place::of(&lab, "one"), |_| {});
     let stopped = Stopped::stop(&lab, "slurmdbd");
     let end = bench.run(traced(&bench, 1, "exit 9"));
     assert_eq!(end.outcome.exit_code, Some(9));
@@ -308,7 +309,7 @@ fn accounting_that_is_away_keeps_nobody_waiting() {
 fn a_queue_that_says_nonsense() {
     let lab = SUFFERING.take();
     let text = "if [ -e ONCE ]; then exec REAL \"$@\"; fi; echo '17|TELEPORTED|None|x'";
-    let mut bench = bench_with(&lab.conf(), "one", |config: &mut SlurmConfig| {
+    let mut bench = bench_at(Place::of(&lab, "one"), |config: &mut SlurmConfig| {
         config.programs = Some(programs(config.folder.parent().expect("a folder"), "squeue", text));
     });
     let name = job_name(&bench, "1.0.1");

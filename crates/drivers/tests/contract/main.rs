@@ -9,6 +9,7 @@ mod kubernetes;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod local;
+mod place;
 mod simulated;
 mod slurm;
 mod suite;
