@@ -1,16 +1,17 @@
 //! The contract on the Slurm engine with a real cluster, each test on a node of its own, and what only that engine does.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use huisuan_drivers::{EngineError, SlurmConfig, SlurmEngine};
 use huisuan_model::{
-    Bytes, EndCause, EngineKind, MilliDevices, PoolId, StartOrder,
+    Bytes, EndCause, EngineKind, JobSpec, MilliDevices, PoolId, StartOrder,
     spec::{DeviceNeed, Need, Work},
 };
 
 use crate::{
-    bench::{Bench, expect_cause, id, order, script},
+    bench::{Bench, expect_cause, id, order, script, task},
     checkpoint,
+    faults::programs,
     place::{Cluster, Place},
     suite,
 };
@@ -56,8 +57,13 @@ fn with_devices(job: u64, text: &str, count: u64, any_of: &[&str]) -> StartOrder
 }
 
 #[test]
-fn what_is_to_save_its_state_is_refused() {
-    checkpoint::is_refused(&mut bench());
+fn state_is_saved_within_the_walltime() {
+    checkpoint::state_is_saved_within_the_walltime(&mut bench());
+}
+
+#[test]
+fn state_is_saved_when_room_is_taken_away() {
+    checkpoint::state_is_saved_when_room_is_taken_away(&mut bench());
 }
 
 #[test]
@@ -127,6 +133,59 @@ fn what_somebody_else_cancels_is_cancelled() {
     let end = bench.end(id(1, 0));
     expect_cause(&end, EndCause::Cancelled);
     assert!(end.outcome.detail.contains("centre"), "{end:?}");
+}
+
+/// Attempts of several jobs that ask for the same are one array; what asks for more is none of it. Each element is an
+/// attempt like any other: it knows who it is, and is cancelled by itself.
+#[test]
+fn attempts_that_ask_for_the_same_are_one_submission() {
+    let mut bench = bench_at(WORKING.node(), |config| {
+        let folder = config.folder.parent().expect("a folder");
+        config.programs = Some(programs(folder, "sbatch", "echo >> ONCE; exec REAL \"$@\""));
+    });
+    bench.engine.inventory().expect("an inventory");
+    let go = bench.file("go");
+    let text = format!(
+        "echo $HUISUAN_ATTEMPT [$SLURM_ARRAY_JOB_ID,$SLURM_ARRAY_TASK_ID]; until [ -e {go} ]; do sleep 0.05; done"
+    );
+    let array = Arc::new(JobSpec { tasks: "3-7".parse().expect("ranges"), ..script(&text) });
+    let mut orders: Vec<StartOrder> = (1..=9).map(|job| order(job, script(&text))).collect();
+    orders.extend(array.tasks.iter().map(|index| task(10, index, &array)));
+    orders.push(order(11, JobSpec { memory: Bytes(65 << 20), ..script(&text) }));
+    bench.submit(&orders);
+    bench.started(id(1, 0));
+    // Four processors: these wait until others have ended. One is cancelled here, one at the cluster.
+    bench.engine.cancel(&[id(8, 0)]).expect("cancelled");
+    let lab = WORKING.take();
+    let array_name = job_name(&bench, "array.1");
+    let number = lab.call("squeue", &["--noheader", "--array", "--name", &array_name, "--format=%F"]);
+    lab.call("scancel", &[&format!("{}_8", number.lines().next().expect("a number"))]);
+    drop(lab);
+    expect_cause(&bench.end(id(8, 0)), EndCause::Cancelled);
+    let end = bench.end(id(9, 0));
+    expect_cause(&end, EndCause::Cancelled);
+    assert!(end.outcome.detail.contains("centre"), "{end:?}");
+    fs::write(go, "").expect("a file");
+    for own in orders.iter().map(|order| order.attempt).filter(|own| ![8, 9].contains(&own.job.0)) {
+        expect_cause(&bench.end(own), EndCause::Exited);
+        let said = if own.job.0 == 10 { format!("10,{}", own.task) } else { ",".to_owned() };
+        assert_eq!(bench.stdout(own), format!("{own} [{said}]\n"));
+    }
+    assert_eq!(fs::read_to_string(bench.file("programs/once")).expect("it was called"), "\n\n");
+}
+
+#[test]
+fn an_array_that_somebody_else_cancels_is_cancelled() {
+    let mut bench = bench();
+    let orders: Vec<StartOrder> = (1..=6).map(|job| order(job, script("sleep 1000"))).collect();
+    bench.submit(&orders);
+    bench.started(id(1, 0));
+    WORKING.take().call("scancel", &["--jobname", &job_name(&bench, "array.1")]);
+    for order in &orders {
+        let end = bench.end(order.attempt);
+        expect_cause(&end, EndCause::Cancelled);
+        assert!(end.outcome.detail.contains("centre"), "{end:?}");
+    }
 }
 
 #[test]
