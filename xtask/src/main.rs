@@ -23,8 +23,11 @@ enum Task {
         #[arg(long, default_value_t = test::SEED)]
         seed: u64,
     },
-    /// Rounds of faults against a real server and real agents: kills, hangs, cut lines, full disks; then a judge.
+    /// Rounds of faults against real processes: kills, hangs, cut lines, full disks; then a judge.
     Faults {
+        /// What the faults happen to.
+        #[arg(value_enum, default_value = "network")]
+        target: faults::Target,
         /// How many.
         #[arg(long, default_value_t = 1000)]
         rounds: u64,
@@ -85,7 +88,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
     match task {
         Task::Setup => setup::run(&repository).map(|()| true),
         Task::Test { seed } => test::run(&repository, seed),
-        Task::Faults { rounds, seed } => faults::run(&repository, rounds, seed),
+        Task::Faults { target, rounds, seed } => faults::run(&repository, target, rounds, seed),
         Task::Check => check::run(&repository),
         Task::Kubernetes => kubernetes::run(&repository),
         Task::BlessWalls => walls::bless(&repository).map(|()| true),

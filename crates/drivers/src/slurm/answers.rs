@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Bytes, DurationMs, Usage};
+use huisuan_model::{Bytes, DurationMs, RangeSet, TimeMs, Usage};
 
-/// What `squeue` is asked for: number, state, nodes, reason, name. The name comes last, for it may hold anything.
-pub(super) const QUEUE_FORMAT: &str = "%A|%T|%N|%r|%j";
+use super::job::Number;
+
+/// What `squeue` is asked for: number, index, state, nodes, when it began, reason, name. The name comes last, for it may hold anything.
+pub(super) const QUEUE_FORMAT: &str = "%F|%K|%T|%N|%S|%r|%j";
 
 /// What `sacct` is asked for.
-pub(super) const ACCOUNT_FORMAT: &str = "JobIDRaw,State,ExitCode,ElapsedRaw,TotalCPU,MaxRSS,NodeList,JobName";
+pub(super) const ACCOUNT_FORMAT: &str = "JobID,State,ExitCode,Start,ElapsedRaw,TotalCPU,MaxRSS,NodeList,JobName";
 
 /// What `sinfo` is asked for: node, processors, MiB, accelerators, state, longest job, reason. The reason comes last.
 pub(super) const NODE_FORMAT: &str = "%N|%c|%m|%G|%T|%l|%E";
@@ -65,23 +67,28 @@ impl JobState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct QueuedJob {
     pub(super) state: JobState,
+    /// It runs and is neither being prepared nor cleaned up after.
+    pub(super) runs: bool,
     /// Slurm gave it nodes, now or before it ended.
     pub(super) placed: bool,
+    /// When it began; for one that waits, when it may.
+    pub(super) began: Option<TimeMs>,
     /// Why it waits, as Slurm says it.
     pub(super) reason: String,
     pub(super) name: String,
 }
 
-/// Reads what `squeue` printed. The error names the line.
-pub(super) fn read_queue(text: &str) -> Result<BTreeMap<u64, QueuedJob>, String> {
+/// Reads what `squeue --array` printed. The error names the line.
+pub(super) fn read_queue(text: &str) -> Result<BTreeMap<Number, QueuedJob>, String> {
     let mut jobs = BTreeMap::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
         let job = || {
-            let parts: Vec<&str> = line.splitn(5, '|').collect();
-            let [id, state, nodes, reason, name] = parts.as_slice() else { return None };
-            let (state, placed) = (JobState::read(state, reason)?, is_node(nodes));
-            let (reason, name) = ((*reason).to_owned(), (*name).to_owned());
-            Some((id.parse().ok()?, QueuedJob { state, placed, reason, name }))
+            let parts: Vec<&str> = line.splitn(7, '|').collect();
+            let [id, index, state, nodes, began, reason, name] = parts.as_slice() else { return None };
+            let index = if *index == "N/A" { None } else { Some(index.parse().ok()?) };
+            let (runs, state, placed) = (*state == "RUNNING", JobState::read(state, reason)?, is_node(nodes));
+            let (began, reason, name) = (read_time(began), (*reason).to_owned(), (*name).to_owned());
+            Some(((id.parse().ok()?, index), QueuedJob { state, runs, placed, began, reason, name }))
         };
         let (id, job) = job().ok_or_else(|| not_understood(line))?;
         jobs.insert(id, job);
@@ -95,6 +102,7 @@ pub(super) struct AccountedJob {
     pub(super) name: String,
     pub(super) state: JobState,
     pub(super) placed: bool,
+    pub(super) began: Option<TimeMs>,
     pub(super) exit_code: i32,
     pub(super) signal: i32,
     pub(super) usage: Usage,
@@ -102,18 +110,18 @@ pub(super) struct AccountedJob {
 
 /// Reads what `sacct --parsable2` printed: a line for each job and each of its steps. A number may stand for several
 /// jobs, because Slurm gives numbers again.
-pub(super) fn read_accounts(text: &str) -> Result<Vec<(u64, AccountedJob)>, String> {
-    let mut jobs: Vec<(u64, AccountedJob)> = Vec::new();
+pub(super) fn read_accounts(text: &str) -> Result<Vec<(Number, AccountedJob)>, String> {
+    let mut jobs: Vec<(Number, AccountedJob)> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
-        let parts: Vec<&str> = line.splitn(8, '|').collect();
-        let [id, state, exit, elapsed, cpu, memory, nodes, name] = parts.as_slice() else {
+        let parts: Vec<&str> = line.splitn(9, '|').collect();
+        let [id, state, exit, began, elapsed, cpu, memory, nodes, name] = parts.as_slice() else {
             return Err(not_understood(line));
         };
         let memory = read_memory(memory).ok_or_else(|| not_understood(line))?;
         if let Some((job, _)) = id.split_once('.') {
             // Only steps have a memory peak; those of a job follow its line.
             if let Some((last, record)) = jobs.last_mut()
-                && job.parse() == Ok(*last)
+                && read_numbers(job).is_some_and(|numbers| numbers.contains(last))
             {
                 record.usage.memory_peak = record.usage.memory_peak.max(memory);
             }
@@ -127,14 +135,42 @@ pub(super) fn read_accounts(text: &str) -> Result<Vec<(u64, AccountedJob)>, Stri
                 memory_peak: memory,
                 ..Usage::default()
             };
-            let state = JobState::read(state, "")?;
+            // A controller that lost its state ends what accounting has of it; whom somebody cancelled says `CANCELLED by`.
+            let ended_by_nobody = *state == "CANCELLED";
+            let state = if ended_by_nobody { JobState::Active } else { JobState::read(state, "")? };
             let (exit_code, signal) = (exit_code.parse().ok()?, signal.parse().ok()?);
             let (name, placed) = ((*name).to_owned(), is_node(nodes));
-            Some((id.parse().ok()?, AccountedJob { name, state, placed, exit_code, signal, usage }))
+            let began = read_time(began);
+            Some((read_numbers(id)?, AccountedJob { name, state, placed, began, exit_code, signal, usage }))
         };
-        jobs.push(job().ok_or_else(|| not_understood(line))?);
+        let (numbers, record) = job().ok_or_else(|| not_understood(line))?;
+        jobs.extend(numbers.into_iter().map(|number| (number, record.clone())));
     }
     Ok(jobs)
+}
+
+/// No array of ours is larger.
+const ELEMENTS_MAX: u64 = 1 << 16;
+
+/// `70`, `70_3`, or `70_[0-3,7%2]` for what never began of an array. Of a list that was cut off (`...`) nothing is said.
+fn read_numbers(text: &str) -> Option<Vec<Number>> {
+    let Some((array, index)) = text.split_once('_') else { return Some(vec![(text.parse().ok()?, None)]) };
+    let array = array.parse().ok()?;
+    let Some(list) = index.strip_prefix('[') else { return Some(vec![(array, Some(index.parse().ok()?))]) };
+    if list.contains("...") {
+        return Some(Vec::new());
+    }
+    let list = list.strip_suffix(']')?.split('%').next()?;
+    let indices: RangeSet = list.parse().ok()?;
+    if indices.len() > ELEMENTS_MAX {
+        return Some(Vec::new());
+    }
+    Some(indices.iter().map(|index| (array, Some(index))).collect())
+}
+
+/// Seconds since 1970; `N/A`, `Unknown` or nothing where there is no time.
+fn read_time(text: &str) -> Option<TimeMs> {
+    Some(TimeMs(text.parse::<i64>().ok()?.checked_mul(1000)?))
 }
 
 fn is_node(text: &str) -> bool {

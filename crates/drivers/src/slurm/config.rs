@@ -60,12 +60,16 @@ pub struct SlurmConfig {
     /// Milliseconds between two looks into the folder, which cost Slurm nothing.
     #[serde(default = "look_interval")]
     pub look_interval_ms: u64,
-    /// The most submissions in a second, in the long run.
+    /// The most submissions in a second, in the long run; an array is one.
     #[serde(default = "submit_per_s")]
     pub submit_per_s: u32,
     /// The most submissions at once after a pause.
     #[serde(default = "submit_burst")]
     pub submit_burst: u32,
+    /// The most attempts in one array of Slurm, below the site's `MaxArraySize`; 1 for none. Of larger ones that Slurm
+    /// refuses it learns.
+    #[serde(default = "array_max")]
+    pub array_max: usize,
     /// How many jobs may be in Slurm at a time; more wait here. Below the site's `MaxJobCount` and `MaxSubmitJobs`.
     #[serde(default = "open_max")]
     pub open_max: usize,
@@ -119,6 +123,9 @@ fn submit_per_s() -> u32 {
 }
 fn submit_burst() -> u32 {
     100
+}
+fn array_max() -> usize {
+    500
 }
 fn open_max() -> usize {
     5_000
@@ -182,7 +189,12 @@ impl SlurmConfig {
             }
         }
         let positive = [self.poll_interval_ms, self.look_interval_ms, self.beat_ms, self.command_timeout_ms];
-        if positive.contains(&0) || self.submit_per_s == 0 || self.submit_burst == 0 || self.open_max == 0 {
+        if positive.contains(&0)
+            || self.submit_per_s == 0
+            || self.submit_burst == 0
+            || self.open_max == 0
+            || self.array_max == 0
+        {
             return Err("intervals, rates and limits must be above 0".to_owned());
         }
         Ok(())

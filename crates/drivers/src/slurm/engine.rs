@@ -230,8 +230,10 @@ impl Engine for SlurmEngine {
                 open.cancelled = true;
                 open.job
             });
-            if let Some(job) = job {
-                state.doomed.insert(job, shared.files.job_name(id));
+            match job {
+                Some(job) if never => state.doom(id, job, &shared.files),
+                Some(job) => state.end_running(id, job, &shared.files),
+                None => {}
             }
             if never {
                 ends.push((id, never_ran(EndCause::Cancelled, String::new())));

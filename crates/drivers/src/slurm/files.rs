@@ -5,6 +5,7 @@
 //! | `wrapper.sh` | the script of every job |
 //! | `instance` | a random word: job names of two engines in one cluster are never the same |
 //! | `slurm.log` | orders, numbers of jobs, ends: the engine's memory, see `journal.rs` |
+//! | `arrays/` | lists that say which attempt each element of an array is, see `lists.rs` |
 //! | `news/` | empty files by which wrappers say that something happened; one listing shows all |
 //! | `attempts/JOB/TASK.ATTEMPT/` | `start` what to run; `claim`, `used`, `alive`, `exit` by the wrapper; `done.json` by the engine |
 
@@ -12,16 +13,20 @@ use std::{
     ffi::OsString,
     fs::{self, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
 use huisuan_model::{AttemptId, Bytes, DurationMs, StartOrder, TimeMs};
 
+use super::{job::SlurmJob, lists::Lists};
 use crate::{
     local::{
         paths::{AttemptPaths, Paths},
-        supervisor::start::{Outputs, program, variables},
+        supervisor::start::{CHECKPOINT_VARIABLE, Outputs, program, variables},
     },
     staging::DATA_VARIABLE,
 };
@@ -34,12 +39,24 @@ pub(super) const CLAIMED_ELSEWHERE: i32 = 113;
 /// The wrapper's exit code when it cannot write into the attempt's folder.
 pub(super) const FOLDER_UNUSABLE: i32 = 114;
 
+/// What names of arrays have where others have the attempt.
+const ARRAY: &str = "array.";
+
 /// Where the engine's own files are.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Files {
     pub(super) paths: Paths,
+    pub(super) lists: Lists,
     /// What names of jobs begin with.
     pub(super) prefix: String,
+}
+
+/// What the name of a job stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    Attempt(AttemptId),
+    /// An array, by the number of its list.
+    Array(u64),
 }
 
 /// Who may start an attempt, and since when.
@@ -102,7 +119,8 @@ impl Files {
             ));
         }
         write_whole(&paths.dir.join("wrapper.sh"), WRAPPER.as_bytes())?;
-        Ok(Files { paths, prefix: format!("hs-{word}-") })
+        let lists = Lists::open(&paths.dir.join("arrays"))?;
+        Ok(Files { paths, lists, prefix: format!("hs-{word}-") })
     }
 
     pub(super) fn wrapper(&self) -> PathBuf {
@@ -121,14 +139,36 @@ impl Files {
         self.paths.attempt(id)
     }
 
-    /// The name of an attempt's job.
+    /// The name of the job of an attempt alone.
     pub(super) fn job_name(&self, id: AttemptId) -> String {
         format!("{}{id}", self.prefix)
     }
 
-    /// The attempt that a job's name stands for, when it is one of this engine.
-    pub(super) fn attempt_of(&self, name: &str) -> Option<AttemptId> {
-        name.strip_prefix(&self.prefix)?.parse().ok()
+    /// What an array is called, by us and by the wrapper.
+    pub(super) fn array_word(list: u64) -> String {
+        format!("{ARRAY}{list}")
+    }
+
+    /// The name of an array, and so of each of its elements.
+    pub(super) fn array_name(&self, list: u64) -> String {
+        format!("{}{}", self.prefix, Files::array_word(list))
+    }
+
+    /// The name that a job of this attempt must have.
+    pub(super) fn name_of(&self, id: AttemptId, job: SlurmJob) -> String {
+        match job {
+            SlurmJob::Single(_) => self.job_name(id),
+            SlurmJob::Element(_, _, list) => self.array_name(list),
+        }
+    }
+
+    /// What a job's name stands for, when it is one of this engine.
+    pub(super) fn read_name(&self, name: &str) -> Option<Named> {
+        let name = name.strip_prefix(&self.prefix)?;
+        match name.strip_prefix(ARRAY) {
+            Some(list) => list.parse().ok().map(Named::Array),
+            None => name.parse().ok().map(Named::Attempt),
+        }
     }
 
     /// Writes down what to run. The error is a sentence for people: the attempt can never start.
@@ -145,6 +185,11 @@ impl Files {
         let stdout = outputs.stdout.map_or_else(|| paths.stdout(), PathBuf::from);
         let stderr = outputs.stderr.map_or_else(|| paths.stderr(), PathBuf::from);
         let variables = environment(order, &paths);
+        if order.spec.checkpoint.is_some() {
+            let folder = &paths.checkpoint;
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(|error| format!("checkpoint folder `{}` cannot be made: {error}", folder.display()))?;
+        }
         let mut text = Vec::new();
         let count = variables.len().to_string();
         let head = [directory.as_os_str(), stdout.as_os_str(), stderr.as_os_str(), count.as_ref()];
@@ -221,7 +266,8 @@ fn environment(order: &StartOrder, paths: &AttemptPaths) -> Vec<OsString> {
     let ours = ours.map(|(name, value)| pair(name, &value));
     let none = order.devices.is_zero().then(|| OsString::from("CUDA_VISIBLE_DEVICES="));
     let data = order.spec.staged().then(|| pair(DATA_VARIABLE, paths.data.as_os_str()));
-    own.chain(ours).chain(data).chain(none).collect()
+    let saves = order.spec.checkpoint.as_ref().map(|_| pair(CHECKPOINT_VARIABLE, paths.checkpoint.as_os_str()));
+    own.chain(ours).chain(data).chain(none).chain(saves).collect()
 }
 
 fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
@@ -312,8 +358,10 @@ mod tests {
         let again = Files::make(&folder.path().join("centre")).expect("made");
         assert_eq!(files.prefix, again.prefix, "names of jobs outlive a restart");
         let id = AttemptId { job: JobId(7), task: 3, attempt: 2 };
-        assert_eq!(files.attempt_of(&files.job_name(id)), Some(id));
-        assert_eq!(files.attempt_of("hs-0000000000-7.3.2"), None);
+        assert_eq!(files.read_name(&files.job_name(id)), Some(Named::Attempt(id)));
+        assert_eq!(files.read_name(&files.name_of(id, SlurmJob::Element(9, 1, 4))), Some(Named::Array(4)));
+        assert_eq!(files.read_name("hs-0000000000-7.3.2"), None);
+        assert_eq!(files.read_name(&files.array_name(4).replace('4', "x")), None);
         assert_eq!(files.claim(id).expect("readable"), None);
         assert!(files.claim_against_start(id).expect("taken"));
         assert!(!again.claim_against_start(id).expect("asked"));

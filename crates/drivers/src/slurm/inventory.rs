@@ -99,9 +99,6 @@ impl Inventory {
         if order.spec.image.is_some() {
             return Err("it asks for a container image, this engine runs processes only".to_owned());
         }
-        if order.spec.checkpoint.is_some() {
-            return Err("it is to save its state before it is ended, which this engine does not tell it".to_owned());
-        }
         if !order.devices.0.is_multiple_of(1000) {
             return Err("it asks for a part of an accelerator, this engine gives whole ones".to_owned());
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use huisuan_model::{AttemptId, AttemptReport, StartOrder};
 use serde::{Deserialize, Serialize};
 
-use super::files::Files;
+use super::{files::Files, job::SlurmJob};
 use crate::{
     engine::EngineError,
     local::{
@@ -22,7 +22,7 @@ pub(super) enum Line {
     /// Orders; on disk before they are answered.
     Accepted(Batch),
     /// Slurm gave this number to an attempt's job. Not synced: what is lost of it is asked for by name.
-    Submitted(AttemptId, u64),
+    Submitted(AttemptId, SlurmJob),
     /// These are to end; on disk before it is answered.
     Cancelled(Vec<AttemptId>),
     /// It ended; always a report of the kind `Ended`, on disk before it is told.
@@ -35,7 +35,7 @@ pub(super) enum Line {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Remembered {
     pub(super) order: Option<Arc<StartOrder>>,
-    pub(super) job: Option<u64>,
+    pub(super) job: Option<SlurmJob>,
     pub(super) cancelled: bool,
     pub(super) end: Option<AttemptReport>,
 }
@@ -159,10 +159,10 @@ mod tests {
         let orders: Vec<StartOrder> = (1..=5).map(order).collect();
         let lines = [
             Line::Accepted(Batch::new(&orders)),
-            Line::Submitted(id(2), 70),
-            Line::Submitted(id(3), 71),
+            Line::Submitted(id(2), SlurmJob::Single(70)),
+            Line::Submitted(id(3), SlurmJob::Element(71, 0, 1)),
             // Slurm forgot it, and gave it another number.
-            Line::Submitted(id(2), 72),
+            Line::Submitted(id(2), SlurmJob::Single(72)),
             Line::Cancelled(vec![id(3)]),
             Line::Ended(ended(4)),
             Line::Ended(ended(5)),
@@ -175,7 +175,8 @@ mod tests {
             let (_, known) = Journal::open(&files).expect("a log");
             let one = |job: u64| known.get(&id(job)).cloned().unwrap_or_default();
             assert_eq!(known.keys().map(|id| id.job.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
-            assert_eq!((one(1).job, one(2).job, one(3).job), (None, Some(72), Some(71)));
+            let (second, third) = (SlurmJob::Single(72), SlurmJob::Element(71, 0, 1));
+            assert_eq!((one(1).job, one(2).job, one(3).job), (None, Some(second), Some(third)));
             assert_eq!((one(2).cancelled, one(3).cancelled), (false, true));
             assert_eq!((one(1).order.as_deref(), one(4).end), (Some(&orders[0]), Some(ended(4))));
         }

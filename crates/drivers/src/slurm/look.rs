@@ -110,7 +110,7 @@ pub(super) fn end(shared: &Shared, exits: &[(AttemptId, Exit)]) -> Result<(), En
 
 /// How an attempt ended of which nothing but its record is left.
 pub(super) fn told_by_record(exit: &Exit) -> Option<Ended> {
-    match judge(&Evidence { silent: true, ..record_alone(exit) }) {
+    match judge(&Evidence { silent: true, account: Some(None), ..record_alone(exit) }) {
         Verdict::Ended(end) => Some(end),
         _ => None,
     }
@@ -123,8 +123,11 @@ fn record_alone(exit: &Exit) -> Evidence<'_> {
         exit: Some(exit),
         used: Used::default(),
         queue: None,
+        began: None,
         placed: true,
+        left_out: false,
         launches_failed: 0,
+        given_up: false,
         memory: Bytes(u64::MAX),
         account: None,
         cancelled: false,

@@ -5,10 +5,12 @@
 //! | step | where |
 //! |---|---|
 //! | accepted: on disk, then answered | `engine.rs`, `journal.rs` |
-//! | submitted, held, under the attempt's name; its number written down; released | `submit.rs` |
+//! | submitted, held, under the attempt's name; its number written down; released | `submit.rs`, `release.rs` |
+//! | those of which Slurm is told the same together, as one array with a list of attempts | `request.rs`, `lists.rs` |
 //! | claimed and run by the wrapper, which records the end | `wrapper.sh` |
 //! | its news seen in the shared folder, without asking Slurm | `look.rs` |
-//! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `answers.rs` |
+//! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `ours.rs`, `answers.rs` |
+//! | what holds room in Slurm and will never use it, ended | `leftovers.rs` |
 //! | judged | `verdict.rs` |
 //! | its end on disk, then told until it is acknowledged | `state.rs` |
 //!
@@ -22,9 +24,16 @@ mod config;
 mod engine;
 mod files;
 mod inventory;
+mod job;
 mod journal;
+mod leftovers;
+mod lists;
 mod look;
+mod open;
+mod ours;
 mod poll;
+mod release;
+mod request;
 mod shared;
 mod state;
 mod submit;

@@ -15,8 +15,12 @@ use super::{
     },
     files::{Claim, Exit, Files},
     inventory::Inventory,
+    job::{Number, SlurmJob},
+    leftovers::{doom_leftovers, give_up_unbegun},
+    open::{Open, Phase},
+    ours::{Ours, recognise},
     shared::Shared,
-    state::{Open, Phase, State, never_ran},
+    state::{State, never_ran},
     verdict::{Evidence, Verdict, judge},
 };
 use crate::{engine::EngineError, local::supervisor::process::now};
@@ -32,11 +36,12 @@ pub(super) fn run(shared: &Shared) {
     let interval = Duration::from_millis(shared.config.poll_interval_ms);
     let mut round = 0u64;
     while !shared.stopped() {
-        if round.is_multiple_of(NODES_EVERY) || !shared.lock().inventory.known() {
-            refresh_nodes(shared);
-        }
+        let nodes = match round.is_multiple_of(NODES_EVERY) || !shared.lock().inventory.known() {
+            true => refresh_nodes(shared),
+            false => Ok(()),
+        };
         round += 1;
-        if let Err(error) = poll(shared) {
+        if let Err(error) = poll(shared).and(nodes) {
             tracing::warn!(%error, "slurm cannot be asked, nothing is decided");
             shared.lock().alarms.insert("slurm".to_owned(), error.to_string());
         } else {
@@ -46,14 +51,11 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
-fn refresh_nodes(shared: &Shared) {
-    match nodes(shared) {
-        Ok(inventory) => {
-            shared.lock().inventory = inventory;
-            shared.work.notify_all();
-        }
-        Err(error) => tracing::warn!(%error, "nodes cannot be asked for"),
-    }
+fn refresh_nodes(shared: &Shared) -> Result<(), EngineError> {
+    let inventory = nodes(shared)?;
+    shared.lock().inventory = inventory;
+    shared.work.notify_all();
+    Ok(())
 }
 
 /// Asks for the nodes of the engine's partitions.
@@ -68,66 +70,53 @@ pub(super) fn nodes(shared: &Shared) -> Result<Inventory, EngineError> {
     Ok(Inventory::of(&nodes, &shared.config))
 }
 
+/// Asks for all jobs of this user.
+pub(super) fn queue(shared: &Shared) -> Result<BTreeMap<Number, QueuedJob>, EngineError> {
+    let user = format!("--user={}", rustix::process::geteuid().as_raw());
+    let arguments = ["--noheader", "--all", "--array", "--states=all", &user, "--format", QUEUE_FORMAT];
+    let text = shared.client.ask("squeue", &arguments)?;
+    read_queue(&text).map_err(|what| EngineError::Program { program: "squeue", what })
+}
+
 /// One look at the queue, and what follows from it.
 fn poll(shared: &Shared) -> Result<(), EngineError> {
     let poll = {
         let mut state = shared.lock();
-        if state.in_slurm.is_empty() {
+        if state.in_slurm.is_empty() && !state.unswept {
             return Ok(());
         }
+        state.unswept = false;
         state.polls += 1;
         state.polls
     };
-    let user = format!("--user={}", rustix::process::geteuid().as_raw());
-    let text =
-        shared.client.ask("squeue", &["--noheader", "--all", "--states=all", &user, "--format", QUEUE_FORMAT])?;
-    let queue = read_queue(&text).map_err(|what| EngineError::Program { program: "squeue", what })?;
-    let mut ours: BTreeMap<AttemptId, BTreeMap<u64, QueuedJob>> = BTreeMap::new();
-    for (job, queued) in queue {
-        if let Some(id) = shared.files.attempt_of(&queued.name) {
-            ours.entry(id).or_default().insert(job, queued);
-        }
-    }
+    let looked = queue(shared).and_then(|queue| recognise(&shared.files, queue));
+    let mut ours = looked.inspect_err(|_| shared.lock().unswept = true)?;
     let doubts = {
         let mut state = shared.lock();
+        state.unswept |= !ours.strange.is_empty();
+        state.doomed.extend(std::mem::take(&mut ours.strange));
         sort_out(&mut state, &shared.files, &ours, poll)?
     };
     shared.work.notify_all();
-    settle(shared, &doubts)
+    settle(shared, doubts)
 }
 
 /// Takes over what the queue shows: numbers that were not known, copies that are too many, jobs that are still held.
 /// Gives back the attempts that must be looked at one by one, with the state of their job.
-fn sort_out(
-    state: &mut State,
-    files: &Files,
-    ours: &BTreeMap<AttemptId, BTreeMap<u64, QueuedJob>>,
-    poll: u64,
-) -> Result<Vec<Doubt>, EngineError> {
+fn sort_out(state: &mut State, files: &Files, ours: &Ours, poll: u64) -> Result<Vec<Doubt>, EngineError> {
+    doom_leftovers(state, files, ours);
     let none = BTreeMap::new();
-    for (&id, jobs) in ours {
-        let own = state.open(id).and_then(|open| open.job);
-        let waits_here =
-            state.open(id).is_some_and(|open| matches!(open.phase, Phase::Doubtful(_) | Phase::Submitting));
-        for (&job, queued) in jobs {
-            let copy = Some(job) != own && !waits_here;
-            if copy && matches!(queued.state, JobState::Pending { .. }) {
-                tracing::warn!(attempt = %id, job, "job that is one too many is cancelled");
-                state.doomed.insert(job, files.job_name(id));
-            }
-        }
-    }
     let mut doubts = Vec::new();
     for id in state.in_slurm.clone() {
-        let jobs = ours.get(&id).unwrap_or(&none);
+        let jobs = ours.jobs.get(&id).unwrap_or(&none);
         let Some(open) = state.open_mut(id) else { continue };
         if let Phase::Doubtful(asked) = open.phase {
             if asked >= poll {
                 continue;
             }
             match adopt(jobs) {
-                Some(job) => state.note_submitted(id, job, files)?,
-                None => doubts.push(Doubt { id, queue: None, placed: false }),
+                Some(job) => state.note_submitted(&[(id, job)], files)?,
+                None => doubts.push(Doubt { id, queue: None, left_out: false }),
             }
             continue;
         }
@@ -139,24 +128,27 @@ fn sort_out(
         if here && !open.exit_seen {
             open.quiet_since = None;
         }
-        if here && open.cancelled {
-            let job = open.job.unwrap_or_default();
-            state.doomed.insert(job, files.job_name(id));
+        if let (true, true, Some(job)) = (here, open.cancelled, open.job) {
+            match queued.map(|job| job.state) {
+                Some(JobState::Active) => state.end_running(id, job, files),
+                _ => state.doom(id, job, files),
+            }
         } else if matches!(queued.map(|job| job.state), Some(JobState::Pending { held: true })) {
             state.held.insert(id);
         }
         note_waiting(state, id, queued);
+        give_up_unbegun(state, files, id, queued);
         let unheard = state.open(id).is_some_and(|open| open.exit_seen || open.started_at.is_none());
         if !here || (unheard && queued.is_some_and(|job| job.state == JobState::Active)) {
-            let placed = queued.is_some_and(|job| job.placed);
-            doubts.push(Doubt { id, queue: queued.map(|job| job.state), placed });
+            let left_out = queued.is_none() && state.open(id).is_some_and(|open| ours.have_the_rest_of(open.job));
+            doubts.push(Doubt { id, queue: queued.cloned(), left_out });
         }
     }
     Ok(doubts)
 }
 
 /// Of several copies the one that runs, else the first.
-fn adopt(jobs: &BTreeMap<u64, QueuedJob>) -> Option<u64> {
+fn adopt(jobs: &BTreeMap<SlurmJob, QueuedJob>) -> Option<SlurmJob> {
     let runs = jobs.iter().find(|(_, job)| job.state == JobState::Active);
     let waits = jobs.iter().find(|(_, job)| matches!(job.state, JobState::Pending { .. }));
     runs.or(waits).or(jobs.iter().next()).map(|(&job, _)| job)
@@ -178,20 +170,18 @@ fn note_waiting(state: &mut State, id: AttemptId, queued: Option<&QueuedJob>) {
 }
 
 /// An attempt that must be looked at, with what the queue says of its job.
-#[derive(Debug, Clone, Copy)]
 struct Doubt {
     id: AttemptId,
-    queue: Option<JobState>,
-    placed: bool,
+    queue: Option<QueuedJob>,
+    left_out: bool,
 }
 
 /// What is known of it.
 struct Look {
-    id: AttemptId,
-    queue: Option<JobState>,
-    placed: bool,
+    doubt: Doubt,
     launches_failed: u32,
-    job: Option<u64>,
+    given_up: bool,
+    job: Option<SlurmJob>,
     claim: Option<Claim>,
     exit: Option<Exit>,
     memory: Bytes,
@@ -201,12 +191,12 @@ struct Look {
 }
 
 /// Looks at attempts one by one: their records first, then accounting for those that need it.
-fn settle(shared: &Shared, doubts: &[Doubt]) -> Result<(), EngineError> {
+fn settle(shared: &Shared, doubts: Vec<Doubt>) -> Result<(), EngineError> {
     let mut looks = Vec::with_capacity(doubts.len());
-    for &doubt in doubts {
+    for doubt in doubts {
         looks.extend(look(shared, doubt)?);
     }
-    let mut ask: BTreeSet<u64> = BTreeSet::new();
+    let mut ask: BTreeSet<SlurmJob> = BTreeSet::new();
     let mut unsettled = Vec::new();
     for look in looks {
         match judge(&look.evidence(None)) {
@@ -228,8 +218,11 @@ fn settle(shared: &Shared, doubts: &[Doubt]) -> Result<(), EngineError> {
     }
     let accounts = if ask.is_empty() { Vec::new() } else { accounts(shared, &ask)? };
     for look in unsettled {
-        let name = shared.files.job_name(look.id);
-        let account = accounts.iter().rev().find(|(job, record)| Some(*job) == look.job && is_of(record, &name));
+        let own = look.job.map(|job| (job.number(), shared.files.name_of(look.doubt.id, job)));
+        let is_own = |number: Number, record: &AccountedJob| {
+            own.as_ref().is_some_and(|(own, name)| *own == number && is_of(record, name))
+        };
+        let account = accounts.iter().rev().find(|(number, record)| is_own(*number, record));
         let verdict = judge(&look.evidence(Some(account.map(|(_, record)| record))));
         carry_out(shared, &look, verdict)?;
     }
@@ -238,10 +231,10 @@ fn settle(shared: &Shared, doubts: &[Doubt]) -> Result<(), EngineError> {
 
 /// An attempt that began, and of which Slurm says that it is over, is unknown until its record or its silence decides.
 fn note_unknown(shared: &Shared, look: &Look, verdict: &Verdict) {
-    let over = matches!(look.queue, None | Some(JobState::Over(_)));
+    let over = matches!(look.doubt.state(), None | Some(JobState::Over(_)));
     if *verdict == Verdict::Wait && over && look.claim.is_some() && look.exit.is_none() {
         let what = "began, and Slurm does not have it any more; its record or three missed signs of life will decide";
-        shared.lock().alarms.insert(format!("attempt {}", look.id), what.to_owned());
+        shared.lock().alarms.insert(format!("attempt {}", look.doubt.id), what.to_owned());
     }
 }
 
@@ -250,11 +243,11 @@ fn is_of(record: &AccountedJob, name: &str) -> bool {
     record.name == name || record.name == "allocation"
 }
 
-fn accounts(shared: &Shared, jobs: &BTreeSet<u64>) -> Result<Vec<(u64, AccountedJob)>, EngineError> {
+fn accounts(shared: &Shared, jobs: &BTreeSet<SlurmJob>) -> Result<Vec<(Number, AccountedJob)>, EngineError> {
     if !shared.config.accounting {
         return Ok(Vec::new());
     }
-    let jobs = jobs.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+    let jobs = jobs.iter().map(SlurmJob::to_string).collect::<Vec<_>>().join(",");
     let user = format!("--user={}", rustix::process::geteuid().as_raw());
     let arguments = ["--noheader", "--parsable2", "--duplicates", &user, "--jobs", &jobs, "--format", ACCOUNT_FORMAT];
     let text = shared.client.ask("sacct", &arguments)?;
@@ -263,7 +256,7 @@ fn accounts(shared: &Shared, jobs: &BTreeSet<u64>) -> Result<Vec<(u64, Accounted
 
 /// Reads the records of an attempt; `None` when it has ended in the meantime.
 fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
-    let Doubt { id, queue, placed } = doubt;
+    let id = doubt.id;
     let path = shared.files.attempt(id).dir;
     let claim = shared.files.claim(id).map_err(EngineError::file("claim", &path))?;
     let exit = shared.files.exit(id).map_err(EngineError::file("done record", &path))?;
@@ -282,8 +275,8 @@ fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
     let quiet = open.quiet_since.map_or(Duration::ZERO, |since| since.elapsed());
     let silent = quiet >= patience(shared, open, claim.is_some(), exit.is_some());
     let (cancelled, job, used) = (open.cancelled, open.job, used.unwrap_or(open.used));
-    let (memory, launches_failed) = (open.order.memory(), open.launches_failed);
-    Ok(Some(Look { id, queue, placed, launches_failed, job, claim, exit, memory, cancelled, silent, used }))
+    let (memory, launches_failed, given_up) = (open.order.memory(), open.launches_failed, open.given_up);
+    Ok(Some(Look { doubt, launches_failed, given_up, job, claim, exit, memory, cancelled, silent, used }))
 }
 
 /// How long an attempt may be quiet before it is taken to be gone. Where the claim settles it anyhow, not long; where only
@@ -298,15 +291,26 @@ fn patience(shared: &Shared, open: &Open, claimed: bool, exited: bool) -> Durati
     })
 }
 
+impl Doubt {
+    fn state(&self) -> Option<JobState> {
+        self.queue.as_ref().map(|job| job.state)
+    }
+}
+
 impl Look {
     fn evidence<'a>(&'a self, account: Option<Option<&'a AccountedJob>>) -> Evidence<'a> {
+        let queue = self.doubt.queue.as_ref();
+        let accounted = account.flatten().and_then(|job| job.began);
         Evidence {
             claim: self.claim,
             exit: self.exit.as_ref(),
             used: self.used,
-            queue: self.queue,
-            placed: self.placed,
+            queue: self.doubt.state(),
+            began: queue.map_or(accounted, |job| job.began),
+            placed: queue.is_some_and(|job| job.placed),
+            left_out: self.doubt.left_out,
             launches_failed: self.launches_failed,
+            given_up: self.given_up,
             memory: self.memory,
             account,
             cancelled: self.cancelled,
@@ -317,7 +321,7 @@ impl Look {
 }
 
 fn carry_out(shared: &Shared, look: &Look, verdict: Verdict) -> Result<(), EngineError> {
-    let id = look.id;
+    let id = look.doubt.id;
     let end = match verdict {
         Verdict::Wait | Verdict::Ask => return Ok(()),
         Verdict::SubmitAgain => {
@@ -325,8 +329,8 @@ fn carry_out(shared: &Shared, look: &Look, verdict: Verdict) -> Result<(), Engin
             if let Some(open) = state.open_mut(id)
                 && let Some(job) = open.job
             {
-                open.launches_failed += u32::from(look.queue.is_some());
-                tracing::warn!(attempt = %id, job, "slurm forgot a job or could not launch it, submitting it again");
+                open.launches_failed += u32::from(look.doubt.queue.is_some());
+                tracing::warn!(attempt = %id, %job, "slurm forgot a job or could not launch it, submitting it again");
             }
             state.submit_again(id);
             shared.work.notify_all();

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use huisuan_model::{AttemptId, AttemptReport, EndCause, Outcome, ReportKind, StartOrder, TimeMs, Usage};
@@ -11,7 +11,9 @@ use huisuan_model::{AttemptId, AttemptReport, EndCause, Outcome, ReportKind, Sta
 use super::{
     files::{Files, Used},
     inventory::Inventory,
+    job::SlurmJob,
     journal::{Journal, Line, Remembered},
+    open::{Doom, Open, Phase},
     verdict::Ended,
 };
 use crate::{
@@ -23,41 +25,8 @@ use crate::{
 /// The most reports in one answer.
 const REPORTS_MAX: usize = 1000;
 
-/// Where an attempt's job stands between here and Slurm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Waits here.
-    Waiting,
-    /// `sbatch` runs.
-    Submitting,
-    /// `sbatch` ended in a way that says nothing: a queue that was asked for after this question tells.
-    Doubtful(u64),
-    /// Slurm has it, held.
-    Held,
-    /// It was told to run.
-    Released,
-}
-
-/// An attempt that has not ended.
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) order: Arc<StartOrder>,
-    pub(super) phase: Phase,
-    /// The number of its job. Slurm may give it to another job, so it counts only together with the name.
-    pub(super) job: Option<u64>,
-    pub(super) cancelled: bool,
-    pub(super) started_at: Option<TimeMs>,
-    pub(super) used: Used,
-    /// Its done record was seen and does not say why it ended.
-    pub(super) exit_seen: bool,
-    pub(super) beats: u64,
-    /// Since when it should have been heard of and was not.
-    pub(super) quiet_since: Option<Instant>,
-    /// How often Slurm ended its job before it began.
-    pub(super) launches_failed: u32,
-    /// How often Slurm refused it for a reason that is not known to last.
-    pub(super) refusals: u32,
-}
+/// What a wrapper has beyond the time to save before Slurm is told to end its job.
+const ASKED_SLACK: Duration = Duration::from_secs(30);
 
 /// An attempt that is not acknowledged.
 #[derive(Debug)]
@@ -83,8 +52,14 @@ pub(super) struct State {
     pub(super) in_slurm: BTreeSet<AttemptId>,
     /// Of these, those that are held until they are released.
     pub(super) held: BTreeSet<AttemptId>,
-    /// Jobs to cancel, with the names that they must have.
-    pub(super) doomed: BTreeMap<u64, String>,
+    /// Jobs to cancel.
+    pub(super) doomed: BTreeMap<SlurmJob, Doom>,
+    /// Some were cancelled, or a former engine may have left some, and no look at the queue since showed that none is left.
+    pub(super) unswept: bool,
+    /// Jobs that Slurm takes to run though their attempts are not open any more: by how many looks at the queue in a row.
+    pub(super) ghosts: BTreeMap<SlurmJob, u32>,
+    /// The largest array that Slurm takes, as far as it refused larger ones.
+    pub(super) array_limit: usize,
     outbox: VecDeque<Outgoing>,
     used: BTreeSet<AttemptId>,
     pub(super) inventory: Inventory,
@@ -92,24 +67,6 @@ pub(super) struct State {
     pub(super) alarms: BTreeMap<String, String>,
     /// Counts the questions to the queue.
     pub(super) polls: u64,
-}
-
-impl Open {
-    pub(super) fn new(order: Arc<StartOrder>) -> Self {
-        Open {
-            order,
-            phase: Phase::Waiting,
-            job: None,
-            cancelled: false,
-            started_at: None,
-            used: Used::default(),
-            exit_seen: false,
-            beats: 0,
-            quiet_since: None,
-            launches_failed: 0,
-            refusals: 0,
-        }
-    }
 }
 
 impl State {
@@ -122,6 +79,9 @@ impl State {
             in_slurm: BTreeSet::new(),
             held: BTreeSet::new(),
             doomed: BTreeMap::new(),
+            unswept: true,
+            ghosts: BTreeMap::new(),
+            array_limit: usize::MAX,
             outbox: VecDeque::new(),
             used: BTreeSet::new(),
             inventory: Inventory::default(),
@@ -176,44 +136,79 @@ impl State {
         self.waiting.push_back(id);
     }
 
-    /// The next attempts to submit, at most `most`.
-    pub(super) fn take_waiting(&mut self, most: usize) -> Vec<Arc<StartOrder>> {
-        let mut orders = Vec::new();
-        while orders.len() < most
-            && let Some(id) = self.waiting.pop_front()
-        {
-            let Some(open) = self.open_mut(id).filter(|open| open.phase == Phase::Waiting) else { continue };
+    /// The next attempt to submit, which stays in its place, and how often Slurm did not take it.
+    pub(super) fn next_waiting(&mut self) -> Option<(Arc<StartOrder>, u32)> {
+        while let Some(&id) = self.waiting.front() {
+            if let Some(open) = self.open(id).filter(|open| open.phase == Phase::Waiting) {
+                return Some((Arc::clone(&open.order), open.refusals));
+            }
+            self.waiting.pop_front();
+        }
+        None
+    }
+
+    /// It is being submitted.
+    pub(super) fn note_submitting(&mut self, id: AttemptId) {
+        self.waiting.pop_front_if(|first| *first == id);
+        if let Some(open) = self.open_mut(id) {
             open.phase = Phase::Submitting;
-            orders.push(Arc::clone(&open.order));
             self.in_slurm.insert(id);
         }
-        orders
     }
 
     /// Puts an attempt back, to be submitted again.
     pub(super) fn submit_again(&mut self, id: AttemptId) {
         let Some(open) = self.open_mut(id) else { return };
-        (open.phase, open.job, open.quiet_since) = (Phase::Waiting, None, None);
+        (open.phase, open.job, open.quiet_since, open.given_up) = (Phase::Waiting, None, None, false);
         self.in_slurm.remove(&id);
         self.held.remove(&id);
         self.waiting.push_back(id);
     }
 
-    /// Slurm has a held job for an attempt.
-    pub(super) fn note_submitted(&mut self, id: AttemptId, job: u64, files: &Files) -> Result<(), EngineError> {
-        let Some(open) = self.open_mut(id) else {
-            // It was cancelled in the meantime. The copy can never start, for the claim is taken; it should go all the same.
-            self.doomed.insert(job, files.job_name(id));
-            return Ok(());
-        };
-        (open.phase, open.job, open.quiet_since) = (Phase::Held, Some(job), None);
-        if open.cancelled {
-            self.doomed.insert(job, files.job_name(id));
-        } else {
-            self.held.insert(id);
+    /// Slurm has held jobs for attempts.
+    pub(super) fn note_submitted(&mut self, jobs: &[(AttemptId, SlurmJob)], files: &Files) -> Result<(), EngineError> {
+        let mut lines = Vec::with_capacity(jobs.len());
+        for &(id, job) in jobs {
+            let Some(open) = self.open_mut(id) else {
+                // It was cancelled in the meantime. The copy can never start, for the claim is taken; it should go all
+                // the same.
+                self.doom(id, job, files);
+                continue;
+            };
+            (open.phase, open.job, open.quiet_since) = (Phase::Held, Some(job), None);
+            if open.cancelled {
+                self.doom(id, job, files);
+            } else {
+                self.held.insert(id);
+            }
+            self.in_slurm.insert(id);
+            lines.push(Line::Submitted(id, job));
         }
-        self.in_slurm.insert(id);
-        self.note(&[Line::Submitted(id, job)], false)
+        self.note(&lines, false)
+    }
+
+    /// A job is to go that holds an attempt's place and does not run it.
+    pub(super) fn doom(&mut self, id: AttemptId, job: SlurmJob, files: &Files) {
+        self.unswept = true;
+        self.doomed.insert(job, Doom { name: files.name_of(id, job), while_it_waits: false, gently: false });
+    }
+
+    /// A copy that waits is to go.
+    pub(super) fn doom_copy(&mut self, id: AttemptId, job: SlurmJob, files: &Files) {
+        self.unswept = true;
+        self.doomed.insert(job, Doom { name: files.name_of(id, job), while_it_waits: true, gently: false });
+    }
+
+    /// An attempt that runs is to end: one that saves its state is asked first, and gets the time that it asked for.
+    pub(super) fn end_running(&mut self, id: AttemptId, job: SlurmJob, files: &Files) {
+        let gently = self.open_mut(id).is_some_and(|open| {
+            let Some(grace) = open.order.spec.checkpoint.as_ref().map(|checkpoint| checkpoint.grace) else {
+                return false;
+            };
+            let since = open.asked_since.get_or_insert_with(Instant::now);
+            since.elapsed() < Duration::from_millis(grace.0) + ASKED_SLACK
+        });
+        self.doomed.insert(job, Doom { name: files.name_of(id, job), while_it_waits: false, gently });
     }
 
     /// An attempt was claimed at this moment.

@@ -1,32 +1,38 @@
-//! The thread that gives Slurm work: submits held jobs, writes their numbers down, releases them; and cancels.
+//! The thread that gives Slurm work: submits held jobs and arrays, writes their numbers down, releases them; and cancels.
 //!
 //! A job that Slurm has and we do not know of can do no harm while it is held. So an `sbatch` whose outcome is not known
 //! is followed by a look at the queue by name, in `poll.rs`, and only then repeated.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use huisuan_model::{AttemptId, EndCause, StartOrder};
+use huisuan_model::{AttemptId, EndCause};
 
 use super::{
+    answers::{JobState, QueuedJob},
     client::{Answer, first_line},
-    config::is_word,
+    job::SlurmJob,
+    open::{Doom, Phase},
+    poll,
+    release::release,
+    request::{Group, Shape, Taken, take},
     shared::Shared,
-    state::{Phase, never_ran},
+    state::{State, never_ran},
 };
 use crate::{engine::EngineError, failpoint};
 
-/// So many are submitted before the first of them is released.
+/// So many calls of `sbatch` are made before the first of their jobs is released.
 const BATCH_MAX: usize = 16;
 
 /// So many `sbatch` run at once: most of their time is spent waiting.
 const PARALLEL: usize = 4;
 
 /// So many jobs are named in one call.
-const IDS_MAX: usize = 500;
+pub(super) const IDS_MAX: usize = 500;
 
 /// A refusal for a reason that may pass is believed at this repetition.
 const REFUSALS_MAX: u32 = 20;
@@ -45,6 +51,9 @@ const REFUSALS: [&str; 9] = [
     "nvalid reservation",
 ];
 
+/// Text of a refusal of an array, not of its attempts.
+const ARRAY_REFUSAL: &str = "Invalid job array specification";
+
 /// What became of one `sbatch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Submission {
@@ -52,8 +61,19 @@ enum Submission {
     Held(u64),
     /// It will never run.
     Refused(String),
+    /// Slurm does not take an array of this size.
+    TooLarge,
     /// Nobody knows.
     Doubtful(String),
+}
+
+/// What became of one group.
+struct Submitted {
+    group: Group,
+    shape: Shape,
+    submission: Submission,
+    /// Those that could not be prepared, with a sentence for people: they are not in the group any more.
+    refused: Vec<(AttemptId, String)>,
 }
 
 /// The thread's loop; returns when the engine stops.
@@ -61,69 +81,59 @@ pub(super) fn run(shared: &Shared) {
     let mut bucket = Bucket::new(shared.config.submit_per_s, shared.config.submit_burst);
     while !shared.stopped() {
         let most = BATCH_MAX.min(bucket.level());
-        let orders = {
+        let taken = {
             // Without tokens, time alone helps.
             let wait = if most == 0 { Duration::from_millis(20) } else { Duration::from_millis(500) };
             let open_max = shared.config.open_max;
-            let ready = |state: &super::state::State| {
+            let ready = |state: &State| {
                 // Before the cluster is known, orders may ask for what it does not have.
                 let room = most > 0 && state.in_slurm.len() < open_max && state.inventory.known();
                 (room && !state.waiting.is_empty()) || !state.held.is_empty() || !state.doomed.is_empty()
             };
             let mut state = shared.wait(shared.lock(), &shared.work, wait, ready);
             let room = if state.inventory.known() { open_max.saturating_sub(state.in_slurm.len()) } else { 0 };
-            state.take_waiting(most.min(room))
+            take(&mut state, &shared.config, most, room)
         };
-        bucket.take(orders.len());
-        let failed = submit(shared, &orders).and_then(|()| {
-            release(shared);
-            cancel(shared)
-        });
-        if let Err(error) = failed {
+        bucket.take(taken.groups.len());
+        let submitted = submit(shared, taken);
+        release(shared);
+        cancel(shared);
+        if let Err(error) = submitted {
             tracing::error!(%error, "engine cannot write its memory down, trying again");
             shared.pause(Duration::from_secs(1));
         }
     }
 }
 
-/// Submits orders, several at once, and notes what became of them.
-fn submit(shared: &Shared, orders: &[Arc<StartOrder>]) -> Result<(), EngineError> {
-    if orders.is_empty() {
-        return Ok(());
-    }
-    let next = Mutex::new(orders.iter());
-    let results = Mutex::new(Vec::with_capacity(orders.len()));
+/// Submits groups, several at once, and notes what became of them.
+fn submit(shared: &Shared, taken: Taken) -> Result<(), EngineError> {
+    let Taken { groups, refused } = taken;
+    let mut ends: Vec<_> =
+        refused.into_iter().map(|(order, why)| (order.attempt, never_ran(EndCause::StartFailed, why))).collect();
+    let parallel = PARALLEL.min(groups.len());
+    let next = Mutex::new(groups.into_iter());
+    let results = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..PARALLEL.min(orders.len()) {
+        for _ in 0..parallel {
             scope.spawn(|| {
                 loop {
-                    let order = next.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some(order) = order else { return };
-                    let submission = submit_one(shared, order);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((order.attempt, submission));
+                    let group = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some(group) = group else { return };
+                    let submitted = submit_group(shared, group);
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push(submitted);
                 }
             });
         }
     });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if results.is_empty() && ends.is_empty() {
+        return Ok(());
+    }
     failpoint::reach("slurm-after-sbatch");
     let mut state = shared.lock();
-    let mut ends = Vec::new();
-    for (id, submission) in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        match submission {
-            Submission::Held(job) => state.note_submitted(id, job, &shared.files)?,
-            Submission::Refused(why) => ends.push((id, never_ran(EndCause::StartFailed, why))),
-            Submission::Doubtful(why) => {
-                tracing::warn!(attempt = %id, why, "submission with unknown outcome, asking the queue");
-                let polls = state.polls;
-                if let Some(open) = state.open_mut(id) {
-                    open.phase = Phase::Doubtful(polls);
-                    open.refusals += 1;
-                    if open.refusals == REFUSALS_MAX {
-                        state.alarms.insert(format!("attempt {id}"), format!("Slurm does not take it: {why}"));
-                    }
-                }
-            }
-        }
+    for submitted in results {
+        let never = |(id, why)| (id, never_ran(EndCause::StartFailed, why));
+        ends.extend(note(&mut state, shared, submitted)?.into_iter().map(never));
     }
     let ended = !ends.is_empty();
     state.finish(ends, &shared.files)?;
@@ -134,59 +144,74 @@ fn submit(shared: &Shared, orders: &[Arc<StartOrder>]) -> Result<(), EngineError
     Ok(())
 }
 
-fn submit_one(shared: &Shared, order: &StartOrder) -> Submission {
-    if let Some(account) = order.account.as_ref().filter(|account| !is_word(account)) {
-        return Submission::Refused(format!("account `{account}` is not a name that may reach Slurm"));
+/// Notes what became of a group. Gives back those that will never run, with a sentence for people.
+fn note(state: &mut State, shared: &Shared, submitted: Submitted) -> Result<Vec<(AttemptId, String)>, EngineError> {
+    let Submitted { group, shape, submission, mut refused } = submitted;
+    let ids = group.orders.iter().map(|order| order.attempt);
+    match submission {
+        Submission::Held(number) => {
+            let job = |index| match shape {
+                Shape::Single => SlurmJob::Single(number),
+                Shape::Array { list, .. } => SlurmJob::Element(number, index, list),
+            };
+            let jobs: Vec<_> = ids.zip((0..).map(job)).collect();
+            state.note_submitted(&jobs, &shared.files)?;
+        }
+        Submission::Refused(why) => refused.extend(ids.map(|id| (id, why.clone()))),
+        Submission::TooLarge => {
+            let limit = (group.orders.len() / 2).max(1);
+            tracing::warn!(limit, "slurm does not take an array of this size, making smaller ones");
+            state.array_limit = state.array_limit.min(limit);
+            ids.for_each(|id| state.submit_again(id));
+        }
+        Submission::Doubtful(why) => {
+            tracing::warn!(attempts = group.orders.len(), why, "submission with unknown outcome, asking the queue");
+            let polls = state.polls;
+            for id in ids {
+                let Some(open) = state.open_mut(id) else { continue };
+                open.phase = Phase::Doubtful(polls);
+                open.refusals += 1;
+                if open.refusals == REFUSALS_MAX {
+                    state.alarms.insert(format!("attempt {id}"), format!("Slurm does not take it: {why}"));
+                }
+            }
+        }
     }
-    let (gres, minutes_max) = {
-        let state = shared.lock();
-        (state.inventory.gres(order), state.inventory.minutes_max())
-    };
-    let prepared = gres.and_then(|gres| shared.files.prepare(order).map(|()| gres));
-    let gres = match prepared {
-        Ok(gres) => gres,
-        Err(why) => return Submission::Refused(why),
-    };
-    // The wrapper keeps the walltime to the millisecond; Slurm's limit is the second belt, in whole minutes.
-    let slack_ms = shared.config.grace_ms.saturating_add(30_000);
-    let minutes = order.walltime().0.saturating_add(slack_ms).div_ceil(60_000).min(minutes_max);
-    failpoint::reach("slurm-before-sbatch");
-    read_submission(&shared.client.call("sbatch", &arguments(shared, order, gres, minutes)))
+    Ok(refused)
 }
 
-/// What `sbatch` is called with. Nothing of it comes from a user but numbers; what is run is in a file.
-fn arguments(shared: &Shared, order: &StartOrder, gres: Option<String>, minutes: u64) -> Vec<String> {
-    let config = &shared.config;
-    let id = order.attempt;
-    let folder = shared.files.attempt(id).dir;
-    let mut arguments = vec![
-        "--parsable".to_owned(),
-        "--hold".to_owned(),
-        "--no-requeue".to_owned(),
-        "--export=ALL".to_owned(),
-        "--nodes=1".to_owned(),
-        "--ntasks=1".to_owned(),
-        "--open-mode=append".to_owned(),
-        "--input=/dev/null".to_owned(),
-        format!("--job-name={}", shared.files.job_name(id)),
-        format!("--comment={}", order.spec.hash()),
-        format!("--cpus-per-task={}", order.cores.cores_up().max(1)),
-        format!("--mem={}M", order.memory().0.div_ceil(1 << 20).max(1)),
-        format!("--time={minutes}"),
-        format!("--chdir={}", folder.display()),
-        format!("--output={}", folder.join("slurm.out").display()),
-        format!("--partition={}", config.partitions.join(",")),
-    ];
-    let mut add = |name: &str, value: Option<&str>| arguments.extend(value.map(|value| format!("--{name}={value}")));
-    // The site's rules come before this engine's configuration.
-    add("account", order.account.as_deref().or_else(|| config.account_of(&order.tenant)));
-    add("qos", config.qos.as_deref());
-    add("reservation", config.reservation.as_deref());
-    add("gres", gres.as_deref());
-    arguments.extend([shared.files.wrapper(), folder, shared.files.news()].map(|path| path.display().to_string()));
-    arguments.extend([id.to_string(), order.walltime().0.to_string()]);
-    arguments.extend([config.grace_ms.to_string(), config.beat_ms.to_string()]);
-    arguments
+/// Writes down what to run, then calls `sbatch` once for all of them.
+fn submit_group(shared: &Shared, mut group: Group) -> Submitted {
+    let mut refused = Vec::new();
+    group.orders.retain(|order| match shared.files.prepare(order) {
+        Ok(()) => true,
+        Err(why) => {
+            refused.push((order.attempt, why));
+            false
+        }
+    });
+    let (shape, submission) = match group.orders.as_slice() {
+        [] => (Shape::Single, Submission::Refused("nothing is left of it".to_owned())),
+        [_] => (Shape::Single, call(shared, &group, Shape::Single)),
+        orders => {
+            let attempts: Vec<AttemptId> = orders.iter().map(|order| order.attempt).collect();
+            match shared.files.lists.write(&attempts) {
+                Ok(list) => {
+                    failpoint::reach("slurm-after-list");
+                    let shape = Shape::Array { list, elements: attempts.len() };
+                    (shape, call(shared, &group, shape))
+                }
+                Err(error) => (Shape::Single, Submission::Doubtful(format!("its list cannot be written: {error}"))),
+            }
+        }
+    };
+    Submitted { group, shape, submission, refused }
+}
+
+fn call(shared: &Shared, group: &Group, shape: Shape) -> Submission {
+    let arguments = group.request.arguments(&shared.config, &shared.files, &group.orders[0], shape);
+    failpoint::reach("slurm-before-sbatch");
+    read_submission(&shared.client.call("sbatch", &arguments))
 }
 
 /// `--parsable` prints `NUMBER` or `NUMBER;CLUSTER`.
@@ -197,6 +222,9 @@ fn read_submission(answer: &Answer) -> Submission {
     }
     // A line before the last may be a warning or a notice that sbatch tries again.
     let text = answer.stderr.trim();
+    if text.contains(ARRAY_REFUSAL) {
+        return Submission::TooLarge;
+    }
     if REFUSALS.iter().any(|refusal| text.contains(refusal)) {
         let last = text.lines().next_back().unwrap_or_default();
         return Submission::Refused(format!("Slurm refuses it: {}", first_line(last)));
@@ -204,45 +232,61 @@ fn read_submission(answer: &Answer) -> Submission {
     Submission::Doubtful(first_line(text))
 }
 
-/// Lets all that are held run. Doing so twice is harmless, so an error needs no care: the queue will show who is still held.
-fn release(shared: &Shared) {
-    let (ids, jobs): (Vec<AttemptId>, Vec<String>) = {
-        let state = shared.lock();
-        let held = state.held.iter().take(IDS_MAX);
-        held.filter_map(|&id| Some((id, state.open(id)?.job?.to_string()))).unzip()
-    };
-    if jobs.is_empty() {
-        return;
+/// Cancels jobs that are to end. Whether it worked shows in the queue: what is still there is cancelled again after the
+/// next look at it.
+fn cancel(shared: &Shared) {
+    let (elements, singles): (BTreeMap<SlurmJob, Doom>, BTreeMap<SlurmJob, Doom>) =
+        std::mem::take(&mut shared.lock().doomed).into_iter().partition(|(job, _)| job.number().1.is_some());
+    // Each is named as well: the number alone may have gone to another job.
+    for (job, Doom { name, while_it_waits, gently }) in singles {
+        let mut filter = vec![format!("--jobname={name}")];
+        filter.extend(while_it_waits.then(|| "--state=PENDING".to_owned()));
+        scancel(shared, &filter, gently, &[job.to_string()]);
     }
-    failpoint::reach("slurm-before-release");
-    let answer = shared.client.call("scontrol", &["release".to_owned(), jobs.join(",")]);
-    if !answer.success {
-        tracing::warn!(why = first_line(&answer.stderr), "jobs may not be released, the queue will tell");
-    }
-    failpoint::reach("slurm-after-release");
-    let mut state = shared.lock();
-    for id in ids {
-        state.held.remove(&id);
-        if let Some(open) = state.open_mut(id).filter(|open| open.phase == Phase::Held) {
-            open.phase = Phase::Released;
+    for (gently, jobs) in still_ours(shared, &elements) {
+        for jobs in jobs.chunks(IDS_MAX) {
+            scancel(shared, &[], gently, jobs);
         }
     }
 }
 
-/// Cancels jobs that are to end. Each is named as well: the number alone may have gone to another job.
-fn cancel(shared: &Shared) -> Result<(), EngineError> {
-    let doomed = std::mem::take(&mut shared.lock().doomed);
-    for (job, name) in doomed {
-        if shared.stopped() {
-            break;
+/// Those elements that the queue has under their names, by how they are to go. `scancel` that is given a name and one
+/// element which waits cancels the whole array (seen in 22.05), so names are compared here.
+fn still_ours(shared: &Shared, elements: &BTreeMap<SlurmJob, Doom>) -> BTreeMap<bool, Vec<String>> {
+    let mut jobs: BTreeMap<bool, Vec<String>> = BTreeMap::new();
+    if elements.is_empty() {
+        return jobs;
+    }
+    let queue = match poll::queue(shared) {
+        Ok(queue) => queue,
+        Err(error) => {
+            tracing::info!(%error, "jobs are not cancelled yet");
+            return jobs;
         }
-        // Whether it worked shows in the queue: what is still there is cancelled again after the next look at it.
-        let answer = shared.client.call("scancel", &[format!("--jobname={name}"), job.to_string()]);
-        if !answer.success {
-            tracing::info!(job, why = first_line(&answer.stderr), "job is not cancelled yet");
+    };
+    for (job, doom) in elements {
+        let may_go = |queued: &QueuedJob| {
+            let waits = matches!(queued.state, JobState::Pending { .. });
+            queued.name == doom.name && (waits || !doom.while_it_waits)
+        };
+        if queue.get(&job.number()).is_some_and(may_go) {
+            jobs.entry(doom.gently).or_default().push(job.to_string());
         }
     }
-    Ok(())
+    jobs
+}
+
+fn scancel(shared: &Shared, filter: &[String], gently: bool, jobs: &[String]) {
+    if shared.stopped() {
+        return;
+    }
+    let asks: &[&str] = if gently { &["--batch", "--signal=USR2"] } else { &[] };
+    let arguments: Vec<&str> = filter.iter().map(String::as_str).chain(asks.iter().copied()).collect();
+    let arguments: Vec<&str> = arguments.into_iter().chain(jobs.iter().map(String::as_str)).collect();
+    let answer = shared.client.call("scancel", &arguments);
+    if !answer.success {
+        tracing::info!(?jobs, why = first_line(&answer.stderr), "jobs are not cancelled yet");
+    }
 }
 
 /// A token bucket.
@@ -287,7 +331,7 @@ mod tests {
             let read = match read_submission(&answer) {
                 Submission::Held(job) => Ok(job),
                 Submission::Refused(_) => Err(true),
-                Submission::Doubtful(_) => Err(false),
+                Submission::Doubtful(_) | Submission::TooLarge => Err(false),
             };
             assert_eq!(read, expected, "{answer:?}");
         };

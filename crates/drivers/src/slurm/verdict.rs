@@ -19,10 +19,17 @@ pub(super) struct Evidence<'a> {
     pub(super) used: Used,
     /// Its job in the queue; `None` when the queue was read and does not have it.
     pub(super) queue: Option<JobState>,
+    /// When that job began, by the queue or else by accounting.
+    pub(super) began: Option<TimeMs>,
     /// Slurm gave its job nodes.
     pub(super) placed: bool,
+    /// It is an element that the queue does not have of an array that the queue has. Of elements that are cancelled while
+    /// they wait Slurm keeps nothing.
+    pub(super) left_out: bool,
     /// How often it was submitted again because Slurm had ended its job before it began.
     pub(super) launches_failed: u32,
+    /// This engine cancelled its job because it did not begin.
+    pub(super) given_up: bool,
     /// What it asked for.
     pub(super) memory: Bytes,
     /// What accounting says; the outer `None` when it was not asked.
@@ -63,7 +70,13 @@ pub(super) struct Ended {
 const LAUNCHES_MAX: u32 = 5;
 
 const TOO_MUCH_MEMORY: &str = "used more memory than it asked for";
+const BEFORE_IT_RAN: &str = "cancelled at the centre before it ran";
 const SLURM_SAYS: &str = "told by Slurm, its own record is missing";
+const FORGOTTEN: &str = "Slurm lost track of it, and it was ended";
+
+/// A job that began later than its attempt was claimed, by more than clocks differ, is not the one that ran it. Slurm tells
+/// whole seconds, rounded down.
+const CLOCKS_MS: u64 = 1_000;
 
 pub(super) fn judge(evidence: &Evidence<'_>) -> Verdict {
     if let Some(exit) = evidence.exit {
@@ -111,13 +124,10 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
         // The kernel ends what uses too much memory by this signal, and only Slurm hears of it.
         (_, _, false, None | Some(JobState::Active)) if signal == Some(9) && !evidence.silent => return Verdict::Wait,
         (_, _, false, _) => (EndCause::Exited, ""),
-        (_, _, true, Some(JobState::Over(Ending::Timeout))) => (EndCause::Walltime, "ended by Slurm's time limit"),
-        (_, _, true, Some(JobState::Over(Ending::OutOfMemory))) => (EndCause::Memory, TOO_MUCH_MEMORY),
-        (_, _, true, Some(JobState::Over(Ending::Preempted))) => (EndCause::Cancelled, "preempted by the centre"),
-        (_, _, true, Some(JobState::Over(_))) => (EndCause::Cancelled, "cancelled at the centre"),
-        // Slurm knows why, and will say so unless it is away.
-        (_, _, true, _) if !evidence.silent => return Verdict::Wait,
-        (_, _, true, _) => (EndCause::Cancelled, "ended by the centre"),
+        (_, _, true, _) => match ended_by_slurm(evidence, started_at) {
+            Ok(why) => why,
+            Err(verdict) => return verdict,
+        },
     };
     let wall = exit.at.since(started_at);
     let account = evidence.account.flatten().map_or(Usage::default(), |job| job.usage);
@@ -128,6 +138,35 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
     Verdict::Ended(Ended { at: exit.at, started_at: Some(started_at), outcome, usage })
 }
 
+/// Why Slurm asked a task to end, or what to do to find out.
+fn ended_by_slurm(evidence: &Evidence<'_>, started_at: TimeMs) -> Result<(EndCause, &'static str), Verdict> {
+    let account = evidence.account.flatten().map(|job| job.state);
+    let ending = match (evidence.queue, account) {
+        // It waits in Slurm, and has run.
+        (Some(JobState::Pending { .. }), _) => return Ok((EndCause::Lost, FORGOTTEN)),
+        _ if evidence.given_up || began_later(evidence, Some(started_at)) => return Ok((EndCause::Lost, FORGOTTEN)),
+        (Some(JobState::Over(ending)), _) | (None, Some(JobState::Over(ending))) => ending,
+        // Slurm knows why, and will say so unless it is away.
+        _ if !evidence.silent => return Err(Verdict::Wait),
+        (Some(JobState::Active), _) => return Ok((EndCause::Cancelled, "ended by the centre")),
+        (None, _) if evidence.account.is_none() => return Err(Verdict::Ask),
+        (None, _) => return Ok((EndCause::Lost, "ended from outside, and Slurm does not know of it")),
+    };
+    Ok(match ending {
+        Ending::Timeout => (EndCause::Walltime, "ended by Slurm's time limit"),
+        Ending::OutOfMemory => (EndCause::Memory, TOO_MUCH_MEMORY),
+        Ending::Preempted => (EndCause::Cancelled, "preempted by the centre"),
+        _ => (EndCause::Cancelled, "cancelled at the centre"),
+    })
+}
+
+/// A controller that was killed forgets what it launched last: it launches that again, or calls it cancelled because a node
+/// runs it already, and ends what runs. Its job then is younger than the attempt.
+fn began_later(evidence: &Evidence<'_>, claimed_at: Option<TimeMs>) -> bool {
+    let claimed_at = claimed_at.or_else(|| evidence.claim.and_then(|claim| claim.at));
+    claimed_at.zip(evidence.began).is_some_and(|(claimed, began)| began.since(claimed).0 > CLOCKS_MS)
+}
+
 /// The job is over and left no done record.
 fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&AccountedJob>) -> Verdict {
     let code = account.map(|job| job.exit_code);
@@ -135,6 +174,9 @@ fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&Accounte
     let usage = account.map_or_else(|| used(evidence), |job| job.usage.merge(used(evidence)));
     let (cause, exit_code, signal, detail) = match ending {
         _ if evidence.cancelled => (EndCause::Cancelled, None, Some(9), ""),
+        Ending::Cancelled | Ending::NodeFailed if evidence.given_up || began_later(evidence, None) => {
+            (EndCause::Lost, None, None, FORGOTTEN)
+        }
         Ending::Completed => (EndCause::Exited, Some(0), None, SLURM_SAYS),
         // This job only found the attempt claimed; the one that ran it is gone.
         Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => {
@@ -171,8 +213,9 @@ fn judge_unclaimed(evidence: &Evidence<'_>, ending: Ending, account: Option<&Acc
             let detail = "a compute node cannot write into the engine's folder; hint: `folder` must be shared";
             Verdict::Bar(EndCause::StartFailed, detail.to_owned())
         }
-        Ending::Cancelled if !placed => {
-            Verdict::Bar(EndCause::Cancelled, "cancelled at the centre before it ran".to_owned())
+        // Slurm keeps what was cancelled in its queue for minutes. Where only accounting has it, a controller lost it.
+        Ending::Cancelled if !placed && (evidence.queue.is_some() || evidence.left_out) => {
+            Verdict::Bar(EndCause::Cancelled, BEFORE_IT_RAN.to_owned())
         }
         ending if evidence.launches_failed >= LAUNCHES_MAX => {
             Verdict::Bar(EndCause::StartFailed, format!("Slurm ended it before it ran, again and again: {ending:?}"))
@@ -185,6 +228,7 @@ fn judge_unclaimed(evidence: &Evidence<'_>, ending: Ending, account: Option<&Acc
 fn judge_forgotten(evidence: &Evidence<'_>) -> Verdict {
     match evidence.claim {
         None if evidence.cancelled => Verdict::Bar(EndCause::Cancelled, String::new()),
+        None if evidence.left_out => Verdict::Bar(EndCause::Cancelled, BEFORE_IT_RAN.to_owned()),
         None => Verdict::SubmitAgain,
         Some(claim) => {
             let outcome = outcome(EndCause::Lost, "it began, left no record of its end, and Slurm does not know it");

@@ -1,16 +1,30 @@
 #!/bin/bash
 # Runs one attempt of Huisuan inside a Slurm job: claims it, runs it, records how it ended.
 #
-#   wrapper.sh DIR NEWS ATTEMPT WALLTIME_MS GRACE_MS BEAT_MS
+#   wrapper.sh FOLDER ATTEMPT|array.LIST WALLTIME_MS GRACE_MS BEAT_MS NOTICE AHEAD_MS
 #
-# DIR is the attempt's folder, shared with the agent. What to run is in DIR/start, NUL-separated and never read as shell
-# text: directory, stdout, stderr, number of variables, variables, words. Builtins are used where a program would do as
+# Before its end is enforced the task gets signal NOTICE and GRACE_MS: AHEAD_MS before its walltime is over, when Slurm
+# asks for its end, and when the agent does, by SIGUSR2 to this shell alone.
+#
+# FOLDER is the engine's, shared with the agent. An element of an array finds its attempt in FOLDER/arrays/LIST. What to run
+# is in `start` of the attempt's folder, NUL-separated and never read as shell text: directory, stdout, stderr, number of
+# variables, variables, words. Builtins are used where a program would do as
 # well: each process costs a short job more than all of this.
 set -f
 LC_ALL=C
-dir=$1 news=$2 attempt=$3 walltime_ms=$4 grace_ms=$5 beat_ms=$6
+folder=$1 attempt=$2 walltime_ms=$3 grace_ms=$4 beat_ms=$5 notice=$6 ahead_ms=$7
+asked=
+trap 'asked=1' USR2
 claimed_elsewhere=113 folder_unusable=114
 umask 077
+if [[ $attempt == array.* ]]; then
+    { mapfile -t -s "$SLURM_ARRAY_TASK_ID" -n 1 line <"$folder/arrays/${attempt#array.}"; } 2>/dev/null
+    attempt=${line-}
+    # What Slurm's array is called means nothing to the task; if it is an element of one of ours, it is told so.
+    unset "${!SLURM_ARRAY_@}"
+fi
+[ -n "$attempt" ] || exit $folder_unusable
+dir=$folder/attempts/${attempt%%.*}/${attempt#*.} news=$folder/news
 
 # Sets `at` to milliseconds since 1970.
 now() {
@@ -117,14 +131,21 @@ add_tree() {
     for child in "${children[@]}"; do add_tree "$child"; done
 }
 
+# Sets `page` to the bytes of a page, without a process.
+page_size() {
+    local name kib
+    while read -r name kib _; do [ "$name" = KernelPageSize: ] && break; done </proc/self/smaps
+    page=$((${kib:-4} * 1024))
+}
+
 # Ends the attempt when its walltime is over; until then, tells now and then that it lives, and what it uses.
 watch() {
-    local left=$walltime_ms step=$((beat_ms < 1000 ? beat_ms : 1000)) peak=0 page= ticks pages
+    local left=$((walltime_ms - ahead_ms)) step=$((beat_ms < 1000 ? beat_ms : 1000)) peak=0 page= ticks pages
     exec 5>&- 6>&-
     while ((left > 0)); do
         ((step = step < left ? step : left, left -= step))
         pause "$step"
-        : "${page:=$(getconf PAGESIZE)}"
+        [ -n "$page" ] || page_size
         ((ticks = 0, pages = 0))
         add_tree "$child"
         now
@@ -138,12 +159,12 @@ watch() {
 }
 
 end_child() {
-    kill -TERM -- "-$child"
+    kill -s "$notice" -- "-$child"
     pause "$grace_ms"
     kill -KILL -- "-$child"
 }
 
-# Slurm asks all processes of a job to end, this one included.
+# Slurm asks all processes of a job to end, this one included; the agent asks this one.
 asked_to_end() {
     interrupted=1
     ((outside++)) && return
@@ -163,7 +184,8 @@ trap 'jobs -l >|"$dir/how"' CHLD
     exec "${words[@]}"
 ) &
 child=$!
-trap asked_to_end TERM
+trap asked_to_end TERM USR2
+[ -z "$asked" ] || asked_to_end
 : >"$news/$attempt.start"
 watch 2>/dev/null &
 watcher=$!
@@ -174,9 +196,11 @@ while ((interrupted)); do
     wait "$child"
     status=$?
 done 2>/dev/null
+# Two signals at the same moment can take the answer away from `wait`: seen in bash 5.2.
+((status < 0)) && { wait "$child"; status=$?; } 2>/dev/null
 # Slurm asks one process after the other: this one's turn may come when the child is gone already.
 ((status == 143 && outside == 0)) && pause 200
-trap '' TERM
+trap '' TERM USR2
 trap - CHLD
 kill -KILL -- "-$child" "-$watcher" ${killer:+"-$killer"} 2>/dev/null
 signal=

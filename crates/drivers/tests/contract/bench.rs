@@ -19,6 +19,8 @@ use rustix::{
 };
 use tempfile::TempDir;
 
+use crate::place::Place;
+
 /// Tells this test program that it is to be a supervisor.
 pub(crate) const SUPERVISOR_VARIABLE: &str = "HUISUAN_TEST_SUPERVISOR";
 
@@ -37,17 +39,29 @@ pub(crate) struct End {
 /// An engine under test.
 pub(crate) struct Bench {
     pub(crate) engine: Box<dyn Engine>,
+    /// Where it runs, on a real cluster: emptied before the folder of what runs there goes.
+    pub(crate) place: Option<Place>,
     pub(crate) folder: TempDir,
     /// All reports given so far.
     pub(crate) reports: Vec<AttemptReport>,
 }
 
 impl Bench {
+    pub(crate) fn new(engine: impl Engine + 'static, folder: TempDir) -> Bench {
+        Bench { engine: Box::new(engine), place: None, folder, reports: Vec::new() }
+    }
+
+    /// The same on a part of a real cluster.
+    pub(crate) fn at(mut self, place: Place) -> Bench {
+        self.place = Some(place);
+        self
+    }
+
     /// A fresh local centre of two CPUs (one where there is only one) and 1 GiB.
     pub(crate) fn local() -> Bench {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let engine = open_local(&folder.path().join("centre"), "");
-        Bench { engine: Box::new(engine), folder, reports: Vec::new() }
+        Bench::new(engine, folder)
     }
 
     /// Files of the tests themselves.
@@ -142,6 +156,9 @@ impl Bench {
 impl Drop for Bench {
     /// Leaves nothing behind that runs, whatever the test did.
     fn drop(&mut self) {
+        if let Some(place) = self.place.as_ref().filter(|_| std::thread::panicking()) {
+            place.tell();
+        }
         let mut running: Vec<AttemptId> = self.reports.iter().map(|report| report.attempt).collect();
         running.sort_unstable();
         running.dedup();

@@ -84,7 +84,7 @@ impl Engine for Imaged {
 fn bench() -> Bench {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let engine = Imaged::open(&folder.path().join("centre"));
-    Bench { engine: Box::new(engine), folder, reports: Vec::new() }
+    Bench::new(engine, folder)
 }
 
 // The others of the contract look at files of this machine or at signals to a first process, see below.

@@ -126,7 +126,7 @@ fn a_deep_folder_is_no_obstacle() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let deep = folder.path().join("x".repeat(100)).join("y".repeat(100));
     let engine = open_local(&deep, "");
-    let mut bench = Bench { engine: Box::new(engine), folder, reports: Vec::new() };
+    let mut bench = Bench::new(engine, folder);
     assert!(bench.run(order(1, script("true"))).outcome.success());
 }
 

@@ -60,7 +60,7 @@ fn open(pools: Vec<Pool>, folder: Option<PathBuf>) -> Result<SimulatedEngine, En
 fn bench_of(pools: Vec<Pool>) -> Bench {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let engine = open(pools, Some(folder.path().join("centre"))).expect("a virtual centre");
-    Bench { engine: Box::new(engine), folder, reports: Vec::new() }
+    Bench::new(engine, folder)
 }
 
 fn bench() -> Bench {

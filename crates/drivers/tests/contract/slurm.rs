@@ -1,48 +1,25 @@
-//! The contract on the Slurm engine with a real cluster of two nodes, and what only that engine does.
+//! The contract on the Slurm engine with a real cluster, each test on a node of its own, and what only that engine does.
 
-use std::{
-    fs,
-    path::Path,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::{fs, path::Path, sync::Arc};
 
 use huisuan_drivers::{EngineError, SlurmConfig, SlurmEngine};
 use huisuan_model::{
-    Bytes, EndCause, EngineKind, MilliDevices, PoolId, StartOrder,
+    Bytes, EndCause, EngineKind, JobSpec, MilliDevices, PoolId, StartOrder,
     spec::{DeviceNeed, Need, Work},
 };
 
 use crate::{
-    bench::{Bench, expect_cause, id, order, script},
+    bench::{Bench, expect_cause, id, order, script, task},
     checkpoint,
-    lab::{Lab, Size},
+    faults::programs,
+    place::{Cluster, Place},
     staging, suite,
 };
 
-/// A cluster that is started by the first test that needs it, and ends with this program.
-pub(crate) struct Cluster {
-    name: &'static str,
-    lab: OnceLock<Mutex<Lab>>,
-}
+/// The cluster that works: a node for each of so many tests at once.
+static WORKING: Cluster = Cluster::new("alpha", 4);
 
-/// The cluster that works.
-static WORKING: Cluster = Cluster::new("alpha");
-
-impl Cluster {
-    pub(crate) const fn new(name: &'static str) -> Self {
-        Cluster { name, lab: OnceLock::new() }
-    }
-
-    /// For as long as it is not given back, no other test has it.
-    pub(crate) fn take(&self) -> MutexGuard<'_, Lab> {
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("slurm-lab");
-        let size = Size { nodes: 2, cpus: 4, gpus: 4 };
-        let lab = self.lab.get_or_init(|| Mutex::new(Lab::start(self.name, size, &cache)));
-        lab.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Short times. A task may take all of partition `one`, which is a single node.
+/// Short times.
 pub(crate) fn config(folder: &Path, conf: &Path, partition: &str) -> SlurmConfig {
     let text = format!(
         "folder = \"{}\"\npartitions = [\"{partition}\"]\naccount = \"lab\"\nslurm_conf = \"{}\"\n\
@@ -55,18 +32,17 @@ pub(crate) fn config(folder: &Path, conf: &Path, partition: &str) -> SlurmConfig
     SlurmConfig::read(&path).expect("a configuration")
 }
 
-/// An engine with a scratch folder, on a cluster.
-pub(crate) fn bench_with(conf: &Path, partition: &str, change: impl FnOnce(&mut SlurmConfig)) -> Bench {
+/// An engine with a scratch folder, on a part of a cluster.
+pub(crate) fn bench_at(place: Place, change: impl FnOnce(&mut SlurmConfig)) -> Bench {
     let folder = tempfile::tempdir().expect("a scratch folder");
-    let mut config = config(&folder.path().join("centre"), conf, partition);
+    let mut config = config(&folder.path().join("centre"), &place.conf, &place.partition);
     change(&mut config);
     let engine = SlurmEngine::open(config).expect("an engine");
-    Bench { engine: Box::new(engine), folder, reports: Vec::new() }
+    Bench::new(engine, folder).at(place)
 }
 
 fn bench() -> Bench {
-    let conf = WORKING.take().conf();
-    bench_with(&conf, "one", |_| {})
+    bench_at(WORKING.node(), |_| {})
 }
 
 suite::whole_contract!(bench());
@@ -86,28 +62,31 @@ fn data_is_where_the_variable_says() {
 }
 
 #[test]
-fn what_is_to_save_its_state_is_refused() {
-    checkpoint::is_refused(&mut bench());
+fn state_is_saved_within_the_walltime() {
+    checkpoint::state_is_saved_within_the_walltime(&mut bench());
+}
+
+#[test]
+fn state_is_saved_when_room_is_taken_away() {
+    checkpoint::state_is_saved_when_room_is_taken_away(&mut bench());
 }
 
 #[test]
 fn the_inventory_is_that_of_the_partitions() {
-    let conf = WORKING.take().conf();
-    let bench = bench_with(&conf, "batch", |_| {});
+    let bench = bench_at(WORKING.node(), |config| config.partitions = vec!["batch".to_owned()]);
     let pools = bench.engine.inventory().expect("an inventory");
     let [pool] = pools.as_slice() else { panic!("one pool: {pools:?}") };
-    assert_eq!((pool.id.as_str(), pool.cores.0, pool.devices.0), ("gpu:h100", 8_000, 8_000));
-    assert_eq!((pool.memory.0, &pool.rating), (16_000 << 20, &None));
+    assert_eq!((pool.id.as_str(), pool.cores.0, pool.devices.0), ("gpu:h100", 16_000, 16_000));
+    assert_eq!((pool.memory.0, &pool.rating), (32_000 << 20, &None));
     assert!(bench.engine.measurable_cpus(&pool.id).is_empty());
     assert_eq!((bench.engine.kind(), bench.engine.memory_mode().as_str()), (EngineKind::Slurm, "slurm"));
-    let wrong = bench_with(&conf, "nowhere", |_| {});
+    let wrong = bench_at(WORKING.node(), |config| config.partitions = vec!["nowhere".to_owned()]);
     assert!(matches!(wrong.engine.inventory(), Err(EngineError::Program { program: "sinfo", .. })));
 }
 
 #[test]
 fn devices_are_bound_by_slurm() {
-    let conf = WORKING.take().conf();
-    let mut bench = bench_with(&conf, "batch", |_| {});
+    let mut bench = bench();
     bench.engine.inventory().expect("an inventory");
     let text = "echo $CUDA_VISIBLE_DEVICES $SLURM_GPUS_ON_NODE";
     let end = bench.run(with_devices(1, text, 3_000, &["gpu:h100"]));
@@ -129,8 +108,9 @@ fn devices_are_bound_by_slurm() {
 
 #[test]
 fn lines_for_slurm_in_a_script_are_text() {
-    let (conf, user) = (WORKING.take().conf(), rustix::process::geteuid().as_raw());
-    let mut bench = bench_with(&conf, "one", |_| {});
+    let (place, user) = (WORKING.node(), rustix::process::geteuid().as_raw());
+    let partition = place.partition.clone();
+    let mut bench = bench_at(place, |_| {});
     let mut spec = script("");
     let text = "#!/bin/bash\n#SBATCH --account=other --uid=65534 --output=/tmp/stolen --partition=batch --time=1\n\
                 echo $SLURM_JOB_ACCOUNT $SLURM_JOB_PARTITION $(id -u) \"$0\" \"$1\"\n";
@@ -138,13 +118,12 @@ fn lines_for_slurm_in_a_script_are_text() {
     let end = bench.run(order(1, spec));
     assert!(end.outcome.success(), "{end:?}");
     let said = bench.stdout(id(1, 0));
-    assert!(said.starts_with(&format!("lab one {user} ")) && said.ends_with(" --uid=0; $(id)\n"), "{said}");
+    assert!(said.starts_with(&format!("lab {partition} {user} ")) && said.ends_with(" --uid=0; $(id)\n"), "{said}");
 }
 
 #[test]
 fn an_account_that_slurm_does_not_know_is_a_failed_start() {
-    let conf = WORKING.take().conf();
-    let mut bench = bench_with(&conf, "one", |config| config.account = Some("nobody-s".into()));
+    let mut bench = bench_at(WORKING.node(), |config| config.account = Some("nobody-s".into()));
     let end = bench.run(order(1, script("true")));
     expect_cause(&end, EndCause::StartFailed);
     assert!(end.outcome.detail.contains("account"), "{end:?}");
@@ -152,8 +131,7 @@ fn an_account_that_slurm_does_not_know_is_a_failed_start() {
 
 #[test]
 fn what_somebody_else_cancels_is_cancelled() {
-    let conf = WORKING.take().conf();
-    let mut bench = bench_with(&conf, "one", |_| {});
+    let mut bench = bench();
     bench.submit(&[order(1, script("sleep 1000"))]);
     bench.started(id(1, 0));
     WORKING.take().call("scancel", &["--jobname", &job_name(&bench, "1.0.1")]);
@@ -162,11 +140,64 @@ fn what_somebody_else_cancels_is_cancelled() {
     assert!(end.outcome.detail.contains("centre"), "{end:?}");
 }
 
+/// Attempts of several jobs that ask for the same are one array; what asks for more is none of it. Each element is an
+/// attempt like any other: it knows who it is, and is cancelled by itself.
+#[test]
+fn attempts_that_ask_for_the_same_are_one_submission() {
+    let mut bench = bench_at(WORKING.node(), |config| {
+        let folder = config.folder.parent().expect("a folder");
+        config.programs = Some(programs(folder, "sbatch", "echo >> ONCE; exec REAL \"$@\""));
+    });
+    bench.engine.inventory().expect("an inventory");
+    let go = bench.file("go");
+    let text = format!(
+        "echo $HUISUAN_ATTEMPT [$SLURM_ARRAY_JOB_ID,$SLURM_ARRAY_TASK_ID]; until [ -e {go} ]; do sleep 0.05; done"
+    );
+    let array = Arc::new(JobSpec { tasks: "3-7".parse().expect("ranges"), ..script(&text) });
+    let mut orders: Vec<StartOrder> = (1..=9).map(|job| order(job, script(&text))).collect();
+    orders.extend(array.tasks.iter().map(|index| task(10, index, &array)));
+    orders.push(order(11, JobSpec { memory: Bytes(65 << 20), ..script(&text) }));
+    bench.submit(&orders);
+    bench.started(id(1, 0));
+    // Four processors: these wait until others have ended. One is cancelled here, one at the cluster.
+    bench.engine.cancel(&[id(8, 0)]).expect("cancelled");
+    let lab = WORKING.take();
+    let array_name = job_name(&bench, "array.1");
+    let number = lab.call("squeue", &["--noheader", "--array", "--name", &array_name, "--format=%F"]);
+    lab.call("scancel", &[&format!("{}_8", number.lines().next().expect("a number"))]);
+    drop(lab);
+    expect_cause(&bench.end(id(8, 0)), EndCause::Cancelled);
+    let end = bench.end(id(9, 0));
+    expect_cause(&end, EndCause::Cancelled);
+    assert!(end.outcome.detail.contains("centre"), "{end:?}");
+    fs::write(go, "").expect("a file");
+    for own in orders.iter().map(|order| order.attempt).filter(|own| ![8, 9].contains(&own.job.0)) {
+        expect_cause(&bench.end(own), EndCause::Exited);
+        let said = if own.job.0 == 10 { format!("10,{}", own.task) } else { ",".to_owned() };
+        assert_eq!(bench.stdout(own), format!("{own} [{said}]\n"));
+    }
+    assert_eq!(fs::read_to_string(bench.file("programs/once")).expect("it was called"), "\n\n");
+}
+
+#[test]
+fn an_array_that_somebody_else_cancels_is_cancelled() {
+    let mut bench = bench();
+    let orders: Vec<StartOrder> = (1..=6).map(|job| order(job, script("sleep 1000"))).collect();
+    bench.submit(&orders);
+    bench.started(id(1, 0));
+    WORKING.take().call("scancel", &["--jobname", &job_name(&bench, "array.1")]);
+    for order in &orders {
+        let end = bench.end(order.attempt);
+        expect_cause(&end, EndCause::Cancelled);
+        assert!(end.outcome.detail.contains("centre"), "{end:?}");
+    }
+}
+
 #[test]
 fn one_folder_has_one_engine() {
-    let conf = WORKING.take().conf();
-    let bench = bench_with(&conf, "one", |_| {});
-    let again = SlurmEngine::open(config(&bench.folder.path().join("centre"), &conf, "one"));
+    let bench = bench();
+    let place = bench.place.as_ref().expect("a place");
+    let again = SlurmEngine::open(config(&bench.folder.path().join("centre"), &place.conf, &place.partition));
     assert!(matches!(again, Err(EngineError::Refused(_))), "{again:?}");
 }
 

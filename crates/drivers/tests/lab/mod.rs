@@ -26,7 +26,7 @@ pub(crate) struct Lab {
 /// How large a cluster is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
-    /// Nodes in partition `batch`; the first of them is partition `one` too.
+    /// Nodes in partition `batch`; the first of them is partition `one` too, and number N partition `aloneN`.
     pub(crate) nodes: u16,
     /// Pretended processors of each node.
     pub(crate) cpus: u16,

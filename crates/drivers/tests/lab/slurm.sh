@@ -120,6 +120,10 @@ CONF
 PartitionName=batch Nodes=$name[1-$nodes] Default=YES MaxTime=7-0 DefaultTime=10 State=UP
 PartitionName=one Nodes=${name}1 MaxTime=60 DefaultTime=5 State=UP
 CONF
+    # For tests that must not see each other.
+    for ((node = 1; node <= nodes; node++)); do
+        echo "PartitionName=alone$node Nodes=$name$node MaxTime=60 DefaultTime=5 State=UP"
+    done >>"$dir/slurm.conf"
     (
         umask 077
         cat >"$dir/slurmdbd.conf" <<CONF

@@ -20,7 +20,7 @@ use crate::{local::paths::AttemptPaths, staging::DATA_VARIABLE};
 pub(crate) const DIR_VARIABLE: &str = "HUISUAN_ATTEMPT_DIR";
 
 /// The variable that names the folder from which a task goes on where its last attempt was ended.
-const CHECKPOINT_VARIABLE: &str = "HUISUAN_CHECKPOINT_DIR";
+pub(crate) const CHECKPOINT_VARIABLE: &str = "HUISUAN_CHECKPOINT_DIR";
 
 /// Variables of the supervisor that every attempt gets.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "USER", "TMPDIR"];

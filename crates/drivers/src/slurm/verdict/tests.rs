@@ -13,8 +13,11 @@ fn nothing() -> Evidence<'static> {
         exit: None,
         used: Used::default(),
         queue: None,
+        began: None,
         placed: false,
+        left_out: false,
         launches_failed: 0,
+        given_up: false,
         memory: Bytes(100),
         account: None,
         cancelled: false,
@@ -30,7 +33,15 @@ fn exited(exit_code: Option<i32>, signal: Option<i32>, outside: bool, walltime: 
 
 fn account(state: Ending, exit_code: i32, signal: i32, memory: u64) -> AccountedJob {
     let usage = Usage { wall: DurationMs(3_000), cpu: DurationMs(1), memory_peak: Bytes(memory), ..Usage::default() };
-    AccountedJob { name: "hs".into(), state: JobState::Over(state), placed: true, exit_code, signal, usage }
+    AccountedJob {
+        name: "hs".into(),
+        state: JobState::Over(state),
+        placed: true,
+        began: None,
+        exit_code,
+        signal,
+        usage,
+    }
 }
 
 /// In short: what is to be done, and how it ended.
@@ -71,7 +82,8 @@ fn the_done_record_outranks_slurm() {
     check(&ended, over(Ending::Timeout), false, false, "walltime - 15");
     check(&ended, over(Ending::Cancelled), false, false, "cancelled - 15");
     check(&ended, over(Ending::Preempted), false, false, "cancelled - 15");
-    check(&ended, None, false, true, "cancelled - 15");
+    check(&ended, Some(JobState::Active), false, true, "cancelled - 15");
+    check(&ended, None, false, true, "ask");
     // The kernel's way to end what uses too much memory.
     let killed = exited(None, Some(9), false, false);
     check(&killed, None, false, false, "wait");
@@ -81,6 +93,36 @@ fn the_done_record_outranks_slurm() {
     assert_eq!(told(&Evidence { exit: Some(&killed), used, ..nothing() }), "memory - 9");
     let failed = Exit { how: ExitKind::StartFailed("no".into()), ..killed };
     check(&failed, over(Ending::Failed), false, false, "start-failed - -");
+}
+
+/// A controller that was killed launched a job, forgot it, and ends what it then finds on the node. Nobody cancelled it.
+#[test]
+fn what_slurm_forgot_is_lost_and_not_cancelled() {
+    let ended = exited(None, Some(15), true, false);
+    let claim = Some(Claim { at: Some(TimeMs(4_000)) });
+    let check = |evidence: Evidence<'_>, expected: &str| assert_eq!(told(&evidence), expected, "{evidence:?}");
+    let record = || Evidence { exit: Some(&ended), claim, ..nothing() };
+    let over = |ending| Some(JobState::Over(ending));
+    for held in [true, false] {
+        check(Evidence { queue: Some(JobState::Pending { held }), silent: false, ..record() }, "lost - 15");
+    }
+    for (began, expected) in [(3_000, "cancelled - 15"), (5_000, "cancelled - 15"), (6_000, "lost - 15")] {
+        let began = Some(TimeMs(began));
+        for queue in [over(Ending::Cancelled), over(Ending::Failed)] {
+            check(Evidence { queue, began, ..record() }, expected);
+        }
+        let bare = Evidence { queue: over(Ending::Cancelled), began, claim, ..nothing() };
+        check(bare, &expected.replace("15", "-"));
+        let given_up = Evidence { queue: over(Ending::Cancelled), given_up: true, ..record() };
+        check(given_up, "lost - 15");
+        let asked = Evidence { queue: over(Ending::Cancelled), began, cancelled: true, ..record() };
+        check(asked, "cancelled - 15");
+    }
+    // Neither queue nor accounting has it, or accounting was never told of its end.
+    check(Evidence { account: Some(None), ..record() }, "lost - 15");
+    let stale = AccountedJob { state: JobState::Active, ..account(Ending::Failed, 0, 0, 0) };
+    check(Evidence { account: Some(Some(&stale)), ..record() }, "lost - 15");
+    check(Evidence { account: Some(Some(&account(Ending::Cancelled, 0, 15, 0))), ..record() }, "cancelled - 15");
 }
 
 #[test]
@@ -127,6 +169,9 @@ fn what_never_began_is_submitted_again_or_barred() {
     check(Evidence { account: Some(Some(&stale)), ..nothing() }, "again");
     let over = |ending| Evidence { queue: Some(JobState::Over(ending)), ..nothing() };
     check(over(Ending::Cancelled), "bar cancelled");
+    let cancelled = AccountedJob { placed: false, ..account(Ending::Cancelled, 0, 0, 0) };
+    check(Evidence { account: Some(Some(&cancelled)), ..nothing() }, "again");
+    check(Evidence { account: Some(Some(&cancelled)), left_out: true, ..nothing() }, "bar cancelled");
     check(over(Ending::NodeFailed), "again");
     check(Evidence { placed: true, ..over(Ending::Cancelled) }, "again");
     check(Evidence { placed: true, cancelled: true, ..over(Ending::Cancelled) }, "bar cancelled");

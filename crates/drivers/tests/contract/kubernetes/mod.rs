@@ -49,16 +49,12 @@ impl Lab {
         Kubelet::start(Api::new(&format!("http://127.0.0.1:{}", server.port), "kubelet"), "node", &logs, &pods);
         let folder = tempfile::tempdir().expect("a scratch folder");
         let engine = KubernetesEngine::open(config(folder.path(), &server)).expect("a centre");
-        Lab { bench: Bench { engine: Box::new(engine), folder, reports: Vec::new() }, server, _scratch: scratch }
+        Lab { bench: Bench::new(engine, folder), server, _scratch: scratch }
     }
 
     /// Its bench, for who needs nothing else.
     fn take_bench(&mut self) -> Bench {
-        let nothing = Bench {
-            engine: Box::new(nothing()),
-            folder: tempfile::tempdir().expect("a scratch folder"),
-            reports: Vec::new(),
-        };
+        let nothing = Bench::new(nothing(), tempfile::tempdir().expect("a scratch folder"));
         std::mem::replace(&mut self.bench, nothing)
     }
 
@@ -172,11 +168,7 @@ impl Anywhere {
         config.centre = Some(CentreId::new("here").expect("a name"));
         config.dir = folder.path().join("centre");
         let engine = KubernetesEngine::open(config.clone()).expect("a centre");
-        Anywhere {
-            bench: Bench { engine: Box::new(engine), folder, reports: Vec::new() },
-            config,
-            place: Place::Real(real),
-        }
+        Anywhere { bench: Bench::new(engine, folder), config, place: Place::Real(real) }
     }
 
     fn reopen(&mut self) {

@@ -1,12 +1,4 @@
-//! The Slurm engine against bare `sbatch` on the same cluster in the same run, alternating:
-//! `cargo run --release -p huisuan-drivers --example slurm_ratio -- [JOBS] [ROUNDS]`.
-//!
-//! It starts a cluster of its own (two nodes, accounting) and prints a line of JSON. Latency runs from the submission to
-//! the first line of the script, one job at a time on an idle cluster. Throughput runs from the first submission to the
-//! last end of all jobs. Queries are counted by `sdiag`, in the throughput runs.
-
-#[path = "../tests/lab/mod.rs"]
-mod lab;
+//! One phase: real clusters, and jobs through them in one way.
 
 use std::{
     error::Error,
@@ -14,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -22,48 +15,85 @@ use huisuan_model::{
     AttemptId, Bytes, CentreId, DurationMs, JobId, JobSpec, MilliDevices, Millicores, ProjectId, ReportKind,
     StartOrder, TenantId, spec::Work,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::lab::{Lab, Size};
 
-type Answer<T> = Result<T, Box<dyn Error>>;
+pub(crate) type Answer<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Jobs of the latency measurement, of each kind and round.
+/// Clusters that jobs go through at the same time.
+const CLUSTERS: [&str; 2] = ["gamma", "delta"];
+
+/// Jobs of the latency measurement, of each kind.
 const SINGLE: u64 = 15;
 
-fn main() -> Answer<()> {
-    let mut arguments = std::env::args().skip(1);
-    let jobs: u64 = arguments.next().map_or(Ok(300), |text| text.parse())?;
-    let rounds: u64 = arguments.next().map_or(Ok(3), |text| text.parse())?;
-    let cache = std::env::temp_dir().join("huisuan-lab-cache");
-    let lab = Lab::start("gamma", Size { nodes: 2, cpus: 64, gpus: 4 }, &cache);
-    let scratch = lab.dir.join("ratio");
-    fs::create_dir(&scratch)?;
-    let mut engine = Run::open(&lab, &scratch)?;
-    let (mut bare_rate, mut engine_rate, mut bare_latency, mut engine_latency) = (vec![], vec![], vec![], vec![]);
-    let mut queries = Vec::new();
-    for _ in 0..rounds {
-        for _ in 0..SINGLE {
-            bare_latency.push(bare_single(&lab, &scratch)?);
-            engine_latency.push(engine.single(&scratch)?);
-        }
-        bare_rate.push(bare_many(&lab, &scratch, jobs)?);
-        let before = bulk_queries(&lab);
-        let (rate, seconds) = engine.many(jobs)?;
-        engine_rate.push(rate);
-        queries.push((bulk_queries(&lab) - before) / (seconds / 60.0));
-        eprintln!("bare {:?}/s, engine {engine_rate:?}/s", bare_rate);
+/// What a phase found.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub(crate) per_s: f64,
+    /// Questions in bulk that a cluster was asked, in a minute.
+    pub(crate) queries_per_min: f64,
+    /// Milliseconds from the submission to the first line of the script: bare, and through the engine.
+    pub(crate) start_ms: [f64; 2],
+}
+
+/// One job at a time on an idle cluster, bare and through the engine in turn.
+pub(crate) fn latency() -> Answer<Found> {
+    let cluster = Cluster::start(CLUSTERS[0]);
+    let mut run = Run::open(&cluster)?;
+    let (mut bare, mut own) = (Vec::new(), Vec::new());
+    for _ in 0..SINGLE {
+        bare.push(bare_single(&cluster)?);
+        own.push(run.single(&cluster.scratch)?);
     }
-    let (bare, own) = (median(&mut bare_rate), median(&mut engine_rate));
-    let (bare_ms, own_ms) = (median(&mut bare_latency), median(&mut engine_latency));
-    println!(
-        "{{\"jobs\":{jobs},\"rounds\":{rounds},\"bare_per_s\":{bare:.1},\"engine_per_s\":{own:.1},\
-         \"throughput_share\":{:.3},\"bare_start_p50_ms\":{bare_ms:.0},\"engine_start_p50_ms\":{own_ms:.0},\
-         \"added_p50_ms\":{:.0},\"queries_per_min\":{:.1}}}",
-        own / bare,
-        own_ms - bare_ms,
-        median(&mut queries)
-    );
-    Ok(())
+    Ok(Found { start_ms: [median(&mut bare), median(&mut own)], ..Found::default() })
+}
+
+/// All jobs by `sbatch`, on both clusters at once.
+pub(crate) fn bare(jobs: u64) -> Answer<Found> {
+    everywhere(jobs, |cluster, jobs| bare_many(cluster, jobs).map(|()| 0.0))
+}
+
+/// All jobs through one engine for each cluster, at once.
+pub(crate) fn engine(jobs: u64) -> Answer<Found> {
+    everywhere(jobs, |cluster, jobs| {
+        let mut run = Run::open(cluster)?;
+        let (before, from) = (bulk_queries(&cluster.lab), Instant::now());
+        run.run("#!/bin/sh\nexit 0\n", jobs)?;
+        Ok((bulk_queries(&cluster.lab) - before) / (from.elapsed().as_secs_f64() / 60.0))
+    })
+}
+
+/// Shares jobs out among the clusters. Their start does not count.
+fn everywhere(jobs: u64, work: impl Fn(&Cluster, u64) -> Answer<f64> + Sync) -> Answer<Found> {
+    let clusters = CLUSTERS.map(|name| thread::spawn(move || Cluster::start(name)));
+    let clusters = clusters.map(|cluster| cluster.join().expect("a cluster"));
+    let share = jobs / clusters.len() as u64;
+    let from = Instant::now();
+    let queries: Vec<Answer<f64>> = thread::scope(|scope| {
+        let works: Vec<_> = clusters.iter().map(|cluster| scope.spawn(|| work(cluster, share))).collect();
+        works.into_iter().map(|work| work.join().expect("no panic")).collect()
+    });
+    let seconds = from.elapsed().as_secs_f64();
+    let queries = queries.into_iter().collect::<Answer<Vec<f64>>>()?;
+    let per_s = to_f64(share * clusters.len() as u64) / seconds;
+    Ok(Found { per_s, queries_per_min: queries.into_iter().fold(0.0, f64::max), ..Found::default() })
+}
+
+/// A cluster with a folder for this program's files.
+struct Cluster {
+    lab: Lab,
+    scratch: PathBuf,
+}
+
+impl Cluster {
+    fn start(name: &str) -> Cluster {
+        let lab =
+            Lab::start(name, Size { nodes: 2, cpus: 8, gpus: 4 }, &std::env::temp_dir().join("huisuan-lab-cache"));
+        let scratch = lab.dir.join("ratio");
+        fs::create_dir(&scratch).expect("a folder");
+        Cluster { lab, scratch }
+    }
 }
 
 /// An engine with what it was given so far.
@@ -73,7 +103,7 @@ struct Run {
 }
 
 impl Run {
-    fn open(lab: &Lab, scratch: &Path) -> Answer<Run> {
+    fn open(Cluster { lab, scratch }: &Cluster) -> Answer<Run> {
         let text = format!(
             "folder = \"{}\"\npartitions = [\"batch\"]\nslurm_conf = \"{}\"\npoll_interval_ms = 5000\n\
              look_interval_ms = 100\nsubmit_per_s = 1000\nsubmit_burst = 1000\nopen_max = 20000\n",
@@ -94,14 +124,6 @@ impl Run {
         let from = now_ms();
         self.run(&text, 1)?;
         Ok(fs::read_to_string(file)?.trim().parse::<f64>()? - from)
-    }
-
-    /// Jobs in a second, and the seconds.
-    fn many(&mut self, jobs: u64) -> Answer<(f64, f64)> {
-        let from = Instant::now();
-        self.run("#!/bin/sh\nexit 0\n", jobs)?;
-        let seconds = from.elapsed().as_secs_f64();
-        Ok((to_f64(jobs) / seconds, seconds))
     }
 
     fn run(&mut self, text: &str, jobs: u64) -> Answer<()> {
@@ -156,7 +178,7 @@ fn script(scratch: &Path, text: &str) -> Answer<PathBuf> {
     Ok(path)
 }
 
-fn bare_single(lab: &Lab, scratch: &Path) -> Answer<f64> {
+fn bare_single(Cluster { lab, scratch }: &Cluster) -> Answer<f64> {
     let file = scratch.join("bare");
     let _ = fs::remove_file(&file);
     let script = script(scratch, &format!("date +%s%3N > {}", file.display()))?;
@@ -168,19 +190,16 @@ fn bare_single(lab: &Lab, scratch: &Path) -> Answer<f64> {
     Ok(began - from)
 }
 
-/// A line in a file for each end: asking Slurm whether all are done would slow it down.
-fn bare_many(lab: &Lab, scratch: &Path, jobs: u64) -> Answer<f64> {
+/// A byte in a file for each end: asking Slurm whether all are done would slow it down.
+fn bare_many(Cluster { lab, scratch }: &Cluster, jobs: u64) -> Answer<()> {
     let file = scratch.join("ends");
     fs::write(&file, "")?;
     let script = script(scratch, &format!("echo >> {}", file.display()))?;
-    let from = Instant::now();
     for _ in 0..jobs {
         sbatch(lab, &script)?;
     }
     wait_for(|| fs::metadata(&file).is_ok_and(|metadata| metadata.len() >= jobs).then_some(()));
-    let seconds = from.elapsed().as_secs_f64();
-    wait_for(|| lab.call("squeue", &["--noheader"]).is_empty().then_some(()));
-    Ok(to_f64(jobs) / seconds)
+    Ok(())
 }
 
 /// How often `squeue`, `sinfo` and others asked the controller in bulk.
@@ -207,7 +226,7 @@ fn wait_for<T>(mut done: impl FnMut() -> Option<T>) -> T {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 and numbers of jobs are far below 2^52")]
-fn to_f64(number: u64) -> f64 {
+pub(crate) fn to_f64(number: u64) -> f64 {
     number as f64
 }
 
@@ -216,7 +235,7 @@ fn now_ms() -> f64 {
     to_f64(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

@@ -1,0 +1,73 @@
+//! Which jobs of the queue are ours: by their names and, for elements of arrays, by the lists of these.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
+use huisuan_model::AttemptId;
+
+use super::{
+    answers::{JobState, QueuedJob},
+    files::{Files, Named},
+    job::{Number, SlurmJob},
+    open::Doom,
+};
+use crate::engine::EngineError;
+
+/// What the queue has of ours.
+#[derive(Debug, Default)]
+pub(super) struct Ours {
+    pub(super) jobs: BTreeMap<AttemptId, BTreeMap<SlurmJob, QueuedJob>>,
+    /// Arrays of which anything is there: number, and number of the list.
+    arrays: BTreeSet<(u64, u64)>,
+    /// Elements that wait and are in no list, with the names that they have: they are nobody's and are to go. Not as long as
+    /// others of their array are held: what is released then must not get the array's own number, see `request.rs`.
+    pub(super) strange: Vec<(SlurmJob, Doom)>,
+}
+
+impl Ours {
+    /// Whether the queue has the array that an element belongs to: an element that is not in it then was taken out.
+    pub(super) fn have_the_rest_of(&self, job: Option<SlurmJob>) -> bool {
+        matches!(job, Some(SlurmJob::Element(number, _, list)) if self.arrays.contains(&(number, list)))
+    }
+}
+
+/// Finds our attempts in the queue by the names of their jobs and the lists of arrays.
+pub(super) fn recognise(files: &Files, queue: BTreeMap<Number, QueuedJob>) -> Result<Ours, EngineError> {
+    let mut ours = Ours::default();
+    let mut lists: BTreeMap<u64, Vec<AttemptId>> = BTreeMap::new();
+    let mut held: BTreeSet<u64> = BTreeSet::new();
+    for ((number, index), queued) in queue {
+        let list = match files.read_name(&queued.name) {
+            Some(Named::Array(list)) => list,
+            Some(Named::Attempt(id)) if index.is_none() => {
+                ours.jobs.entry(id).or_default().insert(SlurmJob::Single(number), queued);
+                continue;
+            }
+            _ => continue,
+        };
+        ours.arrays.insert((number, list));
+        // An array that was cancelled as a whole has no elements.
+        let Some(index) = index else { continue };
+        let attempts = match lists.entry(list) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let failed = EngineError::file("list of an array", &files.lists.path(list));
+                new.insert(files.lists.read(list).map_err(failed)?)
+            }
+        };
+        let job = SlurmJob::Element(number, index, list);
+        match usize::try_from(index).ok().and_then(|index| attempts.get(index)) {
+            Some(&id) => {
+                if queued.state == (JobState::Pending { held: true }) {
+                    held.insert(number);
+                }
+                ours.jobs.entry(id).or_default().insert(job, queued);
+            }
+            None if matches!(queued.state, JobState::Pending { .. }) => {
+                ours.strange.push((job, Doom { name: queued.name, while_it_waits: true, gently: false }));
+            }
+            None => {}
+        }
+    }
+    ours.strange.retain(|(job, _)| !held.contains(&job.number().0));
+    Ok(ours)
+}
