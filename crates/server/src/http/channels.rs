@@ -19,9 +19,8 @@ use huisuan_model::{Attempt, AttemptState, Command, JobId, JobSpec, channel::Fra
 use tokio::sync::mpsc;
 
 use super::{
-    App, Failure,
-    access::RequestId,
-    agents,
+    App, Failure, agents,
+    door::RequestId,
     extract::{Bounded, JobPath, Json, Params},
 };
 use crate::{
