@@ -6,33 +6,31 @@ mod address;
 mod agent;
 mod channel;
 mod error;
+mod events;
+mod request;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    io::{self, BufReader, Read},
-    time::Duration,
-};
+use std::{io::Read, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use ureq::{Body, http::Response};
 
-pub use self::{agent::AgentClient, channel::Channel, error::ClientError};
+pub use self::{agent::AgentClient, channel::Channel, error::ClientError, events::Events};
 
-use self::address::{base_url, pairs, path};
+use self::{
+    address::{base_url, path},
+    request::Wait,
+};
 use crate::{
     books::{AuditView, DayHeads, LedgerView, UsageView},
     centres::{AlarmList, CentreList, CentreToken, CentreView, NewCentreRequest, PoolRequest, WindowRequest},
-    events::EventView,
     facts::FactsFields,
     health::Health,
     jobs::{AttemptList, Explain, JobCancelled, JobCreated, JobList, JobRequest, JobView},
     plan::PlanView,
-    problem::{PROBLEM_MEDIA_TYPE, Problem},
     reservations::{ReservationList, ReservationRequest, ReservationView},
     routes::{self, ExportQuery, JobsQuery, LogsQuery, PageQuery, PlanQuery, SubmitQuery},
-    sse::Messages,
     tenants::{FundRequest, NewTenantRequest, TenantList, TenantRequest, TenantToken, TenantView},
 };
 
@@ -310,145 +308,5 @@ impl Client {
     /// Any route's body as it comes, for what is not JSON.
     pub fn get_raw(&self, path_and_query: &str) -> Result<impl Read + Send + use<>, ClientError> {
         Ok(self.send_get(path_and_query, &(), &[], Wait::Stream)?.into_body().into_reader())
-    }
-
-    /// Events after sequence `after`, or from now on; ends when the server ends.
-    pub fn events(&self, after: Option<u64>) -> Result<Events, ClientError> {
-        let query = routes::EventsQuery { after };
-        let answer = self.send_get(routes::EVENTS, &query, &[("accept", "text/event-stream")], Wait::Stream)?;
-        let body: Box<dyn Read + Send> = Box::new(answer.into_body().into_reader());
-        Ok(Events { messages: Messages::new(BufReader::new(body)), url: self.base.clone(), last_id: None })
-    }
-
-    fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, ClientError> {
-        self.read(self.send_get(path, query, &[], Wait::Answer(ANSWER_WITHIN))?)
-    }
-
-    fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.read(self.send_post(path, &(), &[], &[], ANSWER_WITHIN)?)
-    }
-
-    fn post_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
-        let body = serde_json::to_vec(body).expect("wire types have string keys and finite numbers only");
-        self.read(self.send_post(path, &(), &[("content-type", "application/json")], &body, ANSWER_WITHIN)?)
-    }
-
-    fn send_get(
-        &self,
-        path: &str,
-        query: &impl Serialize,
-        headers: &[(&str, &str)],
-        wait: Wait,
-    ) -> Result<Response<Body>, ClientError> {
-        let mut request = self.agent.get(format!("{}{path}", self.base)).query_pairs(pairs(query));
-        for &(name, value) in headers {
-            request = request.header(name, value);
-        }
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let request = match wait {
-            Wait::Answer(within) => request.config().timeout_global(Some(within)).build(),
-            Wait::Stream => request.config().timeout_recv_response(Some(ANSWER_WITHIN)).build(),
-        };
-        self.taken(request.call())
-    }
-
-    fn send_post(
-        &self,
-        path: &str,
-        query: &impl Serialize,
-        headers: &[(&str, &str)],
-        body: &[u8],
-        within: Duration,
-    ) -> Result<Response<Body>, ClientError> {
-        let mut request = self.agent.post(format!("{}{path}", self.base)).query_pairs(pairs(query));
-        for &(name, value) in headers {
-            request = request.header(name, value);
-        }
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        self.taken(request.config().timeout_global(Some(within)).build().send(body))
-    }
-
-    /// Turns faults of the way and refusals of the server into errors.
-    fn taken(&self, sent: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, ClientError> {
-        let mut answer = sent.map_err(|error| self.fault(&error))?;
-        let status = answer.status().as_u16();
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        let problem = answer.body().mime_type() == Some(PROBLEM_MEDIA_TYPE);
-        let body = answer.body_mut().with_config().limit(1024 * 1024).read_to_vec().unwrap_or_default();
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(found) if problem => Err(ClientError::Problem(Box::new(found))),
-            _ => Err(self.not_understood(format!("status {status} without problem details"))),
-        }
-    }
-
-    fn read<T: DeserializeOwned>(&self, mut answer: Response<Body>) -> Result<T, ClientError> {
-        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let body = body.map_err(|error| self.fault(&error))?;
-        serde_json::from_slice(&body).map_err(|error| self.not_understood(error.to_string()))
-    }
-
-    fn not_understood(&self, what: String) -> ClientError {
-        ClientError::Answer { url: self.base.clone(), what }
-    }
-
-    fn fault(&self, error: &ureq::Error) -> ClientError {
-        let (url, what) = (self.base.clone(), error.to_string());
-        match error {
-            ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
-                ClientError::Connection { url, what }
-            }
-            ureq::Error::Timeout(_) => ClientError::Timeout { url, what },
-            ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => ClientError::Timeout { url, what },
-            ureq::Error::Io(_) | ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => {
-                ClientError::Connection { url, what }
-            }
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) => ClientError::Address(what),
-            _ => ClientError::Answer { url, what },
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Wait {
-    /// The whole answer within this time.
-    Answer(Duration),
-    /// The head within the ordinary time, the body as long as it takes.
-    Stream,
-}
-
-/// Events as they come; see [`Client::events`].
-pub struct Events {
-    messages: Messages<BufReader<Box<dyn Read + Send>>>,
-    url: String,
-    last_id: Option<String>,
-}
-
-impl Events {
-    /// The id of the last event, to go on from there after a break.
-    pub fn last_id(&self) -> Option<&str> {
-        self.last_id.as_deref()
-    }
-}
-
-impl Iterator for Events {
-    type Item = Result<EventView, ClientError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let url = || self.url.clone();
-        let message = match self.messages.next() {
-            Ok(message) => message?,
-            Err(error) => return Some(Err(ClientError::Connection { url: url(), what: error.to_string() })),
-        };
-        self.last_id = message.id;
-        Some(
-            serde_json::from_str(&message.data)
-                .map_err(|error| ClientError::Answer { url: self.url.clone(), what: error.to_string() }),
-        )
     }
 }

@@ -51,8 +51,7 @@ pub fn apply(state: &mut State, event: &Event) {
         }
         Event::DependencyUnmet { job, on, ended } => change_job(state, *job, |job| {
             job.end_reason = Some(EndReason::DependencyUnmet { on: on.job, when: on.when, ended: *ended });
-            let waiting = std::mem::take(&mut job.tasks.waiting);
-            job.tasks.cancelled.insert_all(&waiting);
+            cancel_waiting(job);
         }),
         Event::JobRefused { job } => give_up(state, *job, |job| {
             let centres = u32::try_from(job.refused_by.len()).unwrap_or(u32::MAX);
@@ -77,8 +76,7 @@ pub fn apply(state: &mut State, event: &Event) {
         Event::StopOrdered { .. } => attempts::stop_ordered(state, event),
         Event::JobCancelRequested { job } => change_job(state, *job, |job| {
             job.cancel_requested = true;
-            let waiting = std::mem::take(&mut job.tasks.waiting);
-            job.tasks.cancelled.insert_all(&waiting);
+            cancel_waiting(job);
         }),
         // Nothing of a channel is kept: it ends with the server's run, and the journal says who had it.
         Event::ChannelOpened { .. } | Event::ChannelClosed { .. } => {}
@@ -227,6 +225,11 @@ fn change_job(state: &mut State, id: JobId, change: impl FnOnce(&mut Job)) {
     if queued != queue::schedulable(job) {
         state.queues.update(job, state.specs.shape(job));
     }
+}
+
+fn cancel_waiting(job: &mut Job) {
+    let waiting = std::mem::take(&mut job.tasks.waiting);
+    job.tasks.cancelled.insert_all(&waiting);
 }
 
 /// What waits of a job has failed, and this is why.

@@ -8,6 +8,19 @@ use crate::{
 };
 
 impl State {
+    /// What may still be spent on the shape, in millionths: of its tenant's money, and of what limits it alone.
+    pub(crate) fn available(&self, problem: &Problem<'_>, shape: usize) -> i64 {
+        problem.shapes[shape].tenant.map_or(0, |tenant| self.available[tenant]).min(self.own[shape])
+    }
+
+    /// What is left of the budget of the one job of the shape, where that is what limits it.
+    pub(crate) fn budget_left(&self, problem: &Problem<'_>, shape: usize) -> Option<i64> {
+        let view = &problem.snapshot.shapes[shape];
+        let spent = view.own()?.0.saturating_sub(self.own[shape]);
+        let left = view.budget?.0.saturating_sub(spent);
+        (left <= self.available(problem, shape)).then_some(left)
+    }
+
     /// How many tasks of a shape may be placed at a candidate, `unit` of them going together.
     pub(crate) fn may_take(&self, problem: &Problem<'_>, shape: usize, candidate: &Candidate, unit: u64) -> u64 {
         self.allowance(problem, shape, candidate).min(self.in_flight.room(candidate.pool, unit))

@@ -28,7 +28,7 @@ pub(crate) struct State {
     /// What each tenant may still spend, in millionths.
     pub(crate) available: Vec<i64>,
     /// What may be spent on each shape beside that.
-    own: Vec<i64>,
+    pub(crate) own: Vec<i64>,
     /// What each tenant holds, in thousandths of cores and devices.
     pub(crate) held: Vec<[u64; 2]>,
     /// What is kept of each pool for jobs that found no room.
@@ -89,19 +89,6 @@ impl State {
             placements: Vec::new(),
             shapes: vec![ShapeState::default(); problem.shapes.len()],
         }
-    }
-
-    /// What may still be spent on the shape, in millionths: of its tenant's money, and of what limits it alone.
-    pub(crate) fn available(&self, problem: &Problem<'_>, shape: usize) -> i64 {
-        problem.shapes[shape].tenant.map_or(0, |tenant| self.available[tenant]).min(self.own[shape])
-    }
-
-    /// What is left of the budget of the one job of the shape, where that is what limits it.
-    pub(crate) fn budget_left(&self, problem: &Problem<'_>, shape: usize) -> Option<i64> {
-        let view = &problem.snapshot.shapes[shape];
-        let spent = view.own()?.0.saturating_sub(self.own[shape]);
-        let left = view.budget?.0.saturating_sub(spent);
-        (left <= self.available(problem, shape)).then_some(left)
     }
 
     /// Whether the next turn of a shape is the first one of its job.

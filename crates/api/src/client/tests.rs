@@ -13,7 +13,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     agent::{LogAnswer, Reports},
-    problem::ErrorCode,
+    problem::{ErrorCode, PROBLEM_MEDIA_TYPE, Problem},
 };
 
 /// Answers one request and hands it back.

@@ -155,3 +155,19 @@ fn a_version_names_one_rating_for_ever() {
     assert_eq!(version(&network), Some(4));
     network.check_rebuilt();
 }
+
+#[test]
+fn ratings_count_up_and_survive_the_same_inventory() {
+    let mut network = Network::new();
+    let pools: Vec<_> = network.state.centres()[&centre("hpc-1")].pools.values().cloned().collect();
+    let bare = |cores: u64| {
+        let mut pools = pools.clone();
+        pools[0].rating = None;
+        pools[0].cores.0 = cores;
+        Command::Inventory { centre: centre("hpc-1"), pools }
+    };
+    assert_eq!(network.take(bare(4000)), vec![], "nothing new");
+    network.take(bare(3000));
+    let pool = network.state.centres()[&centre("hpc-1")].pools.values().next().cloned().expect("a pool");
+    assert_eq!(pool.rating, None, "other hardware is to be rated anew");
+}

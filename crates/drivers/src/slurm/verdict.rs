@@ -126,7 +126,7 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
         (_, _, false, _) => (EndCause::Exited, ""),
         (_, _, true, _) => match ended_by_slurm(evidence, started_at) {
             Ok(why) => why,
-            Err(verdict) => return verdict,
+            Err(verdict) => return *verdict,
         },
     };
     let wall = exit.at.since(started_at);
@@ -139,7 +139,7 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
 }
 
 /// Why Slurm asked a task to end, or what to do to find out.
-fn ended_by_slurm(evidence: &Evidence<'_>, started_at: TimeMs) -> Result<(EndCause, &'static str), Verdict> {
+fn ended_by_slurm(evidence: &Evidence<'_>, started_at: TimeMs) -> Result<(EndCause, &'static str), Box<Verdict>> {
     let account = evidence.account.flatten().map(|job| job.state);
     let ending = match (evidence.queue, account) {
         // It waits in Slurm, and has run.
@@ -147,9 +147,9 @@ fn ended_by_slurm(evidence: &Evidence<'_>, started_at: TimeMs) -> Result<(EndCau
         _ if evidence.given_up || began_later(evidence, Some(started_at)) => return Ok((EndCause::Lost, FORGOTTEN)),
         (Some(JobState::Over(ending)), _) | (None, Some(JobState::Over(ending))) => ending,
         // Slurm knows why, and will say so unless it is away.
-        _ if !evidence.silent => return Err(Verdict::Wait),
+        _ if !evidence.silent => return Err(Box::new(Verdict::Wait)),
         (Some(JobState::Active), _) => return Ok((EndCause::Cancelled, "ended by the centre")),
-        (None, _) if evidence.account.is_none() => return Err(Verdict::Ask),
+        (None, _) if evidence.account.is_none() => return Err(Box::new(Verdict::Ask)),
         (None, _) => return Ok((EndCause::Lost, "ended from outside, and Slurm does not know of it")),
     };
     Ok(match ending {

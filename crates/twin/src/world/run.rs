@@ -11,13 +11,13 @@ use huisuan_control::{
     snapshot, wakes_planner,
 };
 use huisuan_model::{
-    ActorId, CentreId, Command, DurationMs, Event, JobId, JobState, Order, PoolId, ProjectId, TenantId, TimeMs,
-    command::Origin, ids::NAME_LENGTH_MAX,
+    CentreId, Command, DurationMs, Event, JobId, JobState, Order, PoolId, ProjectId, TenantId, TimeMs, command::Origin,
 };
 
 use super::{
     Observer, faults,
     happening::{Happening, Place},
+    origins::Origins,
     site::{Later, VirtualCentre},
 };
 use crate::{
@@ -67,33 +67,6 @@ pub struct World<O> {
     memory: Memory,
     pub(super) origins: Origins,
     observer: O,
-}
-
-/// Who acts.
-pub(super) struct Origins {
-    user: ActorId,
-    planner: Origin,
-    pub(super) operator: Origin,
-    /// The agents of the centres.
-    pub(super) agents: Vec<Origin>,
-}
-
-impl Origins {
-    fn new(setup: &Setup) -> Self {
-        let origin = |actor: &str| Origin {
-            // A centre's name may be as long as an actor's; a cut name is still a name.
-            actor: ActorId::new(&actor.chars().take(NAME_LENGTH_MAX).collect::<String>()).expect("made of names"),
-            tenant: TenantId::new("network").expect("the constant is a name"),
-            project: ProjectId::new("network").expect("the constant is a name"),
-            cause: String::new(),
-        };
-        Origins {
-            user: origin("user").actor,
-            planner: origin("planner"),
-            operator: origin("operator"),
-            agents: setup.sites.iter().map(|site| origin(&format!("agent:{}", site.centre.id))).collect(),
-        }
-    }
 }
 
 impl<O: Observer> World<O> {
