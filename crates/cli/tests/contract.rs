@@ -214,6 +214,7 @@ fn centres_usage_and_books_for_people_and_machines() {
     let centres = json!({"centres": [centre(true)]});
     let usage = json!({"usage": {"ai": {"gflop": 1, "p_h": 2.8e-10}, "hpc": {"gflop": 84, "p_h": 2.3e-8}},
         "cost": {"amount": 1234, "currency": "CNY"}, "jobs": 2,
+        "data": {"bytes_in": 7, "bytes_out": 0, "mark": "measured"},
         "energy_kwh": 1.5, "carbon_kg": 0.84, "energy_mark": "modelled", "since": "2026-03-01T08:00:00.000Z"});
     let ledger = json!({"balanced": false, "postings": 2,
         "accounts": [{"account": "tenant:local", "asset": "CNY", "balance": "-1234"}]});
