@@ -17,7 +17,7 @@ pub(crate) mod jobs;
 mod logs;
 mod plan;
 mod reports;
-mod reservations;
+pub(crate) mod reservations;
 mod status;
 mod tariffs;
 mod tenants;

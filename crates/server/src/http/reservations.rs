@@ -31,10 +31,18 @@ fn views(network: &Network, scope: &Scope, now: TimeMs) -> Vec<ReservationView> 
     views
 }
 
+/// All that somebody may see, for the API and for pages.
+pub(crate) async fn all(shared: &Shared, scope: &Scope) -> Result<Vec<ReservationView>, Failure> {
+    let (scope, now) = (scope.clone(), shared.clock.now());
+    Ok(shared.writer.look(move |network| views(network, &scope, now)).await?)
+}
+
 async fn one(shared: &Shared, identity: &Identity, id: u32) -> Result<ReservationView, Failure> {
-    let (scope, now) = (identity.scope(), shared.clock.now());
-    let found = shared.writer.look(move |network| views(network, &scope, now)).await?;
-    found.into_iter().find(|view| view.reservation == id).ok_or_else(|| no_reservation(&id.to_string()))
+    all(shared, &identity.scope())
+        .await?
+        .into_iter()
+        .find(|view| view.reservation == id)
+        .ok_or_else(|| no_reservation(&id.to_string()))
 }
 
 fn no_reservation(text: &str) -> Failure {
@@ -46,9 +54,7 @@ pub(crate) async fn list(
     State(shared): App,
     Extension(identity): Extension<Identity>,
 ) -> Result<axum::Json<ReservationList>, Failure> {
-    let (scope, now) = (identity.scope(), shared.clock.now());
-    let reservations = shared.writer.look(move |network| views(network, &scope, now)).await?;
-    Ok(axum::Json(ReservationList { reservations }))
+    Ok(axum::Json(ReservationList { reservations: all(&shared, &identity.scope()).await? }))
 }
 
 pub(crate) async fn add(

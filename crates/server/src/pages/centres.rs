@@ -19,7 +19,7 @@ use super::{
     bars, jobs,
     numbers::{self, moment, moment_or_dash},
     page::{Page, Place, PlainQuery},
-    words,
+    planned, words,
 };
 use crate::{
     http::{self, App, Failure, extract::Params},
@@ -55,6 +55,7 @@ async fn body(
     let here = |job: &JobSummary| job.centres.contains(&centre.centre);
     let jobs: Vec<JobSummary> = jobs.into_iter().filter(here).take(JOBS_SHOWN).collect();
     let now = shared.clock.now();
+    let reservations = http::reservations::all(shared, &Scope::All).await?;
     let main = html! {
         div.title {
             h1 { (page.title_of(&centre.centre).unwrap_or(&centre.centre)) }
@@ -68,6 +69,7 @@ async fn body(
         (facts(page, &centre, now))
         @for pool in &centre.pools { (pool_section(page, pool, now)) }
         @if centre.pools.is_empty() { p.card.empty { (page.say(words::NO_POOLS)) } }
+        (planned::section(page, &centre, &reservations, now))
         section {
             div.section-head {
                 h2 { (page.say(words::JOBS_HERE)) }

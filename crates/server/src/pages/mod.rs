@@ -12,6 +12,7 @@ mod jobs;
 mod numbers;
 mod overview;
 mod page;
+mod planned;
 mod reasons;
 mod spec;
 #[cfg(test)]

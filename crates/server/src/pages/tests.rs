@@ -7,7 +7,7 @@ use std::{
 };
 
 use huisuan_api::{
-    AgentClient, Client,
+    AgentClient, Client, Timestamp,
     agent::{Hello, PROTOCOL, PoolRating, Ratings, Reports},
     jobs::JobRequest,
 };
@@ -15,6 +15,7 @@ use huisuan_model::{
     AttemptReport, Bytes, Centre, CentreId, Class, DurationMs, EndCause, EngineKind, GflopPerS, JobSpec, Mark,
     MilliDevices, Millicores, Money, Order, Outcome, Pool, PoolId, RangeSet, Rating, ReportKind, Tariff, TimeMs, Usage,
 };
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::numbers;
@@ -212,6 +213,28 @@ fn an_ended_job_shows_where_it_ran_and_what_it_cost() {
     );
     has(&overview, &["CNY 2,400.00 per P·h", "never sum", "never added together"]);
     has(&network.page("/centres/hpc-1?lang=zh", 200), &["超算", "实测", "切勿相加", "night-run", "watched", "第 1 版"]);
+    network.server.stop();
+}
+
+#[test]
+fn what_is_planned_at_a_centre_is_shown() {
+    let network = Network::start();
+    network.add_centre();
+    network.submit(hostile());
+    network.run_one();
+    let page = network.page("/centres/hpc-1", 200);
+    assert!(!page.contains("Planned"), "nothing is");
+    let now = network.client.health().expect("health").now.0;
+    let hours = |hours: i64| Timestamp(TimeMs(now.0 + hours * 3_600_000));
+    let window = json!({"from": hours(3), "until": hours(4), "note": "new <img src=x> fans"});
+    network.client.maintain("hpc-1", &serde_json::from_value(window).expect("a request")).expect("a window");
+    let kept = json!({"cores": 1, "memory": "1MiB", "centre": "hpc-1", "from": hours(1), "until": hours(2)});
+    network.client.reserve(&serde_json::from_value(kept).expect("a request")).expect("a reservation");
+    let page = network.page("/centres/hpc-1", 200);
+    has(&page, &["Planned", "reservation 1", "0 / 1 cores", "local", "maintenance", "&lt;img src=x"]);
+    let (first, second) = (page.find("reservation 1"), page.find("maintenance"));
+    assert!(first < second, "the first to begin is first");
+    has(&network.page("/centres/hpc-1?lang=zh", 200), &["计划", "预约 1", "检修"]);
     network.server.stop();
 }
 
