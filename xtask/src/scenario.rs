@@ -1,6 +1,7 @@
 //! Whole-system measurements: each starts real processes, prints one line of JSON, and leaves nothing behind.
 //! The range files in `xtask/ranges` run them through `cargo xtask scenario NAME`.
 
+mod decisions;
 mod hyperqueue;
 mod ledger;
 mod network;
@@ -27,6 +28,8 @@ pub enum Scenario {
     Restart,
     /// A million rounds of operations with faults on the ledger and a reference model.
     Ledger,
+    /// Scenarios and cycles of the twin in a debug and in a release build: they must decide alike.
+    Decisions,
 }
 
 /// What the scenarios with random input can be told.
@@ -48,6 +51,7 @@ pub fn run(repository: &Repository, scenario: Scenario, options: Options) -> Res
         Scenario::Queue => queue::run(repository)?,
         Scenario::Restart => restart::run(repository)?,
         Scenario::Ledger => ledger::run(repository, options)?,
+        Scenario::Decisions => decisions::run(repository)?,
     };
     println!("{result}");
     Ok(())

@@ -136,7 +136,7 @@ fn timed_out(ids: &[u64], ended: &[Option<JobView>]) -> Failure {
         ids.iter().zip(ended).filter(|(_, slot)| slot.is_none()).map(|(id, _)| id.to_string()).collect();
     let named = left.iter().take(5).cloned().collect::<Vec<_>>().join(" ");
     Failure::new(Exit::Timeout, format!("{} not ended in time: {named}", text::count(left.len() as u64, "job")))
-        .hint(format!("still running; why: huisuan explain {}", left.first().map_or("last", |id| id)))
+        .hint(format!("it goes on; why it waits: huisuan explain {}", left.first().map_or("last", |id| id)))
 }
 
 /// A failure when a job did not succeed.
