@@ -6,7 +6,8 @@
 //! reports again.
 //!
 //! Start reading at [`Agent::join`] and [`Agent::run`] in `agent.rs`; `report.rs` is the other direction, `policy.rs` what
-//! the site itself allows, `desk.rs` how orders reach the engine, `staging` how data reaches tasks, `held.rs` how the engine's word is compared with the server's.
+//! the site itself allows, `desk.rs` how orders reach the engine, `staging` how data reaches tasks, `channel` how people
+//! reach sessions, `held.rs` how the engine's word is compared with the server's.
 
 mod agent;
 mod channel;

@@ -11,7 +11,7 @@ use utoipa::openapi::{
     schema::Type,
 };
 
-use crate::{agent, health, jobs, plan, problem::ErrorCode, routes, spec::job_file::JobFile, tenants};
+use crate::{agent, events, health, jobs, plan, problem::ErrorCode, routes, spec::job_file::JobFile, tenants};
 use build::{Document, Route, text};
 
 const JSON: &str = "application/json";
@@ -32,6 +32,9 @@ pub fn document() -> OpenApi {
     channels::channel_routes(&mut document);
     sites::network_routes(&mut document);
     sites::site_routes(&mut document);
+    sites::reservation_routes(&mut document);
+    tenant_routes(&mut document);
+    event_routes(&mut document);
     books::books_routes(&mut document);
     server_routes(&mut document);
     agent_routes(&mut document);
@@ -164,6 +167,29 @@ fn tenant_routes(document: &mut Document) {
         id(Route::post(routes::TENANT_TOKEN, "tenant-token", "tenants", "Gives a tenant a new token; for operators."))
             .answer::<tenants::TenantToken>(200, "The token, told once; the one before is void.")
             .refused(&[ErrorCode::NotFound]),
+    );
+}
+
+fn event_routes(document: &mut Document) {
+    document.register::<events::EventView>();
+    let last = ParameterBuilder::new()
+        .name("Last-Event-ID")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("The last `id:` seen; goes before `after`."))
+        .schema(Some(text()))
+        .build();
+    document.add(
+        Route::get(
+            routes::EVENTS,
+            "events",
+            "network",
+            "Streams events as Server-Sent Events; the data of each is an EventView.",
+        )
+        .parameter(last)
+        .query::<routes::EventsQuery>()
+        .raw_answer("text/event-stream", "The stream; it ends when the server ends.")
+        .refused(&[ErrorCode::BadRequest]),
     );
 }
 

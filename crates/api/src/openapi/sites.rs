@@ -1,13 +1,9 @@
 //! Routes of centres: what is known of them, what operators declare and ask of them.
 
-use utoipa::openapi::{
-    Required,
-    path::{ParameterBuilder, ParameterIn},
-    schema::Type,
-};
+use utoipa::openapi::schema::Type;
 
-use super::build::{Document, Route, text};
-use crate::{centres, events, facts::FactsFields, problem::ErrorCode, reservations, routes};
+use super::build::{Document, Route};
+use crate::{centres, facts::FactsFields, problem::ErrorCode, reservations, routes};
 
 pub(super) fn site_routes(document: &mut Document) {
     let id = |route: Route| route.path_parameter("id", "The centre's name.", Type::String);
@@ -87,6 +83,10 @@ pub(super) fn network_routes(document: &mut Document) {
     declaration_routes(document);
 }
 
+/// What may be wrong with a declaration.
+const DECLARED: [ErrorCode; 5] =
+    [ErrorCode::BadRequest, ErrorCode::UnknownField, ErrorCode::InvalidSpec, ErrorCode::Forbidden, ErrorCode::NotFound];
+
 /// What operators declare of centres.
 fn declaration_routes(document: &mut Document) {
     let id = |route: Route| route.path_parameter("id", "The centre's name.", Type::String);
@@ -94,25 +94,13 @@ fn declaration_routes(document: &mut Document) {
         id(Route::post(routes::CENTRE_FACTS, "set-facts", "network", "Declares place, links and power of a centre."))
             .body::<FactsFields>("All that is declared; it replaces what was.")
             .answer::<centres::CentreView>(200, "The centre as it is now.")
-            .refused(&[
-                ErrorCode::BadRequest,
-                ErrorCode::UnknownField,
-                ErrorCode::InvalidSpec,
-                ErrorCode::Forbidden,
-                ErrorCode::NotFound,
-            ]),
+            .refused(&DECLARED),
     );
     document.add(
         id(Route::post(routes::CENTRE_WINDOWS, "maintain", "network", "Declares maintenance of a centre or a pool."))
             .body::<centres::WindowRequest>("What is closed, and when.")
             .answer::<centres::CentreView>(201, "The centre with all its windows; the newest has the highest number.")
-            .refused(&[
-                ErrorCode::BadRequest,
-                ErrorCode::UnknownField,
-                ErrorCode::InvalidSpec,
-                ErrorCode::Forbidden,
-                ErrorCode::NotFound,
-            ]),
+            .refused(&DECLARED),
     );
     document.add(
         id(Route::post(routes::CENTRE_WINDOW_CANCEL, "cancel-window", "network", "Takes maintenance back."))
@@ -120,31 +108,9 @@ fn declaration_routes(document: &mut Document) {
             .answer::<centres::CentreView>(200, "The centre as it is now.")
             .refused(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
     );
-    reservation_routes(document);
-    super::tenant_routes(document);
-    document.register::<events::EventView>();
-    let last = ParameterBuilder::new()
-        .name("Last-Event-ID")
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some("The last `id:` seen; goes before `after`."))
-        .schema(Some(text()))
-        .build();
-    document.add(
-        Route::get(
-            routes::EVENTS,
-            "events",
-            "network",
-            "Streams events as Server-Sent Events; the data of each is an EventView.",
-        )
-        .parameter(last)
-        .query::<routes::EventsQuery>()
-        .raw_answer("text/event-stream", "The stream; it ends when the server ends.")
-        .refused(&[ErrorCode::BadRequest]),
-    );
 }
 
-fn reservation_routes(document: &mut Document) {
+pub(super) fn reservation_routes(document: &mut Document) {
     document.add(
         Route::get(routes::RESERVATIONS, "reservations", "network", "Lists reservations in advance; a tenant's own.")
             .answer::<reservations::ReservationList>(200, "The reservations."),
