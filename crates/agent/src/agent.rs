@@ -21,6 +21,7 @@ use huisuan_model::{
 
 use crate::{
     channel::Channels,
+    contact::Contact,
     desk::Desk,
     gate::Gate,
     held::Compared,
@@ -30,7 +31,6 @@ use crate::{
     policy::SitePolicy,
     rate::{Depth, PoolRecord, rate_pools},
     report::Reporter,
-    session::Session,
     staging::Stager,
 };
 
@@ -106,7 +106,7 @@ pub struct Agent {
     engine: Arc<dyn Engine>,
     memory: Memory,
     key: Key,
-    session: Arc<Session>,
+    contact: Arc<Contact>,
     gate: Arc<Gate>,
     stager: Arc<Stager>,
     channels: Channels,
@@ -126,8 +126,8 @@ impl Agent {
         let gate = Arc::new(Gate::new(config.policy.clone(), held));
         let key = Key::open(&config.dir).map_err(|error| memory_error(error, &config))?;
         let stager = Arc::new(Stager::new(engine.staging_folder(), config.policy.data.clone()));
-        let (session, channels) = (Arc::default(), Channels::default());
-        let mut agent = Agent { config, client, engine: engine.into(), memory, key, session, gate, stager, channels };
+        let (contact, channels) = (Arc::default(), Channels::default());
+        let mut agent = Agent { config, client, engine: engine.into(), memory, key, contact, gate, stager, channels };
         let unrated = agent.hello()?.unrated;
         if rate && !unrated.is_empty() {
             let mut pools = agent.offered()?;
@@ -174,11 +174,11 @@ impl Agent {
     /// When the reporting thread cannot be started.
     pub fn run(mut self, stop: &StopFlag) -> Result<(), AgentError> {
         let (client, engine, run) = (self.client.clone(), Arc::clone(&self.engine), self.memory.run());
-        let (session, gate, stager) = (Arc::clone(&self.session), Arc::clone(&self.gate), Arc::clone(&self.stager));
+        let (contact, gate, stager) = (Arc::clone(&self.contact), Arc::clone(&self.gate), Arc::clone(&self.stager));
         let flag = stop.clone();
         let report = move || {
             let _ended = StopWhenDropped(&flag);
-            let desk = Desk { engine: engine.as_ref(), stager: &stager, gate: &gate, session: &session };
+            let desk = Desk { engine: engine.as_ref(), stager: &stager, gate: &gate, contact: &contact };
             Reporter { client: &client, desk, run }.work(&flag);
         };
         let reporter = thread::Builder::new().name("report".into()).spawn(report).map_err(AgentError::Thread)?;
@@ -202,7 +202,7 @@ impl Agent {
         };
         let welcome = self.client.hello(&hello)?;
         self.note_epoch(welcome.epoch)?;
-        self.session.open(welcome.clone());
+        self.contact.open(welcome.clone());
         Ok(welcome)
     }
 
@@ -224,7 +224,7 @@ impl Agent {
     fn pull(&mut self, stop: &StopFlag) {
         let mut backoff = Backoff::new();
         while !stop.stopped() {
-            let epoch = match self.session.epoch() {
+            let epoch = match self.contact.epoch() {
                 Some(epoch) => Ok(epoch),
                 None => self.hello().map(|welcome| welcome.epoch),
             };
@@ -242,12 +242,12 @@ impl Agent {
     /// Pulls orders of one run of the server, until it is another one's turn or something breaks.
     fn pull_run(&self, epoch: u64, backoff: &mut Backoff, stop: &StopFlag) -> Result<(), ClientError> {
         let (mut after, mut compared) = (0, Compared::default());
-        while !stop.stopped() && self.session.epoch() == Some(epoch) {
+        while !stop.stopped() && self.contact.epoch() == Some(epoch) {
             compared.when_due(self.desk(), &self.client, epoch);
             let pulled = self.client.orders(epoch, after, self.config.poll_wait.min(compared.rest()));
             if !pulled.as_ref().is_ok_and(|orders| orders.epoch == epoch) {
                 // Another run of the server, or none: nothing of it is done before the next hello.
-                self.session.close(epoch);
+                self.contact.close(epoch);
             }
             let orders = match pulled {
                 Err(error) if error.problem().is_some_and(|problem| problem.code == ErrorCode::StaleEpoch) => {
@@ -296,7 +296,7 @@ impl Agent {
     }
 
     fn desk(&self) -> Desk<'_> {
-        Desk { engine: self.engine.as_ref(), stager: &self.stager, gate: &self.gate, session: &self.session }
+        Desk { engine: self.engine.as_ref(), stager: &self.stager, gate: &self.gate, contact: &self.contact }
     }
 
     /// An order that the site's rules let through now, under the account that they name. What they refuse is reported;
@@ -308,7 +308,7 @@ impl Agent {
             // What the engine has taken before the rules changed is no longer theirs to refuse.
             if !self.engine.knows(order.attempt)? {
                 tracing::warn!(attempt = %order.attempt, tenant = %order.tenant, why, "order refused by the site");
-                self.session.add_own(vec![not_started(order.attempt, EndCause::Refused, why)]);
+                self.contact.add_own(vec![not_started(order.attempt, EndCause::Refused, why)]);
                 return Ok(None);
             }
         }

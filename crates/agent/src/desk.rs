@@ -3,7 +3,7 @@
 use huisuan_drivers::{Engine, EngineError, SubmitResult, failpoint};
 use huisuan_model::{AttemptId, AttemptReport, EndCause, StartOrder};
 
-use crate::{agent::not_started, gate::Gate, session::Session, staging::Stager};
+use crate::{agent::not_started, contact::Contact, gate::Gate, staging::Stager};
 
 /// What both threads of an agent hand orders over with.
 #[derive(Clone, Copy)]
@@ -11,7 +11,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) engine: &'a dyn Engine,
     pub(crate) stager: &'a Stager,
     pub(crate) gate: &'a Gate,
-    pub(crate) session: &'a Session,
+    pub(crate) contact: &'a Contact,
 }
 
 impl Desk<'_> {
@@ -65,6 +65,6 @@ impl Desk<'_> {
 
     fn refuse(&self, refused: Vec<AttemptReport>) {
         self.gate.ended(&refused.iter().map(|report| report.attempt).collect::<Vec<_>>());
-        self.session.add_own(refused);
+        self.contact.add_own(refused);
     }
 }

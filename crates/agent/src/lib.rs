@@ -11,6 +11,7 @@
 
 mod agent;
 mod channel;
+mod contact;
 mod desk;
 mod gate;
 mod held;
@@ -21,7 +22,6 @@ mod pause;
 mod policy;
 mod rate;
 mod report;
-mod session;
 mod staging;
 
 pub use agent::{Agent, AgentConfig, AgentError};

@@ -54,7 +54,7 @@ impl Reporter<'_> {
         let mut seq_last = 0;
         let mut waiting: Vec<AttemptReport> = Vec::new();
         while !stop.stopped() {
-            waiting.append(&mut self.desk.session.take_own());
+            waiting.append(&mut self.desk.contact.take_own());
             match self.observe(waiting.is_empty()) {
                 Ok(reports) => {
                     let mut reports = self.desk.stager.hold_back(reports);
@@ -102,7 +102,7 @@ impl Reporter<'_> {
         let (mut seq, mut refused) = (None, false);
         let mut batch = Reports { epoch: 0, seq: 0, reports: batch };
         loop {
-            let Welcome { epoch, reported_seq, .. } = self.desk.session.wait(stop)?;
+            let Welcome { epoch, reported_seq, .. } = self.desk.contact.wait(stop)?;
             let first = seq_last.max(reported_seq).max(self.run.saturating_mul(SEQ_PER_RUN)) + 1;
             let number = *seq.get_or_insert(first);
             if number <= reported_seq {
@@ -113,11 +113,11 @@ impl Reporter<'_> {
             failpoint::reach("agent-before-report");
             match self.send(&batch) {
                 Sent::Taken => break,
-                Sent::Stale => self.desk.session.close(epoch),
+                Sent::Stale => self.desk.contact.close(epoch),
                 Sent::Refused if !refused => {
                     // It may be the agent itself that is refused: only a server that greets it again means the batch.
                     refused = true;
-                    self.desk.session.close(epoch);
+                    self.desk.contact.close(epoch);
                 }
                 Sent::Refused if batch.reports.len() > 1 => {
                     // One report may spoil the others: each half goes by itself, down to the one that is refused.

@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Shared by the thread that pulls and the thread that reports.
 #[derive(Debug, Default)]
-pub(crate) struct Session {
+pub(crate) struct Contact {
     state: Mutex<State>,
     opened: Condvar,
 }
@@ -28,7 +28,7 @@ struct State {
     own: Vec<AttemptReport>,
 }
 
-impl Session {
+impl Contact {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
