@@ -60,10 +60,10 @@ pub(crate) fn start(
     let child = command.spawn().map_err(|error| explain(&error, &program, directory))?;
     // The command holds the terminal's other end: while it is open here, the terminal never ends.
     drop(command);
-    let terminal = Arc::new(Terminal::new(master));
+    let terminal = Arc::new(Terminal::new(master, output));
     let serving = Arc::clone(&terminal);
     // From the worker's thread, so that it runs on the attempt's own cores.
-    let thread = thread::Builder::new().name("terminal".into()).spawn(move || serving.serve(&output));
+    let thread = thread::Builder::new().name("terminal".into()).spawn(move || serving.serve());
     if let Err(error) = thread {
         // The child finds its terminal gone and ends: it is watched as any other.
         tracing::error!(attempt = %order.attempt, %error, "terminal cannot be served");
@@ -78,7 +78,7 @@ pub(crate) fn setsid() -> Result<&'static Path, String> {
 }
 
 /// Both ends of a new terminal: ours, and the one for the process.
-fn open_terminal() -> io::Result<(File, File)> {
+pub(super) fn open_terminal() -> io::Result<(File, File)> {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&master)?;
     unlockpt(&master)?;

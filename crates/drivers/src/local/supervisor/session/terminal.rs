@@ -41,13 +41,25 @@ const END_OF_INPUT: u8 = 4;
 #[derive(Debug)]
 pub(crate) struct Terminal {
     master: File,
+    /// The attempt's output.
+    output: File,
     /// Tells the serving thread that something has changed.
     waker: OwnedFd,
-    viewer: Mutex<Option<Viewer>>,
+    seat: Mutex<Seat>,
+    /// Held by the thread that gives somebody the rest and the end.
+    parting: Mutex<()>,
     viewer_last: AtomicU64,
     /// The length of the output.
     written: AtomicU64,
     exit: OnceLock<i32>,
+}
+
+/// The place of who is attached.
+#[derive(Debug, Default)]
+struct Seat {
+    viewer: Option<Viewer>,
+    /// Nobody serves the terminal any more: who comes now is given the rest and the end by the thread that brings it.
+    over: bool,
 }
 
 /// Who is attached.
@@ -64,18 +76,21 @@ struct Viewer {
 }
 
 impl Terminal {
-    pub(crate) fn new(master: File) -> Self {
+    pub(crate) fn new(master: File, output: File) -> Self {
         Terminal {
             master,
+            output,
             waker: new_waker(),
-            viewer: Mutex::new(None),
+            seat: Mutex::default(),
+            parting: Mutex::default(),
             viewer_last: AtomicU64::new(0),
             written: AtomicU64::new(0),
             exit: OnceLock::new(),
         }
     }
 
-    /// Makes this stream the viewer, in place of another; its number.
+    /// Makes this stream the viewer, in place of another; its number. Of a process that has ended it is given what it
+    /// wrote and how it ended, as if it had come in time.
     pub(crate) fn attach(&self, stream: &UnixStream) -> io::Result<u64> {
         let number = self.viewer_last.fetch_add(1, Ordering::Relaxed) + 1;
         let written = self.written.load(Ordering::SeqCst);
@@ -87,18 +102,26 @@ impl Terminal {
             next,
             at_line: next == 0,
         };
-        if let Some(former) = lock(&self.viewer).replace(viewer) {
+        let (former, over) = {
+            let mut seat = lock(&self.seat);
+            (seat.viewer.replace(viewer), seat.over)
+        };
+        if let Some(former) = former {
             former.end("somebody else is attached to this session now");
         }
-        self.wake();
+        if over {
+            self.part();
+        } else {
+            self.wake();
+        }
         Ok(number)
     }
 
     /// This viewer has gone.
     pub(crate) fn detach(&self, number: u64) {
-        let mut viewer = lock(&self.viewer);
-        if viewer.as_ref().is_some_and(|viewer| viewer.number == number) {
-            *viewer = None;
+        let mut seat = lock(&self.seat);
+        if seat.viewer.as_ref().is_some_and(|viewer| viewer.number == number) {
+            seat.viewer = None;
         }
     }
 
@@ -141,7 +164,7 @@ impl Terminal {
     }
 
     /// Serves the terminal until its process has ended and all that it wrote was given away.
-    pub(crate) fn serve(&self, output: &File) {
+    pub(crate) fn serve(&self) {
         let mut piece = vec![0; PAYLOAD_BYTES_MAX];
         let (mut open, mut left) = (true, None);
         loop {
@@ -155,7 +178,7 @@ impl Terminal {
             if readable {
                 match (&self.master).read(&mut piece) {
                     Ok(read) if read > 0 => {
-                        self.record(output, &piece[..read]);
+                        self.record(&piece[..read]);
                         left = left.map(|left| left.saturating_sub(read));
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -165,10 +188,17 @@ impl Terminal {
             } else if left.is_some() && !woken {
                 break;
             }
-            self.show(output, &mut piece);
+            self.show(&mut piece);
         }
-        self.show(output, &mut piece);
-        let viewer = lock(&self.viewer).take();
+        lock(&self.seat).over = true;
+        self.part();
+    }
+
+    /// Gives who is attached the rest of the output, and the end.
+    fn part(&self) {
+        let _turn = lock(&self.parting);
+        self.show(&mut vec![0; PAYLOAD_BYTES_MAX]);
+        let viewer = lock(&self.seat).viewer.take();
         if let Some(viewer) = viewer {
             let exit = Frame::Exited(self.exit.get().copied().unwrap_or_default());
             // A viewer that has gone needs no word.
@@ -195,13 +225,13 @@ impl Terminal {
     }
 
     /// Appends to the attempt's output. What the disk does not take is shown and not kept.
-    fn record(&self, output: &File, bytes: &[u8]) {
+    fn record(&self, bytes: &[u8]) {
         let written = self.written.load(Ordering::SeqCst);
-        match output.write_all_at(bytes, written) {
+        match self.output.write_all_at(bytes, written) {
             Ok(()) => self.written.store(written + bytes.len() as u64, Ordering::SeqCst),
             Err(error) => {
                 tracing::warn!(%error, "output of a session cannot be written");
-                let stream = lock(&self.viewer).as_ref().map(|viewer| (viewer.number, Arc::clone(&viewer.stream)));
+                let stream = lock(&self.seat).viewer.as_ref().map(|viewer| (viewer.number, Arc::clone(&viewer.stream)));
                 if let Some((number, stream)) = stream {
                     self.send(number, &stream, bytes);
                 }
@@ -210,10 +240,10 @@ impl Terminal {
     }
 
     /// Gives the viewer what it has not seen. Waits while it takes nothing.
-    fn show(&self, output: &File, piece: &mut [u8]) {
+    fn show(&self, piece: &mut [u8]) {
         loop {
             let written = self.written.load(Ordering::SeqCst);
-            let (number, stream, next, at_line) = match &*lock(&self.viewer) {
+            let (number, stream, next, at_line) = match &lock(&self.seat).viewer {
                 Some(viewer) if viewer.next < written => {
                     (viewer.number, Arc::clone(&viewer.stream), viewer.next, viewer.at_line)
                 }
@@ -221,11 +251,11 @@ impl Terminal {
             };
             // What the session itself has cut from its output is not shown.
             let most = usize::try_from(written - next).unwrap_or(usize::MAX).min(piece.len());
-            let read = output.read_at(&mut piece[..most], next).unwrap_or(0);
+            let read = self.output.read_at(&mut piece[..most], next).unwrap_or(0);
             let shown = &piece[..read];
             let line = if at_line { Some(0) } else { shown.iter().position(|&byte| byte == b'\n').map(|at| at + 1) };
             let sent = line.is_none_or(|from| self.send(number, &stream, &shown[from..]));
-            if let Some(viewer) = lock(&self.viewer).as_mut().filter(|viewer| sent && viewer.number == number) {
+            if let Some(viewer) = lock(&self.seat).viewer.as_mut().filter(|viewer| sent && viewer.number == number) {
                 viewer.next = if read == 0 { written } else { next + read as u64 };
                 viewer.at_line |= line.is_some() || viewer.next == written;
             }
@@ -251,5 +281,35 @@ impl Viewer {
         }
         // Whoever writes to it at the moment is told by an error.
         let _ = self.handle.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::supervisor::session::start::open_terminal;
+    use huisuan_model::channel::Frames;
+
+    /// All frames that somebody gets who attaches when `serve` has returned.
+    fn late(wrote: &[u8], exit: i32) -> Vec<Frame> {
+        let (master, mut slave) = open_terminal().expect("a terminal");
+        let terminal = Terminal::new(master, tempfile::tempfile().expect("a file"));
+        slave.write_all(wrote).expect("a terminal takes it");
+        drop(slave);
+        terminal.finish(exit);
+        terminal.serve();
+        let (near, mut far) = UnixStream::pair().expect("a pair");
+        terminal.attach(&near).expect("it is told");
+        drop(near);
+        let (mut bytes, mut frames) = (Vec::new(), Frames::default());
+        far.read_to_end(&mut bytes).expect("an end");
+        frames.push(&bytes);
+        std::iter::from_fn(|| frames.take().expect("frames")).collect()
+    }
+
+    #[test]
+    fn who_comes_when_the_process_has_ended_is_told_all_the_same() {
+        assert_eq!(late(b"quick", 5), [Frame::Data(b"quick".to_vec()), Frame::Exited(5)]);
+        assert_eq!(late(b"", 0), [Frame::Exited(0)]);
     }
 }
