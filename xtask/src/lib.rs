@@ -2,8 +2,8 @@
 //!
 //! - `setup.rs`: the system packages and tools that are needed, as data.
 //! - `python.rs`: environments for tests that compare with other people's programs; `focus.rs`: one of them.
-//! - `test.rs`, `check.rs`: the steps of `cargo xtask test` and `cargo xtask check`, run by `step.rs`.
-//! - `python.rs`: environments for tests that compare with other people's programs.
+//! - `test.rs`, `check.rs`: the steps of `cargo xtask test` and `cargo xtask check`, run by `step.rs` and ended by
+//!   `limit.rs` when they hang.
 //! - `faults.rs`: rounds of faults against real processes.
 //! - `walls.rs`: who may use whom, compared with the committed lists in `xtask/walls`.
 //! - `tidy/`: the house rules that a machine can check, one function per rule.
@@ -21,6 +21,7 @@ pub mod faults;
 pub mod focus;
 pub mod kubernetes;
 pub mod lab;
+pub mod limit;
 pub mod python;
 pub mod repository;
 pub mod scenario;

@@ -1,9 +1,13 @@
 //! Runs named steps one after another, streams what they print, and sums up with wall times.
 
-use crate::repository::Repository;
+use crate::{limit, repository::Repository};
 use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+/// No command of a step runs longer: the whole of the tests is to take less than an hour, and a test that hangs is to be
+/// named and not waited for.
+const COMMAND_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,9 +77,12 @@ pub fn cargo() -> Command {
 
 /// Runs a command to its end and turns its exit into an outcome.
 pub fn status(command: &mut Command) -> Outcome {
-    match command.status() {
-        Ok(status) if status.success() => Outcome::Passed,
-        Ok(status) => Outcome::Failed(status.to_string()),
+    match limit::run(command, COMMAND_LIMIT) {
+        Ok(Some(status)) if status.success() => Outcome::Passed,
+        Ok(Some(status)) => Outcome::Failed(status.to_string()),
+        Ok(None) => {
+            Outcome::Failed(format!("not done after {} minutes, so it was ended", COMMAND_LIMIT.as_secs() / 60))
+        }
         Err(error) => Outcome::Failed(format!("cannot start {}: {error}", command.get_program().to_string_lossy())),
     }
 }

@@ -14,8 +14,7 @@ fn a_demo_that_runs_once_tells_what_it_did() {
     let home = Home::new();
     let temporary = home.path("temporary");
     fs::create_dir(&temporary).expect("a folder");
-    let ran =
-        crate::support::ran(home.command().args(["demo", "--once", "-o", "json"]).env("TMPDIR", &temporary).output());
+    let ran = crate::support::ran(home.command().args(["demo", "--once", "-o", "json"]).env("TMPDIR", &temporary));
     assert_eq!(ran.exit, 0, "{ran:?}");
     let report = ran.json();
     assert_eq!((&report["centres"], &report["ledger_balanced"]), (&json!(3), &json!(true)));

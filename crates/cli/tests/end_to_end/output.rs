@@ -68,7 +68,7 @@ fn files_that_a_job_names_get_its_output_and_logs_too() {
     fs::write(format!("{folder}/named.sh"), script).expect("a script");
     let mut command = site.home.command();
     command.current_dir(&folder).args(["sbatch", "--wait", "-q", "named.sh"]);
-    let ran = crate::support::ran(command.output());
+    let ran = crate::support::ran(&mut command);
     assert_eq!((ran.exit, &*ran.stdout), (0, "1\n"), "{ran:?}");
     let written = |end: &str| fs::read_to_string(format!("{folder}/named.sh-1.{end}")).expect("a file");
     assert_eq!((&*written("out"), &*written("err")), ("out\n", "err\n"));

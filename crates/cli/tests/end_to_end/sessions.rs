@@ -194,7 +194,7 @@ fn a_session_is_its_tenants_alone() {
     let token = site.json(&["tenant", "token", "lab"])["token"].as_str().expect("a token").to_owned();
     let as_lab = |arguments: &[&str]| {
         let mut command = site.home.command();
-        crate::support::ran(command.env("HUISUAN_TOKEN", &token).args(arguments).output())
+        crate::support::ran(command.env("HUISUAN_TOKEN", &token).args(arguments))
     };
     let refused = as_lab(&["session", "attach", &id.to_string()]);
     assert!(refused.exit == 5 && refused.stderr.contains("there is no job"), "{refused:?}");

@@ -31,7 +31,7 @@ fn checkout(site: &Site) -> PathBuf {
 fn run_in(site: &Site, folder: &Path, arguments: &[&str]) -> Ran {
     let mut command = site.home.command();
     command.current_dir(folder).args(["-o", "json"]).args(arguments);
-    crate::support::ran(command.output())
+    crate::support::ran(&mut command)
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn the_format_may_come_last() {
     for (command, file) in [("run", "examples/hello.yaml"), ("sbatch", "examples/words.sbatch")] {
         let mut asked = site.home.command();
         asked.current_dir(&folder).args([command, file, "-o", "json"]);
-        let ran = crate::support::ran(asked.output());
+        let ran = crate::support::ran(&mut asked);
         assert_eq!((ran.exit, &ran.json()["state"]), (0, &json!("waiting")), "{ran:?}");
         let id = ran.json()["job_id"].as_u64().expect("a number");
         assert_eq!(site.ended(id).summary.state, "succeeded", "the words were no arguments of the script");
@@ -200,7 +200,7 @@ fn an_output_file_on_the_command_line_is_slurms() {
     fs::write(folder.join("say.sbatch"), "#!/bin/sh\necho said\n").expect("a script");
     let mut command = site.home.command();
     command.current_dir(&folder).args(["sbatch", "-o", "out-%j.txt", "--wait", "say.sbatch", "-o", "json"]);
-    let ran = crate::support::ran(command.output());
+    let ran = crate::support::ran(&mut command);
     assert_eq!((ran.exit, &ran.json()["state"]), (0, &json!("succeeded")), "{ran:?}");
     let file = folder.join(format!("out-{}.txt", ran.json()["job_id"]));
     assert_eq!(fs::read_to_string(file).expect("its output"), "said\n");

@@ -11,7 +11,7 @@ use crate::{
 fn with_token(site: &Site, token: &str, arguments: &[&str]) -> Ran {
     let mut command = site.home.command();
     command.env("HUISUAN_TOKEN", token).args(["-o", "json"]).args(arguments);
-    crate::support::ran(command.output())
+    crate::support::ran(&mut command)
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Home {
 
     /// Runs the binary to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        ran(self.command().args(arguments).output())
+        ran(self.command().args(arguments))
     }
 
     /// Starts the binary with `arguments`; it is a process that stays and has no address.
@@ -142,7 +142,7 @@ impl Running {
     pub(crate) fn cli(&self, arguments: &[&str]) -> Ran {
         let mut command = command(&self.folder);
         command.env("HOME", &self.folder).args(arguments).args(["--server", &self.url]);
-        ran(command.output())
+        ran(&mut command)
     }
 
     /// A client of it.
