@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     site::{Site, until},
-    support::running::pause,
+    support::running::{PATIENCE, pause},
 };
 
 /// A small share, so that several sessions fit any machine.
@@ -302,6 +302,7 @@ fn a_port_of_a_session_is_reached_and_no_other() {
         remarks.filter_map(|line| Some(line.split_once(" is port ")?.0.to_owned())).take(2).collect();
     let exchange = |address: &str, text: &[u8]| {
         let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut sender = stream.try_clone().expect("a descriptor");
         let text = text.to_vec();
         let sent = std::thread::spawn(move || sender.write_all(&text).and_then(|()| sender.shutdown(Shutdown::Write)));
