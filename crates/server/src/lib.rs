@@ -11,6 +11,7 @@ mod channels;
 mod clock;
 mod commit;
 mod committer;
+mod connections;
 mod disk;
 mod failpoint;
 mod feed;

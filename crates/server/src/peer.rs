@@ -4,16 +4,12 @@
 //! same address, so the owner of the peer's socket is looked up where Linux lists it.
 
 use std::{
-    fs, io,
+    fs,
     net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
 };
 
-use axum::{
-    extract::connect_info::Connected,
-    serve::{IncomingStream, Listener},
-};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// Both ends of a connection, and the user behind the far one once somebody asked.
 #[derive(Debug, Clone)]
@@ -24,7 +20,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    fn of(stream: &TcpStream, remote: SocketAddr) -> Self {
+    pub(crate) fn of(stream: &TcpStream, remote: SocketAddr) -> Self {
         Peer { remote, local: stream.local_addr().ok(), user: Arc::default() }
     }
 
@@ -43,32 +39,6 @@ impl Peer {
         let table = if self.remote.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
         // In the table the far end's own line has its address first and ours second.
         owner(&fs::read_to_string(table).ok()?, self.remote, local)
-    }
-}
-
-/// A listener whose connections send small answers at once.
-pub(crate) struct NoDelay(pub(crate) TcpListener);
-
-impl Listener for NoDelay {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        let (stream, remote) = Listener::accept(&mut self.0).await;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "no delay not set");
-        }
-        (stream, remote)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, NoDelay>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, NoDelay>) -> Self {
-        Peer::of(stream.io(), *stream.remote_addr())
     }
 }
 

@@ -11,7 +11,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use axum::{ServiceExt, extract::Request};
 use huisuan_api::discovery::{Folder, Running};
 use huisuan_control::{KeyRecord, State, Stored, ledger::Account};
 use huisuan_model::{Centre, CentreId, Command, Money, Tenant, TimeMs};
@@ -29,13 +28,13 @@ use crate::{
     channels::Channels,
     clock::Clock,
     committer::Listeners,
+    connections::{self, HEAD_WITHIN},
     disk::Disk,
     feed::Feed,
     http,
     hub::Hub,
     identity, liveness,
     metrics::Metrics,
-    peer::{NoDelay, Peer},
     planner::{Planner, SharedReasons},
     ratings::PartCeiling,
     readers::Readers,
@@ -363,16 +362,11 @@ fn listen(
     let bound = listener.local_addr()?;
     let thread = thread::Builder::new().name("http-main".into()).spawn(move || {
         let watched = shared.clone();
-        let service = ServiceExt::<Request>::into_make_service_with_connect_info::<Peer>(http::Door::new(shared));
+        let door = http::Door::new(shared);
         runtime.spawn(liveness::watch(watched, planner));
-        let served = runtime.block_on(async {
-            axum::serve(NoDelay(listener), service)
-                .with_graceful_shutdown(async move { _ = stopped.wait_for(|&stopping| stopping).await })
-                .await
-        });
-        if let Err(error) = served {
-            tracing::error!(%error, "serving ended");
-        }
+        let stop = async move { _ = stopped.wait_for(|&stopping| stopping).await };
+        let answer = move |request| door.clone().answer(request);
+        runtime.block_on(connections::serve(listener, answer, HEAD_WITHIN, stop));
         runtime.shutdown_background();
     })?;
     Ok((bound, thread))

@@ -4,13 +4,7 @@
 //! straight to their handler. Each layer of a router costs a request boxes and clones of all layers below it
 //! (measured: 4 of the 16 us that a submission costs the thread that serves it).
 
-use std::{
-    convert::Infallible,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -45,7 +39,8 @@ impl Door {
         Door { shared, router }
     }
 
-    async fn answer(mut self, mut request: Request) -> Response {
+    /// The answer to a request, whatever it is.
+    pub(crate) async fn answer(mut self, mut request: Request) -> Response {
         let id = self.shared.next_request_id();
         let mut response = match access::same_site(&self.shared, request.method(), request.headers()) {
             Err(failure) => failure.into_response(),
@@ -75,20 +70,5 @@ impl Door {
         };
         let identity = access::identify(&self.shared, peer, request.headers())?;
         jobs::submit(&self.shared, &identity, id, request).await
-    }
-}
-
-impl Service<Request> for Door {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let door = self.clone();
-        Box::pin(async move { Ok(door.answer(request).await) })
     }
 }
