@@ -289,7 +289,7 @@ fn explain_text(output: &Output, explain: &Explain) -> String {
             ("reason", reason.code.clone()),
             ("since", reason.since.to_string()),
         ])),
-        None => lines.push("nothing of it waits".to_owned()),
+        None => lines.push(format!("nothing of it waits; what became of it: huisuan show {}", explain.job_id)),
     }
     let rejected = rejected_listing(explain);
     if !rejected.is_empty() {
