@@ -37,6 +37,7 @@ pub fn run(repository: &Repository, seed: u64) -> Result<bool> {
 pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     eprintln!("seed {seed}; other cases: cargo xtask test --seed N");
     let cargo = |arguments: &str| cargo(arguments, seed);
+    steps.command("build", &mut cargo("test --workspace --all-targets --no-run"));
     steps.command("tests", &mut cargo("test --workspace --all-targets"));
     steps.command("documentation tests", &mut cargo("test --workspace --doc"));
     let engines = "test -p huisuan-drivers --features failpoints --test contract -- crash:: faults::";
