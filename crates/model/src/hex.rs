@@ -3,13 +3,9 @@
 /// The lower-case hexadecimal form of `bytes`, two characters a byte.
 pub fn encode(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-    text
+    let digit = |nibble: u8| DIGITS[usize::from(nibble)];
+    let text = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
+    String::from_utf8(text).expect("digits are ASCII")
 }
 
 /// The text whose bytes a hexadecimal text is, or `None` when there is none.

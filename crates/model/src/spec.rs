@@ -269,14 +269,14 @@ impl JobSpec {
                 ("script", text.len() + arguments.iter().map(String::len).sum::<usize>(), nul)
             }
         };
-        check(bytes <= limits::WORK_BYTES_MAX, field, format!("{bytes} bytes"), "at most 256 KiB")?;
+        check(bytes <= limits::WORK_BYTES_MAX, field, format_args!("{bytes} bytes"), "at most 256 KiB")?;
         check(!nul, field, "text with a NUL character", "text without NUL")?;
         let variables = &self.environment;
         let bytes: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
         check(
             variables.len() <= limits::ENVIRONMENT_MAX && bytes <= limits::ENVIRONMENT_BYTES_MAX,
             "environment",
-            format!("{} variables, {bytes} bytes", variables.len()),
+            format_args!("{} variables, {bytes} bytes", variables.len()),
             "at most 256 variables and 64 KiB",
         )?;
         for (name, value) in variables {
@@ -307,13 +307,13 @@ impl JobSpec {
         check(
             (1..=limits::WALLTIME_MS_MAX).contains(&walltime),
             "walltime",
-            format!("{walltime} ms"),
+            format_args!("{walltime} ms"),
             "1 ms to 366 days",
         )?;
         check(
             (1..=limits::MEMORY_MAX).contains(&self.memory.0),
             "memory",
-            format!("{} bytes", self.memory.0),
+            format_args!("{} bytes", self.memory.0),
             "1 byte to 1 PiB",
         )?;
         self.checkpoint.iter().try_for_each(|checkpoint| checkpoint.validate(self.walltime))?;
@@ -323,7 +323,7 @@ impl JobSpec {
                 check(
                     range.contains(&cores.0),
                     "cores",
-                    format!("{} millicores", cores.0),
+                    format_args!("{} millicores", cores.0),
                     "0.001 to 1,000,000 cores",
                 )?;
                 if let Some(devices) = devices {
@@ -351,7 +351,7 @@ impl JobSpec {
         data::validate(self)?;
         kind::validate(self)?;
         let jobs = self.after.len();
-        check(jobs <= limits::AFTER_MAX, "after", format!("{jobs} jobs"), "at most 1,000 jobs")?;
+        check(jobs <= limits::AFTER_MAX, "after", format_args!("{jobs} jobs"), "at most 1,000 jobs")?;
         let twice = self.after.windows(2).find(|pair| pair[0].job >= pair[1].job).map(|pair| pair[1].job);
         check(twice.is_none(), "after", twice.unwrap_or(JobId(0)), "each job once, in the order of numbers")
     }

@@ -31,7 +31,7 @@ impl Checkpoint {
         check(known, "checkpoint.signal", &self.signal, "TERM, INT, HUP, USR1 or USR2")?;
         let (grace, most) = (self.grace.0, GRACE_MS_MAX.min(walltime.0.saturating_sub(1)));
         let expected = "more than none, an hour at most, and less than the walltime";
-        check((1..=most).contains(&grace), "checkpoint.grace", format!("{grace} ms"), expected)
+        check((1..=most).contains(&grace), "checkpoint.grace", format_args!("{grace} ms"), expected)
     }
 }
 

@@ -101,12 +101,12 @@ pub(super) fn validate(spec: &JobSpec) -> Result<(), SpecError> {
     check(!together, "inputs", "data of a gang", "no gang: its tasks start together, their data comes one by one")?;
     for (field, references) in [("inputs", &spec.inputs), ("outputs", &spec.outputs)] {
         let count = references.len();
-        check(count <= limits::DATA_MAX, field, format!("{count} entries"), "at most 64 entries")?;
+        check(count <= limits::DATA_MAX, field, format_args!("{count} entries"), "at most 64 entries")?;
         for reference in references {
             url(field, &reference.url)?;
             path(field, &reference.path)?;
             let bytes = reference.bytes.map_or(0, |bytes| bytes.0);
-            check(bytes <= limits::DATA_BYTES_MAX, field, format!("size of {bytes} bytes"), "at most 1 PiB")?;
+            check(bytes <= limits::DATA_BYTES_MAX, field, format_args!("size of {bytes} bytes"), "at most 1 PiB")?;
             let digest = reference.sha256.as_deref().unwrap_or(DIGEST);
             check(is_digest(digest), field, digest, "a `sha256` of 64 hexadecimal digits in lower case")?;
         }
@@ -121,7 +121,7 @@ pub(super) fn validate(spec: &JobSpec) -> Result<(), SpecError> {
     let urls: BTreeSet<&str> = spec.outputs.iter().map(|output| &*output.url).collect();
     check(urls.len() == spec.outputs.len(), "outputs", "the same url twice", "each url once")?;
     let readings = spec.readings().len();
-    check(readings <= limits::READS_MAX, "inputs", format!("data at {readings} centres"), "at most 16 centres")
+    check(readings <= limits::READS_MAX, "inputs", format_args!("data at {readings} centres"), "at most 16 centres")
 }
 
 /// Of no file in particular.

@@ -25,7 +25,7 @@ impl FromStr for SpecHash {
 
 impl Serialize for SpecHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&hex::encode(&self.0))
     }
 }
 

@@ -12,7 +12,7 @@ const DIGEST: &str = "@sha256:";
 pub(super) fn validate(image: &str) -> Result<(), SpecError> {
     let (name, digest) = image.split_once(DIGEST).unwrap_or((image, ""));
     let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    check(image.len() <= LENGTH_MAX, "image", format!("{} characters", image.len()), "at most 512 characters")?;
+    check(image.len() <= LENGTH_MAX, "image", format_args!("{} characters", image.len()), "at most 512 characters")?;
     check(
         digest.len() == 64 && digest.bytes().all(hexadecimal),
         "image",

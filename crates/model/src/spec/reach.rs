@@ -52,15 +52,15 @@ pub enum Objective {
 pub(super) fn validate(spec: &JobSpec) -> Result<(), SpecError> {
     if let Some(LatencyBound { round_trip_max, to, place }) = &spec.latency {
         let ends = usize::from(to.is_some()) + usize::from(place.is_some());
-        check(ends == 1, "latency", format!("to {ends} ends"), "either `to` a centre or from a `place`")?;
+        check(ends == 1, "latency", format_args!("to {ends} ends"), "either `to` a centre or from a `place`")?;
         let good = (1..=60_000).contains(&round_trip_max.0);
-        check(good, "latency.round_trip", format!("{} ms", round_trip_max.0), "1 ms to a minute")?;
+        check(good, "latency.round_trip", format_args!("{} ms", round_trip_max.0), "1 ms to a minute")?;
         check(place.is_none_or(|place| place.valid()), "latency.place", "off the globe", "-90 to 90 and -180 to 180")?;
     }
     let readings = spec.reads.len();
-    check(readings <= limits::READS_MAX, "reads", format!("{readings} entries"), "at most 16 centres")?;
+    check(readings <= limits::READS_MAX, "reads", format_args!("{readings} entries"), "at most 16 centres")?;
     let sorted = spec.reads.windows(2).all(|pair| pair[0].at < pair[1].at);
     check(sorted, "reads", "centres out of order", "each centre once, in the order of names")?;
     let bytes = spec.reads.iter().map(|reading| reading.bytes.0).max().unwrap_or(0);
-    check(bytes <= limits::READ_BYTES_MAX, "reads", format!("{bytes} bytes"), "at most 1 EiB from one centre")
+    check(bytes <= limits::READ_BYTES_MAX, "reads", format_args!("{bytes} bytes"), "at most 1 EiB from one centre")
 }
