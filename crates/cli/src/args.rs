@@ -337,6 +337,9 @@ pub(crate) struct BenchSubmitArgs {
     /// Ties every job to this centre; when it is paused, no job runs during the measurement.
     #[arg(long, value_name = "CENTRE")]
     pub(crate) park: Option<CentreId>,
+    /// Gives every job a name of its own, so that no two are of one spec.
+    #[arg(long)]
+    pub(crate) distinct: bool,
     /// The program that every job runs.
     #[arg(long, value_name = "PROGRAM", default_value = "/bin/true")]
     pub(crate) command: String,

@@ -31,7 +31,7 @@ use crate::{
     connections::{self, HEAD_WITHIN},
     disk::Disk,
     feed::Feed,
-    http,
+    http::{self, JobFiles},
     hub::Hub,
     identity, liveness,
     metrics::Metrics,
@@ -68,6 +68,7 @@ pub struct ServeConfig {
 pub(crate) struct Shared {
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
+    pub(crate) job_files: JobFiles,
     pub(crate) hub: Arc<Hub>,
     pub(crate) channels: Channels,
     pub(crate) feed: Feed,
@@ -167,6 +168,7 @@ impl Server {
         let shared = Arc::new(Shared {
             writer,
             readers,
+            job_files: JobFiles::default(),
             hub,
             channels: Channels::default(),
             feed,

@@ -60,16 +60,18 @@ pub(crate) fn submit(session: &Session, args: &BenchSubmitArgs) -> Result<(), Fa
     session.output.one(&report, || listing(&report), |output| output.table(&listing(&report)))
 }
 
-/// One request with room for its key.
+/// One request with room for its number: in its key, and in the name of its job where every job is another.
 #[derive(Debug, Clone)]
 struct Request {
     bytes: Vec<u8>,
-    digits_at: usize,
+    digits_at: Vec<usize>,
 }
 
 impl Request {
     fn new(authority: &str, token: Option<&str>, args: &BenchSubmitArgs) -> Request {
-        let mut job = serde_json::json!({ "name": "bench", "command": [args.command] });
+        let zeros = format!("{:0KEY_DIGITS$}", 0);
+        let name = if args.distinct { format!("bench-{zeros}") } else { "bench".to_owned() };
+        let mut job = serde_json::json!({ "name": name, "command": [args.command] });
         if let Some(centre) = &args.park {
             job["centres"] = serde_json::json!([centre]);
         }
@@ -83,13 +85,16 @@ impl Request {
              content-length: {}\r\nidempotency-key: bench-{run}-",
             body.len()
         );
-        let text = format!("{head}{:0width$}\r\n\r\n{body}", 0, width = KEY_DIGITS);
-        Request { digits_at: head.len(), bytes: text.into_bytes() }
+        let text = format!("{head}{zeros}\r\n\r\n{body}");
+        let of_name = args.distinct.then(|| text.rfind(&name)).flatten().map(|at| at + name.len() - KEY_DIGITS);
+        Request { digits_at: std::iter::once(head.len()).chain(of_name).collect(), bytes: text.into_bytes() }
     }
 
     fn number(&mut self, number: u64) {
         let digits = format!("{number:0KEY_DIGITS$}");
-        self.bytes[self.digits_at..self.digits_at + KEY_DIGITS].copy_from_slice(digits.as_bytes());
+        for &at in &self.digits_at {
+            self.bytes[at..at + KEY_DIGITS].copy_from_slice(digits.as_bytes());
+        }
     }
 }
 
@@ -239,16 +244,19 @@ mod tests {
 
     #[test]
     fn every_request_has_a_key_of_its_own_and_a_true_length() {
-        let args = BenchSubmitArgs { clients: 1, jobs: 2, park: None, command: "/bin/true".to_owned() };
-        let mut request = Request::new("127.0.0.1:1", Some("secret"), &args);
-        let before = request.bytes.clone();
-        request.number(42);
-        assert_eq!(before.len(), request.bytes.len());
-        let text = String::from_utf8(request.bytes).expect("text");
-        assert!(text.contains("-0000000042\r\n\r\n{"), "{text}");
-        assert!(text.contains("authorization: Bearer secret\r\n"), "{text}");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{text}");
+        for distinct in [false, true] {
+            let args = BenchSubmitArgs { clients: 1, jobs: 2, park: None, distinct, command: "/bin/true".to_owned() };
+            let mut request = Request::new("127.0.0.1:1", Some("secret"), &args);
+            let before = request.bytes.clone();
+            request.number(42);
+            assert_eq!(before.len(), request.bytes.len());
+            let text = String::from_utf8(request.bytes).expect("text");
+            assert!(text.contains("-0000000042\r\n\r\n{"), "{text}");
+            assert!(text.contains("authorization: Bearer secret\r\n"), "{text}");
+            let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+            assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{text}");
+            assert_eq!(body.contains("\"bench-0000000042\""), distinct, "{text}");
+        }
     }
 
     #[test]

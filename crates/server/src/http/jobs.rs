@@ -15,7 +15,6 @@ use huisuan_api::{
         IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_LENGTH_MAX, JobsQuery, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageQuery,
         SubmitQuery,
     },
-    spec::read_job_file,
 };
 use huisuan_control::Refusal;
 use huisuan_model::{Attempt, Command, EnergySum, JobId, JobState, ProjectId, TenantId, command::Origin};
@@ -49,11 +48,9 @@ pub(super) async fn submit(
     let body = read(body).await?;
     is_json(&parts.headers)?;
     let key = idempotency_key(&parts.headers)?;
-    let text = std::str::from_utf8(&body)
-        .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the body is not UTF-8: {error}")))?;
-    let spec = read_job_file(text).map_err(|problem| problem.to_problem())?;
+    let spec = shared.job_files.read(&body)?;
     let origin = for_project(identity.origin(request_id.to_owned())?, query.project)?;
-    match dependencies::submit(shared, origin, Arc::new(spec), key).await? {
+    match dependencies::submit(shared, origin, spec, key).await? {
         Done::Job { job, new } => {
             let state = match new {
                 true => JobState::Waiting,

@@ -13,6 +13,7 @@ pub(crate) mod extract;
 mod failure;
 mod held;
 mod helps;
+mod job_files;
 pub(crate) mod jobs;
 mod logs;
 mod plan;
@@ -34,6 +35,7 @@ use huisuan_api::routes;
 
 pub(crate) use door::Door;
 pub(crate) use failure::Failure;
+pub(crate) use job_files::JobFiles;
 
 use crate::{pages, server::Shared};
 
