@@ -301,6 +301,7 @@ mod tests {
             cost: Money::ZERO,
             score: vec![ScoreTerm { term: "price".into(), value: -3 }],
             band: None,
+            node: None,
         }
     }
 

@@ -7,7 +7,7 @@ use huisuan_schedule::{
     CentreView, JobView, PoolView, ProjectView, Quota, Reserved, ShapeView, Snapshot, TenantView, Window,
 };
 
-use crate::{State, books, budget, queue::Queue, reservations, starts, used::PoolUse};
+use crate::{State, books, budget, nodes::NodesTaken, queue::Queue, reservations, starts, used::PoolUse};
 
 /// The most jobs that one snapshot carries over all shapes, whatever is free.
 pub const WINDOW_JOBS_MAX: usize = 8192;
@@ -20,10 +20,12 @@ const WINDOW_SHAPE_MIN: usize = 8;
 pub fn snapshot(state: &State) -> Snapshot {
     let window = (window_jobs(state) / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
+    let mut centres = centre_views(state);
+    show_nodes(state, &mut centres);
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
     Snapshot {
         version: state.version,
-        centres: centre_views(state),
+        centres,
         shapes,
         tenants,
         targets: None,
@@ -62,7 +64,18 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
     }
 }
 
-/// One pool of a centre.
+/// The nodes of the pools that tell of them: what is refused at the door, and what is reserved, does without.
+fn show_nodes(state: &State, centres: &mut [CentreView]) {
+    let none = NodesTaken::default();
+    for centre in centres {
+        for view in &mut centre.pools {
+            let taken = state.used.taken(&centre.id, &view.pool.id);
+            view.nodes = taken.map_or(&none, |taken| &taken.nodes).fleet(&view.pool);
+        }
+    }
+}
+
+/// One pool of a centre, without its nodes.
 pub(crate) fn pool_view(state: &State, centre: &Centre, pool: &Pool) -> PoolView {
     let taken = state.used.taken(&centre.id, &pool.id);
     let sums = taken.map_or_else(PoolUse::default, |taken| taken.sums);

@@ -233,6 +233,7 @@ impl Story {
             device_memory: Bytes(0),
             rating: None,
             images: false,
+            topology: None,
         };
         let devices = Pool {
             id: pool("A100-SXM4-80G"),

@@ -3,7 +3,9 @@
 
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
-use huisuan_model::{Bytes, DurationMs, JobId, MilliDevices, Millicores, PoolId, RangeSet, Shape, TimeMs, spec::Need};
+use huisuan_model::{
+    Bytes, DurationMs, JobId, Level, MilliDevices, Millicores, PoolId, RangeSet, Shape, TimeMs, spec::Need,
+};
 
 use crate::{
     cycle, fit,
@@ -51,6 +53,8 @@ pub enum Change {
     Latency(DurationMs),
     /// Not out of the reservation in advance that it names.
     NoReservation,
+    /// Within a wider domain than it requires, or spread over as many racks as it takes.
+    Within(Option<Level>),
 }
 
 /// The most changes of one kind that are tried.
@@ -162,6 +166,7 @@ impl Change {
             (Change::AnyClass, _) => shape.class = None,
             (Change::NoParallelMax, _) => job.parallel_max = None,
             (Change::NoReservation, _) => shape.reservation = None,
+            (Change::Within(level), _) => shape.topology = *level,
             (Change::Latency(longest), _) => {
                 let reach = shape.reach.as_mut().map(Arc::make_mut);
                 if let Some(bound) = reach.and_then(|reach| reach.latency.as_mut()) {
@@ -197,6 +202,11 @@ fn candidates(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape, 
     kinds.push(if shape.class.is_none() { vec![] } else { vec![Change::AnyClass] });
     kinds.push(if job.parallel_max.is_none() { vec![] } else { vec![Change::NoParallelMax] });
     kinds.push(latencies(snapshot, shape));
+    kinds.push(match shape.topology {
+        None => vec![],
+        Some(Level::Rack) => vec![Change::Within(Some(Level::Pod)), Change::Within(None)],
+        Some(Level::Pod) => vec![Change::Within(None)],
+    });
     kinds.push(if shape.reservation.is_none() { vec![] } else { vec![Change::NoReservation] });
     kinds
 }
@@ -282,6 +292,8 @@ impl std::fmt::Display for Change {
             Change::AnyClass => write!(f, "any class of centre"),
             Change::NoParallelMax => write!(f, "no limit of parallel tasks"),
             Change::NoReservation => write!(f, "no reservation"),
+            Change::Within(Some(level)) => write!(f, "all tasks in one {level}"),
+            Change::Within(None) => write!(f, "spread over racks"),
             Change::Latency(DurationMs(ms)) => write!(f, "latency <= {ms} ms"),
         }
     }

@@ -6,10 +6,9 @@ use huisuan_model::{JobId, NodeShare, Placement, RangeSet, Reservation};
 
 use crate::{
     load::Load,
-    nodes,
+    nodes::{Nodes, Wanted},
     opaque::InFlight,
     order::{Head, Queue},
-    pack::Packer,
     progress::{Block, Blocked, Next, Placed, Preemptible, Progress, Request, ShapeState},
     reserve::{Agenda, Opening},
     score::Score,
@@ -39,7 +38,7 @@ pub(crate) struct State {
     /// What waits at opaque centres.
     pub(crate) in_flight: InFlight,
     /// The nodes of each pool that shows them.
-    pub(crate) nodes: Vec<Option<Packer>>,
+    pub(crate) nodes: Vec<Option<Nodes>>,
     /// Jobs that found no room, in the order of their turns.
     pub(crate) blocked: Vec<Blocked>,
     /// Tasks placed in this cycle.
@@ -83,7 +82,7 @@ impl State {
             reserved: problem.reserved.iter().map(|(_, reserved)| reserved.left()).collect(),
             reservations: Vec::new(),
             in_flight: InFlight::new(problem),
-            nodes: problem.pools.iter().map(|place| nodes::index(place.pool)).collect(),
+            nodes: problem.pools.iter().map(|place| Nodes::of(place.pool)).collect(),
             blocked: Vec::new(),
             placed: 0,
             placements: Vec::new(),
@@ -198,6 +197,10 @@ impl State {
         let mut best: Option<(Opening, usize)> = None;
         for (number, candidate) in problem.shapes[shape].places.candidates.iter().enumerate() {
             let pool = candidate.pool;
+            // When a rack comes free is not known, and a start in the pool at large would be no promise to such a gang.
+            if problem.snapshot.shapes[shape].shape.topology.is_some() && self.nodes[pool].is_some() {
+                continue;
+            }
             let promised = self.agendas[pool].promised();
             if promised >= problem.policy.reservations_max || self.may_take(problem, shape, candidate, unit) < unit {
                 continue;
@@ -244,6 +247,8 @@ impl State {
     fn fill(&mut self, problem: &Problem<'_>, queue: &mut Queue<'_>, shape: usize, request: Request) -> Placed {
         let mut placed = Placed { count: 0, over: false };
         self.takes.clear();
+        let asked = &problem.snapshot.shapes[shape].shape;
+        let gang = asked.gang.map(|_| asked.topology);
         while placed.count < request.goal && !placed.over {
             let Some(best) = self.best(problem, shape, &request) else {
                 break;
@@ -259,7 +264,10 @@ impl State {
                 self.takes.len() - 1
             });
             let count = match &mut self.nodes[pool] {
-                Some(packer) => nodes::settle(packer, &demand, wanted, request.unit, &mut self.takes[at].nodes),
+                Some(nodes) => {
+                    let wanted = Wanted { count: wanted, unit: request.unit, gang };
+                    nodes.settle(&demand, wanted, &mut self.takes[at].nodes)
+                }
                 None => wanted,
             };
             if count < wanted {

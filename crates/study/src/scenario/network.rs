@@ -149,6 +149,7 @@ fn pool(check: Check<'_>, centre: &CentreFile, file: &PoolFile) -> Result<(Pool,
         device_memory: Bytes(file.device_memory_gib.unwrap_or(0).min(1_000_000) << 30),
         rating: Some(rating),
         images: false,
+        topology: None,
     };
     Ok((pool, PoolFacts { nodes, node_watts_idle: idle, node_watts_busy: busy }))
 }
