@@ -1,10 +1,12 @@
 //! What the scheduler sees: centres with what is used of them, and the heads of the queues.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use huisuan_model::{Centre, CentreState, Job, Money, Pool, Presence, Shape, Tariff, TenantId};
+use huisuan_model::{
+    Centre, CentreId, CentreState, Job, Money, Pool, PoolId, Presence, Shape, Tariff, TenantId, TimeMs,
+};
 use huisuan_schedule::{
-    CentreView, JobView, PoolView, ProjectView, Quota, Reserved, ShapeView, Snapshot, TenantView, Window,
+    CentreView, JobView, PoolView, ProjectView, Quota, Reserved, ShapeView, Snapshot, TenantView, Window, pack::Fleet,
 };
 
 use crate::{State, books, budget, nodes::NodesTaken, queue::Queue, reservations, starts, used::PoolUse};
@@ -64,13 +66,38 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
     }
 }
 
-/// The nodes of the pools that tell of them: what is refused at the door, and what is reserved, does without.
+/// The nodes of the pools that tell of them, and by when they come free where a job waits for a rack: what is refused at the door, and what is reserved, does without.
 fn show_nodes(state: &State, centres: &mut [CentreView]) {
     let none = NodesTaken::default();
-    for centre in centres {
+    for centre in &mut *centres {
         for view in &mut centre.pools {
             let taken = state.used.taken(&centre.id, &view.pool.id);
             view.nodes = taken.map_or(&none, |taken| &taken.nodes).fleet(&view.pool);
+        }
+    }
+    if state.queues.iter().any(|(shape, _)| shape.topology.is_some()) {
+        show_ends(state, centres);
+    }
+}
+
+fn show_ends(state: &State, centres: &mut [CentreView]) {
+    let shown = centres.iter_mut().flat_map(|centre| {
+        let id = centre.id.clone();
+        centre
+            .pools
+            .iter_mut()
+            .filter(|view| view.nodes.is_some())
+            .map(move |view| ((id.clone(), view.pool.id.clone()), view))
+    });
+    let mut shown: BTreeMap<(CentreId, PoolId), &mut PoolView> = shown.collect();
+    for view in shown.values_mut() {
+        view.node_ends = vec![TimeMs(0); view.nodes.as_ref().map_or(0, Fleet::len)];
+    }
+    for attempt in state.attempts.values() {
+        let (Some(share), Some(job)) = (attempt.node, state.job(attempt.id.job)) else { continue };
+        let Some(view) = shown.get_mut(&(attempt.centre.clone(), attempt.pool.clone())) else { continue };
+        if let Some(end) = view.node_ends.get_mut(share.node as usize) {
+            *end = state.used.group(attempt, job).ends_at.max(*end);
         }
     }
 }
@@ -89,7 +116,15 @@ pub(crate) fn pool_view(state: &State, centre: &Centre, pool: &Pool) -> PoolView
         used: state.used.reserved(known.id),
     });
     let reserved = reserved.collect();
-    PoolView { pool: pool.clone(), used: sums.all, long: sums.long, holdings, nodes: None, reserved }
+    PoolView {
+        pool: pool.clone(),
+        used: sums.all,
+        long: sums.long,
+        holdings,
+        nodes: None,
+        node_ends: Vec::new(),
+        reserved,
+    }
 }
 
 /// The price that the scheduler counts with: the dearest to come.

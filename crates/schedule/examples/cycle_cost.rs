@@ -124,6 +124,7 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
         long: Amounts::default(),
         holdings: Default::default(),
         nodes: None,
+        node_ends: Vec::new(),
         reserved: Vec::new(),
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(1_000_000) };

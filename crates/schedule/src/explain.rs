@@ -257,6 +257,10 @@ fn open(case: &Case<'_>, candidate: &Candidate, unit: u64, ahead: u64) -> Reason
         if let Some(reason) = topology::full(case, candidate) {
             return reason;
         }
+        let nodes = case.state.nodes[candidate.pool].as_ref();
+        if let Some(kept) = nodes.and_then(|nodes| nodes.kept_from(&candidate.demand, end)) {
+            return Reason::Reserved { centre, pool, job: kept.job, start_at: kept.start_at };
+        }
         let has = place.pool.pool.devices;
         return Reason::NodeCapacity {
             centre,

@@ -16,7 +16,7 @@
 //! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is,
 //!   found through a `tournament`;
 //! - `advance`: what reservations in advance keep of a pool;
-//! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
+//! - `reserve`, `promise`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
 //! - `score`: which place is best; [`Memory`]: what a planner need not find again in every cycle;
 //! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
 //! - `explain`: why the rest waits; [`helps`]: what would help; `door`: what can never run;
@@ -47,6 +47,7 @@ pub mod pack;
 mod policy;
 mod preempt;
 mod progress;
+mod promise;
 pub mod queue;
 pub mod reach;
 mod reserve;

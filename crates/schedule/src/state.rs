@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use huisuan_model::{JobId, NodeShare, Placement, RangeSet, Reservation};
+use huisuan_model::{NodeShare, Placement, RangeSet, Reservation};
 
 use crate::{
     load::Load,
@@ -10,7 +10,7 @@ use crate::{
     opaque::InFlight,
     order::{Head, Queue},
     progress::{Block, Blocked, Next, Placed, Preemptible, Progress, Request, ShapeState},
-    reserve::{Agenda, Opening},
+    reserve::Agenda,
     score::Score,
     snapshot::Amounts,
     translate::{Candidate, Problem, Standing},
@@ -190,35 +190,6 @@ impl State {
         }
     }
 
-    /// Keeps capacity for a job that found no room, where it could start first, unless that pool has promised enough.
-    fn reserve(&mut self, problem: &Problem<'_>, shape: usize, job: JobId, tasks: &RangeSet) {
-        let unit = tasks.len();
-        let span = problem.snapshot.shapes[shape].shape.walltime;
-        let mut best: Option<(Opening, usize)> = None;
-        for (number, candidate) in problem.shapes[shape].places.candidates.iter().enumerate() {
-            let pool = candidate.pool;
-            // When a rack comes free is not known, and a start in the pool at large would be no promise to such a gang.
-            if problem.snapshot.shapes[shape].shape.topology.is_some() && self.nodes[pool].is_some() {
-                continue;
-            }
-            let promised = self.agendas[pool].promised();
-            if promised >= problem.policy.reservations_max || self.may_take(problem, shape, candidate, unit) < unit {
-                continue;
-            }
-            let need = Amounts::default().plus(candidate.each(), unit);
-            let opening = self.agendas[pool].earliest(need, span, &problem.base(pool));
-            if let Some(opening) = opening.filter(|found| best.is_none_or(|(best, _)| found.at < best.at)) {
-                best = Some((opening, number));
-            }
-        }
-        let Some((opening, number)) = best else { return };
-        let candidate = &problem.shapes[shape].places.candidates[number];
-        let place = problem.pools[candidate.pool];
-        self.agendas[candidate.pool].hold(job, Amounts::default().plus(candidate.each(), unit), opening, span);
-        let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());
-        self.reservations.push(Reservation { job, tasks: tasks.clone(), centre, pool, start_at: opening.at });
-    }
-
     /// Counts in tasks that start now: what they take of the pool, and what their tenant pays and holds.
     pub(crate) fn take(&mut self, problem: &Problem<'_>, shape: usize, candidate: &Candidate, count: u64, short: bool) {
         let Candidate { pool, demand, hold, .. } = *candidate;
@@ -265,7 +236,8 @@ impl State {
             });
             let count = match &mut self.nodes[pool] {
                 Some(nodes) => {
-                    let wanted = Wanted { count: wanted, unit: request.unit, gang };
+                    let end = problem.shapes[shape].end;
+                    let wanted = Wanted { count: wanted, unit: request.unit, gang, end };
                     nodes.settle(&demand, wanted, &mut self.takes[at].nodes)
                 }
                 None => wanted,

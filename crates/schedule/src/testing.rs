@@ -74,6 +74,7 @@ pub(crate) fn pool(id: &str, class: Class, cores: u64, devices: u64) -> PoolView
         long: Amounts::default(),
         holdings: Arc::default(),
         nodes: None,
+        node_ends: Vec::new(),
         reserved: Vec::new(),
     }
 }

@@ -127,6 +127,7 @@ fn pool((name, device_gib, device_rate, cores, memory_gib): (&str, u64, u64, u64
         long: Amounts::default(),
         holdings: Arc::default(),
         nodes: Some(fleet),
+        node_ends: Vec::new(),
         reserved: Vec::new(),
     }
 }

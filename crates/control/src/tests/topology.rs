@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    AttemptId, Bytes, Centre, Class, Command, EngineKind, Event, GflopPerS, JobSpec, Level, Mark, Millicores, Money,
-    Plan, Pool, Rating, Tariff, TimeMs, Together, Topology, spec::Need,
+    AttemptId, Bytes, Centre, Class, Command, DurationMs, EngineKind, Event, GflopPerS, JobSpec, Level, Mark,
+    Millicores, Money, Plan, Pool, Rating, Tariff, TimeMs, Together, Topology, spec::Need,
 };
-use huisuan_schedule::{Budget, Seed, cycle};
+use huisuan_schedule::{Budget, Seed, check, cycle};
 use proptest::prelude::*;
 
 use super::{job, tasks};
@@ -67,6 +67,21 @@ fn a_gang_is_given_the_nodes_of_one_rack_and_gives_them_back() {
     network.submit(gang(4, rack)).expect("accepted");
     network.plan();
     assert_eq!(nodes(&network, 4), [2, 2, 3, 3]);
+}
+
+#[test]
+fn a_gang_that_waits_for_a_rack_is_promised_the_first_one() {
+    let mut network = with_racks(EngineKind::Simulated);
+    for walltime in [60_000, 120_000, 30_000, 90_000] {
+        let long = JobSpec { walltime: DurationMs(walltime), ..gang(3, Together::Required(Level::Rack)) };
+        network.submit(long).expect("accepted");
+    }
+    network.plan();
+    network.submit(gang(4, Together::Required(Level::Rack))).expect("accepted");
+    let next = cycle(&snapshot(&network.state), network.state.policy(), network.now, Budget::default(), Seed(1));
+    let starts: Vec<(u64, i64)> = next.reservations.iter().map(|one| (one.job.0, one.start_at.0)).collect();
+    // Latest ends are kept in whole minutes.
+    assert_eq!(starts, [(5, 60_000)]);
 }
 
 #[test]
@@ -137,7 +152,11 @@ proptest! {
             let topology = if kind == 2 && count > 1 { Together::Required(Level::Rack) } else { Together::Preferred };
             let spec = JobSpec { gang: kind > 0 && count > 1, ..gang(count, topology) };
             _ = network.submit(spec);
+            let (seen, policy) = (snapshot(&network.state), network.state.policy().clone());
+            let next = cycle(&seen, &policy, network.now, Budget::default(), Seed(1));
+            prop_assert_eq!(check(&seen, &policy, network.now, &next), Ok(()));
             network.plan();
+            network.pass(i64::from(count) * 7_000);
             let running: Vec<AttemptId> = network.state.attempts().map(|attempt| attempt.id).take(ends).collect();
             let ended: Vec<_> = running.into_iter().map(|id| (id, network.ended(exited(0), 10))).collect();
             network.report("racks", ended);

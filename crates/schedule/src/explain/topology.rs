@@ -13,7 +13,9 @@ pub(super) fn full(case: &Case<'_>, candidate: &Candidate) -> Option<Reason> {
     let level = case.view.shape.topology?;
     let tasks = u64::from(case.view.shape.gang?);
     let nodes = case.state.nodes[candidate.pool].as_ref()?;
-    let fits = nodes.roomiest(&candidate.demand, level, tasks);
+    // What is kept for it is no room to anybody any more, and was when it was looked for.
+    let kept = case.view.jobs.iter().find_map(|job| nodes.kept_for(job.id));
+    let fits = nodes.roomiest(&candidate.demand, level, tasks).max(kept.map_or(0, |kept| kept.fits));
     Some(reason(case, candidate, fits, free(case, candidate, 0)))
 }
 

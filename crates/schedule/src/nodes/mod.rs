@@ -1,14 +1,16 @@
 //! The nodes of pools whose centres show them, while a cycle goes on.
 //!
+//! - `kept`: a rack kept for a gang that found none;
 //! - `racks`: what is free of each rack, in sums that follow every task;
 //! - `together`: the nodes of a gang, near to each other.
 
+mod kept;
 mod racks;
 mod together;
 
-use huisuan_model::{Level, NodeShare};
+use huisuan_model::{Level, NodeShare, TimeMs};
 
-use self::racks::Racks;
+use self::{kept::Kept, racks::Racks};
 use crate::{
     fit::Demand,
     pack::{Ask, DEVICES_MAX, Devices, Mix, Packer, Packing, Parts, Rule, Slot, WHOLE},
@@ -21,6 +23,10 @@ pub(crate) struct Nodes {
     packer: Packer,
     /// Where the pool says how they are connected.
     racks: Option<Racks>,
+    /// By when all that runs on each node has ended; empty where that is not known.
+    ends: Vec<TimeMs>,
+    /// Racks and pods that are kept for gangs.
+    kept: Vec<Kept>,
 }
 
 /// How many tasks find nodes, and how.
@@ -32,6 +38,8 @@ pub(crate) struct Wanted {
     pub(crate) unit: u64,
     /// Whether they are a gang, and the domain that all of it must lie in, if it must.
     pub(crate) gang: Option<Option<Level>>,
+    /// When the last of them ends if they start now.
+    pub(crate) end: TimeMs,
 }
 
 impl Nodes {
@@ -42,22 +50,35 @@ impl Nodes {
         let rule = Rule::new(Packing::BestFit, Mix::of(Vec::new()), 0);
         let topology = pool.pool.topology.filter(|topology| topology.nodes as usize == fleet.len());
         let racks = topology.map(|topology| Racks::new(topology, fleet));
-        Some(Nodes { packer: Packer::new(fleet.clone(), rule), racks })
+        let (ends, kept) = (pool.node_ends.clone(), Vec::new());
+        Some(Nodes { packer: Packer::new(fleet.clone(), rule), racks, ends, kept })
     }
 
     /// Gives nodes to tasks, and says to how many.
     pub(crate) fn settle(&mut self, demand: &Demand, wanted: Wanted, into: &mut Vec<NodeShare>) -> u64 {
         let Some(ask) = ask(demand) else { return 0 };
+        let (open, first) = (self.open_until(wanted.end), into.len());
+        let count = self.settle_open(&ask, wanted, into);
+        self.close_again(open);
+        for share in &into[first..] {
+            if let Some(end) = self.ends.get_mut(share.node as usize) {
+                *end = wanted.end.max(*end);
+            }
+        }
+        count
+    }
+
+    fn settle_open(&mut self, ask: &Ask, wanted: Wanted, into: &mut Vec<NodeShare>) -> u64 {
         match (wanted.gang, &self.racks) {
             (Some(required), Some(racks)) => {
-                let Some(found) = together::nodes(racks, self.packer.fleet(), &ask, wanted.count, required) else {
+                let Some(found) = together::nodes(racks, self.packer.fleet(), ask, wanted.count, required) else {
                     return 0;
                 };
-                found.into_iter().for_each(|(node, tasks)| self.fill(node, &ask, tasks, into));
+                found.into_iter().for_each(|(node, tasks)| self.fill(node, ask, tasks, into));
                 wanted.count
             }
             (Some(Some(_)), None) => 0,
-            (Some(None), None) | (None, _) => self.settle_anywhere(&ask, wanted, into),
+            (Some(None), None) | (None, _) => self.settle_anywhere(ask, wanted, into),
         }
     }
 
@@ -95,12 +116,16 @@ impl Nodes {
     }
 
     fn take(&mut self, slot: &Slot, into: &mut Vec<NodeShare>) {
+        self.occupy(slot);
+        into.push(NodeShare { node: slot.node, devices: slot.mask, each: slot.each });
+    }
+
+    fn occupy(&mut self, slot: &Slot) {
         let before = *self.packer.fleet().room(slot.node);
         self.packer.take(slot);
         if let Some(racks) = &mut self.racks {
             racks.change(slot.node, &before, self.packer.fleet().room(slot.node));
         }
-        into.push(NodeShare { node: slot.node, devices: slot.mask, each: slot.each });
     }
 
     fn release(&mut self, slot: &Slot) {

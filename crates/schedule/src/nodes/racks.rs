@@ -70,6 +70,12 @@ impl Racks {
         sums.add(after);
     }
 
+    /// The nodes of some racks.
+    pub(super) fn nodes_of(&self, racks: &Range<usize>) -> Range<u32> {
+        let rack = |rack: usize| u32::try_from(rack).expect("racks are numbered in 32 bits");
+        self.topology.nodes_of(rack(racks.start)).start..self.topology.nodes_of(rack(racks.end)).start
+    }
+
     /// For each rack the most tasks that may fit.
     pub(super) fn most(&self, ask: &Ask) -> Vec<u64> {
         self.sums.iter().map(|sums| sums.most(ask)).collect()

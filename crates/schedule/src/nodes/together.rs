@@ -109,11 +109,11 @@ fn takes(racks: &Racks, fleet: &Fleet, ask: &Ask, rack: usize) -> u64 {
 }
 
 fn nodes_of(racks: &Racks, rack: usize) -> Range<u32> {
-    racks.topology.nodes_of(u32::try_from(rack).expect("racks are numbered in 32 bits"))
+    racks.nodes_of(&(rack..rack + 1))
 }
 
 /// How many tasks a room takes.
-fn times(room: &Room, ask: &Ask) -> u64 {
+pub(super) fn times(room: &Room, ask: &Ask) -> u64 {
     let within = |free: u32, each: u32| free.checked_div(each).map_or(u64::MAX, u64::from);
     let devices = match ask.devices.normal() {
         Devices::None => u64::MAX,

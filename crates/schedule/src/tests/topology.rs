@@ -1,10 +1,10 @@
 //! Gangs and racks: where the tasks of one lie, why it waits, what is refused.
 
-use huisuan_model::{Level, Plan, Reason, Shape, Topology};
+use huisuan_model::{DurationMs, Level, MilliDevices, Plan, ProjectId, Reason, Shape, TenantId, TimeMs, Topology};
 use proptest::prelude::*;
 
 use crate::{
-    CentreView, Change, Policy, Snapshot, check, helps, never_fits,
+    Amounts, CentreView, Change, Policy, RunningView, Snapshot, check, helps, never_fits,
     pack::{Fleet, Room, Slot},
     testing::*,
 };
@@ -24,6 +24,27 @@ fn racks_of(id: &str, taken: &[u16], topology: Topology) -> CentreView {
     }
     pool.long = pool.used;
     (pool.nodes, pool.pool.topology) = (Some(fleet), Some(topology));
+    view
+}
+
+/// What is taken of each node comes free at these moments after now, in minutes.
+fn until(mut view: CentreView, taken: &[u16], minutes: &[i64]) -> CentreView {
+    let pool = &mut view.pools[0];
+    let mut holdings = crate::Holdings::default();
+    for (&count, &minutes) in taken.iter().zip(minutes) {
+        let end = TimeMs(NOW.0 + minutes * 60_000);
+        pool.node_ends.push(if count > 0 { end } else { TimeMs(0) });
+        holdings.add(&RunningView {
+            tenant: TenantId::new("lab").expect("a valid name"),
+            project: ProjectId::new("p").expect("a valid name"),
+            each: Amounts { devices: MilliDevices(1_000), ..Amounts::default() },
+            count: u64::from(count),
+            ends_at: end,
+            preemptible: None,
+            stopping: false,
+        });
+    }
+    pool.holdings = std::sync::Arc::new(holdings);
     view
 }
 
@@ -81,6 +102,44 @@ fn the_reason_has_the_numbers_and_what_helps_does() {
     let snapshot = network(vec![racks("a", &[2, 2, 4, 2, 2, 2, 2, 4])], vec![(shape.clone(), vec![job(1, 4)])]);
     let found = helps(&snapshot, &Policy::default(), NOW, &shape);
     assert!(found.iter().any(|help| help.change == Change::Within(None) && help.starts == 4), "{found:?}");
+}
+
+#[test]
+fn a_rack_is_kept_for_the_gang_that_waits_for_one() {
+    let (taken, minutes) = ([2, 0, 4, 4], [10, 0, 300, 300]);
+    let waits = gang_of(4, 2, Some(Level::Rack));
+    let single = |minutes: u64| Shape { walltime: DurationMs(minutes * 60_000), ..device_shape(1) };
+    let centres = || vec![until(racks("a", &taken), &taken, &minutes)];
+    let jobs = vec![(waits, vec![job(1, 4)]), (single(20), vec![job(2, 1)]), (single(5), vec![job(3, 2)])];
+    let snapshot = network(centres(), jobs);
+    let first = plan(&snapshot);
+    let promises: Vec<(u64, i64)> = first.reservations.iter().map(|one| (one.job.0, one.start_at.0 - NOW.0)).collect();
+    assert_eq!(promises, [(1, 600_000)], "when the first node of the first rack has come free");
+    // What ends by then goes between, what does not waits for the gang.
+    assert_eq!((places(&first), nodes(&first)), (vec!["3:0-1@a".to_owned()], vec![0, 0]));
+    let reasons: Vec<&Reason> = first.reasons.iter().map(|found| &found.reason).collect();
+    let kept = |reason: &&&Reason| matches!(reason, Reason::Reserved { job, .. } if job.0 == 1);
+    let own = |reason: &&&Reason| matches!(reason, Reason::GangCapacity { needed: 4, .. });
+    assert!(
+        reasons.len() == 2 && reasons.iter().any(|one| kept(&one)) && reasons.iter().any(|one| own(&one)),
+        "{reasons:?}"
+    );
+    // Where nobody knows when nodes come free, nothing is promised, and nothing kept.
+    let mut snapshot = snapshot;
+    snapshot.centres[0].pools[0].node_ends.clear();
+    let second = plan(&snapshot);
+    assert_eq!((second.reservations.len(), places(&second)), (0, vec!["2:0@a".to_owned(), "3:0-1@a".to_owned()]));
+}
+
+#[test]
+fn a_promise_that_no_rack_keeps_is_found() {
+    let (taken, minutes) = ([2, 0, 4, 4], [10, 0, 300, 300]);
+    let jobs = vec![(gang_of(4, 2, Some(Level::Rack)), vec![job(1, 4)])];
+    let snapshot = network(vec![until(racks("a", &taken), &taken, &minutes)], jobs);
+    let mut early = plan(&snapshot);
+    early.reservations[0].start_at = TimeMs(NOW.0 + 599_999);
+    let found = check(&snapshot, &Policy::default(), NOW, &early).expect_err("a node is not free yet");
+    assert!(found.iter().any(|one| one.to_string().contains("not within one rack")), "{found:?}");
 }
 
 #[test]
@@ -180,17 +239,19 @@ proptest! {
     #[test]
     fn gangs_among_others_leave_legal_plans_and_what_helps_helps(
         taken in prop::collection::vec(0u16..5, 2..13),
-        asks in prop::collection::vec((1u64..5, 1u32..7, 0u8..4), 1..6),
+        minutes in prop::collection::vec(0i64..90, 13),
+        asks in prop::collection::vec((1u64..5, 1u32..7, 0u8..4, 1u64..90), 1..6),
     ) {
         let mut jobs: Vec<(Shape, Vec<crate::JobView>)> = Vec::new();
-        for (number, (devices, tasks, kind)) in asks.into_iter().enumerate() {
+        for (number, (devices, tasks, kind, walltime)) in asks.into_iter().enumerate() {
             let topology = match kind { 2 => Some(Level::Rack), 3 => Some(Level::Pod), _ => None };
-            let shape = Shape { gang: (kind > 0).then_some(tasks), topology, ..device_shape(devices) };
+            let walltime = DurationMs(walltime * 60_000);
+            let shape = Shape { gang: (kind > 0).then_some(tasks), topology, walltime, ..device_shape(devices) };
             if jobs.iter().all(|(known, _)| *known != shape) {
                 jobs.push((shape, vec![job(number as u64 + 1, tasks)]));
             }
         }
-        let snapshot = network(vec![racks("a", &taken)], jobs);
+        let snapshot = network(vec![until(racks("a", &taken), &taken, &minutes)], jobs);
         let first = plan(&snapshot);
         prop_assert_eq!(&plan(&snapshot), &first);
         for found in &first.reasons {
