@@ -153,7 +153,7 @@ impl Topology {
             return Some("a pool has at least one node, a rack one node, and a pod one rack".to_owned());
         }
         let each = pool.devices.0 / u64::from(nodes);
-        if each * u64::from(nodes) != pool.devices.0 || each % 1000 != 0 || each > NODE_DEVICES_MAX * 1000 {
+        if each * u64::from(nodes) != pool.devices.0 || !each.is_multiple_of(1000) || each > NODE_DEVICES_MAX * 1000 {
             let devices = pool.devices.0 / 1000;
             return Some(format!("{devices} devices are no whole number, at most 16, on each of {nodes} nodes"));
         }

@@ -49,15 +49,6 @@ fn fields_become_the_spec() {
         job.tasks = RangeSet::from_range(0, 1);
         job.gang = true;
     });
-    for (text, topology) in [
-        ("preferred", Together::Preferred),
-        ("{required: rack}", Together::Required(Level::Rack)),
-        ("{required: pod}", Together::Required(Level::Pod)),
-    ] {
-        check(&format!("tasks: 2\ngang: true\ntopology: {text}"), |job| {
-            (job.tasks, job.gang, job.topology) = (RangeSet::from_range(0, 1), true, topology);
-        });
-    }
     check("environment: {A: x, B: 7}\ndirectory: /tmp\noutput: o\nerror: e", |job| {
         job.environment = [("A".into(), "x".into()), ("B".into(), "7".into())].into();
         (job.directory, job.output, job.error) = (Some("/tmp".into()), Some("o".into()), Some("e".into()));
@@ -99,6 +90,19 @@ fn fields_become_the_spec() {
                 [("a", 2), ("b", 1)].map(|(at, gib)| Reading { at: centre(at), bytes: Bytes(gib << 30) }).to_vec();
         },
     );
+}
+
+#[test]
+fn topology_is_preferred_or_required() {
+    for (text, topology) in [
+        ("preferred", Together::Preferred),
+        ("{required: rack}", Together::Required(Level::Rack)),
+        ("{required: pod}", Together::Required(Level::Pod)),
+    ] {
+        check(&format!("tasks: 2\ngang: true\ntopology: {text}"), |job| {
+            (job.tasks, job.gang, job.topology) = (RangeSet::from_range(0, 1), true, topology);
+        });
+    }
 }
 
 #[test]

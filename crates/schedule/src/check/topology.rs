@@ -93,7 +93,7 @@ fn comes_free(
             share @ 1..1000 => free.iter().map(|free| free / share).sum(),
             many => free.iter().filter(|free| **free == 1000).count() as u64 / many.div_ceil(1000),
         };
-        let within = |free: u64, each: u64| if each == 0 { u64::MAX } else { free / each };
+        let within = |free: u64, each: u64| free.checked_div(each).unwrap_or(u64::MAX);
         let times = devices.min(within(cores, task.cores)).min(within(memory, task.memory.div_ceil(1 << 20)));
         if let Some(domain) = domain(pool, level, node) {
             *fits.entry(domain).or_default() += times;
