@@ -6,6 +6,8 @@
 
 mod kept;
 mod racks;
+#[cfg(test)]
+mod tests;
 mod together;
 
 use huisuan_model::{Level, NodeShare, TimeMs};
