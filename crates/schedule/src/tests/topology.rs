@@ -97,7 +97,7 @@ fn the_reason_has_the_numbers_and_what_helps_does() {
     assert_eq!(plan.reservations, [], "no start is promised in the pool at large");
     let found = helps(&snapshot, &Policy::default(), NOW, &shape);
     let within = found.iter().find(|help| matches!(help.change, Change::Within(_))).expect("spreading it helps");
-    assert_eq!((within.starts, &within.change), (4, &Change::Within(Some(Level::Pod))));
+    assert_eq!((within.starts, within.racks, &within.change), (4, Some(2), &Change::Within(Some(Level::Pod))));
     // Where even a pod is too full, it starts only when spread.
     let snapshot = network(vec![racks("a", &[2, 2, 4, 2, 2, 2, 2, 4])], vec![(shape.clone(), vec![job(1, 4)])]);
     let found = helps(&snapshot, &Policy::default(), NOW, &shape);
