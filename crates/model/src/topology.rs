@@ -104,6 +104,8 @@ pub struct NodePart {
     pub devices: u8,
 }
 
+/// The most nodes that are told one by one: a snapshot shows each of them, and a site may lie.
+const NODES_MAX: u32 = 100_000;
 /// The most devices of one node.
 const NODE_DEVICES_MAX: u64 = 16;
 
@@ -151,6 +153,9 @@ impl Topology {
         let Topology { nodes, rack_nodes, pod_racks } = *self;
         if nodes == 0 || rack_nodes == 0 || pod_racks == Some(0) {
             return Some("a pool has at least one node, a rack one node, and a pod one rack".to_owned());
+        }
+        if nodes > NODES_MAX {
+            return Some(format!("{nodes} nodes are more than the {NODES_MAX} that a pool may tell of"));
         }
         let each = pool.devices.0 / u64::from(nodes);
         if each * u64::from(nodes) != pool.devices.0 || !each.is_multiple_of(1000) || each > NODE_DEVICES_MAX * 1000 {

@@ -130,6 +130,13 @@ fn what_an_engine_decides_itself_is_promised_to_nobody() {
         let events = network.plan();
         assert!(matches!(&events[..], [Event::TasksPlaced { nodes, .. }] if nodes.is_empty()), "{events:?}");
     }
+    // Nor is what cannot be.
+    let mut network = with_racks(EngineKind::Simulated);
+    for (nodes, rack_nodes) in [(0, 1), (8, 0), (u32::MAX, 1)] {
+        tell(&mut network, Topology { nodes, rack_nodes, pod_racks: None });
+        let known = &network.state.centres[&centre("racks")].pools[&pool()];
+        assert_eq!(known.topology, None, "{nodes} {rack_nodes}");
+    }
     let mut network = with_racks(EngineKind::Local);
     tell(&mut network, Topology::ONE_NODE);
     network.submit(gang(8, Together::Required(Level::Rack))).expect("a machine is one rack");
