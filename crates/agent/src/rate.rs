@@ -172,6 +172,7 @@ mod tests {
             device_memory: Bytes(141 << 30),
             rating: None,
             images: false,
+            topology: None,
         };
         let rated = declared(&pool, part, TimeMs(5)).expect("a rating");
         assert_eq!((rated.rating.sustained, rated.rating.mark), (GflopPerS(8 * 989_400), Mark::Declared));

@@ -170,6 +170,9 @@ pub struct AttemptView {
     /// Devices given.
     #[serde(default)]
     pub devices: f64,
+    /// The number of its node in the pool, where the network chooses nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<u32>,
     /// When it was ordered.
     pub placed_at: Timestamp,
     /// When it began to run, by the centre's clock; `null` before.

@@ -4,11 +4,10 @@
 
 mod end;
 mod latency;
+mod nodes;
 mod reserved;
 
-use huisuan_model::{
-    Bytes, CentreId, EndReason, JobId, MilliDevices, Millicores, Money, PoolId, QuotaResource, Reason, TimeMs, When,
-};
+use huisuan_model::{Bytes, CentreId, EndReason, JobId, Millicores, Money, QuotaResource, Reason, TimeMs, When};
 use serde_json::{Value, json};
 
 pub use end::describe_end;
@@ -83,9 +82,7 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
             )
         }
         Reason::InFlight { centre, in_flight, most } => handed_over(centre, *in_flight, *most),
-        Reason::NodeCapacity { centre, pool, needed, node_free, free } => {
-            node_capacity(centre, pool, [*needed, *node_free, *free])
-        }
+        Reason::NodeCapacity { .. } | Reason::TopologyCapacity { .. } => nodes::told(reason),
         Reason::GangCapacity { centre, pool, needed, fits } => (
             format!("its {needed} tasks must start together; at the nearest, {centre}, {fits} fit now in {pool}"),
             json!({ "centre": centre, "pool": pool, "needed_tasks": needed, "fitting_tasks": fits }),
@@ -130,20 +127,6 @@ fn handed_over(centre: &CentreId, in_flight: u64, most: u64) -> (String, Value) 
         "at the nearest, {centre}, {in_flight} tasks were handed over and did not start yet; {most} may be at once"
     );
     (message, json!({ "centre": centre, "in_flight_tasks": in_flight, "most_tasks": most }))
-}
-
-fn node_capacity(centre: &CentreId, pool: &PoolId, amounts: [MilliDevices; 3]) -> (String, Value) {
-    let [needed, node_free, free] = amounts.map(|devices| decimal(Millicores(devices.0)));
-    let message = format!(
-        "in {pool} of the nearest, {centre}, {free} devices are free, but at most {node_free} on one node; a task needs \
-         {needed}"
-    );
-    let [needed, node_free, free] = amounts;
-    let details = json!({
-        "centre": centre, "pool": pool, "needed_thousandths": needed,
-        "node_free_thousandths": node_free, "free_thousandths": free,
-    });
-    (message, details)
 }
 
 fn fair_share(centre: &CentreId, ahead: u64, held_ppm: u64) -> (String, Value) {
@@ -249,7 +232,7 @@ fn size(bytes: Bytes) -> String {
 
 #[cfg(test)]
 mod tests {
-    use huisuan_model::JobState;
+    use huisuan_model::{JobState, PoolId};
 
     use super::*;
 
@@ -329,19 +312,6 @@ mod tests {
             &Reason::Reserved { centre: centre(), pool: pool(), job: JobId(9), start_at: TimeMs(0) },
             "it would fit at hpc-1, but cpu:x is kept for job 9, which starts by 1970-01-01T00:00:00.000Z",
             &json!({"centre": "hpc-1", "pool": "cpu:x", "job": 9, "start_at": "1970-01-01T00:00:00.000Z"}),
-        );
-        let devices = MilliDevices;
-        check(
-            &Reason::NodeCapacity {
-                centre: centre(),
-                pool: pool(),
-                needed: devices(2000),
-                node_free: devices(1500),
-                free: devices(9000),
-            },
-            "in cpu:x of the nearest, hpc-1, 9 devices are free, but at most 1.5 on one node; a task needs 2",
-            &json!({"centre": "hpc-1", "pool": "cpu:x", "needed_thousandths": 2000,
-                "node_free_thousandths": 1500, "free_thousandths": 9000}),
         );
         check(
             &Reason::ParallelMax { limit: 2 },

@@ -67,6 +67,7 @@ impl AttemptView {
             detail: outcome.map(|outcome| outcome.detail.clone()).filter(|detail| !detail.is_empty()),
             cores: cores(attempt.cores),
             devices: devices(attempt.devices),
+            node: attempt.node.map(|share| share.node),
             placed_at: attempt.placed_at.into(),
             started_at: attempt.started_at.map(Into::into),
             ended_at: attempt.ended_at.map(Into::into),
@@ -301,6 +302,7 @@ mod tests {
             cost: Money::ZERO,
             score: vec![ScoreTerm { term: "price".into(), value: -3 }],
             band: None,
+            node: None,
         }
     }
 

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use huisuan_api::spec::quantity;
 use huisuan_model::{
     ApplicationId, Bytes, CentreId, Class, Dependency, DurationMs, Millicores, Money, ProjectId, RangeSet,
-    ReservationId,
+    ReservationId, Together,
 };
 
 mod jobs;
@@ -269,6 +269,9 @@ pub(crate) struct SpecArgs {
     /// All tasks start together at one centre, or none does.
     #[arg(long)]
     pub(crate) gang: bool,
+    /// How near to each other the tasks of a gang must be: all in one rack, all in one pod, or preferred.
+    #[arg(long, value_name = "rack|pod|preferred")]
+    pub(crate) topology: Option<Together>,
     /// Only centres of this class: ai, hpc or general.
     #[arg(long, value_name = "CLASS")]
     pub(crate) class: Option<Class>,

@@ -3,7 +3,7 @@
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
 use crate::{
-    Refusal, State, alarms, apply::apply, centres, channels, dependencies, place, ratings, report, reservations,
+    Refusal, State, alarms, apply::apply, centres, channels, dependencies, nodes, place, ratings, report, reservations,
     submit, tariffs, tenants, windows,
 };
 
@@ -111,6 +111,7 @@ fn inventory(state: &State, centre: &huisuan_model::CentreId, pools: &[Pool]) ->
                 == (pool.class, pool.cores, pool.devices, pool.device_memory)
         });
         pool.rating = same.and_then(|old| old.rating.clone());
+        pool.topology = nodes::believed(known.engine, pool);
     }
     for old in known.pools.values() {
         let vanished = !found.iter().any(|pool| pool.id == old.id);

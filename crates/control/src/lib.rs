@@ -18,6 +18,7 @@ mod dependencies;
 mod execute;
 mod keys;
 mod meter;
+mod nodes;
 mod oddities;
 mod orders;
 mod outlook;

@@ -11,7 +11,7 @@ use huisuan_schedule::{
     room,
 };
 
-use crate::{State, apply::apply, books, budget, reservations, starts, tariffs, tenants};
+use crate::{State, apply::apply, books, budget, nodes::NodesTaken, reservations, starts, tariffs, tenants};
 
 pub(crate) fn execute(state: &mut State, plan: &Plan, seq: u64, now: TimeMs) -> Vec<Event> {
     let mut events = Vec::new();
@@ -71,9 +71,10 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     let shape = state.specs.shape(job);
     let demand = huisuan_schedule::demand(pool, &shape)?;
     let right_size = (placement.cores, placement.devices) == (demand.cores, demand.devices);
-    // No centre shows its nodes to the books: a plan that names some was made for another network.
-    if !(allowed && still_waiting && right_size && placement.nodes.is_empty() && near_enough(state, placement, &shape))
-    {
+    let taken = state.used.taken(&centre.id, &pool.id);
+    let none = NodesTaken::default();
+    let has_nodes = taken.map_or(&none, |taken| &taken.nodes).takes(pool, placement, job);
+    if !(allowed && still_waiting && right_size && has_nodes && near_enough(state, placement, &shape)) {
         return None;
     }
     let unit = if spec.gang { tasks } else { 1 };
@@ -111,6 +112,7 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
             let each = Amounts { cores: placement.cores, memory: spec.memory, devices: placement.devices };
             band(pool, used.all, Amounts::default().plus(each, unit))
         }),
+        nodes: placement.nodes.clone(),
     })
 }
 
@@ -123,13 +125,12 @@ fn near_enough(state: &State, placement: &Placement, shape: &Shape) -> bool {
     ways.index(&placement.centre).is_some_and(|at| near(ways, at, shape) == Near::Within)
 }
 
-/// The attempt that a `TasksPlaced` event makes of one task.
+/// The attempt that a `TasksPlaced` event makes of one task, without its node.
 pub(crate) fn attempt_of(event: &Event, task: u32, attempt: u32) -> Option<Attempt> {
-    let Event::TasksPlaced { job, centre, pool, cores, devices, hold_each, terms, order_seq, at, score, band, .. } =
-        event
-    else {
+    let Event::TasksPlaced { job, centre, pool, cores, devices, hold_each, terms, .. } = event else {
         return None;
     };
+    let Event::TasksPlaced { order_seq, at, score, band, .. } = event else { return None };
     Some(Attempt {
         id: AttemptId { job: *job, task, attempt },
         centre: centre.clone(),
@@ -153,5 +154,6 @@ pub(crate) fn attempt_of(event: &Event, task: u32, attempt: u32) -> Option<Attem
         oddities: Vec::new(),
         score: score.clone(),
         band: *band,
+        node: None,
     })
 }

@@ -1,13 +1,15 @@
 //! What the scheduler sees: centres with what is used of them, and the heads of the queues.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use huisuan_model::{Centre, CentreState, Job, Money, Pool, Presence, Shape, Tariff, TenantId};
+use huisuan_model::{
+    Centre, CentreId, CentreState, Job, Money, Pool, PoolId, Presence, Shape, Tariff, TenantId, TimeMs,
+};
 use huisuan_schedule::{
-    CentreView, JobView, PoolView, ProjectView, Quota, Reserved, ShapeView, Snapshot, TenantView, Window,
+    CentreView, JobView, PoolView, ProjectView, Quota, Reserved, ShapeView, Snapshot, TenantView, Window, pack::Fleet,
 };
 
-use crate::{State, books, budget, queue::Queue, reservations, starts, used::PoolUse};
+use crate::{State, books, budget, nodes::NodesTaken, queue::Queue, reservations, starts, used::PoolUse};
 
 /// The most jobs that one snapshot carries over all shapes, whatever is free.
 pub const WINDOW_JOBS_MAX: usize = 8192;
@@ -20,10 +22,12 @@ const WINDOW_SHAPE_MIN: usize = 8;
 pub fn snapshot(state: &State) -> Snapshot {
     let window = (window_jobs(state) / state.queues.len().max(1)).max(WINDOW_SHAPE_MIN);
     let shapes = state.queues.iter().map(|(shape, queue)| shape_view(state, shape, queue, window)).collect();
+    let mut centres = centre_views(state);
+    show_nodes(state, &mut centres);
     let tenants = state.tenants.keys().map(|tenant| tenant_view(state, tenant)).collect();
     Snapshot {
         version: state.version,
-        centres: centre_views(state),
+        centres,
         shapes,
         tenants,
         targets: None,
@@ -62,7 +66,43 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
     }
 }
 
-/// One pool of a centre.
+/// The nodes of the pools that tell of them, and by when they come free where a job waits for a rack: what is refused at the door, and what is reserved, does without.
+fn show_nodes(state: &State, centres: &mut [CentreView]) {
+    let none = NodesTaken::default();
+    for centre in &mut *centres {
+        for view in &mut centre.pools {
+            let taken = state.used.taken(&centre.id, &view.pool.id);
+            view.nodes = taken.map_or(&none, |taken| &taken.nodes).fleet(&view.pool);
+        }
+    }
+    if state.queues.iter().any(|(shape, _)| shape.topology.is_some()) {
+        show_ends(state, centres);
+    }
+}
+
+fn show_ends(state: &State, centres: &mut [CentreView]) {
+    let shown = centres.iter_mut().flat_map(|centre| {
+        let id = centre.id.clone();
+        centre
+            .pools
+            .iter_mut()
+            .filter(|view| view.nodes.is_some())
+            .map(move |view| ((id.clone(), view.pool.id.clone()), view))
+    });
+    let mut shown: BTreeMap<(CentreId, PoolId), &mut PoolView> = shown.collect();
+    for view in shown.values_mut() {
+        view.node_ends = vec![TimeMs(0); view.nodes.as_ref().map_or(0, Fleet::len)];
+    }
+    for attempt in state.attempts.values() {
+        let (Some(share), Some(job)) = (attempt.node, state.job(attempt.id.job)) else { continue };
+        let Some(view) = shown.get_mut(&(attempt.centre.clone(), attempt.pool.clone())) else { continue };
+        if let Some(end) = view.node_ends.get_mut(share.node as usize) {
+            *end = state.used.group(attempt, job).ends_at.max(*end);
+        }
+    }
+}
+
+/// One pool of a centre, without its nodes.
 pub(crate) fn pool_view(state: &State, centre: &Centre, pool: &Pool) -> PoolView {
     let taken = state.used.taken(&centre.id, &pool.id);
     let sums = taken.map_or_else(PoolUse::default, |taken| taken.sums);
@@ -76,7 +116,15 @@ pub(crate) fn pool_view(state: &State, centre: &Centre, pool: &Pool) -> PoolView
         used: state.used.reserved(known.id),
     });
     let reserved = reserved.collect();
-    PoolView { pool: pool.clone(), used: sums.all, long: sums.long, holdings, nodes: None, reserved }
+    PoolView {
+        pool: pool.clone(),
+        used: sums.all,
+        long: sums.long,
+        holdings,
+        nodes: None,
+        node_ends: Vec::new(),
+        reserved,
+    }
 }
 
 /// The price that the scheduler counts with: the dearest to come.

@@ -85,6 +85,7 @@ impl Network {
             device_memory: Bytes::ZERO,
             rating: None,
             images: false,
+            topology: None,
         };
         self.take(Command::Inventory { centre: centre(name), pools: vec![found] });
         let rating = Rating {

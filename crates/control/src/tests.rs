@@ -24,6 +24,7 @@ mod reservations;
 mod site;
 mod staging;
 mod tenants;
+mod topology;
 
 use crate::{
     Refusal,

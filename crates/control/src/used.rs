@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use huisuan_model::{Attempt, AttemptState, CentreId, Job, PoolId, RangeSet, ReservationId, TenantId, TimeMs};
 use huisuan_schedule::{Amounts, Holdings, Policy, Preemptible, RunningView};
 
+use crate::nodes::NodesTaken;
+
 /// What placed and running attempts take of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PoolUse {
@@ -22,6 +24,8 @@ pub(crate) struct Taken {
     pub(crate) sums: PoolUse,
     /// Shared with snapshots: a change while one is looked at copies it once.
     pub(crate) holdings: Arc<Holdings>,
+    /// What they hold of its nodes, where these are chosen for them.
+    pub(crate) nodes: NodesTaken,
 }
 
 /// All pools with attempts.
@@ -142,6 +146,7 @@ impl Used {
             taken.sums.long = taken.sums.long.plus(amounts, 1);
         }
         Arc::make_mut(&mut taken.holdings).add(&group);
+        taken.nodes.add(attempt, job);
         if let Some((_, held)) = job.spec.reservation.and_then(|id| self.reserved.get_mut(&id)) {
             *held = held.plus(amounts, 1);
         }
@@ -164,6 +169,7 @@ impl Used {
             taken.sums.long = taken.sums.long.minus(amounts);
         }
         Arc::make_mut(&mut taken.holdings).remove(&group);
+        taken.nodes.remove(attempt, job);
         if let Some((_, held)) = job.spec.reservation.and_then(|id| self.reserved.get_mut(&id)) {
             *held = held.minus(amounts);
         }

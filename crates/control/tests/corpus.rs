@@ -18,9 +18,10 @@ use huisuan_control::{
 use huisuan_model::{
     ActorId, Alarm, AlarmKind, ApplicationId, AskedReservation, Attempt, AttemptId, AttemptReport, Bytes, Centre,
     CentreId, CentreState, Certificate, ChannelTarget, Class, Command, Correction, Dependency, Doubt, DurationMs,
-    EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering,
-    MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId,
-    RangeSet, Rating, ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId, TimeMs, Usage, When,
+    EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Level, Mark,
+    Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence,
+    ProjectId, RangeSet, Rating, ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId, TimeMs,
+    Together, Topology, Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
     spec::{DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Rerun, Work},
@@ -119,6 +120,7 @@ fn write() {
     story.reserves();
     story.own_budgets();
     story.sessions();
+    story.racks();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -233,6 +235,7 @@ impl Story {
             device_memory: Bytes(0),
             rating: None,
             images: false,
+            topology: None,
         };
         let devices = Pool {
             id: pool("A100-SXM4-80G"),
@@ -639,5 +642,29 @@ impl Story {
         self.take("agent:hpc-2", "", Command::Inventory { centre: name.clone(), pools });
         let image = Some(format!("registry.local/tools/blast@sha256:{}", "0a".repeat(32)));
         self.submit(JobSpec { image, class: Some(Class::Hpc), ..JobSpec::command("blast", &["blastn"]) }, None);
+    }
+    /// A centre that tells of its racks, and a gang that must lie in one.
+    fn racks(&mut self) {
+        let name = centre("racks-1");
+        let mut open = self.state.centres()[&centre("hpc-2")].clone();
+        (open.id, open.class, open.reported_seq, open.reported_at) = (name.clone(), Class::General, 0, None);
+        open.engine = EngineKind::Simulated;
+        let mut found = std::mem::take(&mut open.pools).pop_first().expect("a pool").1;
+        (found.class, found.id, found.images) = (Class::General, pool("cpu:racks"), false);
+        (found.cores, found.memory) = (Millicores(8_000), Bytes(16 << 30));
+        found.topology = Some(Topology { nodes: 8, rack_nodes: 2, pod_racks: Some(2) });
+        let rating = Rating::plain(GflopPerS(300), GflopPerS(300), "declared/1", Mark::Modelled, self.now);
+        self.take("user", "1-24", Command::AddCentre(Box::new(open)));
+        self.take("agent:racks-1", "", Command::Inventory { centre: name.clone(), pools: vec![found] });
+        self.take("agent:racks-1", "", Command::Rate { centre: name.clone(), pool: pool("cpu:racks"), rating });
+        let tasks = RangeSet::from_range(0, 1);
+        let topology = Together::Required(Level::Rack);
+        let spec =
+            JobSpec { tasks, gang: true, topology, centres: vec![name], ..JobSpec::command("near", &["/bin/true"]) };
+        self.submit(spec, None);
+        let near = self.state.jobs_total();
+        self.plan();
+        let attempt = self.state.attempt(format!("{near}.0.1").parse().expect("an id"));
+        assert!(attempt.is_some_and(|attempt| attempt.node.is_some()), "it is placed on a node");
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     oddity::Oddity,
     order::{Outcome, Usage},
     place::Place,
-    plan::ScoreTerm,
+    plan::{NodeShare, ScoreTerm},
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
     rating::{Doubt, Rating},
@@ -265,6 +265,9 @@ pub enum Event {
         /// learnt from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         band: Option<Band>,
+        /// The node of each, in the order of tasks, where the network chooses them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        nodes: Vec<NodeShare>,
     },
     /// An attempt runs.
     AttemptStarted {

@@ -14,7 +14,7 @@ use crate::{
     meter::Metered,
     oddity::OddityKind,
     order::{Outcome, Usage},
-    plan::ScoreTerm,
+    plan::{NodeShare, ScoreTerm},
     quantity::{Gflop, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
     spec::{JobSpec, SpecHash},
@@ -278,4 +278,7 @@ pub struct Attempt {
     /// At an opaque centre, how large it was and how full the pool when it was handed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub band: Option<Band>,
+    /// Its node and devices, where the network chooses them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeShare>,
 }

@@ -35,6 +35,7 @@ pub mod starts;
 pub mod targets;
 pub mod tariff;
 pub mod tenant;
+pub mod topology;
 pub mod window;
 
 pub use advance::{AdvanceReservation, AskedReservation, ReservationId};
@@ -64,4 +65,5 @@ pub use starts::{Band, OpaquePolicy, StartDelay, Starts};
 pub use targets::{ScarcePool, TargetPart, Targets};
 pub use tariff::{HourSet, TariffRule};
 pub use tenant::Tenant;
+pub use topology::{Level, Together, Topology};
 pub use window::Window;

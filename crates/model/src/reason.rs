@@ -10,6 +10,7 @@ use crate::{
     dependency::When,
     ids::{CentreId, JobId, PoolId},
     quantity::{Bytes, DurationMs, MilliDevices, Millicores, Money, TimeMs},
+    topology::Level,
 };
 
 /// What a quota is of.
@@ -128,6 +129,21 @@ pub enum Reason {
         /// How many fit there now.
         fits: u32,
     },
+    /// Enough is free in the pool, but not within one of its racks or pods, which the gang requires.
+    TopologyCapacity {
+        /// The first centre with room in sum.
+        centre: CentreId,
+        /// Its pool.
+        pool: PoolId,
+        /// Within what.
+        level: Level,
+        /// The size of the gang.
+        needed: u32,
+        /// How many of its tasks fit into the roomiest domain of that level now.
+        fits: u32,
+        /// How many fit into the pool, wherever.
+        free: u32,
+    },
     /// What is near enough to its users has no room, or nothing is.
     Latency {
         /// The longest round trip that it bears, in milliseconds.
@@ -238,6 +254,7 @@ impl Reason {
             Reason::InFlight { .. } => "in-flight",
             Reason::NodeCapacity { .. } => "node-capacity",
             Reason::GangCapacity { .. } => "gang-capacity",
+            Reason::TopologyCapacity { .. } => "topology-capacity",
             Reason::Latency { .. } => "latency",
             Reason::Behind { .. } => "behind",
             Reason::FairShare { .. } => "fair-share",

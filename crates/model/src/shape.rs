@@ -12,6 +12,7 @@ use crate::{
     job::Job,
     quantity::{Bytes, DurationMs},
     spec::{JobSpec, LatencyBound, Need, Objective, Reading},
+    topology::Level,
 };
 
 /// All that decides where a task may go.
@@ -49,6 +50,9 @@ pub struct Shape {
     /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_budget: Option<JobId>,
+    /// Within one domain of this level: a gang that requires it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Level>,
 }
 
 /// What a job minds of the network between centres.
@@ -102,6 +106,7 @@ impl Shape {
             reach: Reach::of(spec),
             reservation: spec.reservation,
             own_budget: None,
+            topology: spec.topology.required(),
         }
     }
 
@@ -118,6 +123,9 @@ impl Shape {
         text.extend_from_slice(if self.image { b"image" } else { b"" });
         if let Some(ReservationId(number)) = self.reservation {
             text.extend_from_slice(format!("reservation {number}").as_bytes());
+        }
+        if let Some(level) = self.topology {
+            text.extend_from_slice(format!("topology {level}").as_bytes());
         }
         let digest = Sha256::digest(text);
         u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))

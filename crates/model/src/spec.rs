@@ -23,6 +23,7 @@ use crate::{
     ids::{ApplicationId, CentreId, JobId, PoolId},
     quantity::{Bytes, DurationMs, GflopPerS, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
+    topology::Together,
 };
 pub use checkpoint::Checkpoint;
 pub use data::DataReference;
@@ -65,6 +66,9 @@ pub struct JobSpec {
     /// All tasks start together at one centre, or none does; when one fails, all end.
     #[serde(default, skip_serializing_if = "is_default")]
     pub gang: bool,
+    /// How near to each other the tasks of a gang must be.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub topology: Together,
     /// What each task needs.
     pub need: Need,
     /// Memory of each task.
@@ -209,6 +213,7 @@ impl JobSpec {
             tasks: RangeSet::from_range(0, 0),
             parallel_max: None,
             gang: false,
+            topology: Together::Preferred,
             need: Need::Hardware { cores: Millicores(1000), devices: None },
             memory: Bytes(256 << 20),
             walltime: DurationMs(3_600_000),
@@ -296,6 +301,8 @@ impl JobSpec {
         let tasks = self.tasks.len();
         check((1..=limits::TASKS_MAX).contains(&tasks), "tasks", tasks, "1 to 10,000,000 tasks")?;
         check(!self.gang || tasks <= limits::GANG_MAX, "tasks", tasks, "at most 100,000 tasks in a gang")?;
+        let alone = self.topology != Together::Preferred && !self.gang;
+        check(!alone, "topology", "required", "required of a gang only: other tasks start one by one")?;
         check(self.parallel_max != Some(0), "parallel_max", 0, "at least 1")?;
         check(
             !self.gang || self.parallel_max.is_none_or(|most| u64::from(most) >= tasks),

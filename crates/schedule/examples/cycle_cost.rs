@@ -90,6 +90,7 @@ fn shape(number: u64, tenant: &TenantId) -> ShapeView {
         reach: None,
         reservation: None,
         own_budget: None,
+        topology: None,
     };
     ShapeView::new(shape, Vec::new())
 }
@@ -114,6 +115,7 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
         device_memory: Bytes(0),
         rating: Some(rating),
         images: false,
+        topology: None,
     };
     let used = Millicores(cores_used * 1000);
     let pool = PoolView {
@@ -122,6 +124,7 @@ fn centre(name: &str, cores_used: u64) -> CentreView {
         long: Amounts::default(),
         holdings: Default::default(),
         nodes: None,
+        node_ends: Vec::new(),
         reserved: Vec::new(),
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(1_000_000) };

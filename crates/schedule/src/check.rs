@@ -20,6 +20,7 @@ mod latency;
 mod nodes;
 mod preemptions;
 mod promises;
+mod topology;
 
 /// Whether a plan of the moment `now` obeys every rule, its placements being applied in their order.
 pub fn check(snapshot: &Snapshot, policy: &Policy, now: TimeMs, plan: &Plan) -> Result<(), Vec<Violation>> {
@@ -54,6 +55,7 @@ pub fn check(snapshot: &Snapshot, policy: &Policy, now: TimeMs, plan: &Plan) -> 
     judge.shape_budgets(plan);
     judge.quotas(plan);
     judge.found.append(&mut nodes::check(snapshot, plan));
+    judge.found.append(&mut topology::check(snapshot, now, plan));
     judge.found.append(&mut in_flight::broken(snapshot, plan));
     judge.found.append(&mut advance::check(snapshot, now, plan));
     judge.found.append(&mut promises::check(snapshot, policy, now, plan));

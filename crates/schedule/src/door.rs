@@ -12,6 +12,7 @@ use huisuan_model::{
 };
 
 use crate::{
+    domain,
     fit::{self, Answer, Demand},
     load::Load,
     reach::{Near, Ways, near},
@@ -85,6 +86,9 @@ pub fn never_fits(centres: &[CentreView], shape: &Shape) -> Option<NeverFits> {
             "no centre runs container images: leave `image` out, or ask an operator for podman at a centre"
         }
         _ if far => "allow a longer round trip, or have the operator declare places and links (`huisuan network set`)",
+        Some(_) if shape.topology.is_some() => {
+            "ask for a wider domain (`topology: {required: pod}`), for none (`topology: preferred`), or for fewer tasks"
+        }
         Some(_) => "ask for fewer tasks or less for each, or let them start one by one without gang",
         None => "ask for less for each task, or allow other centres or classes",
     };
@@ -107,6 +111,7 @@ fn too_far(ways: &Ways, centre: usize, shape: &Shape, bound: &LatencyBound) -> O
 /// What a centre lacks; `None` when it could run the shape now or might once its pools are told and rated.
 fn missing(centre: &CentreView, shape: &Shape) -> Option<String> {
     let mut nearest: Option<(u64, &PoolView, Demand)> = None;
+    let (mut narrow, mut unconnected) = (None, None);
     for pool in &centre.pools {
         match fit::answer(&pool.pool, shape) {
             Answer::Fits(_) | Answer::Unrated => return None,
@@ -116,8 +121,16 @@ fn missing(centre: &CentreView, shape: &Shape) -> Option<String> {
                     nearest = Some((share, pool, demand));
                 }
             }
+            Answer::TooNarrow(demand) => narrow = narrow.or_else(|| Some(domain::lack(&pool.pool, shape, &demand))),
+            Answer::Unconnected => unconnected = unconnected.or(Some(&pool.pool.id)),
             Answer::OtherKind | Answer::NoImages => {}
         }
+    }
+    let unconnected = unconnected.zip(shape.topology).map(|(id, level)| {
+        format!("needs one {level} for all tasks, and does not tell which nodes of pool {id} are in one")
+    });
+    if let Some(lack) = narrow.or(unconnected) {
+        return Some(lack);
     }
     if shape.image && !centre.pools.is_empty() && centre.pools.iter().all(|pool| !pool.pool.images) {
         return Some("runs no container images".to_owned());

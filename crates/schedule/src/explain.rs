@@ -5,6 +5,7 @@
 
 mod kept;
 mod latency;
+mod topology;
 
 use std::ops::Range;
 
@@ -13,7 +14,7 @@ use huisuan_model::{Bytes, CentreId, MilliDevices, Millicores, Money, QuotaResou
 use crate::{
     fit::{self, Answer},
     load::Load,
-    nodes,
+    nodes::Nodes,
     order::Queue,
     progress::Block,
     reserve::For,
@@ -32,7 +33,7 @@ pub(crate) fn reasons<'a>(
     if most == 0 {
         return Vec::new();
     }
-    let nodes: Vec<u64> = state.nodes.iter().map(|packer| packer.as_ref().map_or(0, nodes::largest_free)).collect();
+    let nodes: Vec<u64> = state.nodes.iter().map(|nodes| nodes.as_ref().map_or(0, Nodes::largest_free)).collect();
     let mut reasons = Vec::new();
     for (shape, view) in problem.snapshot.shapes.iter().enumerate() {
         let mut rest = view.jobs[queue.next(shape)..].iter();
@@ -96,7 +97,13 @@ fn reason(case: &Case<'_>) -> ShapeReason {
         Some(Block::Places { .. }) => busy(case, case.candidates()).unwrap_or(Reason::NotPlanned),
     };
     // Where what is near is full and something farther is not, the bound is what keeps it waiting.
-    let full = matches!(reason, Reason::Capacity { .. } | Reason::GangCapacity { .. } | Reason::NodeCapacity { .. });
+    let full = matches!(
+        reason,
+        Reason::Capacity { .. }
+            | Reason::GangCapacity { .. }
+            | Reason::NodeCapacity { .. }
+            | Reason::TopologyCapacity { .. }
+    );
     let reason = if full { latency::open_beyond(case).unwrap_or(reason) } else { reason };
     let rejected = match reason {
         Reason::NotPlanned => Vec::new(),
@@ -132,7 +139,7 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
     let (mut paused, mut absent) = (None, None);
     let mut closed: Option<(&CentreId, &Window)> = None;
     let (mut imageless, mut other) = (false, false);
-    let mut small = Vec::new();
+    let (mut small, mut narrow) = (Vec::new(), None);
     for number in pools {
         let place = case.problem.pools[number];
         if !fit::allowed(place.centre, &case.view.shape) {
@@ -148,8 +155,9 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
                 closed = closed.into_iter().chain(window).min_by_key(|(_, window)| window.until);
             }
             Answer::TooSmall(demand) => small.push(case.problem.candidate(number, demand, case.view)),
+            Answer::TooNarrow(demand) => narrow = narrow.or(Some(case.problem.candidate(number, demand, case.view))),
             Answer::NoImages => imageless = true,
-            Answer::OtherKind | Answer::Unrated => other = true,
+            Answer::OtherKind | Answer::Unrated | Answer::Unconnected => other = true,
         }
     }
     // Time opens a closed centre; of the others the one that nobody meant comes first.
@@ -162,7 +170,8 @@ fn no_candidate(case: &Case<'_>, pools: Range<usize>) -> Reason {
         (None, None, None) => {
             let centres = u32::try_from(case.problem.snapshot.centres.len()).unwrap_or(u32::MAX);
             // A job was taken in when the pool was larger: what is missing now is capacity, with its numbers.
-            nearest(case, &small).unwrap_or(match imageless && !other {
+            let narrow = || topology::too_narrow(case, &narrow?);
+            nearest(case, &small).or_else(narrow).unwrap_or(match imageless && !other {
                 true => Reason::NoImages { centres },
                 false => Reason::NoCentre { centres },
             })
@@ -245,6 +254,13 @@ fn open(case: &Case<'_>, candidate: &Candidate, unit: u64, ahead: u64) -> Reason
     }
     let number = case.candidates().iter().position(|one| one == candidate);
     if number.is_some_and(|number| case.state.shapes[case.shape].without_node.contains(&number)) {
+        if let Some(reason) = topology::full(case, candidate) {
+            return reason;
+        }
+        let nodes = case.state.nodes[candidate.pool].as_ref();
+        if let Some(kept) = nodes.and_then(|nodes| nodes.kept_from(&candidate.demand, end)) {
+            return Reason::Reserved { centre, pool, job: kept.job, start_at: kept.start_at };
+        }
         let has = place.pool.pool.devices;
         return Reason::NodeCapacity {
             centre,

@@ -6,7 +6,10 @@ use huisuan_model::{
     spec::{DeviceNeed, Need},
 };
 
-use crate::snapshot::{Amounts, CentreView};
+use crate::{
+    domain,
+    snapshot::{Amounts, CentreView},
+};
 
 /// What one task takes of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,10 @@ pub(crate) enum Answer {
     Unrated,
     /// It is of the right kind, but the task or the whole gang is larger than all of it.
     TooSmall(Demand),
+    /// It has enough in sum, but a task is larger than a node, or the gang than the domain that it must lie in.
+    TooNarrow(Demand),
+    /// The gang must lie within a rack or a pod, and the pool tells of none.
+    Unconnected,
     /// It can run it.
     Fits(Demand),
 }
@@ -49,7 +56,8 @@ pub(crate) enum Answer {
 pub fn demand(pool: &Pool, shape: &Shape) -> Option<Demand> {
     match answer(pool, shape) {
         Answer::Fits(demand) => Some(demand),
-        Answer::NoImages | Answer::OtherKind | Answer::Unrated | Answer::TooSmall(_) => None,
+        Answer::NoImages | Answer::OtherKind | Answer::Unrated | Answer::Unconnected => None,
+        Answer::TooSmall(_) | Answer::TooNarrow(_) => None,
     }
 }
 
@@ -96,7 +104,7 @@ pub(crate) fn answer(pool: &Pool, shape: &Shape) -> Answer {
     let fits = within(demand.cores.0, pool.cores.0)
         && within(demand.memory.0, pool.memory.0)
         && within(demand.devices.0, pool.devices.0);
-    if fits { Answer::Fits(demand) } else { Answer::TooSmall(demand) }
+    if fits { domain::answer(pool, shape, demand) } else { Answer::TooSmall(demand) }
 }
 
 fn devices_match(pool: &Pool, need: &DeviceNeed) -> bool {

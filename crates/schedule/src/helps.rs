@@ -3,7 +3,9 @@
 
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
-use huisuan_model::{Bytes, DurationMs, JobId, MilliDevices, Millicores, PoolId, RangeSet, Shape, TimeMs, spec::Need};
+use huisuan_model::{
+    Bytes, DurationMs, JobId, Level, MilliDevices, Millicores, Placement, PoolId, RangeSet, Shape, TimeMs, spec::Need,
+};
 
 use crate::{
     cycle, fit,
@@ -22,6 +24,8 @@ pub struct Help {
     /// Where none would: by when the first of them, or the gang, would be promised to start. Sooner than it is now, or
     /// now nothing is promised.
     pub start_at: Option<TimeMs>,
+    /// In how many racks those lie that would start now, where its tasks need no longer be in one.
+    pub racks: Option<u32>,
 }
 
 /// A change of one waiting job of a shape.
@@ -51,6 +55,8 @@ pub enum Change {
     Latency(DurationMs),
     /// Not out of the reservation in advance that it names.
     NoReservation,
+    /// Within a wider domain than it requires, or spread over as many racks as it takes.
+    Within(Option<Level>),
 }
 
 /// The most changes of one kind that are tried.
@@ -66,7 +72,7 @@ pub fn helps(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -
 /// The same for any waiting job of a shape; nothing for one that the snapshot does not show.
 pub fn helps_of(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape, job: JobId) -> Vec<Help> {
     let Some(job) = view_of(snapshot, shape, job) else { return Vec::new() };
-    let (starts, promised) = outcome(snapshot, policy, now, job.id);
+    let Outcome { starts, promised, .. } = outcome(snapshot, policy, now, job.id);
     if starts > 0 {
         return Vec::new();
     }
@@ -76,14 +82,15 @@ pub fn helps_of(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape
         // Of one kind the first that starts now is the smallest change; of those that do not, the first of the soonest.
         for change in tries.into_iter().take(TRIES_MAX) {
             let Some(changed) = change.apply_to(snapshot, shape, job.id) else { continue };
-            let (starts, start_at) = outcome(&changed, policy, now, job.id);
+            let Outcome { starts, promised: start_at, racks } = outcome(&changed, policy, now, job.id);
             if starts > 0 {
-                sooner = Some(Help { change, starts, start_at: None });
+                let racks = racks.filter(|_| matches!(change, Change::Within(_)));
+                sooner = Some(Help { change, starts, start_at: None, racks });
                 break;
             }
             let before = sooner.as_ref().map_or(promised, |best| best.start_at);
             if start_at.is_some_and(|at| before.is_none_or(|before| at < before)) {
-                sooner = Some(Help { change, starts, start_at });
+                sooner = Some(Help { change, starts, start_at, racks: None });
             }
         }
         helps.extend(sooner);
@@ -101,12 +108,28 @@ fn view_of<'a>(snapshot: &'a Snapshot, shape: &Shape, job: JobId) -> Option<&'a 
     view.jobs.iter().find(|view| view.id == job && !view.waiting.is_empty())
 }
 
-/// How many tasks of a job a cycle starts, and when it promises it a start.
-fn outcome(snapshot: &Snapshot, policy: &Policy, now: TimeMs, job: JobId) -> (u64, Option<TimeMs>) {
+/// How many tasks of a job a cycle starts, when it promises it a start, and in how many racks the tasks lie.
+struct Outcome {
+    starts: u64,
+    promised: Option<TimeMs>,
+    racks: Option<u32>,
+}
+
+fn outcome(snapshot: &Snapshot, policy: &Policy, now: TimeMs, job: JobId) -> Outcome {
     let plan = cycle(snapshot, policy, now, Budget::UNLIMITED.unexplained(), Seed::default());
     let own = plan.placements.iter().filter(|placement| placement.job == job);
     let promises = plan.reservations.iter().filter(|promise| promise.job == job);
-    (own.map(|placement| placement.tasks.len()).sum(), promises.map(|promise| promise.start_at).min())
+    let promised = promises.map(|promise| promise.start_at).min();
+    let racks = own.clone().next().and_then(|placement| racks(snapshot, placement));
+    Outcome { starts: own.map(|placement| placement.tasks.len()).sum(), promised, racks }
+}
+
+/// In how many racks the tasks of a placement lie; `None` where the pool does not tell.
+fn racks(snapshot: &Snapshot, placement: &Placement) -> Option<u32> {
+    let centre = snapshot.centres.iter().find(|centre| centre.id == placement.centre)?;
+    let topology = centre.pools.iter().find(|pool| pool.pool.id == placement.pool)?.pool.topology?;
+    let racks: BTreeSet<u32> = placement.nodes.iter().map(|share| topology.rack_of(share.node)).collect();
+    u32::try_from(racks.len()).ok().filter(|&racks| racks > 0)
 }
 
 impl Change {
@@ -162,6 +185,7 @@ impl Change {
             (Change::AnyClass, _) => shape.class = None,
             (Change::NoParallelMax, _) => job.parallel_max = None,
             (Change::NoReservation, _) => shape.reservation = None,
+            (Change::Within(level), _) => shape.topology = *level,
             (Change::Latency(longest), _) => {
                 let reach = shape.reach.as_mut().map(Arc::make_mut);
                 if let Some(bound) = reach.and_then(|reach| reach.latency.as_mut()) {
@@ -197,6 +221,11 @@ fn candidates(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape, 
     kinds.push(if shape.class.is_none() { vec![] } else { vec![Change::AnyClass] });
     kinds.push(if job.parallel_max.is_none() { vec![] } else { vec![Change::NoParallelMax] });
     kinds.push(latencies(snapshot, shape));
+    kinds.push(match shape.topology {
+        None => vec![],
+        Some(Level::Rack) => vec![Change::Within(Some(Level::Pod)), Change::Within(None)],
+        Some(Level::Pod) => vec![Change::Within(None)],
+    });
     kinds.push(if shape.reservation.is_none() { vec![] } else { vec![Change::NoReservation] });
     kinds
 }
@@ -282,6 +311,8 @@ impl std::fmt::Display for Change {
             Change::AnyClass => write!(f, "any class of centre"),
             Change::NoParallelMax => write!(f, "no limit of parallel tasks"),
             Change::NoReservation => write!(f, "no reservation"),
+            Change::Within(Some(level)) => write!(f, "all tasks in one {level}"),
+            Change::Within(None) => write!(f, "spread over racks"),
             Change::Latency(DurationMs(ms)) => write!(f, "latency <= {ms} ms"),
         }
     }

@@ -6,7 +6,8 @@
 //! Start reading at [`cycle`], then [`Snapshot`] (what it knows) and [`room`] (what fits).
 //!
 //! - `snapshot`, `policy`: the input; `translate`: the same with numbered pools;
-//! - `fit`: which pools can run a shape, and what a task of it takes there;
+//! - `fit`: which pools can run a shape, and what a task of it takes there; `domain`: what fits on their nodes, racks
+//!   and pods when they are empty;
 //! - `load`: how many tasks fit now, with the look-ahead for short ones;
 //! - `holdings`: what attempts hold of a pool; `share`: what a share is; `holders`: who holds how much of the network;
 //!   `order`: whose turn it is, found through a `tournament`;
@@ -15,12 +16,12 @@
 //! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is,
 //!   found through a `tournament`;
 //! - `advance`: what reservations in advance keep of a pool;
-//! - `reserve`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
+//! - `reserve`, `promise`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
 //! - `score`: which place is best; [`Memory`]: what a planner need not find again in every cycle;
 //! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
 //! - `explain`: why the rest waits; [`helps`]: what would help; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
-//! - [`pack`]: nodes and devices, where a centre shows them; `nodes`: those of the cycle's pools;
+//! - [`pack`]: nodes and devices, where a centre shows them; `nodes`: those of the cycle's pools, and gangs in racks;
 //! - [`reach`]: what lies between centres: latency bounds, data to be moved, power;
 //! - `check`: an independent judge of plans, which shares no code with the rest;
 //! - [`network`]: the level above: which centre and pool for each class of work.
@@ -29,6 +30,7 @@ mod advance;
 mod allowance;
 mod check;
 mod cycle;
+mod domain;
 mod door;
 mod explain;
 mod fit;
@@ -45,6 +47,7 @@ pub mod pack;
 mod policy;
 mod preempt;
 mod progress;
+mod promise;
 pub mod queue;
 pub mod reach;
 mod reserve;

@@ -41,6 +41,7 @@ impl Ground {
             (pool.used, pool.long) = (Amounts::default(), Amounts::default());
             // Kept, it would have to be copied before it changes.
             (pool.holdings, pool.nodes, pool.reserved) = (Arc::default(), None, Vec::new());
+            pool.node_ends = Vec::new();
         }
         let (ways, targets) = (snapshot.ways.clone(), snapshot.targets.clone());
         Ground { policy: policy.clone(), centres, ways, targets }

@@ -131,15 +131,31 @@ impl Agenda {
         if self.profile.is_none() && self.held.is_empty() && base.closed.is_empty() {
             return first_opening(need, base, &self.placed);
         }
+        opening(self.profile(base), need, span)
+    }
+
+    /// The same, not before a moment later than now.
+    pub(crate) fn earliest_from(
+        &mut self,
+        need: Amounts,
+        span: DurationMs,
+        base: &Base<'_>,
+        from: TimeMs,
+    ) -> Option<Opening> {
+        let profile = self.profile(base);
+        let at = profile.earliest(need, span, from).filter(|&at| at < TimeMs(i64::MAX))?;
+        Some(Opening { at, free: profile.free(at) })
+    }
+
+    fn profile(&mut self, base: &Base<'_>) -> &mut Profile<Amounts> {
         let (held, placed) = (&self.held, &self.placed);
-        let profile = self.profile.get_or_insert_with(|| {
+        self.profile.get_or_insert_with(|| {
             let mut profile = over_time(base, placed);
             // What is reserved in advance is no room from the beginning.
             let promised = held.iter().filter(|held| matches!(held.whose, For::Job(_)));
             promised.for_each(|held| profile.take(held.need, held.start_at, held.ends_at));
             profile
-        });
-        opening(profile, need, span)
+        })
     }
 
     /// Keeps `need` for a job from an opening on that [`earliest`](Self::earliest) gave.

@@ -2,16 +2,15 @@
 
 use std::cmp::Reverse;
 
-use huisuan_model::{JobId, NodeShare, Placement, RangeSet, Reservation};
+use huisuan_model::{NodeShare, Placement, RangeSet, Reservation};
 
 use crate::{
     load::Load,
-    nodes,
+    nodes::{Nodes, Wanted},
     opaque::InFlight,
     order::{Head, Queue},
-    pack::Packer,
     progress::{Block, Blocked, Next, Placed, Preemptible, Progress, Request, ShapeState},
-    reserve::{Agenda, Opening},
+    reserve::Agenda,
     score::Score,
     snapshot::Amounts,
     translate::{Candidate, Problem, Standing},
@@ -39,7 +38,7 @@ pub(crate) struct State {
     /// What waits at opaque centres.
     pub(crate) in_flight: InFlight,
     /// The nodes of each pool that shows them.
-    pub(crate) nodes: Vec<Option<Packer>>,
+    pub(crate) nodes: Vec<Option<Nodes>>,
     /// Jobs that found no room, in the order of their turns.
     pub(crate) blocked: Vec<Blocked>,
     /// Tasks placed in this cycle.
@@ -83,7 +82,7 @@ impl State {
             reserved: problem.reserved.iter().map(|(_, reserved)| reserved.left()).collect(),
             reservations: Vec::new(),
             in_flight: InFlight::new(problem),
-            nodes: problem.pools.iter().map(|place| nodes::index(place.pool)).collect(),
+            nodes: problem.pools.iter().map(|place| Nodes::of(place.pool)).collect(),
             blocked: Vec::new(),
             placed: 0,
             placements: Vec::new(),
@@ -191,31 +190,6 @@ impl State {
         }
     }
 
-    /// Keeps capacity for a job that found no room, where it could start first, unless that pool has promised enough.
-    fn reserve(&mut self, problem: &Problem<'_>, shape: usize, job: JobId, tasks: &RangeSet) {
-        let unit = tasks.len();
-        let span = problem.snapshot.shapes[shape].shape.walltime;
-        let mut best: Option<(Opening, usize)> = None;
-        for (number, candidate) in problem.shapes[shape].places.candidates.iter().enumerate() {
-            let pool = candidate.pool;
-            let promised = self.agendas[pool].promised();
-            if promised >= problem.policy.reservations_max || self.may_take(problem, shape, candidate, unit) < unit {
-                continue;
-            }
-            let need = Amounts::default().plus(candidate.each(), unit);
-            let opening = self.agendas[pool].earliest(need, span, &problem.base(pool));
-            if let Some(opening) = opening.filter(|found| best.is_none_or(|(best, _)| found.at < best.at)) {
-                best = Some((opening, number));
-            }
-        }
-        let Some((opening, number)) = best else { return };
-        let candidate = &problem.shapes[shape].places.candidates[number];
-        let place = problem.pools[candidate.pool];
-        self.agendas[candidate.pool].hold(job, Amounts::default().plus(candidate.each(), unit), opening, span);
-        let (centre, pool) = (place.centre.id.clone(), place.pool.pool.id.clone());
-        self.reservations.push(Reservation { job, tasks: tasks.clone(), centre, pool, start_at: opening.at });
-    }
-
     /// Counts in tasks that start now: what they take of the pool, and what their tenant pays and holds.
     pub(crate) fn take(&mut self, problem: &Problem<'_>, shape: usize, candidate: &Candidate, count: u64, short: bool) {
         let Candidate { pool, demand, hold, .. } = *candidate;
@@ -244,6 +218,8 @@ impl State {
     fn fill(&mut self, problem: &Problem<'_>, queue: &mut Queue<'_>, shape: usize, request: Request) -> Placed {
         let mut placed = Placed { count: 0, over: false };
         self.takes.clear();
+        let asked = &problem.snapshot.shapes[shape].shape;
+        let gang = asked.gang.map(|_| asked.topology);
         while placed.count < request.goal && !placed.over {
             let Some(best) = self.best(problem, shape, &request) else {
                 break;
@@ -259,7 +235,11 @@ impl State {
                 self.takes.len() - 1
             });
             let count = match &mut self.nodes[pool] {
-                Some(packer) => nodes::settle(packer, &demand, wanted, request.unit, &mut self.takes[at].nodes),
+                Some(nodes) => {
+                    let end = problem.shapes[shape].end;
+                    let wanted = Wanted { count: wanted, unit: request.unit, gang, end };
+                    nodes.settle(&demand, wanted, &mut self.takes[at].nodes)
+                }
                 None => wanted,
             };
             if count < wanted {

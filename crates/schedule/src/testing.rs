@@ -66,6 +66,7 @@ pub(crate) fn pool(id: &str, class: Class, cores: u64, devices: u64) -> PoolView
         device_memory: Bytes(if devices > 0 { 80 * GIB } else { 0 }),
         rating: Some(rating),
         images: false,
+        topology: None,
     };
     PoolView {
         pool,
@@ -73,6 +74,7 @@ pub(crate) fn pool(id: &str, class: Class, cores: u64, devices: u64) -> PoolView
         long: Amounts::default(),
         holdings: Arc::default(),
         nodes: None,
+        node_ends: Vec::new(),
         reserved: Vec::new(),
     }
 }
@@ -167,6 +169,7 @@ pub(crate) fn shape(cores: u64) -> Shape {
         reach: None,
         reservation: None,
         own_budget: None,
+        topology: None,
     }
 }
 

@@ -15,3 +15,4 @@ mod promises;
 mod reach;
 mod reasons;
 mod rounds;
+mod topology;

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeMap, ops::Range, sync::Arc};
 
 use huisuan_model::{
-    Bytes, CentreId, Class, DurationMs, Money, ReservationId, Shape, TimeMs, shape::Reach, spec::Need,
+    Bytes, CentreId, Class, DurationMs, Level, Money, ReservationId, Shape, TimeMs, shape::Reach, spec::Need,
 };
 
 use crate::{
@@ -49,6 +49,11 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
+    /// Whether a rack can be chosen there: its nodes are shown, or it is all one.
+    pub(crate) fn shows_domains(&self) -> bool {
+        self.pool.nodes.is_some() || self.pool.pool.topology.is_some_and(|topology| topology.nodes == 1)
+    }
+
     /// The first window that a task of the shape would run into if it started now.
     pub(crate) fn closed(&self, now: TimeMs, view: &ShapeView) -> Option<&'a Window> {
         let end = now.after(view.shape.walltime);
@@ -215,8 +220,15 @@ fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView)
 }
 
 /// All of a shape but who asks; whether it is an image and what it is reserved last.
-pub(crate) type Asked<'a> =
-    (Where<'a>, &'a Need, Bytes, DurationMs, Option<u32>, Option<&'a Reach>, (bool, Option<ReservationId>));
+pub(crate) type Asked<'a> = (
+    Where<'a>,
+    &'a Need,
+    Bytes,
+    DurationMs,
+    (Option<u32>, Option<Level>),
+    Option<&'a Reach>,
+    (bool, Option<ReservationId>),
+);
 
 /// Class and centres, those that it may not go to last.
 type Where<'a> = (Option<Class>, &'a [CentreId], &'a [CentreId]);
@@ -227,7 +239,7 @@ pub(crate) fn asked(shape: &Shape) -> Asked<'_> {
         &shape.need,
         shape.memory,
         shape.walltime,
-        shape.gang,
+        (shape.gang, shape.topology),
         shape.reach.as_deref(),
         (shape.image, shape.reservation),
     )
@@ -252,6 +264,9 @@ fn places((pools, network): (&[Place<'_>], &Rates), question: &Question<'_>, vie
             continue;
         }
         if !open || !fit::allowed(place.centre, shape) || !within(question.ways, place.centre, shape) {
+            continue;
+        }
+        if shape.topology.is_some() && !place.shows_domains() {
             continue;
         }
         if let Answer::Fits(demand) = fit::answer(&place.pool.pool, shape) {

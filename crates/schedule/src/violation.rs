@@ -1,6 +1,6 @@
 //! What the judge of plans can find.
 
-use huisuan_model::{CentreId, JobId, MilliDevices, Millicores, PoolId, ReservationId, TenantId, TimeMs};
+use huisuan_model::{CentreId, JobId, Level, MilliDevices, Millicores, PoolId, ReservationId, TenantId, TimeMs};
 
 /// A rule that a plan breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -200,6 +200,18 @@ pub enum Violation {
         job: JobId,
         /// Which rule.
         why: &'static str,
+    },
+    /// Tasks of a gang lie in several domains of the level that it requires, or it is promised a start in none.
+    #[error("gang of job {job} is not within one {level} of pool `{pool}` of centre `{centre}`")]
+    Apart {
+        /// Which.
+        job: JobId,
+        /// Where.
+        centre: CentreId,
+        /// On what.
+        pool: PoolId,
+        /// What it requires.
+        level: Level,
     },
     /// A task has no node, one without room, or devices that it did not ask for.
     #[error("job {job} is placed on pool `{pool}` of centre `{centre}` without room on its nodes")]

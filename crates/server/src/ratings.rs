@@ -182,6 +182,7 @@ mod tests {
             device_memory: Bytes(80 << 30),
             rating: None,
             images: false,
+            topology: None,
         };
         let doubt = |pool: &Pool, rating: &Rating| ceiling.doubt(pool, rating).map(|doubt| doubt.code());
         assert_eq!(doubt(&pool, &rating(8 * 312_000)), None);

@@ -64,6 +64,7 @@ mod tests {
             cost: Money::ZERO,
             score: Vec::new(),
             band: None,
+            node: None,
             metered: None,
             oddities: Vec::new(),
         })

@@ -97,6 +97,7 @@ fn attempt(task: u32, number: u32, state: AttemptState) -> Attempt {
         cost: Money(0),
         score: Vec::new(),
         band: None,
+        node: None,
     }
 }
 

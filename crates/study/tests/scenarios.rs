@@ -29,7 +29,7 @@ fn parse(text: &str) -> Result<Scenario, String> {
 #[test]
 fn reports_are_as_reviewed() {
     // The city as planned takes half a minute: `cargo xtask bench` runs it.
-    for name in ["small", "trace", "zheng-qing-ha"] {
+    for name in ["small", "trace", "racks", "zheng-qing-ha"] {
         let mut scenario = read_scenario(&folder().join(format!("{name}.toml"))).expect("a scenario of the repository");
         if name == "zheng-qing-ha" {
             // Two hours of it are enough here.
@@ -111,6 +111,14 @@ fn what_cannot_be_is_refused_with_its_place() {
     refused("nodes = 16", "nodes = 0", &["nodes", "`0`"]);
     refused("nodes = 16", "nodes = 16\ndeclared_p = 1", &["`nodes` or `declared_p`"]);
     refused("declared_p = 0.4", "declared_p = 0", &["declared_p"]);
+    refused("nodes = 16", "nodes = 16\nrack_nodes = 0", &["rack_nodes", "`0`"]);
+    refused("nodes = 16", "nodes = 16\npod_racks = 2", &["pod_racks", "`rack_nodes` beside it"]);
+    refused("nodes = 16", "nodes = 70000\nrack_nodes = 8", &["rack_nodes", "at most 66000 nodes"]);
+    refused("gang = true", "gang = true\ntopology = \"row\"", &["topology", "`row`", "preferred, rack or pod"]);
+    refused("gang = true", "topology = \"rack\"", &["topology", "of a gang only"]);
+    // Its nodes fail one by one.
+    let shown = parse(&small().replace("nodes = 32", "nodes = 32\nrack_nodes = 8")).expect_err("not modelled");
+    assert!(shown.contains("node_failures") && shown.contains("without `rack_nodes`"), "{shown}");
     refused("node_cores = 128", "node_cores = 0", &["node_cores"]);
     refused("sustained_percent = 80", "sustained_percent = 101", &["sustained_percent"]);
     refused("node_watts_busy = 700", "node_watts_busy = 100", &["node_watts_busy", "a number from 220"]);

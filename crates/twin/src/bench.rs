@@ -117,6 +117,7 @@ fn pool((name, device_gib, device_rate, cores, memory_gib): (&str, u64, u64, u64
         device_memory: Bytes(device_gib << 30),
         rating: Some(rating),
         images: false,
+        topology: None,
     };
     let room = Room::empty((cores * 1000) as u32, (memory_gib << 10) as u32, 0, DEVICES_OF_A_NODE as u8);
     let fleet = Fleet::new(std::iter::repeat_n(room, index(nodes)));
@@ -126,6 +127,7 @@ fn pool((name, device_gib, device_rate, cores, memory_gib): (&str, u64, u64, u64
         long: Amounts::default(),
         holdings: Arc::default(),
         nodes: Some(fleet),
+        node_ends: Vec::new(),
         reserved: Vec::new(),
     }
 }
@@ -303,6 +305,7 @@ impl Kind {
             reach: None,
             reservation: None,
             own_budget: None,
+            topology: None,
         }
     }
 }

@@ -109,6 +109,7 @@ impl Engine for Handle {
             device_memory: Bytes::ZERO,
             rating: None,
             images: false,
+            topology: None,
         }])
     }
 

@@ -69,6 +69,10 @@ pub struct JobFile {
     /// All tasks start together at one centre, or none does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gang: bool,
+    /// How near to each other the tasks of a gang must be: `preferred` (default), `{required: rack}`, `{required: pod}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = super::topology::schema, examples(json!({"required": "rack"})))]
+    pub topology: Option<Value>,
     /// Cores of each task, as a number or `250m`; 1 when absent. Not together with `demand`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = number_or_text, examples(0.5, "250m"))]
@@ -281,6 +285,7 @@ impl JobFile {
             tasks: tasks_field(&spec.tasks),
             parallel: spec.parallel_max,
             gang: spec.gang,
+            topology: super::topology::written(spec.topology),
             cores,
             memory: Some(bytes_text(spec.memory)),
             devices,

@@ -13,6 +13,7 @@ pub mod sbatch;
 mod similar;
 #[cfg(test)]
 mod tests;
+mod topology;
 
 pub use job_file::read_job_file;
 pub use problem::SpecProblem;

@@ -15,7 +15,7 @@ use super::{distinct::Distinct, fields::Fields, problem::SpecProblem, quantity};
 use crate::{problem::ErrorCode, wire::Timestamp};
 
 /// The fields of a job file, in the order in which people write them.
-pub(super) const FIELDS: [&str; 35] = [
+pub(super) const FIELDS: [&str; 36] = [
     "name",
     "kind",
     "command",
@@ -29,6 +29,7 @@ pub(super) const FIELDS: [&str; 35] = [
     "tasks",
     "parallel",
     "gang",
+    "topology",
     "cores",
     "memory",
     "devices",
@@ -112,6 +113,7 @@ fn from_value(value: &Value) -> Result<JobSpec, SpecProblem> {
     }
     spec.parallel_max = fields.count("parallel")?;
     spec.gang = fields.flag("gang")?;
+    spec.topology = super::topology::read(&fields)?;
     spec.need = need(&fields)?;
     spec.memory = fields.quantity("memory", quantity::bytes)?.unwrap_or(spec.memory);
     spec.walltime = fields.quantity("walltime", quantity::duration)?.unwrap_or(spec.walltime);

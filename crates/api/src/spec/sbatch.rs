@@ -7,6 +7,7 @@
 mod job;
 mod lines;
 mod options;
+mod switches;
 #[cfg(test)]
 mod tests;
 mod wishes;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use huisuan_model::{
-    ApplicationId, Bytes, CentreId, Class, DurationMs, GflopPerS, JobSpec, MilliDevices, Millicores, Money, Place,
-    PoolId, RangeSet, TimeMs,
+    ApplicationId, Bytes, CentreId, Class, DurationMs, GflopPerS, JobSpec, Level, MilliDevices, Millicores, Money,
+    Place, PoolId, RangeSet, TimeMs, Together,
     spec::{Checkpoint, DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Work},
 };
 use proptest::prelude::*;
@@ -93,6 +93,19 @@ fn fields_become_the_spec() {
 }
 
 #[test]
+fn topology_is_preferred_or_required() {
+    for (text, topology) in [
+        ("preferred", Together::Preferred),
+        ("{required: rack}", Together::Required(Level::Rack)),
+        ("{required: pod}", Together::Required(Level::Pod)),
+    ] {
+        check(&format!("tasks: 2\ngang: true\ntopology: {text}"), |job| {
+            (job.tasks, job.gang, job.topology) = (RangeSet::from_range(0, 1), true, topology);
+        });
+    }
+}
+
+#[test]
 fn data_becomes_references() {
     check("inputs: [{url: 'https://h/f', path: f, size: 2GiB}]", |job| {
         let (url, path) = ("https://h/f".into(), "f".into());
@@ -162,6 +175,16 @@ fn errors_name_field_value_and_expectation() {
     invalid("tasks: 9-1", "job: `tasks` is `9-1`, expected a number of tasks, or indices such as 1-10:2", "");
     invalid("parallel: 0", "job: `parallel` is `0`, expected at least 1", "");
     invalid("gang: yes", "job: `gang` is `yes`, expected true or false", "");
+    let topology = "`preferred`, or `{required: rack}` or `{required: pod}`";
+    invalid("topology: rack", &format!("job: `topology` is `rack`, expected {topology}"), "{required: rack}`");
+    invalid("topology: row", &format!("job: `topology` is `row`, expected {topology}"), "");
+    invalid("topology: {required: row}", "job: `topology.required` is `row`, expected rack or pod", "");
+    unknown("topology: {require: rack}", "job: field `topology.require` is unknown", "did you mean `required`?");
+    invalid(
+        "topology: {required: rack}",
+        "job: `topology` is `required`, expected required of a gang only: other tasks start one by one",
+        "",
+    );
     invalid("class: gpu", "job: `class` is `gpu`, expected ai, hpc or general", "");
     invalid("kind: services", "job: `kind` is `services`, expected one of batch, service, session", "`service`");
     invalid(

@@ -98,6 +98,7 @@ fn replace(spec: &mut JobSpec, args: &SpecArgs, here: &Path) -> Result<(), Failu
     spec.walltime = args.walltime.unwrap_or(spec.walltime);
     spec.image = args.image.clone().or_else(|| spec.image.take());
     spec.gang |= args.gang;
+    spec.topology = args.topology.unwrap_or(spec.topology);
     spec.class = args.class.or(spec.class);
     spec.priority = args.priority.unwrap_or(spec.priority);
     spec.budget = args.budget.or(spec.budget);

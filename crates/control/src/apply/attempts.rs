@@ -10,15 +10,17 @@ use super::{booked, change_job};
 use crate::{State, books, meter, place::attempt_of, starts, used};
 
 pub(super) fn placed(state: &mut State, event: &Event) {
-    let Event::TasksPlaced { job: id, tasks, centre, hold_each, terms, .. } = event else { return };
+    let Event::TasksPlaced { job: id, tasks, centre, hold_each, terms, nodes, .. } = event else { return };
     let tenant = state.jobs[id].tenant.clone();
     let mut attempts = Vec::new();
     change_job(state, *id, |job| {
         job.centres.insert(centre.clone());
+        let mut nodes = nodes.iter().copied();
         for task in tasks.iter() {
             assert!(job.tasks.waiting.remove(task), "only waiting tasks are placed");
             job.tasks.active.insert(task);
-            attempts.extend(attempt_of(event, task, job.attempt_of(task)));
+            let attempt = attempt_of(event, task, job.attempt_of(task));
+            attempts.extend(attempt.map(|attempt| Attempt { node: nodes.next(), ..attempt }));
         }
     });
     let names = attempts.iter().map(|attempt| attempt.id);

@@ -111,6 +111,7 @@ impl Hardware {
                 device_memory: rule.device_memory,
                 rating: None,
                 images: true,
+                topology: None,
             });
             pool.cores = pool.cores.saturating_add(machine.cores);
             pool.memory = pool.memory.saturating_add(machine.memory);

@@ -12,7 +12,7 @@ use std::{
 
 use huisuan_model::{
     AttemptId, AttemptReport, ChannelTarget, EngineKind, MilliDevices, Millicores, Pool, PoolId, StartOrder, Stream,
-    quantity::Bytes,
+    Topology, quantity::Bytes,
 };
 
 use super::{
@@ -188,6 +188,7 @@ impl Engine for LocalEngine {
             device_memory: Bytes::ZERO,
             rating: None,
             images: self.config.containers.is_ok(),
+            topology: Some(Topology::ONE_NODE),
         }])
     }
 

@@ -42,6 +42,7 @@ fn pools() -> Vec<Pool> {
         device_memory: Bytes::ZERO,
         rating: None,
         images: false,
+        topology: None,
     }]
 }
 

@@ -156,6 +156,7 @@ impl Part {
             device_memory: known.map_or(Bytes::ZERO, |device| device.memory),
             rating: None,
             images: false,
+            topology: None,
         };
         Part { pool, gres, cores_max: 0, memory_max: Bytes::ZERO, devices_max: 0 }
     }

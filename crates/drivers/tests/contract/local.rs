@@ -33,6 +33,7 @@ fn the_inventory_is_the_share() {
     let pools = bench.engine.inventory().expect("an inventory");
     let [pool] = pools.as_slice() else { panic!("one pool: {pools:?}") };
     assert_eq!((pool.id.as_str(), pool.memory.0, &pool.rating), ("cpu:test", 1 << 30, &None));
+    assert_eq!(pool.topology, Some(huisuan_model::Topology::ONE_NODE), "a machine is one rack");
     assert!(!pool.images && bench.engine.images().is_err_and(|why| why == "none in this test"));
     assert_eq!(bench.engine.measurable_cpus(&pool.id).len() as u64 * 1000, pool.cores.0);
     assert_eq!((bench.engine.kind(), bench.engine.memory_mode().as_str()), (EngineKind::Local, "watched"));

@@ -37,6 +37,7 @@ fn pool(name: &str, devices: u64) -> Pool {
         device_memory: Bytes::ZERO,
         rating: None,
         images: false,
+        topology: None,
     }
 }
 

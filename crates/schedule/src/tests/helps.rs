@@ -93,7 +93,7 @@ fn a_sooner_start_is_told_where_none_starts_now() {
     runs_until(&mut snapshot, 0, 4, 2);
     let found = helps(&snapshot, &Policy::default(), NOW, &shape(3));
     let start_at = Some(TimeMs(NOW.0 + 2 * HOUR_MS as i64));
-    assert_eq!(found, [Help { change: Change::Priority(4), starts: 0, start_at }]);
+    assert_eq!(found, [Help { change: Change::Priority(4), starts: 0, start_at, racks: None }]);
     assert_eq!(helps(&snapshot, &Policy::default(), NOW, &shape(4)), [], "it is the next anyway");
 }
 

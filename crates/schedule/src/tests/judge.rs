@@ -36,6 +36,7 @@ fn kind(violation: &Violation) -> &'static str {
         Violation::Nodes { .. } => "nodes",
         Violation::OutsideReservation { .. } => "outside-reservation",
         Violation::Reservation { .. } => "reservation",
+        Violation::Apart { .. } => "apart",
     }
 }
 

@@ -33,7 +33,14 @@ pub(super) async fn of(shared: &Shared, id: JobId) -> Result<Vec<Help>, Failure>
         let told = |help: schedule::Help| Help {
             change: help.change.to_string(),
             effect: match help.start_at {
-                None => format!("{} of {tasks} waiting tasks would start now", help.starts),
+                None => {
+                    let racks = match help.racks {
+                        Some(1) => ", in one rack".to_owned(),
+                        Some(racks) => format!(", in {racks} racks"),
+                        None => String::new(),
+                    };
+                    format!("{} of {tasks} waiting tasks would start now{racks}", help.starts)
+                }
                 Some(at) => format!("the first of {tasks} waiting tasks would start by {}", Timestamp(at)),
             },
         };

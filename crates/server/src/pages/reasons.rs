@@ -156,6 +156,20 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
             number("fitting_tasks")?,
             text("pool")?
         ),
+        "topology-capacity" => {
+            let level = match text("level")? {
+                "rack" => "机架",
+                _ => "机架组（pod）",
+            };
+            format!(
+                "它的 {} 个任务须位于同一{level}；{} 的资源池 {} 中最空的{level}现可容纳 {} 个（全池 {} 个）",
+                number("needed_tasks")?,
+                text("centre")?,
+                text("pool")?,
+                number("fitting_tasks")?,
+                number("pool_tasks")?
+            )
+        }
         "latency" => {
             let away = match details["round_trip_us"].as_u64() {
                 Some(us) => format!("往返 {} 毫秒", us as f64 / 1000.0),
@@ -324,6 +338,11 @@ mod tests {
         check(
             Reason::GangCapacity { centre: centre(), pool: pool(), needed: 4, fits: 3 },
             "它的 4 个任务须同时启动；最接近的 hpc-1 现可容纳 3 个（资源池 cpu:x）",
+        );
+        let level = huisuan_model::Level::Rack;
+        check(
+            Reason::TopologyCapacity { centre: centre(), pool: pool(), level, needed: 8, fits: 5, free: 12 },
+            "它的 8 个任务须位于同一机架；hpc-1 的资源池 cpu:x 中最空的机架现可容纳 5 个（全池 12 个）",
         );
         check(Reason::Behind { ahead: 7, centre: centre() }, "优先级更高或更早的 7 个任务先行；它本可放在 hpc-1");
         check(

@@ -83,6 +83,7 @@ impl Network {
             device_memory: Bytes::ZERO,
             rating: None,
             images: false,
+            topology: None,
         };
         let engine = EngineKind::Local;
         let hello =

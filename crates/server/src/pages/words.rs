@@ -261,6 +261,7 @@ pub(super) const REASON_QUOTA: Word = word("quota", "配额");
 pub(super) const REASON_CAPACITY: Word = word("capacity", "资源占满");
 pub(super) const REASON_CENTRE_PAUSED: Word = word("centre paused", "中心暂停");
 pub(super) const REASON_GANG_CAPACITY: Word = word("room for all at once", "需同时启动");
+pub(super) const REASON_TOPOLOGY_CAPACITY: Word = word("room in one rack", "同一机架不足");
 pub(super) const REASON_CENTRE_ABSENT: Word = word("centre away", "中心失联");
 pub(super) const REASON_CENTRE_CLOSED: Word = word("maintenance", "检修");
 pub(super) const REASON_FAIR_SHARE: Word = word("fair share", "份额靠后");
@@ -350,6 +351,7 @@ pub(super) fn reason(code: &str) -> Option<Word> {
         "quota" => REASON_QUOTA,
         "capacity" => REASON_CAPACITY,
         "gang-capacity" => REASON_GANG_CAPACITY,
+        "topology-capacity" => REASON_TOPOLOGY_CAPACITY,
         "latency" => REASON_LATENCY,
         "behind" => REASON_BEHIND,
         "fair-share" => REASON_FAIR_SHARE,

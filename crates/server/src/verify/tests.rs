@@ -63,6 +63,7 @@ impl Network {
                 device_memory: Bytes::ZERO,
                 rating: None,
                 images: false,
+                topology: None,
             }],
         });
         let rating = Rating {

@@ -150,6 +150,7 @@ pub(crate) fn pool(class: Class, cores: u64) -> Pool {
         device_memory: Bytes(0),
         rating: None,
         images: false,
+        topology: None,
     }
 }
 

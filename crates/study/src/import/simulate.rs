@@ -197,6 +197,7 @@ fn twin_pool(pool: &ImportedPool, class: Class, now_ms: i64) -> Pool {
             doubt: None,
         }),
         images: false,
+        topology: None,
     }
 }
 

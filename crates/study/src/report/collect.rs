@@ -55,6 +55,7 @@ pub(super) struct Seen {
     pub(super) at: TimeMs,
     class: Class,
     busy_percent: u64,
+    gang: bool,
     placed: bool,
     pub(super) started: bool,
 }
@@ -135,7 +136,7 @@ impl<'a> Collector<'a> {
     }
 
     fn placed(&mut self, now: TimeMs, event: &Event) {
-        let Event::TasksPlaced { job, tasks, centre, pool, cores, devices, .. } = event else { return };
+        let Event::TasksPlaced { job, tasks, centre, pool, cores, devices, nodes, .. } = event else { return };
         let Some(&place) = self.place_of.get(&(centre.clone(), pool.clone())) else { return };
         let Some(seen) = self.jobs.get_mut(job) else { return };
         if !std::mem::replace(&mut seen.placed, true) {
@@ -146,6 +147,10 @@ impl<'a> Collector<'a> {
         tally.placements += tasks.len();
         tally.allocated.rise(now.0, part * tasks.len());
         *self.running.entry(tally.class).or_default() += tasks.len();
+        if let Some(topology) = tally.topology.filter(|_| seen.gang && !nodes.is_empty()) {
+            let (family, tenant) = (seen.family, seen.tenant.clone());
+            self.each_group(family, &tenant, |group| group.gangs.count(&topology, nodes));
+        }
     }
 
     fn started(&mut self, now: TimeMs, attempt: AttemptId, at: TimeMs) {
@@ -220,7 +225,8 @@ impl Observer for Collector<'_> {
             *self.waiting.entry(class).or_default() += 1;
             let busy_percent = arrival.truth.busy_percent;
             let tenant = tenant.clone();
-            let seen = Seen { family, tenant, at: now, class, busy_percent, placed: false, started: false };
+            let gang = arrival.spec.gang && arrival.spec.tasks.len() > 1;
+            let seen = Seen { family, tenant, at: now, class, busy_percent, gang, placed: false, started: false };
             self.jobs.insert(job, seen);
         }
     }

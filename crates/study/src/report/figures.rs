@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use huisuan_model::{Class, Money, centre::CURRENCY};
 use serde::Serialize;
 
+use super::racks::GangFigures;
 use crate::{scenario::Title, statistics::Summary};
 
 /// An amount of money.
@@ -82,6 +83,9 @@ pub struct Groups {
     /// The longest that they bear.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub round_trip_ms_max: Option<f64>,
+    /// Where gangs lay, of families that had some in pools whose racks are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gangs: Option<GangFigures>,
 }
 
 /// One class of compute.

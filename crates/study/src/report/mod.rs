@@ -1,7 +1,7 @@
 //! What a run of the twin says: figures by class, family, tenant and centre, time series, plots.
 //!
 //! - `collect`: watches the run;
-//! - `level`, `tally`: amounts over time and sums;
+//! - `level`, `tally`: amounts over time and sums; `racks`: where gangs lay;
 //! - `figures`: the report and its JSON; `summary` and `away` make it;
 //! - `series`: the time series as comma-separated values.
 //!
@@ -11,11 +11,13 @@ mod away;
 mod collect;
 mod figures;
 mod level;
+mod racks;
 mod series;
 mod summary;
 mod tally;
 
 pub use collect::Collector;
 pub use figures::{CentreFigures, ClassFigures, Cost, Groups, Moved, NetworkFigures, Report, Transfers, Waits};
+pub use racks::GangFigures;
 pub use series::{Line, csv};
 pub use summary::report;

@@ -188,5 +188,6 @@ fn of_group(group: &mut Group, mut still_waiting_ms: Vec<u64>, title: Option<Tit
         usage_p_h: group.work.iter().map(|(class, work)| (*class, p_h(*work))).collect(),
         round_trip_ms: None,
         round_trip_ms_max: None,
+        gangs: group.gangs.some(),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Class, Pool, TimeMs};
+use huisuan_model::{Class, Pool, TimeMs, Topology};
 
-use super::level::Level;
+use super::{level::Level, racks::GangFigures};
 use crate::scenario::{PoolFacts, SiteFacts};
 
 /// One pool.
@@ -23,6 +23,7 @@ pub(super) struct PoolTally {
     pub(super) facts: PoolFacts,
     pub(super) allocated: Level,
     pub(super) busy: Level,
+    pub(super) topology: Option<Topology>,
     before: (u128, u128),
     pub(super) placements: u64,
     pub(super) lost: u64,
@@ -54,6 +55,7 @@ impl PoolTally {
             facts,
             allocated: Level::new(start.0),
             busy: Level::new(start.0),
+            topology: pool.topology,
             before: (0, 0),
             placements: 0,
             lost: 0,
@@ -103,6 +105,7 @@ pub(super) struct Group {
     /// Tasks that ran, and the sum of the round trips to them.
     pub(super) tasks: u64,
     pub(super) round_trip_ms: f64,
+    pub(super) gangs: GangFigures,
 }
 
 /// Tasks of a family that ran in a pool away from their data and users.

@@ -41,6 +41,13 @@ pub(super) fn faults(
         }
         let mean_between_ms = in_units(check.number("mean_between_h", &found.mean_between_h, 0.01..=1e7)?, HOUR_MS);
         let repair_ms = in_units(check.number("repair_h", &found.repair_h, 0.0..=1e5)?, HOUR_MS);
+        let shown = sites[at].pools.iter().find(|pool| {
+            pool.topology.is_some() && found.pool.as_ref().is_none_or(|named| named.get_ref() == pool.id.as_str())
+        });
+        if let Some(pool) = shown {
+            let expected = "a pool without `rack_nodes`: which of the known nodes fails is not modelled yet";
+            return Err(check.refuse("node_failures", &found.centre, &pool.id, expected));
+        }
         let named = pools().filter(|(id, _)| found.pool.as_ref().is_none_or(|pool| pool.get_ref() == id.as_str()));
         faults.extend(named.map(|(pool, known)| Fault::Nodes {
             centre: sites[at].centre.id.clone(),

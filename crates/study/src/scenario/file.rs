@@ -139,6 +139,10 @@ pub(super) struct PoolFile {
     pub(super) sustained_percent: Spanned<f64>,
     pub(super) node_watts_idle: Option<Spanned<f64>>,
     pub(super) node_watts_busy: Option<Spanned<f64>>,
+    /// Nodes of one leaf switch: the network then chooses the nodes of tasks.
+    pub(super) rack_nodes: Option<Spanned<u64>>,
+    /// Racks of one spine.
+    pub(super) pod_racks: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -185,6 +189,8 @@ pub(super) struct FamilyFile {
     pub(super) tasks: Option<Spanned<Vec<u64>>>,
     #[serde(default)]
     pub(super) gang: bool,
+    /// `rack` or `pod` for a gang that must lie within one; as near as there is room when absent.
+    pub(super) topology: Option<Spanned<String>>,
     pub(super) parallel_max: Option<u32>,
     #[serde(default)]
     pub(super) priority: i32,

@@ -16,6 +16,7 @@ use toml::Spanned;
 use super::{
     check::{Check, in_units},
     file::{DrawFile, FamilyFile},
+    racks,
     read::Title,
     routes::Routes,
 };
@@ -260,6 +261,7 @@ fn specs(
     (spec.latency, spec.reads) = (latency, reads);
     spec.objective = file.objective.unwrap_or_default();
     spec.gang = file.gang;
+    spec.topology = racks::together(check, file)?;
     spec.parallel_max = file.parallel_max;
     spec.priority = file.priority;
     spec.retries = file.retries;

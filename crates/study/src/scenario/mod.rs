@@ -4,7 +4,7 @@
 //! - `check`: refusals with file, line, field and what was expected;
 //! - `declared`: what of it the control plane is told: links and power;
 //! - `network`, `jobs`, `faults`, `trace`: from the format to what the twin runs;
-//! - `policy`: policies by name;
+//! - `policy`: policies by name; `racks`: how nodes are connected;
 //! - `routes`: the way between two places over links.
 //!
 //! Units stand at the end of every field's name. Figures of a report that scenarios alone know (power, places,
@@ -17,6 +17,7 @@ mod file;
 mod jobs;
 mod network;
 mod policy;
+mod racks;
 mod read;
 mod reservations;
 mod routes;

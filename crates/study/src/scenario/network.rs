@@ -11,6 +11,7 @@ use huisuan_twin::setup::{HiddenQueue, Site};
 use super::{
     check::{Check, in_units},
     file::{CentreFile, Hourly, LinkFile, PoolFile},
+    racks,
     read::Title,
     routes::{Route, Routes},
 };
@@ -140,7 +141,7 @@ fn pool(check: Check<'_>, centre: &CentreFile, file: &PoolFile) -> Result<(Pool,
         let refused = || check.refuse("part", &file.part, file.part.get_ref(), "a pool that 64 bits can count");
         u64::try_from(all).ok().filter(|&all| all < u64::MAX / 4).ok_or_else(refused)
     };
-    let pool = Pool {
+    let mut pool = Pool {
         id: check.name("part", &file.part)?,
         class: centre.class,
         cores: Millicores(whole(node_cores, 1_000)?),
@@ -149,7 +150,9 @@ fn pool(check: Check<'_>, centre: &CentreFile, file: &PoolFile) -> Result<(Pool,
         device_memory: Bytes(file.device_memory_gib.unwrap_or(0).min(1_000_000) << 30),
         rating: Some(rating),
         images: false,
+        topology: None,
     };
+    pool.topology = racks::topology(check, file, &pool, nodes)?;
     Ok((pool, PoolFacts { nodes, node_watts_idle: idle, node_watts_busy: busy }))
 }
 

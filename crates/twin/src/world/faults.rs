@@ -141,9 +141,9 @@ impl<O: Observer> World<O> {
 fn inventory(site: &VirtualCentre) -> Vec<Pool> {
     let pools = site.pools.values().map(|found| {
         let standing = found.standing();
-        let Pool { id, class, device_memory, images, .. } = found.pool.clone();
+        let Pool { id, class, device_memory, images, topology, .. } = found.pool.clone();
         let (cores, memory, devices) = (standing.cores, standing.memory, standing.devices);
-        Pool { id, class, cores, memory, devices, device_memory, rating: None, images }
+        Pool { id, class, cores, memory, devices, device_memory, rating: None, images, topology }
     });
     pools.collect()
 }

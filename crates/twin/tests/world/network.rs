@@ -61,6 +61,7 @@ pub(crate) fn site(name: &str, cores: u64, price: i64) -> Site {
         device_memory: Bytes::ZERO,
         rating: Some(rating),
         images: false,
+        topology: None,
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(price) };
     let centre = Centre::new(centre(name), Class::General, EngineKind::Local, "Asia/Shanghai", tariff);

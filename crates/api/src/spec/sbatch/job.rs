@@ -8,6 +8,7 @@ use huisuan_model::{
 use super::{
     Context, Treatment,
     options::Wish,
+    switches,
     wishes::{Gpus, MemoryPer, Per, Taken, Wishes},
 };
 use crate::problem::ErrorCode;
@@ -75,6 +76,7 @@ pub(super) fn job(
     spec.priority = wishes.priority;
     spec.after = wishes.after.clone();
     spec.checkpoint = wishes.checkpoint.clone();
+    switches::settle(&mut spec, wishes, amendments);
     validate(&spec)?;
     Ok(spec)
 }

@@ -81,6 +81,10 @@ fn directives_become_fields() {
         }),
     );
     check("-n 4 -N 4 --mem=4G", json!({"tasks": 4, "gang": true, "memory": "4GiB", "output": "slurm-%j_%a.out"}));
+    check(
+        "-n 4 --switches=1",
+        json!({"tasks": 4, "gang": true, "topology": {"required": "rack"}, "output": "slurm-%j_%a.out"}),
+    );
     check("-o %u-%4a-%N.log -e /dev/null", json!({"output": "me-%4a-%%N.log", "error": "/dev/null"}));
     check(
         "--gres=gpu:A100:2 -n 4",
@@ -125,6 +129,10 @@ fn every_directive_is_reported() {
     check("--export=ALL", Approximated, "stay here");
     check("--signal=SIGTERM@30", Approximated, "all of its processes get SIGTERM 30s before");
     check("--signal=B:TERM@30", Honoured, "SIGTERM");
+    check("--switches=1\n-n 4", Honoured, "one rack");
+    check("--switches=1@2:00\n-n 4", Approximated, "the time is not kept");
+    check("--switches=2\n-n 4", Approximated, "as few racks");
+    check("--switches=1", Ignored, "need not be together");
     check("-t UNLIMITED", Approximated, "366 days");
     check("--mem=0", Ignored, "256 MiB");
     check("-p short", Ignored, "short");
@@ -154,6 +162,8 @@ fn every_directive_is_reported() {
         ("--signal=KILL@30", "USR1"),
         ("--signal=TERM@soon", "SECONDS"),
         ("-c 0", "from 1"),
+        ("--switches=0", "switches from 1"),
+        ("--switches=1@soon", "@TIME"),
         ("--time=1h", "MM:SS"),
         ("--array=5-1", "indices"),
         ("--mem", "has no value"),

@@ -63,6 +63,8 @@ pub(super) struct Wishes {
     pub(super) priority: i32,
     pub(super) after: Vec<Dependency>,
     pub(super) checkpoint: Option<Checkpoint>,
+    /// All tasks under one leaf switch.
+    pub(super) one_switch: bool,
 }
 
 impl Wishes {
@@ -118,6 +120,7 @@ impl Wishes {
             Wish::Nice => self.take_nice(value),
             Wish::Dependency => self.take_dependency(value),
             Wish::Signal => self.take_signal(value),
+            Wish::Switches => super::switches::take(self, value),
             Wish::Input => match value {
                 "/dev/null" | "none" => honoured("standard input is empty".to_owned()),
                 _ => Err("/dev/null: redirect the input within the script".to_owned()),

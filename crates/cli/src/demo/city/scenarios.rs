@@ -8,10 +8,11 @@ use huisuan_study::{read::Text, scenario::Scenario};
 use crate::failure::{Exit, Failure};
 
 /// Those that need no other file.
-const SCENARIOS: [(&str, &str); 4] = [
+const SCENARIOS: [(&str, &str); 5] = [
     ("zhengzhou-2025", include_str!("../../../../../scenarios/zhengzhou-2025.toml")),
     ("zhengzhou-plan", include_str!("../../../../../scenarios/zhengzhou-plan.toml")),
     ("zheng-qing-ha", include_str!("../../../../../scenarios/zheng-qing-ha.toml")),
+    ("racks", include_str!("../../../../../scenarios/racks.toml")),
     ("small", include_str!("../../../../../scenarios/small.toml")),
 ];
 
