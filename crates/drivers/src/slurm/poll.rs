@@ -84,12 +84,12 @@ pub(super) fn queue(shared: &Shared, job: Option<SlurmJob>) -> Result<BTreeMap<N
 fn poll(shared: &Shared) -> Result<(), EngineError> {
     let (poll, mut doomed) = {
         let mut state = shared.lock();
+        state.lone_looks = 0;
         if state.in_slurm.is_empty() && !state.unswept && state.doomed.is_empty() {
             return Ok(());
         }
         state.unswept = false;
         state.polls += 1;
-        state.lone_looks = 0;
         (state.polls, std::mem::take(&mut state.doomed))
     };
     let looked = queue(shared, None).and_then(|queue| Ok((recognise(&shared.files, &queue)?, queue)));

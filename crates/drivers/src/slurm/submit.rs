@@ -26,6 +26,9 @@ use crate::{engine::EngineError, failpoint};
 /// So many calls of `sbatch` are made before the first of their jobs is released.
 const BATCH_MAX: usize = 16;
 
+/// So many attempts are submitted before the first of them is released: to write down what they run takes most of the time.
+const ATTEMPTS_MAX: usize = 2_000;
+
 /// So many `sbatch` run at once: most of their time is spent waiting.
 const PARALLEL: usize = 4;
 
@@ -91,7 +94,7 @@ pub(super) fn run(shared: &Shared) {
             };
             let mut state = shared.wait(shared.lock(), &shared.work, wait, ready);
             let room = if state.inventory.known() { open_max.saturating_sub(state.in_slurm.len()) } else { 0 };
-            take(&mut state, &shared.config, most, room)
+            take(&mut state, &shared.config, most, room.min(ATTEMPTS_MAX))
         };
         bucket.take(taken.groups.len());
         let submitted = submit(shared, taken);
