@@ -23,8 +23,10 @@ pub struct Range {
     /// A command that is run first and not measured, for instance a release build.
     #[serde(default)]
     pub prepare: Vec<String>,
-    /// The program and its arguments. No shell is involved.
+    /// The program and its arguments. No shell is involved. `{jobs}` in it stands for `jobs`.
     pub command: Vec<String>,
+    /// How many jobs it runs, where that can be chosen.
+    pub jobs: Option<u64>,
     /// The machine on which the expected values were measured.
     pub machine: String,
     /// The day on which they were measured, `YYYY-MM-DD`.
@@ -132,6 +134,8 @@ fn parse(stem: &str, text: &str) -> Result<Range> {
     let range: Range = toml::from_str(text)?;
     ensure!(range.name == stem, "the name must be that of the file");
     ensure!(!range.command.is_empty(), "the command is empty");
+    let asks = range.command.iter().any(|word| word.contains("{jobs}"));
+    ensure!(asks == range.jobs.is_some(), "`jobs` and `{{jobs}}` in the command belong together");
     ensure!(!range.metrics.is_empty(), "there is no metric");
     for metric in &range.metrics {
         ensure!(
@@ -141,6 +145,19 @@ fn parse(stem: &str, text: &str) -> Result<Range> {
         );
     }
     Ok(range)
+}
+
+/// Makes the benchmarks run another number of jobs.
+///
+/// # Errors
+///
+/// When one of them has no number of jobs to choose.
+pub fn choose_jobs(ranges: &mut [Range], jobs: u64) -> Result<()> {
+    for range in ranges {
+        ensure!(range.jobs.is_some(), "benchmark {} runs no number of jobs; hint: leave out --jobs", range.name);
+        range.jobs = Some(jobs);
+    }
+    Ok(())
 }
 
 /// Prints the benchmarks with their ranges.
@@ -196,13 +213,13 @@ fn compare(metric: &Metric, result: &Value) -> (String, bool) {
 /// Runs a benchmark's commands and reads the last line it prints.
 fn measure(repository: &Repository, range: &Range) -> Result<Value> {
     if !range.prepare.is_empty() {
-        let status = command(repository, &range.prepare)
+        let status = command(repository, &range.prepare, None)
             .stdout(Stdio::null())
             .status()
             .context("cannot start the preparing command")?;
         ensure!(status.success(), "preparing command: {status}");
     }
-    let output = command(repository, &range.command)
+    let output = command(repository, &range.command, range.jobs)
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot start {}", range.command[0]))?;
@@ -214,9 +231,10 @@ fn measure(repository: &Repository, range: &Range) -> Result<Value> {
     serde_json::from_str(line).context("the last line printed is not JSON")
 }
 
-fn command(repository: &Repository, words: &[String]) -> Command {
+fn command(repository: &Repository, words: &[String], jobs: Option<u64>) -> Command {
+    let word = |word: &String| jobs.map_or_else(|| word.clone(), |jobs| word.replace("{jobs}", &jobs.to_string()));
     let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).current_dir(repository.root());
+    command.args(words[1..].iter().map(word)).current_dir(repository.root());
     command
 }
 
@@ -233,6 +251,7 @@ mod tests {
             name: "x".to_owned(),
             prepare: Vec::new(),
             command: command.iter().map(|word| (*word).to_owned()).collect(),
+            jobs: None,
             machine: "any".to_owned(),
             date: "2026-11-22".to_owned(),
             note: String::new(),
@@ -276,6 +295,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_jobs_is_chosen_where_there_is_one() {
+        let mut ranges = [range(&["echo", "{\"ms\": {jobs}}"])];
+        assert!(choose_jobs(&mut ranges, 100).is_err());
+        ranges[0].jobs = Some(130);
+        assert!(!run(&Repository::locate().unwrap(), &ranges));
+        choose_jobs(&mut ranges, 100).unwrap();
+        assert!(run(&Repository::locate().unwrap(), &ranges));
+    }
+
+    #[test]
     fn a_benchmark_that_says_nothing_useful_fails() {
         assert!(!passes(&["echo", "{\"s\": 1}"]));
         assert!(!passes(&["echo", "{\"ms\": \"110\"}"]));
@@ -304,6 +333,7 @@ mod tests {
             ("margin = 0.1", "margin = -0.1"),
             ("margin = 0.1", "margins = 0.1"),
             ("[\"echo\", \"{}\"]", "[]"),
+            ("\"{}\"", "\"{jobs}\""),
             ("\"lower\"", "\"less\""),
         ] {
             assert!(parse("x", &FILE.replace(from, to)).is_err(), "{to}");

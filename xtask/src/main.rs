@@ -62,6 +62,9 @@ enum Task {
     Bench {
         /// Names of the benchmarks; all of them when none is given.
         names: Vec<String>,
+        /// Run another number of jobs than the range file says, where there is one.
+        #[arg(long)]
+        jobs: Option<u64>,
         /// List the benchmarks with their ranges and run nothing.
         #[arg(long)]
         list: bool,
@@ -94,8 +97,11 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::BlessWalls => walls::bless(&repository).map(|()| true),
         Task::Scenario { name, options } => scenario::run(&repository, name, options).map(|()| true),
         Task::Lab { engine: lab::Engine::Slurm, action, dir } => lab::slurm(&repository, action, &dir).map(|()| true),
-        Task::Bench { names, list, report_only } => {
-            let ranges = bench::load(&repository, &names)?;
+        Task::Bench { names, jobs, list, report_only } => {
+            let mut ranges = bench::load(&repository, &names)?;
+            if let Some(jobs) = jobs {
+                bench::choose_jobs(&mut ranges, jobs)?;
+            }
             if list {
                 bench::list(&ranges);
                 return Ok(true);

@@ -16,6 +16,7 @@ use std::{
     fs,
     io::Read as _,
     process::{Command, Stdio},
+    thread,
 };
 
 use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, wait};
@@ -79,17 +80,23 @@ fn run(name: &str, jobs: u64) -> Answer<(Found, f64)> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["phase", name, &jobs.to_string()]).stdout(Stdio::piped());
     let mut child = command.spawn()?;
-    let mut text = String::new();
-    child.stdout.take().ok_or("a pipe was asked for")?.read_to_string(&mut text)?;
+    let mut pipe = child.stdout.take().ok_or("a pipe was asked for")?;
+    // Read beside the loop below: a line is less than a pipe holds, but nobody may wait for the other.
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).map(|_| text)
+    });
     let pid = Pid::from_child(&child);
     let mut good = false;
-    // Orphans come here too; it is over when nobody is left.
+    // Orphans come here too, and at once: `slurmstepd` looks at every process of the machine several times for a job, and
+    // a dead one that nobody has reaped costs it as much as a living one. It is over when nobody is left.
     while let Ok(ended) = wait(WaitOptions::empty()) {
         good |= ended.is_some_and(|(who, status)| who == pid && status.exit_status() == Some(0));
     }
     if !good {
         return Err(format!("phase {name} failed").into());
     }
+    let text = reader.join().map_err(|_| "the reader panicked")??;
     Ok((serde_json::from_str(&text)?, reaped_ms()? - before))
 }
 

@@ -10,6 +10,7 @@
 //! | claimed and run by the wrapper, which records the end | `wrapper.sh` |
 //! | its news seen in the shared folder, without asking Slurm | `look.rs` |
 //! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `ours.rs`, `answers.rs` |
+//! | cancelled, after a look at the queue | `cancel.rs` |
 //! | what holds room in Slurm and will never use it, ended | `leftovers.rs` |
 //! | judged | `verdict.rs` |
 //! | its end on disk, then told until it is acknowledged | `state.rs` |
@@ -19,6 +20,7 @@
 //! signs of life.
 
 mod answers;
+mod cancel;
 mod client;
 mod config;
 mod engine;

@@ -31,15 +31,15 @@ impl Ours {
 }
 
 /// Finds our attempts in the queue by the names of their jobs and the lists of arrays.
-pub(super) fn recognise(files: &Files, queue: BTreeMap<Number, QueuedJob>) -> Result<Ours, EngineError> {
+pub(super) fn recognise(files: &Files, queue: &BTreeMap<Number, QueuedJob>) -> Result<Ours, EngineError> {
     let mut ours = Ours::default();
     let mut lists: BTreeMap<u64, Vec<AttemptId>> = BTreeMap::new();
     let mut held: BTreeSet<u64> = BTreeSet::new();
-    for ((number, index), queued) in queue {
+    for (&(number, index), queued) in queue {
         let list = match files.read_name(&queued.name) {
             Some(Named::Array(list)) => list,
             Some(Named::Attempt(id)) if index.is_none() => {
-                ours.jobs.entry(id).or_default().insert(SlurmJob::Single(number), queued);
+                ours.jobs.entry(id).or_default().insert(SlurmJob::Single(number), queued.clone());
                 continue;
             }
             _ => continue,
@@ -60,10 +60,10 @@ pub(super) fn recognise(files: &Files, queue: BTreeMap<Number, QueuedJob>) -> Re
                 if queued.state == (JobState::Pending { held: true }) {
                     held.insert(number);
                 }
-                ours.jobs.entry(id).or_default().insert(job, queued);
+                ours.jobs.entry(id).or_default().insert(job, queued.clone());
             }
             None if matches!(queued.state, JobState::Pending { .. }) => {
-                ours.strange.push((job, Doom { name: queued.name, while_it_waits: true, gently: false }));
+                ours.strange.push((job, Doom { name: queued.name.clone(), while_it_waits: true, gently: false }));
             }
             None => {}
         }

@@ -13,6 +13,7 @@ use super::{
         ACCOUNT_FORMAT, AccountedJob, JobState, NODE_FORMAT, QUEUE_FORMAT, QueuedJob, read_accounts, read_nodes,
         read_queue,
     },
+    cancel::cancel,
     files::{Claim, Exit, Files},
     inventory::Inventory,
     job::{Number, SlurmJob},
@@ -70,34 +71,49 @@ pub(super) fn nodes(shared: &Shared) -> Result<Inventory, EngineError> {
     Ok(Inventory::of(&nodes, &shared.config))
 }
 
-/// Asks for all jobs of this user.
-pub(super) fn queue(shared: &Shared) -> Result<BTreeMap<Number, QueuedJob>, EngineError> {
-    let user = format!("--user={}", rustix::process::geteuid().as_raw());
-    let arguments = ["--noheader", "--all", "--array", "--states=all", &user, "--format", QUEUE_FORMAT];
+/// Asks for all jobs of this user, or for one: that is no question in bulk as long as nothing else is asked for.
+pub(super) fn queue(shared: &Shared, job: Option<SlurmJob>) -> Result<BTreeMap<Number, QueuedJob>, EngineError> {
+    let user = || format!("--user={}", rustix::process::geteuid().as_raw());
+    let which = job.map_or_else(user, |job| format!("--jobs={job}"));
+    let arguments = ["--noheader", "--all", "--array", "--states=all", &which, "--format", QUEUE_FORMAT];
     let text = shared.client.ask("squeue", &arguments)?;
     read_queue(&text).map_err(|what| EngineError::Program { program: "squeue", what })
 }
 
 /// One look at the queue, and what follows from it.
 fn poll(shared: &Shared) -> Result<(), EngineError> {
-    let poll = {
+    let (poll, mut doomed) = {
         let mut state = shared.lock();
-        if state.in_slurm.is_empty() && !state.unswept {
+        state.lone_looks = 0;
+        if state.in_slurm.is_empty() && !state.unswept && state.doomed.is_empty() {
             return Ok(());
         }
         state.unswept = false;
         state.polls += 1;
-        state.polls
+        (state.polls, std::mem::take(&mut state.doomed))
     };
-    let looked = queue(shared).and_then(|queue| recognise(&shared.files, queue));
-    let mut ours = looked.inspect_err(|_| shared.lock().unswept = true)?;
+    let looked = queue(shared, None).and_then(|queue| Ok((recognise(&shared.files, &queue)?, queue)));
+    let (ours, queue) = match looked {
+        Ok(looked) => looked,
+        Err(error) => {
+            let mut state = shared.lock();
+            state.unswept = true;
+            state.doomed.append(&mut doomed);
+            return Err(error);
+        }
+    };
     let doubts = {
         let mut state = shared.lock();
+        // What was doomed in the meantime may have been submitted after this look.
+        let later = std::mem::take(&mut state.doomed);
+        let doubts = sort_out(&mut state, &shared.files, &ours, poll);
         state.unswept |= !ours.strange.is_empty();
-        state.doomed.extend(std::mem::take(&mut ours.strange));
-        sort_out(&mut state, &shared.files, &ours, poll)?
+        doomed.append(&mut std::mem::replace(&mut state.doomed, later));
+        doubts?
     };
+    doomed.extend(ours.strange);
     shared.work.notify_all();
+    cancel(shared, &doomed, &queue);
     settle(shared, doubts)
 }
 

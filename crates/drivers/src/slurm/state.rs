@@ -54,6 +54,8 @@ pub(super) struct State {
     pub(super) held: BTreeSet<AttemptId>,
     /// Jobs to cancel.
     pub(super) doomed: BTreeMap<SlurmJob, Doom>,
+    /// How many of them were looked at alone since the last look at the queue.
+    pub(super) lone_looks: u32,
     /// Some were cancelled, or a former engine may have left some, and no look at the queue since showed that none is left.
     pub(super) unswept: bool,
     /// Jobs that Slurm takes to run though their attempts are not open any more: by how many looks at the queue in a row.
@@ -79,6 +81,7 @@ impl State {
             in_slurm: BTreeSet::new(),
             held: BTreeSet::new(),
             doomed: BTreeMap::new(),
+            lone_looks: 0,
             unswept: true,
             ghosts: BTreeMap::new(),
             array_limit: usize::MAX,

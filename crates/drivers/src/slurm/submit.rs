@@ -1,10 +1,9 @@
-//! The thread that gives Slurm work: submits held jobs and arrays, writes their numbers down, releases them; and cancels.
+//! The thread that gives Slurm work: submits held jobs and arrays, writes their numbers down, releases them.
 //!
 //! A job that Slurm has and we do not know of can do no harm while it is held. So an `sbatch` whose outcome is not known
 //! is followed by a look at the queue by name, in `poll.rs`, and only then repeated.
 
 use std::{
-    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -13,11 +12,10 @@ use std::{
 use huisuan_model::{AttemptId, EndCause};
 
 use super::{
-    answers::{JobState, QueuedJob},
+    cancel::{LONE_LOOKS_MAX, cancel_alone},
     client::{Answer, first_line},
     job::SlurmJob,
-    open::{Doom, Phase},
-    poll,
+    open::Phase,
     release::release,
     request::{Group, Shape, Taken, take},
     shared::Shared,
@@ -27,6 +25,9 @@ use crate::{engine::EngineError, failpoint};
 
 /// So many calls of `sbatch` are made before the first of their jobs is released.
 const BATCH_MAX: usize = 16;
+
+/// So many attempts are submitted before the first of them is released: to write down what they run takes most of the time.
+const ATTEMPTS_MAX: usize = 2_000;
 
 /// So many `sbatch` run at once: most of their time is spent waiting.
 const PARALLEL: usize = 4;
@@ -88,16 +89,17 @@ pub(super) fn run(shared: &Shared) {
             let ready = |state: &State| {
                 // Before the cluster is known, orders may ask for what it does not have.
                 let room = most > 0 && state.in_slurm.len() < open_max && state.inventory.known();
-                (room && !state.waiting.is_empty()) || !state.held.is_empty() || !state.doomed.is_empty()
+                let cancels = !state.doomed.is_empty() && state.lone_looks < LONE_LOOKS_MAX;
+                (room && !state.waiting.is_empty()) || !state.held.is_empty() || cancels
             };
             let mut state = shared.wait(shared.lock(), &shared.work, wait, ready);
             let room = if state.inventory.known() { open_max.saturating_sub(state.in_slurm.len()) } else { 0 };
-            take(&mut state, &shared.config, most, room)
+            take(&mut state, &shared.config, most, room.min(ATTEMPTS_MAX))
         };
         bucket.take(taken.groups.len());
         let submitted = submit(shared, taken);
         release(shared);
-        cancel(shared);
+        cancel_alone(shared);
         if let Err(error) = submitted {
             tracing::error!(%error, "engine cannot write its memory down, trying again");
             shared.pause(Duration::from_secs(1));
@@ -230,63 +232,6 @@ fn read_submission(answer: &Answer) -> Submission {
         return Submission::Refused(format!("Slurm refuses it: {}", first_line(last)));
     }
     Submission::Doubtful(first_line(text))
-}
-
-/// Cancels jobs that are to end. Whether it worked shows in the queue: what is still there is cancelled again after the
-/// next look at it.
-fn cancel(shared: &Shared) {
-    let (elements, singles): (BTreeMap<SlurmJob, Doom>, BTreeMap<SlurmJob, Doom>) =
-        std::mem::take(&mut shared.lock().doomed).into_iter().partition(|(job, _)| job.number().1.is_some());
-    // Each is named as well: the number alone may have gone to another job.
-    for (job, Doom { name, while_it_waits, gently }) in singles {
-        let mut filter = vec![format!("--jobname={name}")];
-        filter.extend(while_it_waits.then(|| "--state=PENDING".to_owned()));
-        scancel(shared, &filter, gently, &[job.to_string()]);
-    }
-    for (gently, jobs) in still_ours(shared, &elements) {
-        for jobs in jobs.chunks(IDS_MAX) {
-            scancel(shared, &[], gently, jobs);
-        }
-    }
-}
-
-/// Those elements that the queue has under their names, by how they are to go. `scancel` that is given a name and one
-/// element which waits cancels the whole array (seen in 22.05), so names are compared here.
-fn still_ours(shared: &Shared, elements: &BTreeMap<SlurmJob, Doom>) -> BTreeMap<bool, Vec<String>> {
-    let mut jobs: BTreeMap<bool, Vec<String>> = BTreeMap::new();
-    if elements.is_empty() {
-        return jobs;
-    }
-    let queue = match poll::queue(shared) {
-        Ok(queue) => queue,
-        Err(error) => {
-            tracing::info!(%error, "jobs are not cancelled yet");
-            return jobs;
-        }
-    };
-    for (job, doom) in elements {
-        let may_go = |queued: &QueuedJob| {
-            let waits = matches!(queued.state, JobState::Pending { .. });
-            queued.name == doom.name && (waits || !doom.while_it_waits)
-        };
-        if queue.get(&job.number()).is_some_and(may_go) {
-            jobs.entry(doom.gently).or_default().push(job.to_string());
-        }
-    }
-    jobs
-}
-
-fn scancel(shared: &Shared, filter: &[String], gently: bool, jobs: &[String]) {
-    if shared.stopped() {
-        return;
-    }
-    let asks: &[&str] = if gently { &["--batch", "--signal=USR2"] } else { &[] };
-    let arguments: Vec<&str> = filter.iter().map(String::as_str).chain(asks.iter().copied()).collect();
-    let arguments: Vec<&str> = arguments.into_iter().chain(jobs.iter().map(String::as_str)).collect();
-    let answer = shared.client.call("scancel", &arguments);
-    if !answer.success {
-        tracing::info!(?jobs, why = first_line(&answer.stderr), "jobs are not cancelled yet");
-    }
 }
 
 /// A token bucket.

@@ -24,8 +24,8 @@ use crate::place::Place;
 /// Tells this test program that it is to be a supervisor.
 pub(crate) const SUPERVISOR_VARIABLE: &str = "HUISUAN_TEST_SUPERVISOR";
 
-/// No test waits longer for one thing; reached only when something is broken.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// No test waits longer for one thing; reached only when something is broken, or fifty others want the same two cores.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How an attempt ended.
 #[derive(Debug, Clone)]

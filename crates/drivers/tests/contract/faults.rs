@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Arc, MutexGuard},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -185,7 +186,7 @@ pub(crate) fn agent() {
 fn killed_agent(lab: &Lab, text: &str, failpoints: &str, array_max: usize) {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let programs = programs(folder.path(), "sbatch", text);
-    let agent = Command::new(std::env::current_exe().expect("the path of this test program"))
+    let mut agent = Command::new(std::env::current_exe().expect("the path of this test program"))
         .args(["slurm_agent_entry", "--exact", "--nocapture"])
         .env(AGENT_VARIABLE, folder.path())
         .env("SLURM_CONF", lab.conf())
@@ -193,9 +194,20 @@ fn killed_agent(lab: &Lab, text: &str, failpoints: &str, array_max: usize) {
         .env(ARRAY_VARIABLE, array_max.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()
+        .spawn()
         .expect("an agent");
-    assert!(!agent.success(), "it was to be killed: `{text}` {failpoints}");
+    let until = Instant::now() + 2 * PATIENCE;
+    let ended = loop {
+        match agent.try_wait().expect("a child") {
+            Some(status) => break status,
+            None if Instant::now() < until => thread::park_timeout(Duration::from_millis(20)),
+            None => {
+                agent.kill().expect("a child");
+                panic!("it lives on: `{text}` {failpoints}");
+            }
+        }
+    };
+    assert!(!ended.success(), "it was to be killed: `{text}` {failpoints}");
     let mut config = config(&folder.path().join("centre"), &lab.conf(), "one");
     if !text.contains("kill") {
         config.programs = Some(programs);

@@ -36,6 +36,8 @@ const JOBS_VARIABLE: &str = "HUISUAN_TEST_SLURM_JOBS";
 const ROUNDS: u64 = 4;
 /// What is told of an attempt that Slurm forgot and ended.
 const LOST: &str = "lost";
+/// After so many rounds it is said how far they are.
+const TOLD_EVERY: u64 = 50;
 /// Jobs of a round.
 const JOBS: u64 = 6;
 /// A fault begins within this time of the agent's start, and lasts as long at most.
@@ -247,15 +249,22 @@ fn every_attempt_starts_once_and_its_end_is_told() {
     let lab = DYING.take();
     let folder = tempfile::tempdir().expect("a scratch folder");
     let mut world = World { place: Place::of(&lab, "batch"), lab, folder, forgotten: BTreeSet::new() };
-    let mut tally: BTreeMap<Fault, u64> = BTreeMap::new();
+    let (mut tally, from): (BTreeMap<Fault, u64>, _) = (BTreeMap::new(), Instant::now());
     for round in 0..rounds {
         let fault = random.fault();
         let jobs = round * JOBS + 1..=(round + 1) * JOBS;
         world.round(fault, &mut random, &jobs);
         world.judge(fault, &jobs);
         *tally.entry(fault).or_default() += 1;
+        if (round + 1).is_multiple_of(TOLD_EVERY) {
+            let (seconds, forgotten) = (from.elapsed().as_secs(), world.forgotten.len());
+            println!("{} rounds of {rounds} in {seconds} s, {forgotten} jobs forgotten by Slurm: {tally:?}", round + 1);
+        }
     }
     let jobs = rounds * JOBS;
     let forgotten = &world.forgotten;
-    println!("{rounds} rounds, {jobs} jobs, none started twice, forgotten and ended by Slurm {forgotten:?}: {tally:?}");
+    let seconds = from.elapsed().as_secs();
+    println!(
+        "{rounds} rounds in {seconds} s, {jobs} jobs, none started twice, forgotten and ended by Slurm {forgotten:?}: {tally:?}"
+    );
 }

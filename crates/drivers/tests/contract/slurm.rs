@@ -1,6 +1,11 @@
 //! The contract on the Slurm engine with a real cluster, each test on a node of its own, and what only that engine does.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use huisuan_drivers::{EngineError, SlurmConfig, SlurmEngine};
 use huisuan_model::{
@@ -19,11 +24,11 @@ use crate::{
 /// The cluster that works: a node for each of so many tests at once.
 static WORKING: Cluster = Cluster::new("alpha", 4);
 
-/// Short times.
+/// Short times; that of a command is above the laboratory's `MessageTimeout`, as it must be.
 pub(crate) fn config(folder: &Path, conf: &Path, partition: &str) -> SlurmConfig {
     let text = format!(
         "folder = \"{}\"\npartitions = [\"{partition}\"]\naccount = \"lab\"\nslurm_conf = \"{}\"\n\
-         poll_interval_ms = 500\nlook_interval_ms = 50\ngrace_ms = 300\nbeat_ms = 500\ncommand_timeout_ms = 5000\n",
+         poll_interval_ms = 500\nlook_interval_ms = 50\ngrace_ms = 300\nbeat_ms = 500\ncommand_timeout_ms = 15000\n",
         folder.display(),
         conf.display()
     );
@@ -191,6 +196,45 @@ fn an_array_that_somebody_else_cancels_is_cancelled() {
         expect_cause(&end, EndCause::Cancelled);
         assert!(end.outcome.detail.contains("centre"), "{end:?}");
     }
+}
+
+/// Elements and jobs of their own are cancelled one after the other: the queue is asked in bulk once in an interval all the
+/// same, and `scancel` asks for nothing.
+#[test]
+fn cancels_cost_no_questions_in_bulk() {
+    let from = Instant::now();
+    let mut bench = bench_at(WORKING.node(), |config| {
+        let folder = config.folder.parent().expect("a folder");
+        programs(folder, "scancel", "echo scancel \"$@\" >> ONCE; exec REAL \"$@\"");
+        config.programs = Some(programs(folder, "squeue", "echo squeue \"$@\" >> ONCE; exec REAL \"$@\""));
+    });
+    bench.engine.inventory().expect("an inventory");
+    let own = |job: u64| order(job, JobSpec { memory: Bytes(job << 20), ..script("sleep 1000") });
+    let mut orders = vec![own(101), own(102)];
+    bench.submit(&orders);
+    bench.started(id(101, 0));
+    bench.started(id(102, 0));
+    let array: Vec<StartOrder> = (1..=7).map(|job| order(job, script("sleep 1000"))).collect();
+    bench.submit(&array);
+    bench.started(id(1, 0));
+    orders.extend(array);
+    for order in &orders {
+        bench.engine.cancel(&[order.attempt]).expect("cancelled");
+        let new = bench.engine.observe(Duration::from_millis(100)).expect("observed");
+        bench.reports.extend(new);
+    }
+    for order in &orders {
+        expect_cause(&bench.end(order.attempt), EndCause::Cancelled);
+    }
+    let said = fs::read_to_string(bench.file("programs/once")).expect("they were called");
+    let bulk = said.lines().filter(|line| line.starts_with("squeue") && !line.contains("--jobs=")).count();
+    let lone = said.lines().filter(|line| line.starts_with("squeue") && line.contains("--jobs=")).count();
+    let intervals = usize::try_from(from.elapsed().as_millis() / 500).expect("few") + 1;
+    assert!(bulk <= intervals, "{bulk} questions in {intervals} intervals:\n{said}");
+    assert!(lone > 0 && lone <= 2 * (bulk + 1), "{lone} and {bulk} questions:\n{said}");
+    let filters = ["--jobname", "--state", "--user", "--name"];
+    let asks = |line: &&str| line.starts_with("scancel") && filters.iter().any(|filter| line.contains(filter));
+    assert_eq!(said.lines().find(asks), None, "it asks for all jobs of the cluster");
 }
 
 #[test]
