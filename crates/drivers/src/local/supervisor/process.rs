@@ -2,8 +2,11 @@
 
 use std::{fs, io, os::fd::OwnedFd, path::Path, time::SystemTime};
 
-use huisuan_model::TimeMs;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use huisuan_model::{DurationMs, TimeMs};
+use rustix::{
+    process::{Pid, PidfdFlags, pidfd_open},
+    time::{ClockId, clock_gettime},
+};
 
 /// One process at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,16 @@ pub(crate) struct ProcessStat {
 pub(crate) fn now() -> TimeMs {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// For how long a process has run that started so many clock ticks after boot. It is the kernel's own count, which
+/// nobody can set: a clock that jumps must not end a task for its walltime.
+pub(crate) fn age(start_ticks: u64) -> DurationMs {
+    let boot = clock_gettime(ClockId::Boottime);
+    let since_boot =
+        u64::try_from(boot.tv_sec).unwrap_or(0) * 1000 + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000_000;
+    let started = start_ticks.saturating_mul(1000) / rustix::param::clock_ticks_per_second().max(1);
+    DurationMs(since_boot.saturating_sub(started))
 }
 
 /// The id of this boot of the machine.
@@ -123,6 +136,8 @@ mod tests {
         assert!(pids().contains(&own));
         assert!(open_pidfd(own, stat.start_ticks).is_some());
         assert!(open_pidfd(own, stat.start_ticks + 1).is_none());
+        assert!(age(stat.start_ticks) < DurationMs(3_600_000), "this test is not that old");
+        assert!(age(0) > age(stat.start_ticks));
         assert!(own_peak_bytes() > 100_000);
         assert!(!boot_id().expect("readable").is_empty());
     }
