@@ -12,6 +12,7 @@
 //! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `ours.rs`, `answers.rs` |
 //! | what holds room in Slurm and will never use it, ended | `leftovers.rs` |
 //! | judged | `verdict.rs` |
+//! | a terminal given to whoever attaches to a session, by a step of its job | `session.rs` |
 //! | its end on disk, then told until it is acknowledged | `state.rs` |
 //!
 //! An attempt starts at most once, because whoever creates its claim file may start it, and nobody else ever. It is never
@@ -34,6 +35,7 @@ mod ours;
 mod poll;
 mod release;
 mod request;
+mod session;
 mod shared;
 mod state;
 mod submit;
