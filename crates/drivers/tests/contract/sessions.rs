@@ -115,7 +115,7 @@ pub(crate) fn a_terminal_controls_its_process_and_tells_its_end(mut bench: Bench
     viewer.says(&Frame::Resize { rows: 31, columns: 97 });
     viewer.types("test -t 0 && test -t 2 && echo is-$((40 + 2)); ps -o tty= -p $$\n");
     let mut seen = viewer.sees("is-42\r\n");
-    viewer.types("until stty size </dev/tty | grep 97; do sleep 0.1; done\n");
+    viewer.types("until stty size </dev/tty | grep '31 97'; do sleep 0.1; done\n");
     seen += &viewer.sees("31 97\r\n");
     assert!(seen.contains("pts/"), "{seen}");
     viewer.types("exit 9\n");
