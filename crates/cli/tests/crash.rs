@@ -35,6 +35,8 @@ mod world;
 
 use std::time::{Duration, Instant};
 
+use huisuan_api::jobs::JobRequest;
+
 use apart::Apart;
 use clocks::Clocks;
 use judge::Lost;
@@ -192,6 +194,25 @@ fn clocks_that_jump() {
     let tally = faults::rounds(&faults::WITH_CLOCKS, network, &mut random, rounds);
     tally.tell(began.elapsed());
     assert!(tally.jobs as u64 > rounds, "the faults met no work");
+}
+
+/// A server whose clock was set back by a day meters what runs: its time goes on, a tenth slower.
+#[test]
+fn what_runs_while_the_clock_is_behind_is_metered() {
+    let Some(apart) = Apart::with_clocks(&mut Random::new(random::seed())) else { return };
+    let client = apart.client();
+    let ran = |text: &str| {
+        let id = client.submit(&JobRequest(work::script("timed", text)), None).expect("acknowledged").job_id;
+        let ended = || Some(client.job(id).expect("it is known")).filter(|job| job.summary.ended_at.is_some());
+        wait_until(Instant::now() + PATIENCE, ended).expect("it ends").attempts[0].wall_ms
+    };
+    apart.set_server_clock(86_400);
+    ran("true");
+    apart.set_server_clock(0);
+    let metered_ms = ran("sleep 1");
+    assert!((890..30_000).contains(&metered_ms), "{metered_ms} ms of a second");
+    drop(client);
+    apart.close();
 }
 
 /// A clock that jumped while nobody watched does not make a task run for longer than its walltime.

@@ -95,16 +95,18 @@ pub(crate) fn judge(client: &Client, acknowledged: &Acknowledged, trace: &str, l
     runs.len()
 }
 
-/// Looks whether what ran is in the books for about as long as it ran: at most a tenth less, for so much slower goes the
-/// server's time while its machine's clock is behind, and never longer than since it was placed.
+/// Looks whether what ran is in the books for about as long as it ran, all together. A tenth is missing while the clock of
+/// the server's machine is behind, and then what passes while no server runs: it cannot know how long that was.
 pub(crate) fn check_metered(client: &Client, acknowledged: &Acknowledged) {
+    let (mut ran, mut metered) = (0, 0);
     for (id, sent) in acknowledged.jobs.values() {
         for attempt in attempts(client, *id).iter().filter(|attempt| attempt.cause.as_deref() == Some("exited")) {
-            let ran = u64::try_from(sent.run.as_millis()).expect("less than a second");
-            assert!(attempt.wall_ms + 10 >= ran * 9 / 10, "it ran for {ran} ms: {attempt:?}");
-            assert!(attempt.wall_ms < 60_000, "it ran for {ran} ms: {attempt:?}");
+            ran += u64::try_from(sent.run.as_millis()).expect("less than a second");
+            metered += attempt.wall_ms;
+            assert!(attempt.wall_ms < 60_000, "nothing runs for so long: {attempt:?}");
         }
     }
+    assert!(metered >= ran * 6 / 10, "{metered} ms are metered of {ran} ms");
 }
 
 /// How often every attempt ran.

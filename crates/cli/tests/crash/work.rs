@@ -122,7 +122,7 @@ impl Held {
     }
 }
 
-fn script(name: &str, text: &str) -> JobSpec {
+pub(crate) fn script(name: &str, text: &str) -> JobSpec {
     let mut spec = JobSpec::command(name, &["true"]);
     spec.work = Work::Script { text: format!("#!/bin/sh\n{text}\n"), arguments: Vec::new() };
     spec.need = Need::Hardware { cores: Millicores(500), devices: None };
