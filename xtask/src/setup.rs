@@ -32,7 +32,7 @@ pub struct Package {
 }
 
 /// The system packages. A new one needs a reason.
-pub const PACKAGES: [Package; 13] = [
+pub const PACKAGES: [Package; 16] = [
     Package {
         name: "gcc",
         probe: &["cc", "--version"],
@@ -112,6 +112,24 @@ pub const PACKAGES: [Package; 13] = [
         probe: &["sh", "-c", "! ldd /bin/busybox"],
         needed_for: Use::Tests,
         reason: "all that is in the image that tests make",
+    },
+    Package {
+        name: "iproute2",
+        probe: &["sh", "-c", "command -v ip && command -v tc"],
+        needed_for: Use::Tests,
+        reason: "links between the network namespaces of fault tests",
+    },
+    Package {
+        name: "iptables",
+        probe: &["sh", "-c", "command -v iptables || test -x /usr/sbin/iptables"],
+        needed_for: Use::Tests,
+        reason: "has these links lose packets",
+    },
+    Package {
+        name: "faketime",
+        probe: &["sh", "-c", "command -v faketime"],
+        needed_for: Use::Tests,
+        reason: "has the clocks of processes under test jump",
     },
     Package {
         name: "python3-venv",

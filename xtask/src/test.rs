@@ -1,7 +1,7 @@
 //! `cargo xtask test`: all tests, with what they need installed first.
 
 use crate::{
-    focus, kubernetes, python,
+    faults, focus, kubernetes, python,
     repository::Repository,
     setup::{self, Use},
     step::{self, Outcome, Steps},
@@ -42,6 +42,7 @@ pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     steps.command("documentation tests", &mut cargo("test --workspace --doc"));
     let engines = "test -p huisuan-drivers --features failpoints --test contract -- crash:: faults::";
     steps.command("engine crash tests", &mut cargo(engines));
+    steps.call("network namespaces", faults::namespaces);
     if repository.join(CRASH_TESTS).is_file() {
         steps.command("crash tests", &mut cargo("test -p huisuan-cli --features failpoints --test crash"));
     }

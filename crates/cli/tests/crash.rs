@@ -11,6 +11,8 @@
 
 #[path = "crash/apart.rs"]
 mod apart;
+#[path = "crash/clocks.rs"]
+mod clocks;
 #[path = "support/disk.rs"]
 mod disk;
 #[path = "crash/faults.rs"]
@@ -19,6 +21,8 @@ mod faults;
 mod judge;
 #[path = "crash/line.rs"]
 mod line;
+#[path = "crash/links.rs"]
+mod links;
 #[path = "crash/points.rs"]
 mod points;
 #[path = "crash/random.rs"]
@@ -31,16 +35,24 @@ mod world;
 
 use std::time::{Duration, Instant};
 
+use huisuan_api::jobs::JobRequest;
+
 use apart::Apart;
+use clocks::Clocks;
 use judge::Lost;
+use links::Links;
 use points::{POINTS, Victim};
 use random::Random;
-use support::running::{PATIENCE, pause, wait_until};
+use support::running::{Home, PATIENCE, pause, wait_until};
 use work::{Held, Submitters};
 use world::World;
 
 /// Rounds of the random test when nobody asks for more.
 const ROUNDS: u64 = 60;
+/// The same of links, whose faults last for seconds.
+const LINK_ROUNDS: u64 = 8;
+/// The same of clocks.
+const CLOCK_ROUNDS: u64 = 24;
 /// Most blows fall this early, in milliseconds after the server listens: centres are joining then.
 const EARLY_MS: u64 = 1_200;
 /// Some fall this late: the examples are running then.
@@ -53,8 +65,12 @@ fn number(variable: &str) -> Option<u64> {
 
 /// What the environment chooses, told so that it can be chosen again.
 fn course() -> (Random, u64) {
+    course_of(ROUNDS)
+}
+
+fn course_of(rounds: u64) -> (Random, u64) {
     let seed = number("HUISUAN_SEED").unwrap_or_else(random::seed);
-    let rounds = number("HUISUAN_ROUNDS").unwrap_or(ROUNDS);
+    let rounds = number("HUISUAN_ROUNDS").unwrap_or(rounds);
     eprintln!("to repeat: HUISUAN_SEED={seed} HUISUAN_ROUNDS={rounds}");
     (Random::new(seed), rounds)
 }
@@ -144,10 +160,76 @@ fn killed_one_by_one_at_random_moments() {
 fn faults_of_every_kind() {
     let began = Instant::now();
     let (mut random, rounds) = course();
-    let tally = faults::rounds(&mut random, rounds);
-    let per_hour = tally.rounds as f64 / began.elapsed().as_secs_f64() * 3600.0;
-    eprintln!("{tally:#?}\n{per_hour:.0} rounds an hour, in {:?}", began.elapsed());
+    let tally = faults::rounds(&faults::BEHIND_A_LINE, Apart::on_small_disk, &mut random, rounds);
+    tally.tell(began.elapsed());
     assert!(rounds < 10 || tally.jobs as u64 > rounds / 2, "the faults met no work");
+}
+
+/// Rounds of faults between namespaces of the kernel: a few here, many by `cargo xtask faults links`. Only root may make
+/// namespaces: for another user it says so and is over.
+#[test]
+fn links_that_lose_packets() {
+    if let Err(reason) = Links::lay(&Apart::sites()) {
+        return eprintln!("not tested: no namespaces of the network can be made: {reason}");
+    }
+    let began = Instant::now();
+    let (mut random, rounds) = course_of(LINK_ROUNDS);
+    let network =
+        |random: &mut Random| Apart::on_links(Links::lay(&Apart::sites()).expect("another could be laid"), random);
+    let tally = faults::rounds(&faults::ON_LINKS, network, &mut random, rounds);
+    tally.tell(began.elapsed());
+    assert!(tally.jobs as u64 > rounds, "the faults met no work");
+}
+
+/// Rounds in which the clocks of the server's machine and of sites jump, for seconds and for days, some of them with
+/// kills beside it: a few here, many by `cargo xtask faults clocks`.
+#[test]
+fn clocks_that_jump() {
+    if Clocks::of(&Home::new()).is_none() {
+        return;
+    }
+    let began = Instant::now();
+    let (mut random, rounds) = course_of(CLOCK_ROUNDS);
+    let network = |random: &mut Random| Apart::with_clocks(random).expect("there is a library");
+    let tally = faults::rounds(&faults::WITH_CLOCKS, network, &mut random, rounds);
+    tally.tell(began.elapsed());
+    assert!(tally.jobs as u64 > rounds, "the faults met no work");
+}
+
+/// A server whose clock was set back by a day meters what runs: its time goes on, a tenth slower.
+#[test]
+fn what_runs_while_the_clock_is_behind_is_metered() {
+    let Some(apart) = Apart::with_clocks(&mut Random::new(random::seed())) else { return };
+    let client = apart.client();
+    let ran = |text: &str| {
+        let id = client.submit(&JobRequest(work::script("timed", text)), None).expect("acknowledged").job_id;
+        let ended = || Some(client.job(id).expect("it is known")).filter(|job| job.summary.ended_at.is_some());
+        wait_until(Instant::now() + PATIENCE, ended).expect("it ends").attempts[0].wall_ms
+    };
+    apart.set_server_clock(86_400);
+    ran("true");
+    apart.set_server_clock(0);
+    let metered_ms = ran("sleep 1");
+    assert!((890..30_000).contains(&metered_ms), "{metered_ms} ms of a second");
+    drop(client);
+    apart.close();
+}
+
+/// A clock that jumped while nobody watched does not make a task run for longer than its walltime.
+#[test]
+fn a_task_that_is_found_after_a_jump_runs_on() {
+    let Some(mut apart) = Apart::with_clocks(&mut Random::new(random::seed())) else { return };
+    let held = Held::start(&apart.home, &apart.client());
+    apart.kill_agents();
+    apart.kill_supervisors();
+    apart.set_site_clocks(86_400);
+    apart.start_agents();
+    apart.wait_joined();
+    // It would be ended at once.
+    pause(Duration::from_millis(300));
+    held.end();
+    held.check_end(&apart.client(), "lost", None);
+    apart.close();
 }
 
 /// Ends the victim of a failpoint there, at the first and at a later hit, and looks at what is left.
@@ -225,14 +307,14 @@ points! {
 /// Ends a supervisor while it sorts what its killed predecessor left: an attempt that ran and has ended.
 fn killed_recovering(mut world: World, armed: &str) {
     world.start("");
-    let held = Held::start(&world);
+    let held = Held::start(&world.home, &world.client());
     world.kill();
     world.kill_supervisors();
     held.end();
     world.start_doomed(armed);
     world.wait_dead(armed, Some(1));
     world.start("");
-    held.check_end(&world, "lost", None);
+    held.check_end(&world.client(), "lost", None);
     world.close();
 }
 
@@ -240,10 +322,10 @@ fn killed_recovering(mut world: World, armed: &str) {
 fn an_end_that_nobody_heard_is_reported_with_its_exit_code() {
     let mut world = World::new();
     world.start("");
-    let held = Held::start(&world);
+    let held = Held::start(&world.home, &world.client());
     world.kill();
     held.end();
     world.start("");
-    held.check_end(&world, "exited", Some(Held::EXIT_CODE));
+    held.check_end(&world.client(), "exited", Some(Held::EXIT_CODE));
     world.close();
 }

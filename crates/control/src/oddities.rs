@@ -20,7 +20,7 @@ pub(crate) fn found(state: &State, report: &AttemptReport, now: TimeMs) -> Vec<O
     if report.at > now.after(TOLERANCE) {
         add(
             OddityKind::ClockAhead,
-            format!("reported at {}, which is still to come at {now}; the times are taken as they are", report.at),
+            format!("reported at {}, which is still to come at {now}; that is taken", report.at),
         );
     }
     let begun = match &report.what {

@@ -126,7 +126,7 @@ fn decide(state: &State, report: &AttemptReport, now: TimeMs) -> Option<Event> {
     let attempt = state.attempts.get(&report.attempt)?;
     match &report.what {
         ReportKind::Started => (attempt.state == AttemptState::Placed)
-            .then(|| Event::AttemptStarted { attempt: attempt.id, at: report.at.max(attempt.placed_at) }),
+            .then(|| Event::AttemptStarted { attempt: attempt.id, at: report.at.min(now).max(attempt.placed_at) }),
         ReportKind::Used(usage) => {
             let usage = plausible(attempt, attempt.usage.merge(*usage), now);
             if usage == attempt.usage {
@@ -153,9 +153,8 @@ fn end(
     usage: Usage,
     now: TimeMs,
 ) -> Event {
-    let started_at = started_at.or(attempt.started_at).map(|start| start.max(attempt.placed_at));
-    let at = at.max(started_at.unwrap_or(attempt.placed_at));
     let usage = plausible(attempt, attempt.usage.merge(usage), now);
+    let (started_at, at) = times(attempt, (started_at, at), usage.wall, now);
     let billed = billed(state, attempt, usage);
     let work = work_of(attempt, billed);
     let (readings, _) = meter::read(state, attempt, started_at, (usage, billed), true, now);
@@ -186,6 +185,23 @@ fn end(
         _ => job.filter(failed).is_some(),
     };
     Event::AttemptEnded { attempt: attempt.id, started_at, at, outcome, usage, work, cost, readings, retry }
+}
+
+/// When an attempt began and ended: neither before it was placed nor after it was told, whatever the centre's clock
+/// shows. A start that is still to come was before what it ran.
+fn times(
+    attempt: &Attempt,
+    (started_at, at): (Option<TimeMs>, TimeMs),
+    wall: DurationMs,
+    now: TimeMs,
+) -> (Option<TimeMs>, TimeMs) {
+    let began = |told: TimeMs| match told > now {
+        true => attempt.started_at.unwrap_or(TimeMs(now.0.saturating_sub_unsigned(wall.0))),
+        false => told,
+    };
+    let started_at = started_at.map(began).or(attempt.started_at);
+    let started_at = started_at.map(|start| start.min(now).max(attempt.placed_at));
+    (started_at, at.min(now).max(started_at.unwrap_or(attempt.placed_at)))
 }
 
 /// A centre cannot have used an attempt for longer than it has had it.

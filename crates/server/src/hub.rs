@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use huisuan_api::{
@@ -51,7 +51,7 @@ struct Link {
     answers: BTreeMap<u64, oneshot::Sender<LogPiece>>,
     /// Channels that the agent is to open; nobody waits long for that, so none is kept.
     channels: Vec<ChannelOrder>,
-    heard_at: Option<TimeMs>,
+    heard: Option<Heard>,
     /// Shared with every wait for orders that is open: whoever waits is there.
     pulls: Arc<()>,
     memory_mode: String,
@@ -64,6 +64,19 @@ struct Link {
     /// When each pool was last asked to be measured: not again before that had time to come back.
     asked_at: BTreeMap<PoolId, TimeMs>,
     something: Arc<Notify>,
+}
+
+/// When an agent was heard last: for people, and for decisions, which no change of the system's clock may turn.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    at: TimeMs,
+    moment: Instant,
+}
+
+impl Heard {
+    fn now(at: TimeMs) -> Option<Heard> {
+        Some(Heard { at, moment: Instant::now() })
+    }
 }
 
 /// What an agent is given for a pull.
@@ -96,7 +109,7 @@ impl Hub {
         // The numbering goes on: a poll of an agent that was killed may still wait with the number it knew.
         link.orders.clear();
         link.memory_mode = memory_mode;
-        link.heard_at = Some(now);
+        link.heard = Heard::now(now);
         open.into_iter().for_each(|order| link.push(order));
         link.something.notify_waiters();
     }
@@ -119,12 +132,16 @@ impl Hub {
     /// Waits for orders after `after` or for questions, for at most `wait`.
     pub(crate) async fn pull(&self, centre: &CentreId, after: u64, wait: Duration, now: TimeMs) -> Pulled {
         let deadline = tokio::time::Instant::now() + wait;
-        let _here = self.links().entry(centre.clone()).or_default().pulls.clone();
+        let _here = {
+            let mut links = self.links();
+            let link = links.entry(centre.clone()).or_default();
+            link.heard = Heard::now(now);
+            link.pulls.clone()
+        };
         loop {
             let something = {
                 let mut links = self.links();
                 let link = links.entry(centre.clone()).or_default();
-                link.heard_at = link.heard_at.max(Some(now));
                 link.orders.retain(|order| order.seq > after);
                 let orders: Vec<_> = link.orders.iter().take(ORDERS_MAX).cloned().collect();
                 let log_requests: Vec<_> = link.questions.drain(..).collect();
@@ -168,24 +185,24 @@ impl Hub {
     /// Notes that an agent was heard.
     pub(crate) fn heard(&self, centre: &CentreId, now: TimeMs) {
         if let Some(link) = self.links().get_mut(centre) {
-            link.heard_at = link.heard_at.max(Some(now));
+            link.heard = Heard::now(now);
         }
     }
 
     /// Whether the agent is there.
-    pub(crate) fn presence(&self, centre: &CentreId, now: TimeMs) -> Presence {
+    pub(crate) fn presence(&self, centre: &CentreId) -> Presence {
         let links = self.links();
         let Some(link) = links.get(centre) else { return Presence::default() };
-        let connected = link.heard_at.is_some_and(|heard| now.since(heard).0 < AWAY_AFTER_MS);
-        Presence { connected, heard_at: link.heard_at, memory_mode: link.memory_mode.clone() }
+        let away = Duration::from_millis(AWAY_AFTER_MS);
+        let connected = link.heard.is_some_and(|heard| heard.moment.elapsed() < away);
+        Presence { connected, heard_at: link.heard.map(|heard| heard.at), memory_mode: link.memory_mode.clone() }
     }
 
     /// Whether the agent was heard after a moment or waits for orders now.
-    pub(crate) fn heard_after(&self, centre: &CentreId, moment: TimeMs) -> bool {
+    pub(crate) fn heard_after(&self, centre: &CentreId, moment: Instant) -> bool {
         let links = self.links();
-        links
-            .get(centre)
-            .is_some_and(|link| Arc::strong_count(&link.pulls) > 1 || link.heard_at.is_some_and(|heard| heard > moment))
+        let after = |link: &Link| link.heard.is_some_and(|heard| heard.moment > moment);
+        links.get(centre).is_some_and(|link| Arc::strong_count(&link.pulls) > 1 || after(link))
     }
 
     /// Notes where the books and the engine differ now, and gives back where they did the last time.

@@ -3,10 +3,15 @@
 //!
 //! A centre is absent after a long silence. Silence is counted in looks of this watch, each of which counts for at most
 //! twice its interval: time in which the server itself was down, stopped or overloaded is not the centres' silence.
+//! It is the kernel's monotonic time: who sets the system's clock silences nobody.
 //! Who comes back is there at once, but who was back for a short time only must first be heard steadily: a flapping
 //! line does not draw work to itself.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use huisuan_control::State;
 use huisuan_model::{Centre, CentreId, Command, Presence, TimeMs};
@@ -25,7 +30,7 @@ const STEADY_FOR_MS: u64 = 60_000;
 
 /// Looks again and again until the server stops.
 pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
-    let mut watch = Watch::starting_at(shared.clock.now());
+    let (mut watch, mut looked_at) = (Watch::starting_at(Instant::now()), shared.clock.now());
     let recorded_at = shared.recorded_at;
     let silences = shared.writer.look(move |state| silences(state, recorded_at));
     watch.remember(silences.await.unwrap_or_default());
@@ -45,11 +50,13 @@ pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
         });
         let Ok((centres, moments)) = centres.await else { return };
         let now = shared.clock.now();
-        if moments.iter().any(|moment| (watch.last..=now).contains(moment)) {
+        if moments.iter().any(|moment| (looked_at..=now).contains(moment)) {
             // Nothing changes in the state when maintenance is over or a reservation begins or ends, but there is room.
             planner.wake();
         }
-        for (centre, presence) in watch.look(now, &centres, |centre, after| shared.hub.heard_after(centre, after)) {
+        looked_at = now;
+        let heard = |centre: &CentreId, after: Instant| shared.hub.heard_after(centre, after);
+        for (centre, presence) in watch.look(Instant::now(), &centres, heard) {
             tracing::info!(%centre, ?presence, "presence of a centre changed");
             let command = Command::SetPresence { centre, presence };
             if let Err(error) = shared.writer.execute(identity::server(), command).await {
@@ -75,7 +82,7 @@ fn silences(state: &State, recorded_at: TimeMs) -> Vec<(CentreId, u64)> {
 
 /// What was heard so far.
 struct Watch {
-    last: TimeMs,
+    last: Instant,
     centres: BTreeMap<CentreId, Heard>,
 }
 
@@ -86,13 +93,13 @@ struct Heard {
     /// For how long it was heard in every look.
     steady_ms: u64,
     /// When it last came back.
-    returned_at: Option<TimeMs>,
+    returned_at: Option<Instant>,
     /// It went away again soon after that.
     flapping: bool,
 }
 
 impl Watch {
-    fn starting_at(now: TimeMs) -> Self {
+    fn starting_at(now: Instant) -> Self {
         Watch { last: now, centres: BTreeMap::new() }
     }
 
@@ -106,11 +113,11 @@ impl Watch {
     /// Looks at every centre and answers what changed. `heard` says whether one was heard after a moment.
     fn look(
         &mut self,
-        now: TimeMs,
+        now: Instant,
         centres: &[(CentreId, Presence)],
-        heard: impl Fn(&CentreId, TimeMs) -> bool,
+        heard: impl Fn(&CentreId, Instant) -> bool,
     ) -> Vec<(CentreId, Presence)> {
-        let counts_ms = now.since(self.last).0.min(2 * LOOK_EVERY_MS);
+        let counts_ms = millis(now.saturating_duration_since(self.last)).min(2 * LOOK_EVERY_MS);
         let mut changes = Vec::new();
         for (centre, known) in centres {
             let watched = self.centres.entry(centre.clone()).or_default();
@@ -132,7 +139,7 @@ impl Watch {
 }
 
 impl Heard {
-    fn look(&mut self, now: TimeMs, counts_ms: u64, known: Presence, heard: bool) -> Option<Presence> {
+    fn look(&mut self, now: Instant, counts_ms: u64, known: Presence, heard: bool) -> Option<Presence> {
         if heard {
             self.silent_ms = 0;
             self.steady_ms += counts_ms;
@@ -142,7 +149,7 @@ impl Heard {
         }
         match known {
             Presence::Present if self.silent_ms >= AWAY_AFTER_MS => {
-                self.flapping = self.returned_at.is_some_and(|back| now.since(back).0 < FLAPPING_WITHIN_MS);
+                self.flapping = self.returned_at.is_some_and(|back| millis(now - back) < FLAPPING_WITHIN_MS);
                 Some(Presence::Absent)
             }
             Presence::Absent if heard && (!self.flapping || self.steady_ms >= STEADY_FOR_MS) => {
@@ -154,28 +161,33 @@ impl Heard {
     }
 }
 
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// One centre, watched; `.` is a look at which it was heard, `-` one at which it was not, a number that many
     /// seconds in which the server did not look.
-    fn check(story: &str, expected: &[(i64, Presence)]) {
+    fn check(story: &str, expected: &[(u64, Presence)]) {
         let centre = CentreId::new("hpc-1").expect("a name");
-        let (mut now, mut known, mut changes) = (TimeMs(0), Presence::Present, Vec::new());
+        let (began, mut known, mut changes) = (Instant::now(), Presence::Present, Vec::new());
+        let mut now = began;
         let mut watch = Watch::starting_at(now);
         for word in story.split(' ') {
             let (times, heard) = match word.split_once(['.', '-']) {
                 Some((times, _)) => (times.parse().unwrap_or(1), word.ends_with('.')),
                 None => {
-                    now.0 += word.parse::<i64>().expect("seconds") * 1000;
+                    now += Duration::from_secs(word.parse().expect("seconds"));
                     continue;
                 }
             };
             for _ in 0..times {
-                now.0 += 5_000;
+                now += Duration::from_secs(5);
                 for (_, presence) in watch.look(now, &[(centre.clone(), known)], |_, _| heard) {
-                    changes.push((now.0 / 1000, presence));
+                    changes.push(((now - began).as_secs(), presence));
                     known = presence;
                 }
             }
@@ -202,9 +214,10 @@ mod tests {
     #[test]
     fn a_centre_is_given_up_after_an_hour_that_the_server_saw() {
         let centre = CentreId::new("hpc-1").expect("a name");
-        let (mut now, mut watch) = (TimeMs(0), Watch::starting_at(TimeMs(0)));
-        let mut look = |watch: &mut Watch, ms: i64, heard: bool| {
-            now.0 += ms;
+        let mut now = Instant::now();
+        let mut watch = Watch::starting_at(now);
+        let mut look = |watch: &mut Watch, ms: u64, heard: bool| {
+            now += Duration::from_millis(ms);
             watch.look(now, &[(centre.clone(), Presence::Absent)], |_, _| heard);
             watch.given_up().len()
         };

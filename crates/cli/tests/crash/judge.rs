@@ -65,11 +65,16 @@ pub(crate) fn check_data(home: &Home, data: &str) {
     assert_eq!(doctor.exit, 0, "{doctor:?}");
 }
 
-/// Waits for the ends of all jobs and panics at the first broken promise; the number of runs.
-pub(crate) fn judge(client: &Client, acknowledged: &Acknowledged, trace: &str, lost: Lost) -> usize {
+/// Waits for the ends of all jobs.
+pub(crate) fn wait_ended(client: &Client) {
     let waiting = || all_jobs(client).into_iter().filter(|job| ours(job) && open(job)).collect::<Vec<_>>();
     let ended = wait_until(Instant::now() + PATIENCE, || waiting().is_empty().then_some(()));
     assert!(ended.is_some(), "jobs did not end: {:#?}", waiting());
+}
+
+/// Waits for the ends of all jobs and panics at the first broken promise; the number of runs.
+pub(crate) fn judge(client: &Client, acknowledged: &Acknowledged, trace: &str, lost: Lost) -> usize {
+    wait_ended(client);
     let found: BTreeMap<u64, JobSummary> =
         all_jobs(client).into_iter().filter(ours).map(|job| (job.job_id, job)).collect();
     let expected: BTreeSet<u64> = acknowledged.jobs.values().map(|(id, _)| *id).collect();
@@ -88,6 +93,20 @@ pub(crate) fn judge(client: &Client, acknowledged: &Acknowledged, trace: &str, l
     assert!(unknown.is_empty(), "attempts ran that the server does not know: {unknown:?}");
     assert!(client.ledger().expect("a ledger").balanced, "the ledger is not balanced");
     runs.len()
+}
+
+/// Looks whether what ran is in the books for about as long as it ran, all together. A tenth is missing while the clock of
+/// the server's machine is behind, and then what passes while no server runs: it cannot know how long that was.
+pub(crate) fn check_metered(client: &Client, acknowledged: &Acknowledged) {
+    let (mut ran, mut metered) = (0, 0);
+    for (id, sent) in acknowledged.jobs.values() {
+        for attempt in attempts(client, *id).iter().filter(|attempt| attempt.cause.as_deref() == Some("exited")) {
+            ran += u64::try_from(sent.run.as_millis()).expect("less than a second");
+            metered += attempt.wall_ms;
+            assert!(attempt.wall_ms < 60_000, "nothing runs for so long: {attempt:?}");
+        }
+    }
+    assert!(metered >= ran * 6 / 10, "{metered} ms are metered of {ran} ms");
 }
 
 /// How often every attempt ran.
@@ -152,6 +171,8 @@ impl Case<'_> {
     fn check_attempt(&self, attempt: &AttemptView) {
         let runs = self.runs.get(&attempt.attempt).copied().unwrap_or(0);
         assert!(runs <= 1, "{} ran {runs} times: {}", attempt.attempt, self.story());
+        let times = [Some(attempt.placed_at), attempt.started_at, attempt.ended_at];
+        assert!(times.iter().flatten().is_sorted(), "{}: times run backwards: {}", attempt.attempt, self.story());
         let number: u32 = attempt.attempt.rsplit('.').next().and_then(|text| text.parse().ok()).expect("a number");
         let code = match self.sent.succeeds_at {
             Some(last) if number >= last => 0,

@@ -19,8 +19,7 @@ use huisuan_model::{
 
 use crate::{
     random::Random,
-    support::running::{PATIENCE, pause, wait_until},
-    world::World,
+    support::running::{Home, PATIENCE, pause, wait_until},
 };
 
 /// Users who submit at the same time.
@@ -38,6 +37,8 @@ pub(crate) const FAILS: i32 = 5;
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) spec: JobSpec,
+    /// How long each of its tasks runs at least.
+    pub(crate) run: Duration,
     /// Every task fails in its first attempts and ends well in this one; `None` when none ends well.
     pub(crate) succeeds_at: Option<u32>,
 }
@@ -57,22 +58,22 @@ impl Acknowledged {
     }
 }
 
-/// Where the server is at present.
+/// How the server is reached at present.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Door(Arc<(Mutex<Option<String>>, Condvar)>);
+pub(crate) struct Door(Arc<(Mutex<Option<Client>>, Condvar)>);
 
 impl Door {
-    pub(crate) fn set(&self, url: Option<&str>) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = url.map(str::to_owned);
+    pub(crate) fn set(&self, client: Option<Client>) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
         self.0.1.notify_all();
     }
 
     /// Waits for a server.
     fn client(&self) -> Client {
-        let url = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.0.1.wait_timeout_while(url, PATIENCE, |url| url.is_none());
-        let (url, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        Client::new(url.as_deref().expect("a server comes back"), None).expect("its address is one")
+        let client = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.1.wait_timeout_while(client, PATIENCE, |client| client.is_none());
+        let (client, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        client.clone().expect("a server comes back")
     }
 }
 
@@ -89,12 +90,11 @@ impl Held {
     pub(crate) const EXIT_CODE: i32 = 9;
 
     /// Submits it and waits until the server knows that it runs.
-    pub(crate) fn start(world: &World) -> Held {
-        let (pid, go) = (world.home.path("pid"), world.home.path("go"));
+    pub(crate) fn start(home: &Home, client: &Client) -> Held {
+        let (pid, go) = (home.path("pid"), home.path("go"));
         let code = Held::EXIT_CODE;
         let text =
             format!("echo $$ > {pid}.new; mv {pid}.new {pid}; until [ -e {go} ]; do sleep 0.02; done; exit {code}");
-        let client = world.client();
         let job = client.submit(&JobRequest(script("held", &text)), None).expect("acknowledged").job_id;
         let runs = || {
             let view = client.job(job).expect("it is known");
@@ -113,8 +113,7 @@ impl Held {
     }
 
     /// Waits until the server knows of its end, and compares that with what it should be.
-    pub(crate) fn check_end(&self, world: &World, cause: &str, code: Option<i32>) {
-        let client = world.client();
+    pub(crate) fn check_end(&self, client: &Client, cause: &str, code: Option<i32>) {
         let ended = || Some(client.job(self.job).expect("it is known")).filter(|job| job.summary.ended_at.is_some());
         let view = wait_until(Instant::now() + PATIENCE, ended).expect("its end is reported");
         let [attempt] = view.attempts.as_slice() else { panic!("one attempt: {view:?}") };
@@ -123,7 +122,7 @@ impl Held {
     }
 }
 
-fn script(name: &str, text: &str) -> JobSpec {
+pub(crate) fn script(name: &str, text: &str) -> JobSpec {
     let mut spec = JobSpec::command(name, &["true"]);
     spec.work = Work::Script { text: format!("#!/bin/sh\n{text}\n"), arguments: Vec::new() };
     spec.need = Need::Hardware { cores: Millicores(500), devices: None };
@@ -133,9 +132,10 @@ fn script(name: &str, text: &str) -> JobSpec {
 
 /// The job of a key: mostly plain ones, some arrays, gangs and jobs that fail.
 fn job(key: &str, trace: &str, random: &mut Random) -> Sent {
-    let run = format!("echo \"$HUISUAN_ATTEMPT\" >> {trace}; sleep 0.{:03}", random.below(RUN_MS));
+    let run_ms = random.below(RUN_MS);
+    let run = format!("echo \"$HUISUAN_ATTEMPT\" >> {trace}; sleep 0.{run_ms:03}");
     let name = format!("crash-{key}");
-    let mut sent = Sent { spec: script(&name, &run), succeeds_at: Some(1) };
+    let mut sent = Sent { spec: script(&name, &run), run: Duration::from_millis(run_ms), succeeds_at: Some(1) };
     let spec = &mut sent.spec;
     match random.below(10) {
         0 | 1 => spec.tasks = "1-4".parse().expect("tasks"),

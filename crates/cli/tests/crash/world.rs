@@ -40,7 +40,7 @@ impl World {
         let arguments = ["demo", "--data", &data, "--listen", "127.0.0.1:0"];
         match self.home.try_start(&arguments, &[("FAILPOINTS", armed)]) {
             Ok(demo) => {
-                self.door.set(Some(&demo.url));
+                self.door.set(Some(demo.client()));
                 self.demo = Some(demo);
             }
             Err(ran) => assert!(!armed.is_empty() && ran.exit == -1, "the demo does not start: {ran:?}"),

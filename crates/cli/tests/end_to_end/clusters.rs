@@ -1,11 +1,14 @@
 //! Two real Slurm clusters and this machine as one network: accelerators by type, output, exit codes, books.
 
+use std::fs;
+
 use huisuan_api::Client;
 use serde_json::Value;
 
 use crate::{
     engines::{CLUSTERS, PART, array_on_devices, clusters, join_clusters, joined, run},
     lab::Lab,
+    sessions::Person,
     site::until,
     support::running::Home,
 };
@@ -39,11 +42,33 @@ fn two_clusters_and_a_machine_are_one_network() {
     assert_eq!((&*fails.summary.state, end.exit_code), ("failed", Some(3)), "{fails:?}");
     let here = run(&home, &client, "here.yaml", "command: [\"true\"]\nclass: hpc\nwalltime: 1m\n");
     assert_eq!((&*here.summary.state, &*here.attempts[0].centre), ("succeeded", "here"), "{here:?}");
+    a_terminal_is_on_a_node(&home);
     drained_nodes_are_alarms(&client, &labs[0]);
     let audit: Value = home.run(&["ledger", "audit", "-o", "json"]).json();
     assert_eq!(audit["ok"], true, "{audit}");
     let usage = client.usage().expect("usage");
     assert!(usage.cost.amount > 0, "{usage:?}");
+}
+
+/// Typed into here, run on a compute node: left, found again, and ended with its exit code.
+fn a_terminal_is_on_a_node(home: &Home) {
+    let file = home.path("session.yaml");
+    let text = format!(
+        "kind: session\ncommand: [/bin/sh]\ncentres: [alpha]\ncores: 1\nmemory: 64MiB\nwalltime: 5m\n\
+         devices: {{count: 1, any_of: [{PART}]}}\n"
+    );
+    fs::write(&file, text).expect("a file");
+    let id = home.run(&["run", &file, "-o", "json"]).json()["job_id"].to_string();
+    let mut first = Person::at(home, &["session", "attach", &id]);
+    first.types("echo on-$SLURMD_NODENAME-$((40 + 2)); kept=seven\r");
+    first.sees("-42\r\n");
+    assert!(first.screen().contains("on-alpha"), "{}", first.screen());
+    first.types("\r~.");
+    assert!(first.leaves().success(), "{}", first.screen());
+    let mut second = Person::at(home, &["session", "attach", &id]);
+    second.types("echo still-$kept; exit 7\r");
+    second.sees("still-seven\r\n");
+    assert_eq!(second.leaves().code(), Some(7), "{}", second.screen());
 }
 
 /// An operator of the network sees what an operator of the cluster did, once, until it is undone.

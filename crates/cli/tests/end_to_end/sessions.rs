@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     site::{Site, until},
-    support::running::{PATIENCE, pause},
+    support::running::{Home, PATIENCE, pause},
 };
 
 /// A small share, so that several sessions fit any machine.
@@ -28,7 +28,7 @@ const SMALL: [&str; 4] = ["--cores", "0.5", "--memory", "64MiB"];
 const SHELL: [&str; 5] = ["--", "/bin/bash", "--norc", "--noprofile", "-i"];
 
 /// A terminal in which a person runs the binary.
-struct Person {
+pub(crate) struct Person {
     master: File,
     child: Child,
     seen: Arc<Mutex<String>>,
@@ -36,7 +36,7 @@ struct Person {
 
 impl Person {
     /// Runs `huisuan` with a window of 40 lines of 100 characters.
-    fn at(site: &Site, arguments: &[&str]) -> Person {
+    pub(crate) fn at(home: &Home, arguments: &[&str]) -> Person {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("its other end");
         let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("text");
@@ -45,7 +45,7 @@ impl Person {
         let person = |child| Person { master: File::from(master), child, seen: Arc::default() };
         // Its controlling terminal, so that it hears of window sizes.
         let mut command = Command::new("setsid");
-        let plain = site.home.command();
+        let plain = home.command();
         command.arg("-c").arg(plain.get_program()).args(arguments);
         for (name, value) in plain.get_envs() {
             match value {
@@ -69,21 +69,21 @@ impl Person {
         person
     }
 
-    fn resize(&self, rows: u16, columns: u16) {
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.master, size).expect("a window");
     }
 
-    fn types(&self, text: &str) {
+    pub(crate) fn types(&self, text: &str) {
         (&self.master).write_all(text.as_bytes()).expect("a terminal takes keys");
     }
 
-    fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     #[track_caller]
-    fn sees(&self, text: &str) {
+    pub(crate) fn sees(&self, text: &str) {
         let look = || self.screen().contains(text).then_some(());
         if crate::support::running::wait_until(std::time::Instant::now() + Duration::from_secs(60), look).is_none() {
             panic!("`{text}` did not come:\n{}", self.screen());
@@ -91,7 +91,7 @@ impl Person {
     }
 
     #[track_caller]
-    fn leaves(&mut self) -> ExitStatus {
+    pub(crate) fn leaves(&mut self) -> ExitStatus {
         until("the end of the command", || self.child.try_wait().expect("a child can be looked at"))
     }
 }
@@ -106,7 +106,7 @@ impl Drop for Person {
 
 /// Opens a shell in a session; its number and who sits at it.
 fn shell(site: &Site, more: &[&str]) -> (u64, Person) {
-    let person = Person::at(site, &[&["session"], &SMALL[..], more, &SHELL].concat());
+    let person = Person::at(&site.home, &[&["session"], &SMALL[..], more, &SHELL].concat());
     person.sees("runs at hpc-1");
     let id = until("a session", || {
         site.client().jobs(&huisuan_api::routes::JobsQuery::default()).ok()?.jobs.first().map(|job| job.job_id)
@@ -143,11 +143,11 @@ fn a_terminal_is_used_left_and_found_again() {
     person.sees(&format!("re-attach: huisuan session attach {id}"));
 
     let attach = ["session", "attach", &id.to_string()];
-    let mut first = Person::at(&site, &attach);
+    let mut first = Person::at(&site.home, &attach);
     first.types("echo again=$kept\r");
     first.sees("again=seven\r\n");
     assert!(first.screen().contains("code=130"), "what was written before is shown:\n{}", first.screen());
-    let mut second = Person::at(&site, &attach);
+    let mut second = Person::at(&site.home, &attach);
     assert_eq!(first.leaves().code(), Some(6), "there is one at a time");
     first.sees("somebody else");
     second.types("echo third=$kept\r");
@@ -155,7 +155,7 @@ fn a_terminal_is_used_left_and_found_again() {
 
     site.replace_agent();
     assert_eq!(second.leaves().code(), Some(1), "the way went through the agent:\n{}", second.screen());
-    let mut third = Person::at(&site, &attach);
+    let mut third = Person::at(&site.home, &attach);
     third.types("echo still=$kept\r");
     third.sees("still=seven\r\n");
     third.types("exit 7\r");
@@ -178,7 +178,7 @@ fn a_session_outlives_its_server() {
     site.replace_server();
     assert_eq!(person.leaves().code(), Some(1), "{}", person.screen());
     person.sees(&format!("attach again: huisuan session attach {id}"));
-    let mut again = Person::at(&site, &["session", "attach", &id.to_string()]);
+    let mut again = Person::at(&site.home, &["session", "attach", &id.to_string()]);
     again.types("echo still=$kept\r");
     again.sees("still=nine\r\n");
     again.types("exit 3\r");

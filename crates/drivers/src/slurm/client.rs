@@ -82,6 +82,13 @@ impl Client {
         }
     }
 
+    /// Starts a program that is fed and read by the caller, who waits for its end. What it says of errors is dropped.
+    pub(super) fn start(&self, program: &'static str, arguments: &[String]) -> std::io::Result<Child> {
+        let mut command = Command::new(self.find(program));
+        command.args(arguments).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+    }
+
     /// As [`Client::call`] with an answer that is needed: a failure is an error.
     pub(super) fn ask<A: AsRef<OsStr>>(&self, program: &'static str, arguments: &[A]) -> Result<String, EngineError> {
         let answer = self.call(program, arguments);

@@ -2,14 +2,16 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::{fs::OpenOptionsExt as _, net::UnixStream},
     path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use huisuan_model::{AttemptId, AttemptReport, EndCause, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
+use huisuan_model::{
+    AttemptId, AttemptReport, ChannelTarget, EndCause, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream,
+};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
@@ -17,6 +19,7 @@ use super::{
     files::Files,
     journal::{Journal, Line},
     look, poll,
+    session::Viewers,
     shared::Shared,
     state::{Record, State, never_ran},
     submit,
@@ -41,6 +44,7 @@ type Loop = fn(&Shared);
 #[derive(Debug)]
 pub struct SlurmEngine {
     shared: Arc<Shared>,
+    viewers: Viewers,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -59,7 +63,7 @@ impl SlurmEngine {
         let state = State::recover(journal, known);
         let shared = Arc::new(Shared::new(config, files, state, lock));
         read_all_records(&shared)?;
-        let mut engine = SlurmEngine { shared, threads: Vec::new() };
+        let mut engine = SlurmEngine { shared, viewers: Viewers::default(), threads: Vec::new() };
         let threads: [(&str, Loop); 3] = [("submit", submit::run), ("poll", poll::run), ("look", look::run)];
         for (name, run) in threads {
             let shared = Arc::clone(&engine.shared);
@@ -285,6 +289,15 @@ impl Engine for SlurmEngine {
         state.finish(ends, &shared.files)?;
         shared.reports.notify_all();
         Ok(())
+    }
+
+    fn sessions(&self) -> Result<(), String> {
+        // Whether a node has `script` is found out there.
+        Ok(())
+    }
+
+    fn attach(&self, attempt: AttemptId, target: ChannelTarget) -> Result<UnixStream, EngineError> {
+        self.viewers.attach(&self.shared, attempt, target)
     }
 
     fn alarms(&self) -> Vec<Alarm> {

@@ -7,7 +7,7 @@
 //! | `slurm.log` | orders, numbers of jobs, ends: the engine's memory, see `journal.rs` |
 //! | `arrays/` | lists that say which attempt each element of an array is, see `lists.rs` |
 //! | `news/` | empty files by which wrappers say that something happened; one listing shows all |
-//! | `attempts/JOB/TASK.ATTEMPT/` | `start` what to run; `claim`, `used`, `alive`, `exit` by the wrapper; `done.json` by the engine |
+//! | `attempts/JOB/TASK.ATTEMPT/` | `start` what to run; `claim`, `used`, `alive`, `exit` by the wrapper; `done.json` by the engine; of a session `keys`, `words`, `tty`, see `session.rs` |
 
 use std::{
     ffi::OsString,
@@ -20,9 +20,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use huisuan_model::{AttemptId, Bytes, DurationMs, StartOrder, TimeMs};
+use huisuan_model::{AttemptId, Bytes, DurationMs, StartOrder, TimeMs, spec::JobKind};
 
-use super::{job::SlurmJob, lists::Lists};
+use super::{job::SlurmJob, lists::Lists, session};
 use crate::{
     local::{
         paths::{AttemptPaths, Paths},
@@ -64,6 +64,8 @@ pub(super) enum Named {
 pub(super) struct Claim {
     /// When it was made, as far as that could be written down.
     pub(super) at: Option<TimeMs>,
+    /// What Slurm calls the job within itself, an element of an array too.
+    pub(super) job: Option<u64>,
 }
 
 /// How a wrapper says that its attempt ended.
@@ -190,6 +192,9 @@ impl Files {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.map_err(|error| format!("checkpoint folder `{}` cannot be made: {error}", folder.display()))?;
         }
+        if order.spec.kind == JobKind::Session {
+            session::make_keys(&paths.dir).map_err(failed)?;
+        }
         let mut text = Vec::new();
         let count = variables.len().to_string();
         let head = [directory.as_os_str(), stdout.as_os_str(), stderr.as_os_str(), count.as_ref()];
@@ -227,7 +232,8 @@ impl Files {
     /// Who claimed it, if anybody did.
     pub(super) fn claim(&self, id: AttemptId) -> io::Result<Option<Claim>> {
         let Some(text) = read_optional(&self.attempt(id).claim())? else { return Ok(None) };
-        Ok(Some(Claim { at: field(&text, "at").and_then(|at| at.parse().ok()).map(TimeMs) }))
+        let at = field(&text, "at").and_then(|at| at.parse().ok()).map(TimeMs);
+        Ok(Some(Claim { at, job: field(&text, "job").and_then(|job| job.parse().ok()) }))
     }
 
     /// The done record, once it is whole.
@@ -365,9 +371,9 @@ mod tests {
         assert_eq!(files.claim(id).expect("readable"), None);
         assert!(files.claim_against_start(id).expect("taken"));
         assert!(!again.claim_against_start(id).expect("asked"));
-        assert_eq!(files.claim(id).expect("readable"), Some(Claim { at: None }));
+        assert_eq!(files.claim(id).expect("readable"), Some(Claim { at: None, job: None }));
         let text = "version=1\nat=5\njob=9\nnode=n1\ncomplete\n";
         fs::write(files.attempt(id).claim(), text).expect("written");
-        assert_eq!(files.claim(id).expect("readable"), Some(Claim { at: Some(TimeMs(5)) }));
+        assert_eq!(files.claim(id).expect("readable"), Some(Claim { at: Some(TimeMs(5)), job: Some(9) }));
     }
 }

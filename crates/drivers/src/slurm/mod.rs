@@ -13,6 +13,7 @@
 //! | cancelled, after a look at the queue | `cancel.rs` |
 //! | what holds room in Slurm and will never use it, ended | `leftovers.rs` |
 //! | judged | `verdict.rs` |
+//! | a terminal given to whoever attaches to a session, by a step of its job | `session.rs` |
 //! | its end on disk, then told until it is acknowledged | `state.rs` |
 //!
 //! An attempt starts at most once, because whoever creates its claim file may start it, and nobody else ever. It is never
@@ -36,6 +37,7 @@ mod ours;
 mod poll;
 mod release;
 mod request;
+mod session;
 mod shared;
 mod state;
 mod submit;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use huisuan_model::{
     StartOrder, TenantId,
-    spec::{Checkpoint, checkpoint::SIGNALS},
+    spec::{Checkpoint, JobKind, checkpoint::SIGNALS},
 };
 
 use super::{
@@ -42,7 +42,9 @@ impl Notice {
     /// it is over.
     fn of(order: &StartOrder, config: &SlurmConfig) -> Result<Notice, String> {
         let Some(Checkpoint { signal, grace }) = &order.spec.checkpoint else {
-            return Ok(Notice { signal: "TERM".to_owned(), grace_ms: config.grace_ms, ahead_ms: 0 });
+            // What is told when a terminal is closed: shells at one ignore SIGTERM.
+            let signal = if order.spec.kind == JobKind::Session { "HUP" } else { "TERM" };
+            return Ok(Notice { signal: signal.to_owned(), grace_ms: config.grace_ms, ahead_ms: 0 });
         };
         if !SIGNALS.contains(&signal.as_str()) {
             return Err(format!("signal `{signal}` is none that a task may ask for"));

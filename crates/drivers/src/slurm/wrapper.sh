@@ -102,6 +102,16 @@ else
     PATH=$path type -P -- "$program" >/dev/null || start_failed "program \`$program\` is not in PATH ($path)"
 fi
 
+# A session has a terminal, which `script` of util-linux makes: its keys come from a pipe, what it shows is the output. The
+# shell text is a constant; the words go by a file.
+if [ -p "$dir/keys" ]; then
+    type -P script >/dev/null || start_failed "this node has no \`script\` of util-linux, which sessions need"
+    printf '%s\0' "${words[@]}" >"$dir/words"
+    environment=(TERM=xterm "${environment[@]}" "SHELL=$BASH" "HUISUAN_SESSION=$dir")
+    words=(script -qefc 'stty rows 24 cols 80; tty >"$HUISUAN_SESSION/tty"; mapfile -t -d "" words <"$HUISUAN_SESSION/words"
+        unset HUISUAN_SESSION; exec "${words[@]}"' /dev/null)
+fi
+
 # Opens a file for output and sets `opened` to its descriptor.
 open_output() {
     if [ -e "$1" ] && [ ! -f "$1" ] && [ ! -c "$1" ]; then
@@ -178,7 +188,8 @@ outside=0 interrupted=1 killer= how=
 trap 'jobs -l >|"$dir/how"' CHLD
 (
     umask 022
-    exec </dev/null >&5 2>&6 5>&- 6>&-
+    if [ -p "$dir/keys" ]; then exec 0<>"$dir/keys"; else exec </dev/null; fi
+    exec >&5 2>&6 5>&- 6>&-
     ((careful)) && exec env "${environment[@]}" "${words[@]}"
     export "${environment[@]}"
     exec "${words[@]}"

@@ -24,13 +24,13 @@ fn session(words: &[&str]) -> Arc<JobSpec> {
 }
 
 /// Whoever is attached.
-struct Viewer {
+pub(crate) struct Viewer {
     stream: UnixStream,
     frames: Frames,
 }
 
 impl Viewer {
-    fn of(bench: &Bench, attempt: AttemptId) -> Viewer {
+    pub(crate) fn of(bench: &Bench, attempt: AttemptId) -> Viewer {
         let stream = bench.engine.attach(attempt, ChannelTarget::Terminal).expect("a session that runs");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut viewer = Viewer { stream, frames: Frames::default() };
@@ -40,12 +40,17 @@ impl Viewer {
 
     /// The next frame; `None` at the end.
     fn next(&mut self) -> Option<Frame> {
+        self.next_after("")
+    }
+
+    /// The same; in place of a frame that does not come, what came before is shown.
+    fn next_after(&mut self, seen: &str) -> Option<Frame> {
         loop {
             if let Some(frame) = self.frames.take().expect("frames") {
                 return Some(frame);
             }
             let mut piece = [0; 4096];
-            match self.stream.read(&mut piece).expect("frames in time") {
+            match self.stream.read(&mut piece).unwrap_or_else(|error| panic!("no frame ({error}) after:\n{seen}")) {
                 0 => return None,
                 read => self.frames.push(&piece[..read]),
             }
@@ -56,15 +61,15 @@ impl Viewer {
         self.stream.write_all(&frame.bytes()).expect("it is read");
     }
 
-    fn types(&mut self, text: &str) {
+    pub(crate) fn types(&mut self, text: &str) {
         self.says(&Frame::Data(text.into()));
     }
 
     /// Reads until a text has come; all that came.
-    fn sees(&mut self, text: &str) -> String {
+    pub(crate) fn sees(&mut self, text: &str) -> String {
         let mut seen = String::new();
         while !seen.contains(text) {
-            match self.next() {
+            match self.next_after(&seen) {
                 Some(Frame::Data(bytes)) => seen.push_str(&String::from_utf8_lossy(&bytes)),
                 other => panic!("{other:?} instead of `{text}` after:\n{seen}"),
             }
@@ -73,7 +78,7 @@ impl Viewer {
     }
 
     /// What came until the session or the channel ended.
-    fn end(&mut self) -> Option<Frame> {
+    pub(crate) fn end(&mut self) -> Option<Frame> {
         loop {
             match self.next() {
                 Some(Frame::Data(_)) => {}
@@ -98,22 +103,21 @@ fn wrote(bench: &mut Bench, attempt: AttemptId, text: &str) {
 }
 
 /// Starts a session and attaches to it.
-fn begun(bench: &mut Bench, job: u64, words: &[&str]) -> (AttemptId, Viewer) {
+pub(crate) fn begun(bench: &mut Bench, job: u64, words: &[&str]) -> (AttemptId, Viewer) {
     let attempt = id(job, 0);
     bench.submit(&[task(job, 0, &session(words))]);
     bench.started(attempt);
     (attempt, Viewer::of(bench, attempt))
 }
 
-#[test]
-fn a_terminal_controls_its_process_and_tells_its_end() {
-    let mut bench = Bench::local();
+pub(crate) fn a_terminal_controls_its_process_and_tells_its_end(mut bench: Bench) {
     let (attempt, mut viewer) = begun(&mut bench, 1, &["/bin/sh"]);
     viewer.says(&Frame::Resize { rows: 31, columns: 97 });
-    viewer.types("test -t 0 && test -t 2 && echo is-$((40 + 2)); stty size </dev/tty; ps -o tty= -p $$\n");
-    viewer.sees("is-42\r\n");
-    viewer.sees("31 97\r\n");
-    viewer.sees("pts/");
+    viewer.types("test -t 0 && test -t 2 && echo is-$((40 + 2)); ps -o tty= -p $$\n");
+    let mut seen = viewer.sees("is-42\r\n");
+    viewer.types("until stty size </dev/tty | grep '31 97'; do sleep 0.1; done\n");
+    seen += &viewer.sees("31 97\r\n");
+    assert!(seen.contains("pts/"), "{seen}");
     viewer.types("exit 9\n");
     assert_eq!(viewer.end(), Some(Frame::Exited(9)));
     let end = bench.end(attempt);
@@ -123,9 +127,7 @@ fn a_terminal_controls_its_process_and_tells_its_end() {
     assert!(matches!(gone, Err(EngineError::Refused(_))), "{gone:?}");
 }
 
-#[test]
-fn a_session_goes_on_unseen_and_shows_what_it_wrote() {
-    let mut bench = Bench::local();
+pub(crate) fn a_session_goes_on_unseen_and_shows_what_it_wrote(mut bench: Bench) {
     let (attempt, mut viewer) = begun(&mut bench, 1, &["/bin/sh"]);
     viewer.types("echo one-$((1 + 1))\n");
     viewer.sees("one-2\r\n");
@@ -143,9 +145,7 @@ fn a_session_goes_on_unseen_and_shows_what_it_wrote() {
     bench.end(attempt);
 }
 
-#[test]
-fn who_is_told_to_end_is_told_as_terminals_tell_it() {
-    let mut bench = Bench::local();
+pub(crate) fn who_is_told_to_end_is_told_as_terminals_tell_it(mut bench: Bench) {
     // An interactive shell ignores SIGTERM.
     let (attempt, mut viewer) = begun(&mut bench, 1, &["/bin/bash", "--norc", "--noprofile", "-i"]);
     viewer.types("echo here-$((1 + 1))\n");
@@ -156,9 +156,7 @@ fn who_is_told_to_end_is_told_as_terminals_tell_it() {
     assert_eq!((end.outcome.cause, end.outcome.signal), (EndCause::Cancelled, Some(1)));
 }
 
-#[test]
-fn what_is_no_frame_ends_the_channel_and_not_the_session() {
-    let mut bench = Bench::local();
+pub(crate) fn what_is_no_frame_ends_the_channel_and_not_the_session(mut bench: Bench) {
     let (attempt, mut viewer) = begun(&mut bench, 1, &["/bin/sh"]);
     viewer.stream.write_all(&[77, 255, 255, 255, 255, 0]).expect("it is read");
     assert_eq!(viewer.end(), None);
@@ -166,6 +164,26 @@ fn what_is_no_frame_ends_the_channel_and_not_the_session() {
     again.says(&Frame::End);
     assert_eq!(again.end(), Some(Frame::Exited(0)), "a shell ends when there is no more input");
     bench.end(attempt);
+}
+
+/// What every engine with sessions promises of them, on benches that an expression makes.
+macro_rules! contract {
+    ($bench:expr) => {
+        $crate::sessions::contract! { $bench,
+            a_terminal_controls_its_process_and_tells_its_end a_session_goes_on_unseen_and_shows_what_it_wrote
+            who_is_told_to_end_is_told_as_terminals_tell_it what_is_no_frame_ends_the_channel_and_not_the_session }
+    };
+    ($bench:expr, $($name:ident)+) => {
+        $(#[test]
+        fn $name() {
+            $crate::sessions::$name($bench);
+        })+
+    };
+}
+pub(crate) use contract;
+
+mod local {
+    super::contract!(crate::bench::Bench::local());
 }
 
 #[test]

@@ -250,3 +250,49 @@ pub(crate) fn job_name(bench: &Bench, attempt: &str) -> String {
     let instance = fs::read_to_string(bench.folder.path().join("centre/instance")).expect("a word");
     format!("hs-{instance}-{attempt}")
 }
+
+mod sessions {
+    use huisuan_model::{ChannelTarget, EndCause};
+
+    use super::{bench, id, task};
+    use crate::sessions::{Viewer, begun, contract};
+
+    contract!(bench());
+
+    #[test]
+    fn a_session_outlives_its_engine() {
+        let mut bench = bench();
+        let (attempt, mut viewer) = begun(&mut bench, 1, &["/bin/sh"]);
+        viewer.types("kept=seven; echo is-$((40 + 2))\n");
+        viewer.sees("is-42\r\n");
+        let place = bench.place.as_ref().expect("a place");
+        let config = super::config(&bench.folder.path().join("centre"), &place.conf, &place.partition);
+        // A folder has one engine: the former ends first, with a viewer attached.
+        bench.engine = Box::new(crate::bench::open_local(&bench.folder.path().join("elsewhere"), ""));
+        assert_eq!(viewer.end(), None);
+        bench.engine = Box::new(super::SlurmEngine::open(config).expect("an engine"));
+        let mut again = Viewer::of(&bench, attempt);
+        again.types("echo still-$kept; exit 3\n");
+        again.sees("still-seven\r\n");
+        assert_eq!(again.end(), Some(huisuan_model::channel::Frame::Exited(3)));
+        assert_eq!(bench.end(attempt).outcome.exit_code, Some(3));
+    }
+
+    #[test]
+    fn a_port_of_a_node_and_a_batch_job_are_refused() {
+        let mut bench = bench();
+        let (attempt, _viewer) = begun(&mut bench, 1, &["/bin/sh"]);
+        let refused = |bench: &super::Bench, attempt, target, words: &str| {
+            let error = bench.engine.attach(attempt, target).expect_err(words).to_string();
+            assert!(error.contains(words), "{error}");
+        };
+        refused(&bench, attempt, ChannelTarget::Port(8888), "terminals only");
+        refused(&bench, id(9, 0), ChannelTarget::Terminal, "no session");
+        bench.submit(&[task(2, 0, &std::sync::Arc::new(super::script("sleep 60")))]);
+        bench.started(id(2, 0));
+        refused(&bench, id(2, 0), ChannelTarget::Terminal, "no session");
+        bench.engine.cancel(&[attempt, id(2, 0)]).expect("told");
+        assert_eq!(bench.end(attempt).outcome.cause, EndCause::Cancelled);
+        bench.end(id(2, 0));
+    }
+}

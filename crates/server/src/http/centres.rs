@@ -40,7 +40,7 @@ fn view(shared: &Shared, (centre, used): &Row) -> CentreView {
         .values()
         .zip(used)
         .map(|(pool, used)| PoolView::new(pool, used.all.cores, used.all.memory, used.all.devices));
-    let presence = shared.hub.presence(&centre.id, shared.clock.now());
+    let presence = shared.hub.presence(&centre.id);
     let active = used.iter().map(|used| used.attempts).sum();
     CentreView {
         connected: presence.connected,

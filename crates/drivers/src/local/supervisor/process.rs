@@ -2,8 +2,11 @@
 
 use std::{fs, io, os::fd::OwnedFd, path::Path, time::SystemTime};
 
-use huisuan_model::TimeMs;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use huisuan_model::{DurationMs, TimeMs};
+use rustix::{
+    process::{Pid, PidfdFlags, pidfd_open},
+    time::{ClockId, clock_gettime},
+};
 
 /// One process at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,24 @@ pub(crate) struct ProcessStat {
 pub(crate) fn now() -> TimeMs {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Where clock and kernel differ by less, the clock is taken: it is finer, and knows when a task, not its process, began.
+const AGREE_MS: u64 = 1_000;
+
+/// For how long a process has run that started so many clock ticks after boot, and at this time by the clock. A clock
+/// that jumped since is not believed: it must not end a task for its walltime. The kernel's count nobody can set.
+pub(crate) fn run_time(start_ticks: u64, started_at: TimeMs) -> DurationMs {
+    let (age, told) = (age(start_ticks), now().since(started_at));
+    if age.0.abs_diff(told.0) < AGREE_MS { told } else { age }
+}
+
+fn age(start_ticks: u64) -> DurationMs {
+    let boot = clock_gettime(ClockId::Boottime);
+    let since_boot =
+        u64::try_from(boot.tv_sec).unwrap_or(0) * 1000 + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000_000;
+    let started = start_ticks.saturating_mul(1000) / rustix::param::clock_ticks_per_second().max(1);
+    DurationMs(since_boot.saturating_sub(started))
 }
 
 /// The id of this boot of the machine.
@@ -123,6 +144,14 @@ mod tests {
         assert!(pids().contains(&own));
         assert!(open_pidfd(own, stat.start_ticks).is_some());
         assert!(open_pidfd(own, stat.start_ticks + 1).is_none());
+        assert!(age(stat.start_ticks) < DurationMs(3_600_000), "this test is not that old");
+        assert!(age(0) > age(stat.start_ticks));
+        let began = TimeMs(now().0 - i64::try_from(age(stat.start_ticks).0).expect("small"));
+        let day = 86_400_000;
+        for (jump, off_max) in [(0, 200), (300, 500), (day, 200), (-day, AGREE_MS)] {
+            let told = run_time(stat.start_ticks, TimeMs(began.0 - jump));
+            assert!(told.0.abs_diff(age(stat.start_ticks).0) <= off_max, "{jump} ms: {told}");
+        }
         assert!(own_peak_bytes() > 100_000);
         assert!(!boot_id().expect("readable").is_empty());
     }

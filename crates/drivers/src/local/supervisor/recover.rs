@@ -24,7 +24,7 @@ use rustix::process::{Pid, Signal, kill_process_group, pidfd_send_signal};
 use super::{
     attempt::{Attempt, Process},
     log::Log,
-    process::{ProcessStat, now, open_pidfd, processes_of, stat},
+    process::{ProcessStat, now, open_pidfd, processes_of, run_time, stat},
     shared::{Shared, lock},
     state::{Record, State},
     watch::watch,
@@ -157,7 +157,7 @@ fn find(
     if let (Some((pid, start_ticks)), Some(started_at)) = (identity, started_at)
         && let Some(pidfd) = open_pidfd(pid, start_ticks)
     {
-        let process = Process { pid, started_at, since: Instant::now(), before: now().since(started_at) };
+        let process = Process { pid, started_at, since: Instant::now(), before: run_time(start_ticks, started_at) };
         return Ok(Found::Runs(process, pidfd));
     }
     if let Some(container) = Container::of(containers, order, &files) {
@@ -180,7 +180,9 @@ fn find_container(container: &Container, files: &AttemptPaths, id: AttemptId, st
         && let Some(pidfd) = open_pidfd(pid, stat.start_ticks)
     {
         let started_at = started_at.unwrap_or_else(now);
-        return Found::Runs(Process { pid, started_at, since: Instant::now(), before: now().since(started_at) }, pidfd);
+        let process =
+            Process { pid, started_at, since: Instant::now(), before: run_time(stat.start_ticks, started_at) };
+        return Found::Runs(process, pidfd);
     }
     let outcome = container.end(EndCause::Exited, Client::Unknown, String::new());
     let started_at = started_at.filter(|_| outcome.cause != EndCause::StartFailed);

@@ -99,7 +99,7 @@ fn the_done_record_outranks_slurm() {
 #[test]
 fn what_slurm_forgot_is_lost_and_not_cancelled() {
     let ended = exited(None, Some(15), true, false);
-    let claim = Some(Claim { at: Some(TimeMs(4_000)) });
+    let claim = Some(Claim { at: Some(TimeMs(4_000)), job: None });
     let check = |evidence: Evidence<'_>, expected: &str| assert_eq!(told(&evidence), expected, "{evidence:?}");
     let record = || Evidence { exit: Some(&ended), claim, ..nothing() };
     let over = |ending| Some(JobState::Over(ending));
@@ -127,7 +127,7 @@ fn what_slurm_forgot_is_lost_and_not_cancelled() {
 
 #[test]
 fn without_a_done_record_slurm_is_asked_and_signs_of_life_count() {
-    let claim = Some(Claim { at: Some(TimeMs(5_000)) });
+    let claim = Some(Claim { at: Some(TimeMs(5_000)), job: None });
     let check = |evidence: Evidence<'_>, expected: &str| assert_eq!(told(&evidence), expected, "{evidence:?}");
     for queue in [JobState::Pending { held: false }, JobState::Active] {
         check(Evidence { queue: Some(queue), ..nothing() }, "wait");
@@ -203,7 +203,7 @@ proptest! {
         accounted in prop::option::of(prop::option::of(0i32..200)),
     ) {
         let job = accounted.flatten().map(|code| account(Ending::Failed, code, 0, 0));
-        let claim = claimed.then_some(Claim { at: None });
+        let claim = claimed.then_some(Claim { at: None, job: None });
         let account = accounted.map(|_| job.as_ref());
         let evidence = Evidence { claim, queue, account, cancelled, silent, ..nothing() };
         let verdict = judge(&evidence);

@@ -74,7 +74,7 @@ fn find(shared: &Shared, attempt: &Attempt, terminal: &Arc<Terminal>, target: Ch
 }
 
 /// Calls `take` for every frame until the stream ends, breaks or says what is no frame.
-fn each_frame(mut stream: &UnixStream, mut take: impl FnMut(Frame) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn each_frame(mut stream: &UnixStream, mut take: impl FnMut(Frame) -> io::Result<()>) -> io::Result<()> {
     let (mut frames, mut piece) = (Frames::default(), vec![0; PAYLOAD_BYTES_MAX]);
     loop {
         let read = match stream.read(&mut piece) {

@@ -1,0 +1,309 @@
+//! Ways into sessions: what is typed and shown travels through a step of the session's own job.
+//!
+//! The wrapper has `script` of util-linux make the session's terminal. Its keys come from a named pipe in the attempt's
+//! folder, and what it shows is the attempt's output. Who attaches gets a step of the same job (`srun --overlap`), which
+//! passes keys into the pipe and follows the output. So the terminal is the compute node's: it outlives every step,
+//! every channel and every agent, and ends with the job.
+//!
+//! No word of a user is in a command line here: scripts are constants, and folders and numbers are their arguments.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::Shutdown,
+    os::unix::{fs::FileExt as _, net::UnixStream},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use huisuan_model::{
+    AttemptId, ChannelTarget,
+    channel::{Frame, PAYLOAD_BYTES_MAX},
+};
+use rustix::{
+    fs::{CWD, Mode, mkfifoat},
+    io::Errno,
+};
+
+use super::{files::ExitKind, shared::Shared};
+use crate::{engine::EngineError, local::supervisor::session::each_frame};
+
+/// The named pipe in a session's folder. Where it is, the wrapper makes a terminal.
+pub(super) const KEYS: &str = "keys";
+
+/// Passes keys in and output out, on the node. Its first line is the byte of the output from which it shows: all of a
+/// short one, else the last 16 KiB from the first whole line on. It ends with its input.
+const RELAY: &str = r#"until [ -e "$2" ]; do sleep 0.1; done
+size=$(stat -c %s "$2") from=0
+if [ "$size" -gt 16384 ]; then
+    from=$((size - 16384))
+    from=$((from + $(tail -c "+$((from + 1))" "$2" | head -n 1 | wc -c)))
+fi
+echo "$from"
+tail -s 0.05 -c "+$((from + 1))" -f "$2" &
+cat >"$1/keys"
+kill "$!""#;
+
+/// Sets the window, to another one first: a program learns of a viewer by a size that changes.
+const WINDOW: &str = r#"for _ in {1..50}; do [ -s "$1/tty" ] && break; sleep 0.1; done
+read -r terminal <"$1/tty" && stty rows "$(($2 > 1 ? $2 - 1 : $2))" cols "$3" <"$terminal" \
+    && stty rows "$2" cols "$3" <"$terminal""#;
+
+/// How long the record of a session's end may take to be seen once its step has ended.
+const END_WITHIN: Duration = Duration::from_secs(10);
+/// How often a window is tried to be set: a busy controller refuses a step now and then.
+const WINDOW_TRIES: u32 = 5;
+/// How long a step may take to leave its node.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(100);
+/// The character that says to a terminal that there is no more input.
+const END_OF_INPUT: u8 = 4;
+
+/// Who is attached to the sessions of an engine: one at a time to each.
+#[derive(Debug, Default)]
+pub(super) struct Viewers(Arc<Mutex<BTreeMap<AttemptId, Attached>>>);
+
+#[derive(Debug)]
+struct Attached {
+    viewer: Arc<Viewer>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Viewer {
+    /// Whole frames go in, one after the other.
+    stream: Mutex<UnixStream>,
+    /// The same, to read from it and to end it.
+    handle: UnixStream,
+    /// It has gone, or another one has its place: the end of its step is no news.
+    gone: AtomicBool,
+}
+
+/// One session in its job.
+struct Place {
+    id: AttemptId,
+    /// What Slurm calls the job within itself.
+    job: u64,
+    folder: PathBuf,
+    output: PathBuf,
+}
+
+/// Makes the pipe for the keys of a session, if it is not there.
+pub(super) fn make_keys(folder: &Path) -> io::Result<()> {
+    match mkfifoat(CWD, folder.join(KEYS), Mode::RUSR | Mode::WUSR) {
+        Err(error) if error != Errno::EXIST => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Viewers {
+    /// A stream of frames to the terminal of a session that runs, in place of whoever had it.
+    pub(super) fn attach(
+        &self,
+        shared: &Arc<Shared>,
+        id: AttemptId,
+        target: ChannelTarget,
+    ) -> Result<UnixStream, EngineError> {
+        let place = Place::of(shared, id)?;
+        if let ChannelTarget::Port(port) = target {
+            let why = format!("port {port} cannot be reached: sessions at Slurm centres have terminals only");
+            return Err(EngineError::Refused(why));
+        }
+        let failed = |source| EngineError::Connection { doing: "attaching", source };
+        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let stream = Mutex::new(ours.try_clone().map_err(failed)?);
+        let viewer = Arc::new(Viewer { stream, handle: ours, gone: AtomicBool::new(false) });
+        let step = shared.client.start("srun", &place.step(RELAY, &[&place.output.display().to_string()]));
+        let step = step.map_err(failed)?;
+        let (shared, all, served) = (Arc::clone(shared), Arc::clone(&self.0), Arc::clone(&viewer));
+        let serve = move || {
+            serve(&shared, &place, &served, step);
+            let mut all = lock(&all);
+            if all.get(&id).is_some_and(|now| Arc::ptr_eq(&now.viewer, &served)) {
+                all.remove(&id);
+            }
+        };
+        // Locked until it is there: a thread that ends at once finds itself.
+        let mut all = lock(&self.0);
+        let thread = thread::Builder::new().name("session".into()).spawn(serve).map_err(failed)?;
+        if let Some(former) = all.insert(id, Attached { viewer, thread }) {
+            former.viewer.send(&Frame::Refused("somebody else is attached to this session now".to_owned()));
+            former.viewer.end();
+        }
+        Ok(theirs)
+    }
+}
+
+impl Drop for Viewers {
+    /// Ends the channels, and so their steps; the sessions go on. The engine's folder is not used any more then.
+    fn drop(&mut self) {
+        let all = std::mem::take(&mut *lock(&self.0));
+        all.values().for_each(|attached| attached.viewer.end());
+        for attached in all.into_values() {
+            let _ = attached.thread.join();
+        }
+    }
+}
+
+impl Viewer {
+    /// False when the other end takes no more.
+    fn send(&self, frame: &Frame) -> bool {
+        lock(&self.stream).write_all(&frame.bytes()).is_ok()
+    }
+
+    fn end(&self) {
+        self.gone.store(true, Ordering::SeqCst);
+        // Either end may be closed already.
+        let _ = self.handle.shutdown(Shutdown::Both);
+    }
+}
+
+impl Place {
+    fn of(shared: &Shared, id: AttemptId) -> Result<Place, EngineError> {
+        let none = || EngineError::Refused(format!("attempt {id} is no session that runs here"));
+        let folder = shared.files.attempt(id).dir;
+        if shared.lock().open(id).is_none() || !folder.join(KEYS).exists() {
+            return Err(none());
+        }
+        let read = |error| EngineError::file("attempt", &folder)(error);
+        let claim = shared.files.claim(id).map_err(read)?.ok_or_else(none)?;
+        let [output, _] = shared.files.outputs(id).map_err(read)?.ok_or_else(none)?;
+        Ok(Place { id, job: claim.job.ok_or_else(none)?, folder, output })
+    }
+
+    /// The arguments of `srun` for a script on the session's node, beside what runs there.
+    fn step(&self, script: &str, arguments: &[&str]) -> Vec<String> {
+        let folder = self.folder.display().to_string();
+        ["--overlap", "--nodes=1", "--ntasks=1", "--mem=0", "--gres=none", "--unbuffered", "--quiet"]
+            .into_iter()
+            .chain(["--input=0", "bash", "-c", script, "huisuan", &folder])
+            .chain(arguments.iter().copied())
+            .map(str::to_owned)
+            .fold(vec![format!("--jobid={}", self.job)], |mut all, word| {
+                all.push(word);
+                all
+            })
+    }
+
+    /// How the session ended, as shells count it, once its record is there.
+    fn exit(&self, shared: &Shared) -> Option<i32> {
+        for _ in 0..END_WITHIN.as_millis() / LOOK.as_millis() {
+            match shared.files.exit(self.id).ok().flatten().map(|exit| exit.how) {
+                Some(ExitKind::Exited { exit_code, signal, .. }) => {
+                    return Some(exit_code.or(signal.map(|signal| 128 + signal)).unwrap_or_default());
+                }
+                Some(ExitKind::StartFailed(_)) => return Some(127),
+                None if shared.stopped() => return None,
+                None => shared.pause(LOOK),
+            }
+        }
+        None
+    }
+}
+
+/// Serves one channel until its viewer goes or its session ends.
+fn serve(shared: &Shared, place: &Place, viewer: &Viewer, mut step: Child) {
+    let keys = step.stdin.take().expect("standard input is a pipe");
+    let (resize, sizes) = channel();
+    thread::scope(|scope| {
+        let windows = thread::Builder::new().name("session-window".into());
+        let windows = windows.spawn_scoped(scope, move || set_windows(shared, place, viewer, &sizes));
+        let typing = thread::Builder::new().name("session-keys".into());
+        let typing = typing.spawn_scoped(scope, move || {
+            // A stream that ends or breaks is a viewer who left; the step ends with its input.
+            let _ = type_in(viewer, keys, &resize);
+            viewer.gone.store(true, Ordering::SeqCst);
+        });
+        if let Err(error) = windows.and(typing) {
+            tracing::warn!(attempt = %place.id, %error, "a session cannot be served");
+            viewer.end();
+        }
+        show(shared, place, viewer, &mut step);
+        viewer.end();
+        // Its input is closed now, so it ends by itself, unless its node hangs.
+        for _ in 0..LEAVE_WITHIN.as_millis() / LOOK.as_millis() {
+            if !matches!(step.try_wait(), Ok(None)) {
+                break;
+            }
+            thread::park_timeout(LOOK);
+        }
+        let _ = step.kill();
+    });
+    let _ = step.wait();
+}
+
+fn type_in(viewer: &Viewer, mut keys: ChildStdin, resize: &Sender<(u16, u16)>) -> io::Result<()> {
+    each_frame(&viewer.handle, |frame| match frame {
+        Frame::Data(bytes) => keys.write_all(&bytes),
+        Frame::End => keys.write_all(&[END_OF_INPUT]),
+        Frame::Resize { rows, columns } => {
+            // Nobody listens where no thread could be had: the window stays as it is.
+            let _ = resize.send((rows, columns));
+            Ok(())
+        }
+        Frame::Ready | Frame::Exited(_) | Frame::Refused(_) | Frame::Ping => Ok(()),
+    })
+}
+
+/// Sets the window to what was asked for last, by a step of its own.
+fn set_windows(shared: &Shared, place: &Place, viewer: &Viewer, sizes: &Receiver<(u16, u16)>) {
+    while let Ok(size) = sizes.recv() {
+        let (rows, columns) = sizes.try_iter().last().unwrap_or(size);
+        for _ in 0..WINDOW_TRIES {
+            let answer = shared.client.call("srun", &place.step(WINDOW, &[&rows.to_string(), &columns.to_string()]));
+            if answer.success || viewer.gone.load(Ordering::SeqCst) || shared.stopped() {
+                break;
+            }
+            tracing::debug!(attempt = %place.id, why = answer.stderr, "window of a session cannot be set");
+            shared.pause(LOOK);
+        }
+    }
+}
+
+/// Gives the viewer what the step reads, and in the end the rest of the output and the exit code.
+fn show(shared: &Shared, place: &Place, viewer: &Viewer, step: &mut Child) {
+    let mut output = BufReader::new(step.stdout.take().expect("standard output is a pipe"));
+    let mut first = String::new();
+    let from = output.read_line(&mut first).ok().and_then(|_| first.trim().parse::<u64>().ok());
+    let mut next = from.unwrap_or_default();
+    if from.is_some() && viewer.send(&Frame::Ready) {
+        let mut piece = vec![0; PAYLOAD_BYTES_MAX];
+        while let Ok(read @ 1..) = output.read(&mut piece) {
+            next += read as u64;
+            if !viewer.send(&Frame::Data(piece[..read].to_vec())) {
+                return;
+            }
+        }
+    }
+    if viewer.gone.load(Ordering::SeqCst) {
+        return;
+    }
+    let Some(code) = place.exit(shared) else {
+        viewer.send(&Frame::Refused("the way to the session's node is broken; hint: attach again".to_owned()));
+        return;
+    };
+    if from.is_none() {
+        viewer.send(&Frame::Ready);
+    }
+    // The step ended with the job, and may not have read all of it.
+    let mut piece = vec![0; PAYLOAD_BYTES_MAX];
+    if let Ok(file) = File::open(&place.output) {
+        while let Ok(read @ 1..) = file.read_at(&mut piece, next) {
+            next += read as u64;
+            viewer.send(&Frame::Data(piece[..read].to_vec()));
+        }
+    }
+    viewer.send(&Frame::Exited(code));
+}
