@@ -70,6 +70,11 @@ pub struct BillLine {
     pub project: String,
     /// The rule of the tariff; 0 for the centre's own price.
     pub rule: u32,
+    /// The contract that set the price instead.
+    #[serde(default)]
+    pub contract: Option<u32>,
+    /// What the tariff asks for one P·h: the price itself where no contract is.
+    pub list_price_per_p_h: Amount,
     /// The price of one P·h.
     pub price_per_p_h: Amount,
     /// Whether it corrects what was billed before.
@@ -139,6 +144,11 @@ pub struct RecordView {
     pub whole: u64,
     /// The rule of the tariff; 0 for the centre's own price.
     pub rule: u32,
+    /// The contract that set the price instead.
+    #[serde(default)]
+    pub contract: Option<u32>,
+    /// What the tariff asked for one P·h: the price itself where no contract is.
+    pub list_price_per_p_h: Amount,
     /// The price of one P·h.
     pub price_per_p_h: Amount,
     /// What was posted.

@@ -29,6 +29,8 @@ pub fn apply(state: &mut State, event: &Event) {
         | Event::CreditChanged { .. }
         | Event::TariffRuleSet(_)
         | Event::TariffRuleEnded { .. }
+        | Event::ContractMade(_)
+        | Event::ContractEnded { .. }
         | Event::Rerated { .. }
         | Event::OddityFound { .. } => money_moved(state, event),
         Event::CentreSet(_)
@@ -115,6 +117,14 @@ fn money_moved(state: &mut State, event: &Event) {
         Event::TariffRuleEnded { rule, until } => {
             state.touched.note(|rows| rows.rules.insert(*rule));
             state.tariffs.end(*rule, *until);
+        }
+        Event::ContractMade(contract) => {
+            state.touched.note(|rows| rows.contracts.insert(contract.id));
+            state.tariffs.contracts.insert(contract.clone());
+        }
+        Event::ContractEnded { contract, until } => {
+            state.touched.note(|rows| rows.contracts.insert(*contract));
+            state.tariffs.contracts.end(*contract, *until);
         }
         Event::Rerated { corrections, .. } => tariffs::correct(state, corrections),
         Event::OddityFound { centre, oddity } => {

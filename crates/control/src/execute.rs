@@ -3,8 +3,8 @@
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
 use crate::{
-    Refusal, State, alarms, apply::apply, centres, channels, dependencies, place, ratings, report, reservations,
-    submit, tariffs, tenants, windows,
+    Refusal, State, alarms, apply::apply, centres, channels, contracts, dependencies, place, ratings, report,
+    reservations, submit, tariffs, tenants, windows,
 };
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
@@ -53,6 +53,8 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         Command::SetTenant(tenant) => Ok(vec![Event::TenantSet(tenant.clone())]),
         Command::SetTariffRule { rule, rerate } => tariffs::set(state, rule, *rerate, now),
         Command::EndTariffRule { rule, until } => tariffs::end(state, *rule, *until, now),
+        Command::MakeContract(contract) => contracts::make(state, contract, now),
+        Command::EndContract { contract, until } => contracts::end(state, *contract, *until, now),
         Command::Rerate { rule, readings } => tariffs::rerate(state, *rule, readings, now),
         Command::AddTenant { tenant, change } => tenants::add(state, tenant, change),
         Command::ChangeTenant { tenant, change } => tenants::change(state, tenant, change),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use huisuan_ledger::{
     meter::exact,
-    tariff::{Scope, TariffError},
+    tariff::{Priced, Scope, TariffError},
 };
 use huisuan_model::{
     AttemptId, Centre, Correction, Event, Job, MeterRecord, Metering, Money, PoolId, Reading, TariffRule, TenantId,
@@ -14,7 +14,7 @@ use huisuan_model::{
 use crate::{Refusal, State, apply::booked, books};
 
 /// A task may begin at its centre so much later than it was placed, and still find its price covered.
-const LATE_MS: u64 = 3_600_000;
+pub(crate) const LATE_MS: u64 = 3_600_000;
 
 /// What is held for one task: the price of its whole walltime at the highest price that an hour of it can have.
 pub(crate) fn hold_each(state: &State, job: &Job, pool: &PoolId, terms: &Terms, now: TimeMs, centre: &Centre) -> Money {
@@ -76,12 +76,13 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
         }
         let (class, priority) = (of.share.class, metering.priority);
         let scope = Scope { tenant: &of.tenant, centre: &of.centre, pool: &of.pool, class, priority };
-        let holds = state.tariffs.holding(&scope, old.from, state.calendar.zone(&of.centre));
-        if holds.is_none_or(|holding| holding.id != id) || old.price == rule.price_per_p_h {
+        let zone = state.calendar.zone(&of.centre);
+        let Priced { rule: holds, contract, price } = state.tariffs.price(&scope, rule.price_per_p_h, old.from, zone);
+        if holds != id || old.price == price {
             continue;
         }
         // Each correction is rounded by itself: the line that it corrects was rounded when it was posted.
-        let due = exact(old.work, rule.price_per_p_h) / i128::from(GFLOP_PER_P_H) - i128::from(old.cost.0);
+        let due = exact(old.work, price) / i128::from(GFLOP_PER_P_H) - i128::from(old.cost.0);
         let Ok(cost) = i64::try_from(due) else {
             return wrong(format!("reading {}/{} would cost more than fits", of.attempt, old.number));
         };
@@ -95,7 +96,8 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
             work: 0,
             cpu: huisuan_model::DurationMs(0),
             rule: id,
-            price: rule.price_per_p_h,
+            contract,
+            price,
             cost: Money(cost),
             energy: None,
             from: old.from,

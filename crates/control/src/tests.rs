@@ -11,6 +11,7 @@ use proptest::prelude::*;
 mod budget;
 mod centres;
 mod channels;
+mod contracts;
 mod dependencies;
 mod energy;
 mod facts;

@@ -16,11 +16,12 @@ use huisuan_control::{
     snapshot,
 };
 use huisuan_model::{
-    ActorId, Alarm, AlarmKind, ApplicationId, AskedReservation, Attempt, AttemptId, AttemptReport, Bytes, Centre,
-    CentreId, CentreState, Certificate, ChannelTarget, Class, Command, Correction, Dependency, Doubt, DurationMs,
-    EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Mark, Metering,
-    MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId,
-    RangeSet, Rating, ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId, TimeMs, Usage, When,
+    ActorId, AgreedPrice, Alarm, AlarmKind, ApplicationId, AskedReservation, Attempt, AttemptId, AttemptReport, Bytes,
+    Centre, CentreId, CentreState, Certificate, ChannelTarget, Class, Command, Contract, Correction, Dependency, Doubt,
+    DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Mark,
+    Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence,
+    ProjectId, RangeSet, Rating, ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId, TimeMs,
+    Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
     spec::{DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Rerun, Work},
@@ -119,6 +120,7 @@ fn write() {
     story.reserves();
     story.own_budgets();
     story.sessions();
+    story.contracts();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");

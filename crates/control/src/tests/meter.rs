@@ -1,12 +1,13 @@
 //! Hours of use: readings while an attempt runs, tariffs by the hour, budgets, what is priced anew, what is odd.
 
 use huisuan_model::{
-    AttemptId, Bytes, Correction, DurationMs, Event, JobSpec, MeterRecord, Metering, Money, OddityKind, RangeSet,
-    Reading, ReportKind, TariffRule, TenantId, TimeMs, Usage,
+    AgreedPrice, AttemptId, Bytes, Command, Correction, DurationMs, Event, JobSpec, MeterRecord, Metering, Money,
+    OddityKind, RangeSet, Reading, ReportKind, TariffRule, TenantId, TimeMs, Usage,
     tenant::{Limit, TenantChange},
 };
 use proptest::prelude::*;
 
+use super::contracts::contract;
 use crate::{
     Refusal,
     testing::{Network, attempt, cancelled, centre, exited, origin},
@@ -329,10 +330,10 @@ fn work_beyond_the_books_is_cut_and_told() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
-    /// Whatever runs, ends, fails, is cancelled or lost, with rules that come and go: the rows of the meter are whole,
+    /// Whatever runs, ends, fails, is cancelled or lost, with rules and contracts that come and go: the rows of the meter are whole,
     /// cost what was posted, every line is rounded once, and no budget is passed by a unit.
     #[test]
-    fn the_meter_and_the_books_agree(steps in prop::collection::vec((0..7_u8, 0..5_u32, 1..9_000_000_i64), 1..60)) {
+    fn the_meter_and_the_books_agree(steps in prop::collection::vec((0..9_u8, 0..5_u32, 1..9_000_000_i64), 1..60)) {
         let mut network = Network::new();
         let budget = 3_000_000;
         let change = TenantChange {
@@ -362,6 +363,16 @@ proptest! {
                     let hour = (network.now.0 / HOUR + 1 + i64::from(number)) * HOUR;
                     // A rule that overlaps is refused, and the story goes on.
                     drop(set(&mut network, rule(amount * 1000, hour), false));
+                }
+                (7, _) => {
+                    let hour = (network.now.0 / HOUR + 1 + i64::from(number)) * HOUR;
+                    let price = AgreedPrice::DiscountPermille(1 + (amount % 1000) as u16);
+                    let price = if amount % 2 == 0 { AgreedPrice::PerPh(Money(amount * 1000)) } else { price };
+                    drop(network.execute(Command::MakeContract(contract(price, hour))));
+                }
+                (8, _) => {
+                    let until = TimeMs((network.now.0 / HOUR + 1) * HOUR);
+                    drop(network.execute(Command::EndContract { contract: number, until }));
                 }
                 (6, Some(_)) if amount % 5 == 0 => {
                     network.take(huisuan_model::Command::LoseRunning { centre: centre("hpc-1") });

@@ -66,12 +66,12 @@ pub(crate) async fn list(
     Ok(axum::Json(shared.writer.look(look).await?))
 }
 
-fn invalid(field: &str, error: impl std::fmt::Display) -> Failure {
+pub(super) fn invalid(field: &str, error: impl std::fmt::Display) -> Failure {
     Failure::new(ErrorCode::InvalidSpec, format!("`{field}`: {error}"))
 }
 
 /// The next full hour of a centre's zone.
-async fn next_hour(shared: &Shared, centre: &CentreId) -> Result<TimeMs, Failure> {
+pub(super) async fn next_hour(shared: &Shared, centre: &CentreId) -> Result<TimeMs, Failure> {
     let (now, centre) = (shared.clock.now(), centre.clone());
     let look = move |network: &Network| {
         let zone = network.centres().get(&centre).and_then(|centre| Zone::named(&centre.zone));
