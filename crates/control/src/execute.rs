@@ -76,7 +76,7 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         Command::Reserve(asked) => reservations::add(state, asked, now),
         Command::CancelReservation { id, tenant } => reservations::cancel(state, *id, tenant.as_ref()),
         Command::Inventory { centre, pools } => inventory(state, centre, pools),
-        Command::Rate { centre, pool, rating } => centres::rate(state, centre, pool, rating),
+        Command::Rate { centre, pool, rating } => centres::rate(state, centre, pool, rating, now),
         Command::DoubtRating { centre, pool, doubt } => ratings::doubt_known(state, centre, pool, doubt),
         Command::AcceptRating { centre, pool } => ratings::accept(state, centre, pool),
         Command::OpenChannel { attempt, channel, target } => channels::open(state, origin, *attempt, *channel, *target),

@@ -1,7 +1,7 @@
 //! The doors over HTTP: routes, who may use them, and the shape of every error.
 
 mod access;
-mod agents;
+pub(crate) mod agents;
 mod bills;
 pub(crate) mod books;
 pub(crate) mod centres;
