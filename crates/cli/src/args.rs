@@ -287,7 +287,7 @@ pub(crate) struct SpecArgs {
     #[arg(long, value_name = "TIME", value_parser = parse::moment)]
     pub(crate) deadline: Option<parse::Moment>,
     /// The most that all of it may cost, such as 12.5.
-    #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = quantity::money)]
     pub(crate) budget: Option<Money>,
     /// Its tasks may be ended to make room for others, and then wait again.
     #[arg(long)]

@@ -26,7 +26,7 @@ pub(crate) struct ContractAddArgs {
     #[arg(value_name = "CENTRE")]
     pub(crate) centre: CentreId,
     /// The price in CNY of one P·h, at all hours.
-    #[arg(long, value_name = "AMOUNT", value_parser = quantity::money, group = "agreed")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = quantity::money, group = "agreed")]
     pub(crate) price: Option<Money>,
     /// Or what is taken off the tariff's price, such as 15% or 12.5%.
     #[arg(long, value_name = "PERCENT", value_parser = parse::discount, group = "agreed")]
