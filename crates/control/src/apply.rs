@@ -15,7 +15,7 @@ use huisuan_model::{
     quantity::TimeMs,
 };
 
-use crate::{State, books, keys::KeyRecord, meter, queue, reservations, tariffs};
+use crate::{State, books, keys::KeyRecord, queue, reservations, tariffs};
 
 /// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
 /// program is broken: going on would spread the damage.
@@ -64,12 +64,7 @@ pub fn apply(state: &mut State, event: &Event) {
         }
         Event::TasksPlaced { .. } => attempts::placed(state, event),
         Event::AttemptStarted { attempt, at } => attempts::started(state, *attempt, *at),
-        Event::AttemptUsed { attempt, usage, work, readings, metered_joules } => {
-            meter::post_hours(state, *attempt, readings, *metered_joules);
-            let attempt = touch_attempt(state, *attempt);
-            attempt.usage = *usage;
-            attempt.work = *work;
-        }
+        Event::AttemptUsed { .. } => attempts::used(state, event),
         Event::AttemptEnded { .. } => attempts::ended(state, event),
         Event::GangRetried { job, attempt } => change_job(state, *job, |job| {
             job.tasks = TaskSets { waiting: job.spec.tasks.clone(), ..TaskSets::default() };

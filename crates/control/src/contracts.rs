@@ -1,7 +1,7 @@
 //! Contracts between tenants and centres: what may be agreed on, and what the scheduler counts with under one.
 
 use huisuan_ledger::tariff::{ContractError, Scope};
-use huisuan_model::{Centre, Contract, Event, Money, Pool, Shape, TimeMs};
+use huisuan_model::{Centre, Contract, Event, Money, Pool, Shape, TenantId, TimeMs};
 use huisuan_schedule::Agreed;
 
 use crate::{Refusal, State, snapshot::tariff_view, tariffs::LATE_MS, tenants};
@@ -40,21 +40,33 @@ pub(crate) fn end(state: &State, id: u32, until: TimeMs, now: TimeMs) -> Result<
 /// Where a shape's tasks are under contract for as long as they may run if they start now, and for how much: in the
 /// order of centres and pools. The discount is taken off the dearest price to come, as everything else is counted.
 pub(crate) fn agreed(state: &State, shape: &Shape) -> Vec<Agreed> {
+    // Asked for every shape of every snapshot.
+    if state.tariffs.contracts.is_empty() {
+        return Vec::new();
+    }
     let own = |centre: &&Centre| state.tariffs.contracts.any(&shape.tenant, &centre.id);
-    let price = |centre: &Centre, pool: &Pool| {
-        let ceiling = tariff_view(state, centre).price_per_p_h;
-        price(state, shape, (centre, pool), ceiling)
-    };
+    let until = state.seen_at.after(shape.walltime).after(huisuan_model::DurationMs(LATE_MS));
     let of_centre = |centre: &Centre| {
-        let priced = centre.pools.values().filter_map(|pool| Some((pool.id.clone(), price(centre, pool)?)));
+        let price = |pool: &Pool| under_contract(state, &shape.tenant, (centre, pool), (state.seen_at, until));
+        let priced = centre.pools.values().filter_map(|pool| Some((pool.id.clone(), price(pool)?)));
         priced.map(|(pool, price)| Agreed { centre: centre.id.clone(), pool, price_per_p_h: price }).collect::<Vec<_>>()
     };
     state.centres.values().filter(own).flat_map(of_centre).collect()
 }
 
-fn price(state: &State, shape: &Shape, (centre, pool): (&Centre, &Pool), ceiling: Money) -> Option<Money> {
-    let scope =
-        Scope { tenant: &shape.tenant, centre: &centre.id, pool: &pool.id, class: pool.class, priority: i32::MAX };
-    let until = state.seen_at.after(shape.walltime).after(huisuan_model::DurationMs(LATE_MS));
-    state.tariffs.contracts.highest(&scope, ceiling, state.seen_at, until)
+/// The price that a tenant is to count with on a pool between two moments: the agreed one where it holds all the time,
+/// otherwise the dearest that the centre asks.
+pub(crate) fn price(state: &State, tenant: &TenantId, of: (&Centre, &Pool), between: (TimeMs, TimeMs)) -> Money {
+    under_contract(state, tenant, of, between).unwrap_or_else(|| tariff_view(state, of.0).price_per_p_h)
+}
+
+fn under_contract(
+    state: &State,
+    tenant: &TenantId,
+    (centre, pool): (&Centre, &Pool),
+    (from, until): (TimeMs, TimeMs),
+) -> Option<Money> {
+    // No contract asks for a priority.
+    let scope = Scope { tenant, centre: &centre.id, pool: &pool.id, class: pool.class, priority: 0 };
+    state.tariffs.contracts.highest(&scope, tariff_view(state, centre).price_per_p_h, from, until)
 }

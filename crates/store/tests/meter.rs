@@ -25,7 +25,7 @@ fn record(job: u64, task: u32, number: u32, energy: Option<Energy>) -> MeterReco
             work: 5,
             cpu: DurationMs(7),
             rule: 0,
-            contract: (number % 2 == 0).then_some(UnderContract { id: number, list_price: Money(4) }),
+            contract: number.is_multiple_of(2).then_some(UnderContract { id: number, list_price: Money(4) }),
             price: Money(3),
             cost: Money(1),
             energy,

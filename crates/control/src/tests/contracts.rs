@@ -1,7 +1,10 @@
 //! Contracts: what is held and charged under one, where the scheduler goes for one, what running attempts pay when one
 //! begins or ends.
 
-use huisuan_model::{AgreedPrice, Class, Command, Contract, Event, Money, TimeMs, UnderContract, tenant::TenantChange};
+use huisuan_model::{
+    AgreedPrice, AskedReservation, Class, Command, Contract, Event, Millicores, Money, TimeMs, UnderContract,
+    tenant::TenantChange,
+};
 
 use super::meter::{HOUR, HOUR_COST, long, running, usage};
 use crate::{
@@ -112,6 +115,36 @@ fn the_scheduler_goes_where_a_price_was_agreed() {
         network.plan();
         let found = network.state.attempt(attempt(1, 0, 1)).expect("an attempt");
         assert_eq!(found.centre, centre(expected), "{agreed:?}");
+    }
+}
+
+#[test]
+fn capacity_is_reserved_where_a_price_was_agreed() {
+    for (agreed, expected) in [(false, "a"), (true, "b")] {
+        let mut network = Network::new();
+        network.open("a", Class::General, 4);
+        network.open("b", Class::General, 4);
+        network.pass(10 * HOUR - 1_000);
+        if agreed {
+            let own = contract(AgreedPrice::DiscountPermille(1), 10 * HOUR);
+            make(&mut network, Contract { centre: centre("b"), ..own }).expect("a contract");
+        }
+        let asked = AskedReservation {
+            tenant: origin().tenant,
+            centre: None,
+            pool: None,
+            class: Some(Class::General),
+            cores: Some(Millicores(1_000)),
+            memory: None,
+            devices: None,
+            from: TimeMs(11 * HOUR),
+            until: TimeMs(12 * HOUR),
+            note: String::new(),
+            own: false,
+        };
+        let events = network.take(Command::Reserve(Box::new(asked)));
+        let [Event::ReservationAdded { centre: found, .. }] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(*found, centre(expected));
     }
 }
 

@@ -65,6 +65,11 @@ impl ContractBook {
         self.last + 1
     }
 
+    /// Whether none was ever made.
+    pub fn is_empty(&self) -> bool {
+        self.centres.is_empty()
+    }
+
     /// Every contract, by number.
     pub fn all(&self) -> Vec<&Contract> {
         let mut all: Vec<&Contract> = self.centres.values().flatten().collect();
