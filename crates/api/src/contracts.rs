@@ -36,7 +36,7 @@ pub struct ContractView {
     pub discount_permille: Option<u16>,
     /// For people.
     pub note: String,
-    /// `coming`, `in-force` or `ended`.
+    /// `coming`, `in-force`, `ended`, or `withdrawn` before it began.
     pub state: String,
 }
 
@@ -44,6 +44,7 @@ impl ContractView {
     /// A contract as it is at a moment.
     pub fn new(contract: &Contract, now: TimeMs) -> Self {
         let state = match () {
+            () if contract.withdrawn() => "withdrawn",
             () if contract.in_force(now) => "in-force",
             () if now < contract.from => "coming",
             () => "ended",

@@ -117,7 +117,7 @@ pub(crate) fn left_of_job(state: &State, job: &Job) -> Option<Money> {
 /// The smallest amount that any place asks for tasks of a shape that start together, by the prices that the scheduler
 /// counts with; `None` where no rated pool could ever run them. Centres that are closed or away count: they come back.
 pub(crate) fn cheapest(state: &State, shape: &Shape) -> Option<Money> {
-    let agreed = contracts::agreed(state, shape);
+    let agreed = contracts::agreed(state, shape, state.seen_at);
     let open = state.centres.values().filter(|centre| submit::may_go(state, shape, centre));
     let holds = open.flat_map(|centre| {
         let tariff = snapshot::tariff_view(state, centre);

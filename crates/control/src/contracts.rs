@@ -25,10 +25,14 @@ pub(crate) fn make(state: &State, contract: &Contract, now: TimeMs) -> Result<Ve
 
 pub(crate) fn end(state: &State, id: u32, until: TimeMs, now: TimeMs) -> Result<Vec<Event>, Refusal> {
     let contract = state.tariffs.contracts.get(id).ok_or(ContractError::Unknown(id))?;
-    let over = contract.until.is_some_and(|end| end <= now);
+    let over = contract.withdrawn() || contract.until.is_some_and(|end| end <= now);
     let why = match () {
         () if over => "is past: the contract has ended",
         () if until < now => "is past: end it at a full hour to come",
+        // Before it begins it can be taken back, and never holds then.
+        () if until <= contract.from && now < contract.from => {
+            return Ok(vec![Event::ContractEnded { contract: id, until: contract.from }]);
+        }
         () if until <= contract.from => "is no full hour after the contract's first",
         () if !state.calendar.zone(&contract.centre).full_hour(until) => "is not a full hour of the centre's zone",
         () if contract.until.is_some_and(|end| end < until) => "is later than was agreed on",
@@ -37,17 +41,17 @@ pub(crate) fn end(state: &State, id: u32, until: TimeMs, now: TimeMs) -> Result<
     Err(ContractError::Field { centre: contract.centre.clone(), field: "until", why: why.to_owned() }.into())
 }
 
-/// Where a shape's tasks are under contract for as long as they may run if they start now, and for how much: in the
+/// Where a shape's tasks are under contract for as long as they may run if they start now (`at`), and for how much: in the
 /// order of centres and pools. The discount is taken off the dearest price to come, as everything else is counted.
-pub(crate) fn agreed(state: &State, shape: &Shape) -> Vec<Agreed> {
+pub(crate) fn agreed(state: &State, shape: &Shape, at: TimeMs) -> Vec<Agreed> {
     // Asked for every shape of every snapshot.
     if state.tariffs.contracts.is_empty() {
         return Vec::new();
     }
     let own = |centre: &&Centre| state.tariffs.contracts.any(&shape.tenant, &centre.id);
-    let until = state.seen_at.after(shape.walltime).after(huisuan_model::DurationMs(LATE_MS));
+    let until = at.after(shape.walltime).after(huisuan_model::DurationMs(LATE_MS));
     let of_centre = |centre: &Centre| {
-        let price = |pool: &Pool| under_contract(state, &shape.tenant, (centre, pool), (state.seen_at, until));
+        let price = |pool: &Pool| under_contract(state, &shape.tenant, (centre, pool), (at, until));
         let priced = centre.pools.values().filter_map(|pool| Some((pool.id.clone(), price(pool)?)));
         priced.map(|(pool, price)| Agreed { centre: centre.id.clone(), pool, price_per_p_h: price }).collect::<Vec<_>>()
     };

@@ -93,7 +93,7 @@ fn shape_view(state: &State, shape: &Arc<Shape>, queue: &Queue, window: usize) -
     let jobs: Vec<JobView> = queue.head(window).filter_map(|id| state.job(id)).map(job_view).collect();
     let more = queue.len().saturating_sub(jobs.len()) as u64;
     let budget = shape.own_budget.and_then(|id| budget::left_of_job(state, state.job(id)?));
-    let (available, agreed) = (available(state, shape), contracts::agreed(state, shape));
+    let (available, agreed) = (available(state, shape), contracts::agreed(state, shape, state.seen_at));
     ShapeView { more, available, budget, agreed, ..ShapeView::new((**shape).clone(), jobs) }
 }
 

@@ -53,6 +53,11 @@ impl Contract {
             && self.in_force(at)
     }
 
+    /// Whether it was taken back before it began: it never holds.
+    pub fn withdrawn(&self) -> bool {
+        self.until.is_some_and(|until| until <= self.from)
+    }
+
     /// Whether it holds at a moment.
     pub fn in_force(&self, at: TimeMs) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)

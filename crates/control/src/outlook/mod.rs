@@ -120,7 +120,7 @@ impl Outlook {
             policy: state.policy().clone(),
             running: ahead::running(state, now),
             available: available(state, &shape),
-            agreed: contracts::agreed(state, &shape),
+            agreed: contracts::agreed(state, &shape, now),
             shape,
             budget: spec.budget,
             job,

@@ -8,7 +8,7 @@ use huisuan_model::{
 
 use super::meter::{HOUR, HOUR_COST, long, running, usage};
 use crate::{
-    Refusal,
+    Outlook, Refusal,
     testing::{Network, attempt, centre, exited, origin, pool},
 };
 
@@ -119,6 +119,27 @@ fn the_scheduler_goes_where_a_price_was_agreed() {
 }
 
 #[test]
+fn a_plan_quotes_the_agreed_price() {
+    let mut network = Network::new();
+    network.pass(10 * HOUR - 2_000);
+    make(&mut network, contract(AgreedPrice::PerPh(Money(1_000_000_000)), 10 * HOUR)).expect("a contract");
+    let costs = |network: &Network, spec: &huisuan_model::JobSpec| {
+        let outlook = Outlook::of(&network.state, &origin(), spec, network.now).expect("legal");
+        let candidates = outlook.candidates(network.now).into_iter();
+        candidates.filter(|one| one.centre == centre("hpc-1")).map(|one| one.cost).collect::<Vec<_>>()
+    };
+    assert_eq!(costs(&network, &long(3)), [Some(Money(HOUR_COST * 3))], "it has not begun yet");
+    network.pass(1_000);
+    assert_eq!(costs(&network, &long(3)), [Some(Money(HOUR_COST))]);
+    // A budget that pays for it by the agreed price alone is enough.
+    let thrifty = huisuan_model::JobSpec { budget: Some(Money(HOUR_COST)), ..long(3) };
+    network.submit(thrifty.clone()).expect("affordable");
+    network.take(Command::EndContract { contract: 1, until: TimeMs(11 * HOUR) });
+    let refusal = network.submit(thrifty).expect_err("too dear");
+    assert!(refusal.to_string().contains("budget"), "{refusal}");
+}
+
+#[test]
 fn capacity_is_reserved_where_a_price_was_agreed() {
     for (agreed, expected) in [(false, "a"), (true, "b")] {
         let mut network = Network::new();
@@ -182,7 +203,6 @@ fn bad_contracts_are_refused() {
     check(Contract { tenant: "nobody".parse().expect("a name"), ..contract(price, 30 * HOUR) }, "nobody");
     for (contract, until, expected) in [
         (9, 30 * HOUR, "no contract 9"),
-        (1, 20 * HOUR, "no full hour after"),
         (1, 9 * HOUR, "is past"),
         (1, 31 * HOUR, "later than"),
         (1, 25 * HOUR + 1, "not a full hour"),
@@ -193,5 +213,24 @@ fn bad_contracts_are_refused() {
     }
     network.take(Command::EndContract { contract: 1, until: TimeMs(25 * HOUR) });
     make(&mut network, contract(price, 25 * HOUR)).expect("the one before has ended by then");
+    network.check_rebuilt();
+}
+
+#[test]
+fn a_contract_is_taken_back_before_it_begins_and_makes_room_for_another() {
+    let mut network = Network::new();
+    network.pass(10 * HOUR - 1_000);
+    let price = AgreedPrice::PerPh(Money(5));
+    make(&mut network, contract(price, 20 * HOUR)).expect("a contract");
+    let end = Command::EndContract { contract: 1, until: TimeMs(11 * HOUR) };
+    network.take(end.clone());
+    assert!(network.state.tariffs().contracts.get(1).is_some_and(Contract::withdrawn));
+    let refusal = network.execute(end).expect_err("it is gone");
+    assert!(refusal.to_string().contains("has ended"), "{refusal}");
+    make(&mut network, contract(price, 12 * HOUR)).expect("the other one never holds");
+    // One that has begun ends at a later hour.
+    network.pass(2 * HOUR + 5_000);
+    let refusal = network.execute(Command::EndContract { contract: 2, until: TimeMs(12 * HOUR) }).expect_err("past");
+    assert!(refusal.to_string().contains("is past"), "{refusal}");
     network.check_rebuilt();
 }

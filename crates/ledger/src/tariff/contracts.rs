@@ -168,7 +168,8 @@ impl ContractBook {
 /// Whether two contracts with a centre are about the same at the same time.
 fn overlap(a: &Contract, b: &Contract) -> bool {
     let before = |a: &Contract, b: &Contract| a.until.is_some_and(|until| until <= b.from);
-    (&a.tenant, &a.pool, a.class) == (&b.tenant, &b.pool, b.class) && !before(a, b) && !before(b, a)
+    let alike = (&a.tenant, &a.pool, a.class) == (&b.tenant, &b.pool, b.class);
+    alike && !a.withdrawn() && !b.withdrawn() && !before(a, b) && !before(b, a)
 }
 
 #[cfg(test)]

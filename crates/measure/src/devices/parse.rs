@@ -33,7 +33,8 @@ pub(super) fn hy_smi(text: &str) -> Vec<Device> {
 fn cards(told_by: &'static str, text: &str) -> Vec<Device> {
     // Warnings may stand before the object.
     let json = text.find('{').map_or("", |start| &text[start..]);
-    let Ok(Value::Object(cards)) = serde_json::from_str(json) else { return Vec::new() };
+    let read = |json: &str| serde_json::from_str(json).ok();
+    let Some(Value::Object(cards)) = read(json).or_else(|| read(&with_commas(json))) else { return Vec::new() };
     let device = |(card, facts): (&String, &Value)| {
         let index = card.strip_prefix("card")?.parse().ok()?;
         let facts = facts.as_object()?;
@@ -54,6 +55,30 @@ fn cards(told_by: &'static str, text: &str) -> Vec<Device> {
     let mut devices: Vec<Device> = cards.iter().filter_map(device).collect();
     devices.sort_by_key(|device| device.index);
     devices
+}
+
+/// The same with a comma before every text that stands where none may: versions of `hy-smi` leave some out.
+fn with_commas(json: &str) -> String {
+    let mut whole = String::with_capacity(json.len() + 64);
+    let (mut inside, mut escaped, mut last) = (false, false, ',');
+    for c in json.chars() {
+        match c {
+            '"' if !inside => {
+                if !matches!(last, '{' | '[' | ',' | ':') {
+                    whole.push(',');
+                }
+                inside = true;
+            }
+            '"' if !escaped => inside = false,
+            _ => {}
+        }
+        escaped = inside && c == '\\' && !escaped;
+        if !c.is_whitespace() {
+            last = c;
+        }
+        whole.push(c);
+    }
+    whole
 }
 
 /// The name that people use, which stands in brackets behind that of the board where there is one: `Arcturus GL-XL [AMD
@@ -182,6 +207,23 @@ mod tests {
             include_str!("../../tests/fixtures/hy-smi.txt"),
             &[(0, "K100_AI", Some(65_520), Some(300)), (1, "K100_AI", Some(65_520), Some(300))],
         );
+        check(
+            hy_smi,
+            include_str!("../../tests/fixtures/hy-smi-broken.txt"),
+            &[(0, "BW", Some(65_520), Some(500)), (1, "BW", Some(65_520), Some(500))],
+        );
+    }
+
+    #[test]
+    fn missing_commas_are_set_and_texts_are_left_alone() {
+        for (json, whole) in [
+            (r#"{"a": "1""b": "2"}"#, r#"{"a": "1","b": "2"}"#),
+            (r#"{"a": 1 "b": {} "c": ""}"#, r#"{"a": 1 ,"b": {} ,"c": ""}"#),
+            (r#"{"a \" \\": "x, \"y\"", "b": ["", "c"]}"#, r#"{"a \" \\": "x, \"y\"", "b": ["", "c"]}"#),
+        ] {
+            assert_eq!(with_commas(json), whole);
+            assert!(serde_json::from_str::<Value>(whole).is_ok(), "{whole}");
+        }
     }
 
     #[test]
