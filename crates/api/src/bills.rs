@@ -286,6 +286,6 @@ pub struct Rerated {
     pub corrected: u64,
     /// What tenants pay on top; less than nothing where they got something back.
     pub difference: Amount,
-    /// Records of attempts that still run: give the order again when they have ended.
+    /// Records of attempts that ended meanwhile and may have been left out: give the order again.
     pub running: u64,
 }

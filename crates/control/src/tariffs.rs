@@ -71,9 +71,13 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
         if of.centre != rule.centre || old.adjusts.is_some() {
             return wrong(format!("reading {}/{} is not of its centre, or a correction", of.attempt, old.number));
         }
-        if state.attempts.contains_key(&of.attempt) {
-            return wrong(format!("attempt {} has not ended", of.attempt));
+        let live = state.attempts.get(&of.attempt);
+        if live.is_some() != metering.running {
+            // It ended, or began, after the readings were read: what was read is not all of it.
+            continue;
         }
+        let last = live.and_then(|attempt| attempt.metered).map_or(0, |meter| meter.number);
+        let next = if metering.running { last + 1 } else { metering.next };
         let (class, priority) = (of.share.class, metering.priority);
         let scope = Scope { tenant: &of.tenant, centre: &of.centre, pool: &of.pool, class, priority };
         let zone = state.calendar.zone(&of.centre);
@@ -87,7 +91,7 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
             return wrong(format!("reading {}/{} would cost more than fits", of.attempt, old.number));
         };
         // What others get back does not pay for it: each is booked by itself.
-        let number = numbers.entry(of.attempt).and_modify(|number| *number += 1).or_insert(metering.next);
+        let number = numbers.entry(of.attempt).and_modify(|number| *number += 1).or_insert(next);
         *extra.entry(&of.tenant).or_default() += due.max(0);
         let reading = Reading {
             number: *number,
@@ -121,6 +125,13 @@ pub(crate) fn correct(state: &mut State, corrections: &[Correction]) {
         let currency = books::home_currency();
         let transfers = state.ledger.correct(correction.attempt, tenant, &correction.centre, currency, reading.cost);
         booked(state, transfers.expect("a decided correction is covered"));
+        if let Some(attempt) = state.attempts.get_mut(&correction.attempt) {
+            // What it reads next gets the number after this one.
+            if let Some(meter) = &mut attempt.metered {
+                meter.number = reading.number;
+            }
+            state.touched.note(|rows| rows.attempts.insert(correction.attempt));
+        }
         let tally = state.tallies.entry(tenant.clone()).or_default();
         tally.spend(state.calendar.month(reading.at), &correction.project, reading.cost);
         state.touched.note(|rows| rows.tallies.insert(tenant.clone()));

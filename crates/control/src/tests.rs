@@ -21,6 +21,7 @@ mod opaque;
 mod outlook;
 mod preemption;
 mod ratings;
+mod rerate;
 mod reservations;
 mod site;
 mod staging;

@@ -471,7 +471,7 @@ impl Story {
         let anew = TariffRule { until: None, from: TimeMs(BEGIN.0), ..rule };
         let anew = TariffRule { price_per_p_h: Money(1_000_000_000), ..anew };
         self.take("user", "1-25", Command::SetTariffRule { rule: anew, rerate: true });
-        let readings = vec![Metering { of, priority: 0, next }];
+        let readings = vec![Metering { of, priority: 0, next, running: false }];
         self.take("user", "1-26", Command::Rerate { rule: 2, readings });
         // One that still runs has been read once.
         let other = self.state.attempts().find(|one| one.centre.as_str() == "hpc-2").expect("an attempt").id;

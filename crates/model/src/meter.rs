@@ -87,7 +87,7 @@ impl MeterRecord {
     }
 }
 
-/// A reading of an attempt that has ended, priced anew: the correction and what it belongs to.
+/// A reading priced anew: the correction and what it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Correction {
     /// Whose reading.
@@ -115,6 +115,10 @@ pub struct Metering {
     pub priority: i32,
     /// The number after the attempt's last: its first correction gets it, the next one the one after.
     pub next: u32,
+    /// Whether its attempt ran when this was read: then the number is the state's to give, and where it has ended since,
+    /// the reading is left for the next order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub running: bool,
 }
 
 /// How far the meter of an attempt was read.
