@@ -94,7 +94,9 @@ pub(crate) fn alarms(pool: &Pool, rating: &Rating) -> (Vec<Alarm>, Vec<(AlarmKin
 /// How far a rate is from the one before, where that was measured in the same way and the difference is large.
 fn changed(before: &Rating, rating: &Rating) -> Option<String> {
     let (old, new) = (before.sustained.0, rating.sustained.0);
-    let alike = before.trusted() && before.mark == Mark::Measured && before.method == rating.method && old > 0;
+    // What is merely too old was believed.
+    let believed = matches!(before.doubt, None | Some(Doubt::Expired { .. }));
+    let alike = believed && before.mark == Mark::Measured && before.method == rating.method && old > 0;
     let percent = mul_div(old.abs_diff(new), 100, old.max(1));
     if !alike || percent <= CHANGE_PERCENT {
         return None;

@@ -86,6 +86,16 @@ fn a_rate_far_from_the_last_one_raises_an_alarm_with_both() {
 }
 
 #[test]
+fn a_rate_is_held_against_one_that_is_too_old_but_not_against_one_that_nobody_believed() {
+    for (doubt, alarms_expected) in [(Doubt::Expired { at: TimeMs(5) }, 1), (Doubt::Signature, 0)] {
+        let mut network = Network::new();
+        network.take(Command::DoubtRating { centre: centre("hpc-1"), pool: pool(), doubt });
+        rate(&mut network, "hpc-1", plain(30, 100));
+        assert_eq!(alarms(&network).len(), alarms_expected);
+    }
+}
+
+#[test]
 fn an_alarm_of_a_rate_tells_the_latest_and_a_measurement_ends_that_of_none() {
     use huisuan_model::{Alarm, AlarmKind};
     let mut network = Network::new();
