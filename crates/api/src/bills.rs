@@ -70,6 +70,11 @@ pub struct BillLine {
     pub project: String,
     /// The rule of the tariff; 0 for the centre's own price.
     pub rule: u32,
+    /// The contract that set the price instead.
+    #[serde(default)]
+    pub contract: Option<u32>,
+    /// What the tariff asks for one P·h: the price itself where no contract is.
+    pub list_price_per_p_h: Amount,
     /// The price of one P·h.
     pub price_per_p_h: Amount,
     /// Whether it corrects what was billed before.
@@ -139,6 +144,11 @@ pub struct RecordView {
     pub whole: u64,
     /// The rule of the tariff; 0 for the centre's own price.
     pub rule: u32,
+    /// The contract that set the price instead.
+    #[serde(default)]
+    pub contract: Option<u32>,
+    /// What the tariff asked for one P·h: the price itself where no contract is.
+    pub list_price_per_p_h: Amount,
     /// The price of one P·h.
     pub price_per_p_h: Amount,
     /// What was posted.
@@ -276,6 +286,6 @@ pub struct Rerated {
     pub corrected: u64,
     /// What tenants pay on top; less than nothing where they got something back.
     pub difference: Amount,
-    /// Records of attempts that still run: give the order again when they have ended.
+    /// Records of attempts that ended meanwhile and may have been left out: give the order again.
     pub running: u64,
 }

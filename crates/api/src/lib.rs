@@ -11,6 +11,7 @@ pub mod books;
 pub mod centres;
 pub mod channels;
 pub mod client;
+pub mod contracts;
 pub mod discovery;
 pub mod events;
 pub mod facts;

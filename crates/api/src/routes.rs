@@ -96,6 +96,10 @@ pub const TARIFF_RULES: &str = "/v1/tariffs/rules";
 pub const TARIFF_RULE_END: &str = "/v1/tariffs/rules/{id}/end";
 /// `POST` prices anew what a rule concerns.
 pub const TARIFF_RULE_RERATE: &str = "/v1/tariffs/rules/{id}/rerate";
+/// `GET` lists contracts, `POST` makes one.
+pub const CONTRACTS: &str = "/v1/contracts";
+/// `POST` ends a contract.
+pub const CONTRACT_END: &str = "/v1/contracts/{id}/end";
 /// `GET` tells capacity and delivery by period.
 pub const REPORT_GROWTH: &str = "/v1/reports/growth";
 /// `GET` tells what was used, idle and unavailable of every pool by the hour.

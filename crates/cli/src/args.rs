@@ -9,6 +9,7 @@ use huisuan_model::{
     ReservationId, Together,
 };
 
+mod contract;
 mod jobs;
 mod measure;
 mod money;
@@ -17,6 +18,7 @@ mod reserve;
 mod session;
 mod site;
 
+pub(crate) use contract::{ContractAddArgs, ContractCommand};
 pub(crate) use jobs::{JobArgs, JobsArgs, LogsArgs, LsArgs, StreamArg, WaitArgs};
 pub(crate) use measure::{MeasureArgs, MeasureCommand, PartsArgs};
 pub(crate) use money::{
@@ -140,6 +142,9 @@ pub(crate) enum Command {
     /// Prices of centres.
     #[command(subcommand)]
     Tariff(TariffCommand),
+    /// What tenants and centres agreed on: a price that goes before the tariff.
+    #[command(subcommand)]
+    Contract(ContractCommand),
     /// Reports for planners and operators.
     #[command(subcommand)]
     Report(ReportCommand),
@@ -285,7 +290,7 @@ pub(crate) struct SpecArgs {
     #[arg(long, value_name = "TIME", value_parser = parse::moment)]
     pub(crate) deadline: Option<parse::Moment>,
     /// The most that all of it may cost, such as 12.5.
-    #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = quantity::money)]
     pub(crate) budget: Option<Money>,
     /// Its tasks may be ended to make room for others, and then wait again.
     #[arg(long)]

@@ -59,6 +59,18 @@ pub(crate) fn project(text: &str) -> Result<(ProjectId, u32), String> {
     Ok((ProjectId::new(name).map_err(|error| error.to_string())?, weight))
 }
 
+/// What is taken off a price, in thousandths: `15%` or `12.5`.
+pub(crate) fn discount(text: &str) -> Result<u16, String> {
+    let error = || format!("`{text}` is no discount: 0.1% to 100%, in tenths of a percent");
+    let (whole, tenths) = text.trim_end_matches('%').split_once('.').unwrap_or((text.trim_end_matches('%'), "0"));
+    if tenths.len() != 1 {
+        return Err(error());
+    }
+    let number = |text: &str| text.parse::<u16>().map_err(|_| error());
+    let permille = number(whole)?.checked_mul(10).and_then(|whole| whole.checked_add(number(tenths).ok()?));
+    permille.filter(|permille| (1..=1000).contains(permille)).ok_or_else(error)
+}
+
 /// A limit of money as `1000`, `12.50` or `none`.
 pub(crate) fn budget(text: &str) -> Result<Limit, String> {
     if text == "none" {
@@ -198,6 +210,16 @@ mod tests {
         assert_eq!(at("1970-01-01T08:00:01+08:00"), Ok(1_000));
         for bad in ["", "tomorrow", "+", "+2", "2026-03-01"] {
             assert!(moment(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_discount_is_in_tenths_of_a_percent() {
+        for (text, permille) in [("15%", 150), ("12.5", 125), ("0.1%", 1), ("100%", 1000)] {
+            assert_eq!(discount(text), Ok(permille), "{text}");
+        }
+        for bad in ["", "%", "0", "0.0%", "100.1", "101", "12.55", "-1", "9999999", "1.", "x%"] {
+            assert!(discount(bad).is_err(), "{bad}");
         }
     }
 

@@ -241,6 +241,39 @@ fn centres_usage_and_books_for_people_and_machines() {
 }
 
 #[test]
+fn contracts_between_tenants_and_centres() {
+    let contract = |price: Value, discount: Value| {
+        json!({"contract": 2, "tenant": "lab", "centre": "hpc-1", "pool": null, "class": "hpc",
+            "from": "2026-12-01T00:00:00.000Z", "until": null, "price_per_p_h": price, "discount_permille": discount,
+            "note": "K-7", "state": "coming"})
+    };
+    let (fixed, less) =
+        (contract(json!({"amount": 1_800_000_000, "currency": "CNY"}), json!(null)), contract(json!(null), json!(125)));
+    let list = json!({"contracts": [fixed, less]});
+    let answers = [
+        ("GET /v1/contracts", answer(200, &list)),
+        ("POST /v1/contracts", answer(201, &fixed)),
+        ("POST /v1/contracts/2/end", answer(200, &less)),
+    ];
+    assert_eq!(asked(&answers, &["contract", "ls", "-o", "json"]).0.json(), list);
+    let people = asked(&answers, &["contract", "ls"]).0.stdout;
+    assert!(people.contains("CNY 1,800.00") && people.contains("-12.5%"), "{people}");
+    let add = ["contract", "add", "lab", "hpc-1", "--class", "hpc", "--note", "K-7", "-o", "json"];
+    for (terms, field, value) in
+        [(["--price", "1800"], "price_per_p_h", 1_800_000_000_i64), (["--discount", "12.5%"], "discount_permille", 125)]
+    {
+        let (ran, fake) = asked(&answers, &[&add[..], &terms].concat());
+        assert_eq!(ran.json(), fixed);
+        let sent: Value = serde_json::from_str(&fake.seen()[0].body).expect("JSON");
+        let expected = json!({"tenant": "lab", "centre": "hpc-1", "class": "hpc", "note": "K-7", field: value});
+        assert_eq!(sent, expected);
+    }
+    assert_eq!(asked(&answers, &["contract", "end", "2", "-o", "json"]).0.json(), less);
+    assert_eq!(huisuan(&add).exit, 2, "neither a price nor a discount");
+    assert_eq!(huisuan(&[&add[..], &["--price", "1", "--discount", "1%"]].concat()).exit, 2, "both");
+}
+
+#[test]
 fn books_for_outsiders() {
     let head = "0".repeat(64);
     let audit = |ok: bool| {

@@ -44,6 +44,12 @@ fn command_lines_that_are_wrong() {
         "see `huisuan run --help`",
     );
     check(
+        &["run", "--budget", "-1", "--", "true"],
+        2,
+        "invalid value '-1' for '--budget <AMOUNT>': `-1` is not an amount with at most six decimals, such as 12.5",
+        "see `huisuan run --help`",
+    );
+    check(
         &["wait", "3.1"],
         2,
         "`3.1` names a task, not a whole job",

@@ -15,7 +15,7 @@ use huisuan_model::{
     quantity::TimeMs,
 };
 
-use crate::{State, books, keys::KeyRecord, meter, queue, reservations, tariffs};
+use crate::{State, books, keys::KeyRecord, queue, reservations, tariffs};
 
 /// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
 /// program is broken: going on would spread the damage.
@@ -29,6 +29,8 @@ pub fn apply(state: &mut State, event: &Event) {
         | Event::CreditChanged { .. }
         | Event::TariffRuleSet(_)
         | Event::TariffRuleEnded { .. }
+        | Event::ContractMade(_)
+        | Event::ContractEnded { .. }
         | Event::Rerated { .. }
         | Event::OddityFound { .. } => money_moved(state, event),
         Event::CentreSet(_)
@@ -62,12 +64,7 @@ pub fn apply(state: &mut State, event: &Event) {
         }
         Event::TasksPlaced { .. } => attempts::placed(state, event),
         Event::AttemptStarted { attempt, at } => attempts::started(state, *attempt, *at),
-        Event::AttemptUsed { attempt, usage, work, readings, metered_joules } => {
-            meter::post_hours(state, *attempt, readings, *metered_joules);
-            let attempt = touch_attempt(state, *attempt);
-            attempt.usage = *usage;
-            attempt.work = *work;
-        }
+        Event::AttemptUsed { .. } => attempts::used(state, event),
         Event::AttemptEnded { .. } => attempts::ended(state, event),
         Event::GangRetried { job, attempt } => change_job(state, *job, |job| {
             job.tasks = TaskSets { waiting: job.spec.tasks.clone(), ..TaskSets::default() };
@@ -115,6 +112,14 @@ fn money_moved(state: &mut State, event: &Event) {
         Event::TariffRuleEnded { rule, until } => {
             state.touched.note(|rows| rows.rules.insert(*rule));
             state.tariffs.end(*rule, *until);
+        }
+        Event::ContractMade(contract) => {
+            state.touched.note(|rows| rows.contracts.insert(contract.id));
+            state.tariffs.contracts.insert(contract.clone());
+        }
+        Event::ContractEnded { contract, until } => {
+            state.touched.note(|rows| rows.contracts.insert(*contract));
+            state.tariffs.contracts.end(*contract, *until);
         }
         Event::Rerated { corrections, .. } => tariffs::correct(state, corrections),
         Event::OddityFound { centre, oddity } => {

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use huisuan_model::{Attempt, Event, Job, JobId, JobSpec, Money, ProjectId, Shape, Tenant, TenantId, TimeMs};
+use huisuan_schedule::Agreed;
 
-use crate::{Refusal, State, snapshot, submit};
+use crate::{Refusal, State, contracts, snapshot, submit};
 
 /// What is held for live attempts by project, and what they cost for an hour at most. Derived, never stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -116,12 +117,15 @@ pub(crate) fn left_of_job(state: &State, job: &Job) -> Option<Money> {
 /// The smallest amount that any place asks for tasks of a shape that start together, by the prices that the scheduler
 /// counts with; `None` where no rated pool could ever run them. Centres that are closed or away count: they come back.
 pub(crate) fn cheapest(state: &State, shape: &Shape) -> Option<Money> {
+    let agreed = contracts::agreed(state, shape, state.seen_at);
     let open = state.centres.values().filter(|centre| submit::may_go(state, shape, centre));
     let holds = open.flat_map(|centre| {
         let tariff = snapshot::tariff_view(state, centre);
+        let agreed = &agreed;
         centre.pools.values().filter_map(move |pool| {
             let demand = huisuan_schedule::demand(pool, shape)?;
-            Some(huisuan_schedule::hold_each(pool, &tariff, &demand, shape))
+            let price = Agreed::of(agreed, &centre.id, &pool.id).unwrap_or(tariff.price_per_p_h);
+            Some(huisuan_schedule::hold_each(pool, price, &demand, shape))
         })
     });
     let together = i64::from(shape.gang.unwrap_or(1));

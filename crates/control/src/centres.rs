@@ -4,7 +4,7 @@ use huisuan_model::{
     Centre, CentreId, CentreState, Event, Facts, Place, PoolId, Presence, Rating, TimeMs, tenant::TokenHash,
 };
 
-use crate::{Refusal, State, books, ratings};
+use crate::{Refusal, State, alarms, books, ratings};
 
 /// Declares a centre, or declares it anew: what its agent said stays.
 pub(crate) fn set(state: &State, centre: &Centre) -> Result<Vec<Event>, Refusal> {
@@ -65,8 +65,15 @@ pub(crate) fn set_presence(
     Ok(vec![Event::PresenceSet { centre: centre.clone(), presence, at: now }])
 }
 
-/// Takes a rating with the version that follows; one that cannot be true is taken with its doubt.
-pub(crate) fn rate(state: &State, centre: &CentreId, pool: &PoolId, rating: &Rating) -> Result<Vec<Event>, Refusal> {
+/// Takes a rating with the version that follows; one that cannot be true is taken with its doubt, one that is far from
+/// the last with an alarm.
+pub(crate) fn rate(
+    state: &State,
+    centre: &CentreId,
+    pool: &PoolId,
+    rating: &Rating,
+    now: TimeMs,
+) -> Result<Vec<Event>, Refusal> {
     let no_pool = || Refusal::NoPool { centre: centre.clone(), pool: pool.clone() };
     let centre_known = known(state, centre)?;
     let known = centre_known.pools.get(pool).ok_or_else(no_pool)?;
@@ -74,7 +81,10 @@ pub(crate) fn rate(state: &State, centre: &CentreId, pool: &PoolId, rating: &Rat
     let before = known.rating.as_ref().map(|old| old.version);
     rating.version = before.or(centre_known.rating_versions.get(pool).copied()).map_or(1, |last| last + 1);
     rating.doubt = ratings::doubt(state, centre, known, &rating);
-    Ok(vec![Event::Rated { centre: centre.clone(), pool: pool.clone(), rating }])
+    let (raised, cleared) = ratings::alarms(known, &rating);
+    let alarms = alarms::set(state, centre, &raised, &cleared, now)?;
+    let rated = Event::Rated { centre: centre.clone(), pool: pool.clone(), rating };
+    Ok([rated].into_iter().chain(alarms).collect())
 }
 
 /// A link may name a centre that is not known yet: networks grow. It leads nowhere until then.

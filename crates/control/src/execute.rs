@@ -3,8 +3,8 @@
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
 use crate::{
-    Refusal, State, alarms, apply::apply, centres, channels, dependencies, nodes, place, ratings, report, reservations,
-    submit, tariffs, tenants, windows,
+    Refusal, State, alarms, apply::apply, centres, channels, contracts, dependencies, nodes, place, ratings, report,
+    reservations, submit, tariffs, tenants, windows,
 };
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
@@ -53,6 +53,8 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         Command::SetTenant(tenant) => Ok(vec![Event::TenantSet(tenant.clone())]),
         Command::SetTariffRule { rule, rerate } => tariffs::set(state, rule, *rerate, now),
         Command::EndTariffRule { rule, until } => tariffs::end(state, *rule, *until, now),
+        Command::MakeContract(contract) => contracts::make(state, contract, now),
+        Command::EndContract { contract, until } => contracts::end(state, *contract, *until, now),
         Command::Rerate { rule, readings } => tariffs::rerate(state, *rule, readings, now),
         Command::AddTenant { tenant, change } => tenants::add(state, tenant, change),
         Command::ChangeTenant { tenant, change } => tenants::change(state, tenant, change),
@@ -74,7 +76,7 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         Command::Reserve(asked) => reservations::add(state, asked, now),
         Command::CancelReservation { id, tenant } => reservations::cancel(state, *id, tenant.as_ref()),
         Command::Inventory { centre, pools } => inventory(state, centre, pools),
-        Command::Rate { centre, pool, rating } => centres::rate(state, centre, pool, rating),
+        Command::Rate { centre, pool, rating } => centres::rate(state, centre, pool, rating, now),
         Command::DoubtRating { centre, pool, doubt } => ratings::doubt_known(state, centre, pool, doubt),
         Command::AcceptRating { centre, pool } => ratings::accept(state, centre, pool),
         Command::OpenChannel { attempt, channel, target } => channels::open(state, origin, *attempt, *channel, *target),

@@ -14,6 +14,7 @@ mod budget;
 mod calendar;
 mod centres;
 mod channels;
+mod contracts;
 mod dependencies;
 mod execute;
 mod keys;

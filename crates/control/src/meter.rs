@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use huisuan_ledger::{
     Transfer,
     meter::{Draw, charge, cut, energy, exact},
-    tariff::Scope,
+    tariff::{Priced, Scope},
 };
 use huisuan_model::{
     Attempt, AttemptId, Bytes, EnergySum, Gflop, Job, LineKey, MeterRecord, Metered, Money, Reading, Staged, TimeMs,
@@ -41,15 +41,12 @@ pub(crate) fn read(
     let tally = state.tallies.get(&job.tenant);
     let mut owed: BTreeMap<LineKey, u64> = BTreeMap::new();
     let mut left = attempt.hold.saturating_sub(attempt.cost);
-    let price = |span: &huisuan_ledger::meter::Span| {
-        let rule = state.tariffs.holding(&scope, span.from, zone);
-        rule.map_or((0, attempt.terms.tariff.price_per_p_h), |rule| (rule.id, rule.price_per_p_h))
-    };
     let draw = draw(state, attempt);
     let mut readings = Vec::with_capacity(spans.len());
     for (number, span) in (first + 1..).zip(spans) {
-        let (rule, price) = price(&span);
-        let key = line(attempt, job, rule, price);
+        let priced = state.tariffs.price(&scope, attempt.terms.tariff.price_per_p_h, span.from, zone);
+        let Priced { rule, contract, price } = priced;
+        let key = line(attempt, job, priced);
         let remainder = owed.get(&key).copied().unwrap_or_else(|| tally.map_or(0, |tally| tally.remainder(&key)));
         let charged = charge(span.work, price, remainder, left);
         left = left.saturating_sub(charged.cost);
@@ -63,6 +60,7 @@ pub(crate) fn read(
             work: i64::try_from(span.work).unwrap_or(i64::MAX),
             cpu: span.cpu,
             rule,
+            contract,
             price,
             cost: charged.cost,
             energy: draw.as_ref().and_then(|draw| energy(draw, &attempt.terms.share, &span)),
@@ -85,8 +83,9 @@ pub(crate) fn draw<'a>(state: &'a State, attempt: &'a Attempt) -> Option<Draw<'a
     })
 }
 
-fn line(attempt: &Attempt, job: &Job, rule: u32, price: Money) -> LineKey {
-    LineKey { centre: attempt.centre.clone(), pool: attempt.pool.clone(), project: job.project.clone(), rule, price }
+fn line(attempt: &Attempt, job: &Job, Priced { rule, contract, price }: Priced) -> LineKey {
+    let (centre, pool) = (attempt.centre.clone(), attempt.pool.clone());
+    LineKey { centre, pool, project: job.project.clone(), rule, contract, price }
 }
 
 /// Counts the data that was moved for an attempt that ended. It has no price.
@@ -109,7 +108,8 @@ pub(crate) fn take(state: &mut State, attempt: &Attempt, readings: &[Reading]) {
     let job = &state.jobs[&attempt.id.job];
     let tally = state.tallies.entry(job.tenant.clone()).or_default();
     for reading in readings {
-        let key = line(attempt, job, reading.rule, reading.price);
+        let Reading { rule, contract, price, .. } = *reading;
+        let key = line(attempt, job, Priced { rule, contract, price });
         let parts = exact(reading.work, reading.price) + i128::from(tally.remainder(&key));
         let rest = parts - exact(reading.cost.0, Money(GFLOP_PER_P_H as i64));
         // What a hold did not cover is not owed, but for less than a millionth.

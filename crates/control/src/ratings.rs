@@ -1,7 +1,9 @@
 //! Whether a rating is believed. A site may be hacked or mistaken, and what it says is sold: what cannot be true is
 //! kept apart with its reason until an operator has looked or the pool is measured again.
 
-use huisuan_model::{Centre, CentreId, Doubt, Event, GflopPerS, Mark, Pool, PoolId, Rating, quantity::mul_div};
+use huisuan_model::{
+    Alarm, AlarmKind, Centre, CentreId, Doubt, Event, GflopPerS, Mark, Pool, PoolId, Rating, TimeMs, quantity::mul_div,
+};
 
 use crate::{refusal::Refusal, state::State};
 
@@ -68,6 +70,44 @@ fn above_peers(state: &State, centre: &CentreId, pool: &Pool, rating: &Rating) -
 fn each_mflops(pool: &Pool, rating: &Rating) -> Option<u64> {
     let thousandths = if pool.devices.is_zero() { pool.cores.0 } else { pool.devices.0 };
     (thousandths > 0).then(|| mul_div(rating.sustained.0, 1_000_000, thousandths))
+}
+
+/// A rate that is measured again may differ from the last by this much: machines are not alone with themselves.
+const CHANGE_PERCENT: u64 = 20;
+
+/// The alarms that a new rating of a pool raises, and those that are over by it. The rate counts all the same: it is
+/// what was measured. Whoever operates the network has to know why.
+pub(crate) fn alarms(pool: &Pool, rating: &Rating) -> (Vec<Alarm>, Vec<(AlarmKind, String)>) {
+    if rating.mark != Mark::Measured || rating.doubt.is_some() {
+        return (Vec::new(), Vec::new());
+    }
+    let mut cleared = vec![(AlarmKind::MeasurementIgnored, pool.id.to_string())];
+    let Some(detail) = pool.rating.as_ref().and_then(|before| changed(before, rating)) else {
+        return (Vec::new(), cleared);
+    };
+    // What was said of an earlier change is old.
+    cleared.push((AlarmKind::RateChanged, pool.id.to_string()));
+    let alarm = Alarm { kind: AlarmKind::RateChanged, subject: pool.id.to_string(), detail, since: TimeMs(0) };
+    (vec![alarm], cleared)
+}
+
+/// How far a rate is from the one before, where that was measured in the same way and the difference is large.
+fn changed(before: &Rating, rating: &Rating) -> Option<String> {
+    let (old, new) = (before.sustained.0, rating.sustained.0);
+    // What is merely too old was believed.
+    let believed = matches!(before.doubt, None | Some(Doubt::Expired { .. }));
+    let alike = believed && before.mark == Mark::Measured && before.method == rating.method && old > 0;
+    let percent = mul_div(old.abs_diff(new), 100, old.max(1));
+    if !alike || percent <= CHANGE_PERCENT {
+        return None;
+    }
+    let way = if new < old { "below" } else { "above" };
+    let versions = (before.version, rating.version);
+    Some(format!(
+        "measured {new} GFLOP/s (version {}), {percent} % {way} the {old} GFLOP/s of version {}: new work is counted \
+         with it",
+        versions.1, versions.0
+    ))
 }
 
 /// A doubt about a rating that is in force; the same doubt again changes nothing.

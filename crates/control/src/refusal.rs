@@ -1,6 +1,6 @@
 //! Why a command was refused. A refused command changes nothing and leaves no journal entry.
 
-use huisuan_ledger::tariff::TariffError;
+use huisuan_ledger::tariff::{ContractError, TariffError};
 use huisuan_model::{
     CentreId, Dependency, JobId, JobState, Money, PoolId, ProjectId, ReservationId, TenantId, spec::SpecError,
 };
@@ -179,6 +179,9 @@ pub enum Refusal {
     /// A rule of a tariff makes no sense, or meets another one.
     #[error("{}", fact(.0))]
     TariffRule(#[from] TariffError),
+    /// A contract makes no sense, or meets another one.
+    #[error("{}", fact(.0))]
+    Contract(#[from] ContractError),
     /// What is priced anew does not go together.
     #[error("rating anew by rule {rule}: {why}")]
     Rerate {
@@ -203,12 +206,12 @@ pub enum Refusal {
 }
 
 /// The part of a text of the ledger before its hint.
-fn fact(error: &TariffError) -> String {
+fn fact(error: &dyn std::error::Error) -> String {
     let text = error.to_string();
     text.split_once("; hint: ").map_or(text.clone(), |(fact, _)| fact.to_owned())
 }
 
-fn hint_of(error: &TariffError) -> String {
+fn hint_of(error: &dyn std::error::Error) -> String {
     error.to_string().split_once("; hint: ").map_or_else(String::new, |(_, hint)| hint.to_owned())
 }
 
@@ -251,6 +254,7 @@ impl Refusal {
             }
             Refusal::Tariff { .. } => "correct the tariff and set the centre again".into(),
             Refusal::TariffRule(error) => hint_of(error),
+            Refusal::Contract(error) => hint_of(error),
             Refusal::Rerate { .. } => "look at the readings again and repeat the order".into(),
             Refusal::Amount(_) => "give a positive amount in millionths of the currency".into(),
             Refusal::ForeignAttempt { .. } => "check the token and the folder of this centre's agent".into(),

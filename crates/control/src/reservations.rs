@@ -10,7 +10,7 @@ use huisuan_model::{
 };
 use huisuan_schedule::{Amounts, Demand};
 
-use crate::{Refusal, State, snapshot::pool_view, tenants};
+use crate::{Refusal, State, contracts, snapshot::pool_view, tenants};
 
 /// Keeps what is asked for at the cheapest pool that has it all the time. Reservations of its centre that have ended go
 /// with it: the journal remembers them.
@@ -26,12 +26,12 @@ pub(crate) fn add(state: &State, asked: &AskedReservation, now: TimeMs) -> Resul
     let mut lacks = Vec::new();
     let meant = |centre: &&Centre| asked.centre.as_ref().is_none_or(|wanted| *wanted == centre.id);
     for centre in state.centres.values().filter(meant) {
-        let price = state.tariffs.ceiling(&centre.id, centre.tariff.price_per_p_h, now).0;
         let wanted = |pool: &&Pool| {
             asked.pool.as_ref().is_none_or(|wanted| *wanted == pool.id)
                 && asked.class.is_none_or(|class| class == pool.class)
         };
         for pool in centre.pools.values().filter(wanted) {
+            let price = contracts::price(state, &tenant.id, (centre, pool), (asked.from, asked.until)).0;
             match keeps(state, tenant, (centre, pool), asked, now) {
                 Ok(amounts) if best.is_none_or(|best| price < best.0) => best = Some((price, centre, pool, amounts)),
                 Ok(_) => {}

@@ -1,7 +1,7 @@
 //! The live state from stored rows: the database is the snapshot.
 
 use huisuan_ledger::{Hold, Ledger, Rows};
-use huisuan_model::{Attempt, Centre, Job, Tally, TariffRule, Tenant, TenantId};
+use huisuan_model::{Attempt, Centre, Contract, Job, Tally, TariffRule, Tenant, TenantId};
 
 use crate::{State, books, keys::KeyRecord, reservations, used};
 
@@ -26,6 +26,8 @@ pub struct Stored {
     pub tallies: Vec<(TenantId, Tally)>,
     /// The rules of tariffs, by number.
     pub rules: Vec<TariffRule>,
+    /// Contracts, by number.
+    pub contracts: Vec<Contract>,
     /// Balances of the ledger by account and asset.
     pub balances: Vec<((huisuan_ledger::Account, huisuan_ledger::Asset), i128)>,
 }
@@ -39,6 +41,7 @@ impl State {
         state.centres.values().for_each(|centre| state.calendar.set(centre));
         state.tallies = stored.tallies.into_iter().collect();
         stored.rules.into_iter().for_each(|rule| state.tariffs.insert(rule));
+        stored.contracts.into_iter().for_each(|contract| state.tariffs.contracts.insert(contract));
         state.find_ways();
         stored.keys.iter().for_each(|record| state.keys.insert(record));
         for job in stored.jobs.into_iter().flatten() {

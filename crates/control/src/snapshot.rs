@@ -9,7 +9,7 @@ use huisuan_schedule::{
     CentreView, JobView, PoolView, ProjectView, Quota, Reserved, ShapeView, Snapshot, TenantView, Window, pack::Fleet,
 };
 
-use crate::{State, books, budget, nodes::NodesTaken, queue::Queue, reservations, starts, used::PoolUse};
+use crate::{State, books, budget, contracts, nodes::NodesTaken, queue::Queue, reservations, starts, used::PoolUse};
 
 /// The most jobs that one snapshot carries over all shapes, whatever is free.
 pub const WINDOW_JOBS_MAX: usize = 8192;
@@ -141,7 +141,8 @@ fn shape_view(state: &State, shape: &Arc<Shape>, queue: &Queue, window: usize) -
     let jobs: Vec<JobView> = queue.head(window).filter_map(|id| state.job(id)).map(job_view).collect();
     let more = queue.len().saturating_sub(jobs.len()) as u64;
     let budget = shape.own_budget.and_then(|id| budget::left_of_job(state, state.job(id)?));
-    ShapeView { more, available: available(state, shape), budget, ..ShapeView::new((**shape).clone(), jobs) }
+    let (available, agreed) = (available(state, shape), contracts::agreed(state, shape, state.seen_at));
+    ShapeView { more, available, budget, agreed, ..ShapeView::new((**shape).clone(), jobs) }
 }
 
 /// What may be held for a shape beside its tenant's money.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use huisuan_ledger::{
     meter::exact,
-    tariff::{Scope, TariffError},
+    tariff::{Priced, Scope, TariffError},
 };
 use huisuan_model::{
     AttemptId, Centre, Correction, Event, Job, MeterRecord, Metering, Money, PoolId, Reading, TariffRule, TenantId,
@@ -14,7 +14,7 @@ use huisuan_model::{
 use crate::{Refusal, State, apply::booked, books};
 
 /// A task may begin at its centre so much later than it was placed, and still find its price covered.
-const LATE_MS: u64 = 3_600_000;
+pub(crate) const LATE_MS: u64 = 3_600_000;
 
 /// What is held for one task: the price of its whole walltime at the highest price that an hour of it can have.
 pub(crate) fn hold_each(state: &State, job: &Job, pool: &PoolId, terms: &Terms, now: TimeMs, centre: &Centre) -> Money {
@@ -71,22 +71,27 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
         if of.centre != rule.centre || old.adjusts.is_some() {
             return wrong(format!("reading {}/{} is not of its centre, or a correction", of.attempt, old.number));
         }
-        if state.attempts.contains_key(&of.attempt) {
-            return wrong(format!("attempt {} has not ended", of.attempt));
+        let live = state.attempts.get(&of.attempt);
+        if live.is_some() != metering.running {
+            // It ended, or began, after the readings were read: what was read is not all of it.
+            continue;
         }
+        let last = live.and_then(|attempt| attempt.metered).map_or(0, |meter| meter.number);
+        let next = if metering.running { last + 1 } else { metering.next };
         let (class, priority) = (of.share.class, metering.priority);
         let scope = Scope { tenant: &of.tenant, centre: &of.centre, pool: &of.pool, class, priority };
-        let holds = state.tariffs.holding(&scope, old.from, state.calendar.zone(&of.centre));
-        if holds.is_none_or(|holding| holding.id != id) || old.price == rule.price_per_p_h {
+        let zone = state.calendar.zone(&of.centre);
+        let Priced { rule: holds, contract, price } = state.tariffs.price(&scope, rule.price_per_p_h, old.from, zone);
+        if holds != id || old.price == price {
             continue;
         }
         // Each correction is rounded by itself: the line that it corrects was rounded when it was posted.
-        let due = exact(old.work, rule.price_per_p_h) / i128::from(GFLOP_PER_P_H) - i128::from(old.cost.0);
+        let due = exact(old.work, price) / i128::from(GFLOP_PER_P_H) - i128::from(old.cost.0);
         let Ok(cost) = i64::try_from(due) else {
             return wrong(format!("reading {}/{} would cost more than fits", of.attempt, old.number));
         };
         // What others get back does not pay for it: each is booked by itself.
-        let number = numbers.entry(of.attempt).and_modify(|number| *number += 1).or_insert(metering.next);
+        let number = numbers.entry(of.attempt).and_modify(|number| *number += 1).or_insert(next);
         *extra.entry(&of.tenant).or_default() += due.max(0);
         let reading = Reading {
             number: *number,
@@ -95,7 +100,8 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
             work: 0,
             cpu: huisuan_model::DurationMs(0),
             rule: id,
-            price: rule.price_per_p_h,
+            contract,
+            price,
             cost: Money(cost),
             energy: None,
             from: old.from,
@@ -119,6 +125,13 @@ pub(crate) fn correct(state: &mut State, corrections: &[Correction]) {
         let currency = books::home_currency();
         let transfers = state.ledger.correct(correction.attempt, tenant, &correction.centre, currency, reading.cost);
         booked(state, transfers.expect("a decided correction is covered"));
+        if let Some(attempt) = state.attempts.get_mut(&correction.attempt) {
+            // What it reads next gets the number after this one.
+            if let Some(meter) = &mut attempt.metered {
+                meter.number = reading.number;
+            }
+            state.touched.note(|rows| rows.attempts.insert(correction.attempt));
+        }
         let tally = state.tallies.entry(tenant.clone()).or_default();
         tally.spend(state.calendar.month(reading.at), &correction.project, reading.cost);
         state.touched.note(|rows| rows.tallies.insert(tenant.clone()));

@@ -234,7 +234,9 @@ impl Network {
             let exact = huisuan_ledger::meter::exact(work as i64, line.price) / i128::from(GFLOP_PER_P_H);
             let corrected = self.state.touched.meters.iter().any(|record| record.reading.adjusts.is_some());
             // What a hold does not cover is not charged: a rule may come after it was taken.
-            let fair = if self.state.tariffs.rules().is_empty() { cost == exact } else { cost <= exact };
+            let book = &self.state.tariffs;
+            let fair =
+                if book.rules().is_empty() && book.contracts.all().is_empty() { cost == exact } else { cost <= exact };
             assert!(corrected || fair, "{tenant} {line:?} {class}: {cost} for {work}, exactly {exact}");
         }
     }
@@ -285,6 +287,7 @@ impl Network {
             keys: keys.collect(),
             tallies: state.tallies.iter().map(|(tenant, tally)| (tenant.clone(), tally.clone())).collect(),
             rules: json(state.tariffs.rules().into_iter()),
+            contracts: json(state.tariffs.contracts.all().into_iter()),
             balances: state.ledger.balances().map(|(account, asset, sum)| ((account.clone(), asset), sum)).collect(),
         }
     }

@@ -30,6 +30,8 @@ pub struct Touched {
     pub tallies: BTreeSet<TenantId>,
     /// Rules of tariffs that are new or changed.
     pub rules: BTreeSet<u32>,
+    /// Contracts that are new or changed.
+    pub contracts: BTreeSet<u32>,
     /// What was found odd, in order.
     pub oddities: Vec<(CentreId, Oddity)>,
     /// Idempotency keys given.

@@ -16,10 +16,10 @@ use huisuan_control::{
     snapshot,
 };
 use huisuan_model::{
-    ActorId, Alarm, AlarmKind, ApplicationId, AskedReservation, Attempt, AttemptId, AttemptReport, Bytes, Centre,
-    CentreId, CentreState, Certificate, ChannelTarget, Class, Command, Correction, Dependency, Doubt, DurationMs,
-    EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Level, Mark,
-    Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence,
+    ActorId, AgreedPrice, Alarm, AlarmKind, ApplicationId, AskedReservation, Attempt, AttemptId, AttemptReport, Bytes,
+    Centre, CentreId, CentreState, Certificate, ChannelTarget, Class, Command, Contract, Correction, Dependency, Doubt,
+    DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Level,
+    Mark, Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence,
     ProjectId, RangeSet, Rating, ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId, TimeMs,
     Together, Topology, Usage, When,
     command::{ENTRY_VERSION, Origin},
@@ -121,6 +121,7 @@ fn write() {
     story.own_budgets();
     story.sessions();
     story.racks();
+    story.contracts();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -472,7 +473,7 @@ impl Story {
         let anew = TariffRule { until: None, from: TimeMs(BEGIN.0), ..rule };
         let anew = TariffRule { price_per_p_h: Money(1_000_000_000), ..anew };
         self.take("user", "1-25", Command::SetTariffRule { rule: anew, rerate: true });
-        let readings = vec![Metering { of, priority: 0, next }];
+        let readings = vec![Metering { of, priority: 0, next, running: false }];
         self.take("user", "1-26", Command::Rerate { rule: 2, readings });
         // One that still runs has been read once.
         let other = self.state.attempts().find(|one| one.centre.as_str() == "hpc-2").expect("an attempt").id;

@@ -11,7 +11,7 @@ use huisuan_ledger::{
 };
 use huisuan_model::{
     AttemptId, CentreId, Class, DurationMs, Energy, GflopPerS, JobId, Mark, MeterRecord, Money, PoolId, ProjectId,
-    RatedShare, Reading, TenantId, TimeMs,
+    RatedShare, Reading, TenantId, TimeMs, UnderContract,
 };
 
 /// 2,000 rows by a small generator of numbers, always the same.
@@ -35,6 +35,7 @@ fn records() -> Vec<MeterRecord> {
             work: next(40_000_000_000) as i64,
             cpu: DurationMs(next(3_600_000)),
             rule: next(3) as u32,
+            contract: None,
             price: Money(1_000_000_000 + next(3) as i64),
             cost: Money(cost),
             energy: (!correction).then(|| Energy {
@@ -42,6 +43,10 @@ fn records() -> Vec<MeterRecord> {
                 mark: [Mark::Modelled, Mark::Declared][next(2) as usize],
                 carbon_g_per_kwh: (next(4) > 0).then_some(560),
             }),
+        };
+        let reading = match next(4) {
+            0 => Reading { contract: Some(UnderContract { id: 1, list_price: Money(1_250_000_000) }), ..reading },
+            _ => reading,
         };
         MeterRecord {
             attempt: AttemptId { job: JobId(number + 1), task: 0, attempt: 1 },

@@ -68,13 +68,16 @@ for frame, column in zip(frames, sys.argv[2::2]):
     print(int(frame[column].sum() * 1000000))
 bill, days = frames[0], frames[1]
 lines = days.groupby('x_Line')['BilledCost'].sum().to_dict()
+priced = days[days['x_Contract'] != '']
+assert 0 < len(priced) < len(days) and set(priced['ListUnitPrice']) == {'1250.000000'}, priced
 assert lines == bill.set_index('line')['cost'].to_dict() and len(lines) > 1, lines
 ";
 
 #[test]
 fn pandas_adds_every_export_up_to_the_bill() {
     for tenant in ["t0", "t1", "t2"] {
-        let forms = [("csv", "cost"), ("focus-1.2", "BilledCost"), ("focus-1.2", "ListCost"), ("records", "cost")];
+        let forms =
+            [("csv", "cost"), ("focus-1.2", "BilledCost"), ("focus-1.2", "ContractedCost"), ("records", "cost")];
         let files: Vec<(PathBuf, &str)> = forms
             .iter()
             .enumerate()

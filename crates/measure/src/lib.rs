@@ -35,7 +35,7 @@ mod run;
 mod spec;
 mod stream;
 
-pub use devices::{Device, devices};
+pub use devices::{Device, Found, Unread, devices};
 pub use host::{ClockSource, Host};
 pub use kernel::Path;
 pub use part::cpu_part;

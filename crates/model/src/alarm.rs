@@ -35,11 +35,15 @@ pub enum AlarmKind {
     FalseEpoch,
     /// The centre's engine says that a person should look at something there, such as a node that is drained.
     Engine,
+    /// A pool was measured again, and its rate is far from the one before.
+    RateChanged,
+    /// The centre's agent does not measure a pool again, though it was asked and nothing runs there.
+    MeasurementIgnored,
 }
 
 impl AlarmKind {
     /// All kinds in their fixed order.
-    pub const ALL: [AlarmKind; 7] = [
+    pub const ALL: [AlarmKind; 9] = [
         AlarmKind::UnknownAttempt,
         AlarmKind::EndedAttempt,
         AlarmKind::ForeignAttempt,
@@ -47,6 +51,8 @@ impl AlarmKind {
         AlarmKind::FalseReport,
         AlarmKind::FalseEpoch,
         AlarmKind::Engine,
+        AlarmKind::RateChanged,
+        AlarmKind::MeasurementIgnored,
     ];
 
     /// The word used in code, API and console.
@@ -59,6 +65,8 @@ impl AlarmKind {
             AlarmKind::FalseReport => "false-report",
             AlarmKind::FalseEpoch => "false-epoch",
             AlarmKind::Engine => "engine",
+            AlarmKind::RateChanged => "rate-changed",
+            AlarmKind::MeasurementIgnored => "measurement-ignored",
         }
     }
 }

@@ -129,9 +129,7 @@ impl Tariff {
 
     /// The same rounded up: what is held, so that it covers what is charged.
     pub fn price_up(&self, work: Gflop) -> Money {
-        let price = u128::try_from(self.price_per_p_h.0).unwrap_or(0);
-        let amount = (u128::from(work.0) * price).div_ceil(u128::from(crate::quantity::GFLOP_PER_P_H));
-        Money(i64::try_from(amount).unwrap_or(i64::MAX))
+        self.price_per_p_h.price_up(work)
     }
 }
 

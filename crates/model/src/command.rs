@@ -9,6 +9,7 @@ use crate::{
     alarm::{Alarm, AlarmKind},
     centre::{Centre, CentreState, Pool, Presence},
     channel::ChannelTarget,
+    contract::Contract,
     dependency::EndedJob,
     event::Event,
     facts::Facts,
@@ -73,6 +74,15 @@ pub enum Command {
     EndTariffRule {
         /// Which.
         rule: u32,
+        /// The first moment after it: a full hour.
+        until: TimeMs,
+    },
+    /// Makes a contract between a tenant and a centre.
+    MakeContract(Contract),
+    /// Ends a contract at a moment to come.
+    EndContract {
+        /// Which.
+        contract: u32,
         /// The first moment after it: a full hour.
         until: TimeMs,
     },
@@ -267,6 +277,8 @@ impl Command {
             Command::Fund { .. } => "fund",
             Command::SetTariffRule { .. } => "set-tariff-rule",
             Command::EndTariffRule { .. } => "end-tariff-rule",
+            Command::MakeContract(_) => "make-contract",
+            Command::EndContract { .. } => "end-contract",
             Command::Rerate { .. } => "rerate",
             Command::SetCentre(_) => "set-centre",
             Command::SetFacts { .. } => "set-facts",

@@ -9,6 +9,7 @@ use crate::{
     alarm::{Alarm, AlarmKind},
     centre::{Centre, CentreState, Pool, Presence, Terms},
     channel::ChannelTarget,
+    contract::Contract,
     dependency::Dependency,
     facts::Facts,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
@@ -55,6 +56,15 @@ pub enum Event {
     TariffRuleEnded {
         /// Which.
         rule: u32,
+        /// The first moment after it.
+        until: TimeMs,
+    },
+    /// A contract holds from its first moment on.
+    ContractMade(Contract),
+    /// A contract ends at another moment than was said.
+    ContractEnded {
+        /// Which.
+        contract: u32,
         /// The first moment after it.
         until: TimeMs,
     },

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     centre::RatedShare,
+    contract::UnderContract,
     energy::{Energy, EnergySum},
     ids::{AttemptId, CentreId, PoolId, ProjectId, TenantId},
     quantity::{Bytes, DurationMs, Money, TimeMs},
@@ -32,6 +33,9 @@ pub struct Reading {
     /// The rule of the tariff; 0 for the price of the centre itself.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rule: u32,
+    /// The contract that set the price, and what rule or centre asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<UnderContract>,
     /// Millionths of the currency for one P·h.
     pub price: Money,
     /// What was posted for it; of a correction what it changes.
@@ -69,6 +73,7 @@ impl MeterRecord {
             pool: self.pool.clone(),
             project: self.project.clone(),
             rule: self.reading.rule,
+            contract: self.reading.contract,
             price: self.reading.price,
         }
     }
@@ -82,7 +87,7 @@ impl MeterRecord {
     }
 }
 
-/// A reading of an attempt that has ended, priced anew: the correction and what it belongs to.
+/// A reading priced anew: the correction and what it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Correction {
     /// Whose reading.
@@ -110,6 +115,10 @@ pub struct Metering {
     pub priority: i32,
     /// The number after the attempt's last: its first correction gets it, the next one the one after.
     pub next: u32,
+    /// Whether its attempt ran when this was read: then the number is the state's to give, and where it has ended since,
+    /// the reading is left for the next order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub running: bool,
 }
 
 /// How far the meter of an attempt was read.
@@ -141,6 +150,9 @@ pub struct LineKey {
     pub project: ProjectId,
     /// The rule of the tariff; 0 for the price of the centre itself.
     pub rule: u32,
+    /// The contract that set the price, and what rule or centre asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<UnderContract>,
     /// Millionths of the currency for one P·h.
     pub price: Money,
 }
@@ -231,6 +243,7 @@ mod tests {
             pool: PoolId::new("p").expect("a name"),
             project: ProjectId::new("default").expect("a name"),
             rule,
+            contract: None,
             price: Money(1),
         };
         let mut tally = Tally::default();

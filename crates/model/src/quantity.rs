@@ -66,6 +66,16 @@ quantities! {
 /// GFLOP in one P·h (10^15 FLOP/s for an hour).
 pub const GFLOP_PER_P_H: u64 = 3_600_000_000;
 
+impl Money {
+    /// What work costs at this price of one P·h, rounded up: what is held, so that it covers what is charged. Amounts
+    /// beyond 64 bits are capped.
+    pub fn price_up(self, work: Gflop) -> Money {
+        let price = u128::try_from(self.0).unwrap_or(0);
+        let amount = (u128::from(work.0) * price).div_ceil(u128::from(GFLOP_PER_P_H));
+        Money(i64::try_from(amount).unwrap_or(i64::MAX))
+    }
+}
+
 impl TimeMs {
     /// The span from `earlier` to this moment; nothing when the clock stepped back.
     pub fn since(self, earlier: TimeMs) -> DurationMs {

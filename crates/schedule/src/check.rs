@@ -271,7 +271,7 @@ fn hold(placement: &Placement, shape: &ShapeView, centre: &CentreView, pool: &Po
     };
     let share_ms = u128::from(shape.shape.walltime.0) * u128::from(part);
     let work = share_ms.saturating_mul(sustained) / (u128::from(whole) * 1000).max(1);
-    let price = u128::try_from(centre.tariff.price_per_p_h.0).unwrap_or(0);
+    let price = u128::try_from(shape.price(centre, &pool.pool.id).0).unwrap_or(0);
     let each = (work.min(u128::from(u64::MAX)) * price / u128::from(GFLOP_PER_P_H)).min(i64::MAX.unsigned_abs().into());
     i128::try_from(each).expect("it was capped at 64 bits") * i128::from(placement.tasks.len())
 }

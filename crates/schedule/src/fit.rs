@@ -2,7 +2,7 @@
 //! in use: it is computed once for a shape and a cycle.
 
 use huisuan_model::{
-    Bytes, CentreId, MilliDevices, Millicores, Money, Pool, Rating, Shape, Tariff,
+    Bytes, CentreId, MilliDevices, Millicores, Money, Pool, Rating, Shape,
     spec::{DeviceNeed, Need},
 };
 
@@ -61,9 +61,10 @@ pub fn demand(pool: &Pool, shape: &Shape) -> Option<Demand> {
     }
 }
 
-/// The money held for one task of `shape`: the price of what it takes for its whole walltime.
-pub fn hold_each(pool: &Pool, tariff: &Tariff, demand: &Demand, shape: &Shape) -> Money {
-    tariff.price_up(pool.work(demand.cores, demand.devices, shape.walltime.0))
+/// The money held for one task of `shape`: the price of what it takes for its whole walltime, at so many millionths for
+/// one P·h.
+pub fn hold_each(pool: &Pool, price_per_p_h: Money, demand: &Demand, shape: &Shape) -> Money {
+    price_per_p_h.price_up(pool.work(demand.cores, demand.devices, shape.walltime.0))
 }
 
 /// Whether the shape's class and list of centres let it go to this centre.

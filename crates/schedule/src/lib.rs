@@ -75,6 +75,6 @@ pub use memory::Memory;
 pub use opaque::{OpaqueView, band, hand_over};
 pub use policy::{Budget, Order, Policy, Seed, Weights};
 pub use snapshot::{
-    Amounts, CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window,
+    Agreed, Amounts, CentreView, JobView, PoolView, ProjectView, Quota, ShapeView, Snapshot, TenantView, Window,
 };
 pub use violation::Violation;

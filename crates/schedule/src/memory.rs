@@ -9,7 +9,7 @@ use huisuan_model::{Shape, Targets};
 use crate::{
     policy::{Policy, Weights},
     reach::Ways,
-    snapshot::{Amounts, CentreView, Snapshot},
+    snapshot::{Agreed, Amounts, CentreView, ShapeView, Snapshot},
     translate::{Places, asked},
 };
 
@@ -20,8 +20,8 @@ const KINDS_MAX: usize = 4_096;
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     ground: Option<Ground>,
-    /// In the order of what is asked; who asks does not matter.
-    known: Vec<(Shape, Arc<Places>)>,
+    /// In the order of what is asked and what was agreed on; who asks does not matter.
+    known: Vec<(Shape, Vec<Agreed>, Arc<Places>)>,
 }
 
 /// All that places depend on besides the shape.
@@ -85,19 +85,20 @@ impl Memory {
     }
 
     /// The places of a shape with these weights, found by `find` where they are not known or change with time.
-    pub(crate) fn places(&mut self, shape: &Shape, weights: &Weights, find: impl FnOnce() -> Places) -> Arc<Places> {
+    pub(crate) fn places(&mut self, view: &ShapeView, weights: &Weights, find: impl FnOnce() -> Places) -> Arc<Places> {
+        let shape = &view.shape;
         // Windows come and go, and how soon an opaque centre starts work changes with all that it has.
         let changes = |centre: &CentreView| !centre.closed.is_empty() || centre.opaque.is_some();
         let changing = self.ground.iter().flat_map(|ground| &ground.centres).any(changes);
         if changing || shape.reservation.is_some() || weights.energy != 0 || weights.carbon != 0 {
             return Arc::new(find());
         }
-        let wanted = asked(shape);
-        match self.known.binary_search_by(|(known, _)| asked(known).cmp(&wanted)) {
-            Ok(at) => self.known[at].1.clone(),
+        let wanted = (asked(shape), &view.agreed);
+        match self.known.binary_search_by(|(known, agreed, _)| (asked(known), agreed).cmp(&wanted)) {
+            Ok(at) => self.known[at].2.clone(),
             Err(at) => {
                 let places = Arc::new(find());
-                self.known.insert(at, (shape.clone(), places.clone()));
+                self.known.insert(at, (shape.clone(), view.agreed.clone(), places.clone()));
                 places
             }
         }

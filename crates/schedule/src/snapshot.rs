@@ -164,6 +164,27 @@ pub struct ShapeView {
     pub available: Option<Money>,
     /// What is left of the budget of the one job of the shape that has its own.
     pub budget: Option<Money>,
+    /// Prices that were agreed with its tenant, in the order of centres and pools; elsewhere the centre's own is asked.
+    pub agreed: Vec<Agreed>,
+}
+
+/// The price that a tenant agreed on with a centre, for a pool.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Agreed {
+    /// Where.
+    pub centre: CentreId,
+    /// On what.
+    pub pool: PoolId,
+    /// Millionths of the currency for one P·h, at most.
+    pub price_per_p_h: Money,
+}
+
+impl Agreed {
+    /// The agreed price of a pool among prices in the order of centres and pools.
+    pub fn of(agreed: &[Agreed], centre: &CentreId, pool: &PoolId) -> Option<Money> {
+        let found = agreed.binary_search_by(|one| (&one.centre, &one.pool).cmp(&(centre, pool)));
+        found.ok().map(|at| agreed[at].price_per_p_h)
+    }
 }
 
 impl ShapeView {
@@ -172,9 +193,14 @@ impl ShapeView {
         self.available.into_iter().chain(self.budget).min()
     }
 
+    /// What its tenant pays for one P·h on a pool, in millionths.
+    pub fn price(&self, centre: &CentreView, pool: &PoolId) -> Money {
+        Agreed::of(&self.agreed, &centre.id, pool).unwrap_or(centre.tariff.price_per_p_h)
+    }
+
     /// Jobs of a shape: all that there are, limited by nothing but their tenant's money.
     pub fn new(shape: Shape, jobs: Vec<JobView>) -> Self {
-        ShapeView { shape, jobs, more: 0, available: None, budget: None }
+        ShapeView { shape, jobs, more: 0, available: None, budget: None, agreed: Vec::new() }
     }
 }
 

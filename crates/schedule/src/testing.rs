@@ -299,10 +299,10 @@ pub(crate) fn after(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
         let jobs = next.shapes.iter_mut().flat_map(|view| view.jobs.iter_mut().map(|job| (&view.shape, job)));
         let (shape, job) = { jobs }.find(|(_, job)| job.id == placement.job).expect("a placed job is known");
         let centre = next.centres.iter_mut().find(|centre| centre.id == placement.centre).expect("a known centre");
-        let tariff = centre.tariff.clone();
+        let price = centre.tariff.price_per_p_h;
         let pool = centre.pools.iter_mut().find(|pool| pool.pool.id == placement.pool).expect("a known pool");
         let demand = crate::demand(&pool.pool, shape).expect("a pool that fits");
-        let hold = hold_each(&pool.pool, &tariff, &demand, shape);
+        let hold = hold_each(&pool.pool, price, &demand, shape);
         let tenant = next.tenants.iter_mut().find(|tenant| tenant.id == shape.tenant).expect("a known tenant");
         for task in placement.tasks.iter() {
             assert!(job.waiting.remove(task));

@@ -16,7 +16,7 @@ use crate::{
     reserve::Base,
     score,
     share::{self, Rates},
-    snapshot::{Amounts, CentreView, PoolView, ShapeView, Snapshot, Window},
+    snapshot::{Agreed, Amounts, CentreView, PoolView, ShapeView, Snapshot, Window},
 };
 
 /// A snapshot with its pools numbered.
@@ -160,15 +160,15 @@ impl<'a> Problem<'a> {
         let minds = |view: &ShapeView| view.shape.reach.as_ref().is_some_and(|reach| reach.minds_ways());
         let found = || snapshot.ways.clone().unwrap_or_else(|| Arc::new(Ways::of(&snapshot.centres)));
         let ways = snapshot.shapes.iter().any(minds).then(found);
-        let mut known: BTreeMap<Asked<'a>, usize> = BTreeMap::new();
+        let mut known: BTreeMap<(Asked<'a>, &'a [Agreed]), usize> = BTreeMap::new();
         let mut kinds: Vec<Arc<Places>> = Vec::new();
         let mut shapes = Vec::with_capacity(snapshot.shapes.len());
         for (view, &project) in snapshot.shapes.iter().zip(&holders.project_of) {
-            let kind = *known.entry(asked(&view.shape)).or_insert_with(|| {
+            let kind = *known.entry((asked(&view.shape), &view.agreed)).or_insert_with(|| {
                 let question = Question { snapshot, policy, now, ways: ways.as_deref() };
-                let (objective, shape) = (view.shape.objective(), &view.shape);
+                let objective = view.shape.objective();
                 let weights = policy.weights.preferring(objective);
-                kinds.push(memory.places(shape, &weights, || places((&pools, &network), &question, view)));
+                kinds.push(memory.places(view, &weights, || places((&pools, &network), &question, view)));
                 kinds.len() - 1
             });
             shapes.push(ShapeProblem {
@@ -214,7 +214,7 @@ impl<'a> Problem<'a> {
 
 fn candidate(pools: &[Place<'_>], pool: usize, demand: Demand, view: &ShapeView) -> Candidate {
     let Place { centre, pool: place } = pools[pool];
-    let Money(hold) = fit::hold_each(&place.pool, &centre.tariff, &demand, &view.shape);
+    let Money(hold) = fit::hold_each(&place.pool, view.price(centre, &place.pool.id), &demand, &view.shape);
     let rate = place.pool.share(demand.cores, demand.devices).map_or(0, |share| share.rate_up().0);
     Candidate { pool, demand, hold: hold.max(0), class: share::index(place.pool.class), rate }
 }

@@ -52,6 +52,7 @@ pub(crate) fn prepare(state: &mut State, entries: &[Arc<Entry>], chain: &mut Cha
         meters: touched.meters,
         tallies: touched.tallies.iter().filter_map(|tenant| Some((tenant, state.tally(tenant)?))).collect(),
         rules: touched.rules.iter().filter_map(|id| state.tariffs().rule(*id)).collect(),
+        contracts: touched.contracts.iter().filter_map(|id| state.tariffs().contracts.get(*id)).collect(),
         oddities: touched.oddities,
     };
     batch.prepare()

@@ -25,6 +25,9 @@ const LOG_REQUESTS_MAX: usize = 256;
 const CHANNELS_WAITING_MAX: usize = 64;
 /// A measurement that was asked for has this long to arrive before it is asked for again.
 const MEASURE_AGAIN_MS: u64 = 600_000;
+/// An agent that measured nothing for so long after it was asked, though nothing ran there, ignores it: it was asked
+/// three times by then.
+const MEASURE_IGNORED_MS: u64 = 3 * MEASURE_AGAIN_MS;
 /// An agent that was not heard for this long is called away; it polls at least every 30 s.
 pub(crate) const AWAY_AFTER_MS: u64 = 45_000;
 
@@ -63,6 +66,8 @@ struct Link {
     wanted: BTreeSet<PoolId>,
     /// When each pool was last asked to be measured: not again before that had time to come back.
     asked_at: BTreeMap<PoolId, TimeMs>,
+    /// Since when a question to measure has no answer, by pool; forgotten when something runs there.
+    unanswered_since: BTreeMap<PoolId, TimeMs>,
     something: Arc<Notify>,
 }
 
@@ -178,8 +183,22 @@ impl Hub {
             return;
         }
         link.asked_at.insert(pool.clone(), now);
+        link.unanswered_since.entry(pool.clone()).or_insert(now);
         link.measure.insert(pool.clone());
         link.something.notify_waiters();
+    }
+
+    /// Notes that a pool was measured, or that it cannot be now because something runs there.
+    pub(crate) fn no_question(&self, centre: &CentreId, pool: &PoolId) {
+        if let Some(link) = self.links().get_mut(centre) {
+            link.unanswered_since.remove(pool);
+        }
+    }
+
+    /// Since when an idle pool was not measured though that was asked, where this is too long.
+    pub(crate) fn ignored_since(&self, centre: &CentreId, pool: &PoolId, now: TimeMs) -> Option<TimeMs> {
+        let since = self.links().get(centre)?.unanswered_since.get(pool).copied()?;
+        (now.since(since).0 >= MEASURE_IGNORED_MS).then_some(since)
     }
 
     /// Notes that an agent was heard.
@@ -256,5 +275,29 @@ impl Link {
     fn push(&mut self, order: Order) {
         self.order_last += 1;
         self.orders.push_back(SequencedOrder { seq: self.order_last, order });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_to_measure_stays_open_until_it_is_answered_or_something_runs() {
+        let (hub, centre) = (Hub::default(), CentreId::new("hpc-1").expect("a name"));
+        let pool = PoolId::new("cpu:x").expect("a name");
+        hub.hello(&centre, Vec::new(), String::new(), TimeMs(0));
+        let ignored = |now: u64| hub.ignored_since(&centre, &pool, TimeMs(now as i64));
+        let ask = |now: u64| hub.measure_idle(&centre, &pool, true, TimeMs(now as i64));
+        assert_eq!(ignored(u64::MAX >> 1), None, "nobody asked");
+        ask(5);
+        // Asked again, it is still the first question that has no answer.
+        ask(5 + MEASURE_AGAIN_MS);
+        assert_eq!((ignored(4 + MEASURE_IGNORED_MS), ignored(5 + MEASURE_IGNORED_MS)), (None, Some(TimeMs(5))));
+        hub.no_question(&centre, &pool);
+        assert_eq!(ignored(9 * MEASURE_IGNORED_MS), None);
+        ask(9 * MEASURE_IGNORED_MS);
+        assert_eq!(ignored(10 * MEASURE_IGNORED_MS - 1), None, "counted from the next question on");
+        assert!(ignored(10 * MEASURE_IGNORED_MS).is_some());
     }
 }

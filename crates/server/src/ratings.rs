@@ -1,13 +1,19 @@
 //! Ratings at the server's doors: what arrives is checked against its signature and against what makers declare, and
 //! what is old is measured again where nothing runs.
 
-use huisuan_api::signature;
+use huisuan_api::{signature, wire::Timestamp};
 use huisuan_control::State;
 use huisuan_model::{
-    CentreId, Class, Command, Doubt, DurationMs, GflopPerS, Mark, Pool, PoolId, Presence, Rating, TimeMs,
+    Alarm, AlarmKind, CentreId, Class, Command, Doubt, DurationMs, GflopPerS, Mark, Pool, PoolId, Presence, Rating,
+    TimeMs,
 };
 
-use crate::{http::Failure, identity, secrets::Secret, server::Shared};
+use crate::{
+    http::{Failure, agents},
+    identity,
+    secrets::Secret,
+    server::Shared,
+};
 
 /// A pool that is idle is measured again at a moment that nobody can foresee, from a day to a week after it was
 /// measured last: a rate that was reached once only, to be sold, does not last.
@@ -84,6 +90,8 @@ struct Looked {
     due: bool,
     /// When its rating ended, if it did and still is in force.
     expired: Option<TimeMs>,
+    /// Whether there is an alarm that its agent does not measure it.
+    alarmed: bool,
 }
 
 /// Takes ratings that are too old out of force, and has idle pools measured again: those past half of their time, and
@@ -94,9 +102,14 @@ pub(crate) async fn renew(shared: &Shared) {
     for pool in &mut pools {
         pool.due |= pool.measured_at.is_some_and(|at| proof_due(&shared.secret, &pool.centre, &pool.pool, at, now));
     }
-    for Looked { centre, pool, idle, due, expired, .. } in pools {
+    for Looked { centre, pool, idle, due, expired, alarmed, .. } in pools {
         if idle {
             shared.hub.measure_idle(&centre, &pool, due, now);
+        } else {
+            shared.hub.no_question(&centre, &pool);
+        }
+        if let Some(since) = shared.hub.ignored_since(&centre, &pool, now).filter(|_| !alarmed) {
+            ignored(shared, &centre, &pool, since).await;
         }
         if let Some(at) = expired {
             tracing::info!(%centre, %pool, "a rating is too old");
@@ -108,6 +121,20 @@ pub(crate) async fn renew(shared: &Shared) {
     }
 }
 
+/// Whoever does not let itself be measured may have something to hide.
+async fn ignored(shared: &Shared, centre: &CentreId, pool: &PoolId, since: TimeMs) {
+    let detail = format!("asked to measure it since {}, nothing runs there, and no rate came", Timestamp(since));
+    let alarm = Alarm { kind: AlarmKind::MeasurementIgnored, subject: pool.to_string(), detail, since: TimeMs(0) };
+    if let Err(error) = agents::raise(shared, centre, alarm).await {
+        tracing::warn!(?error, %centre, %pool, "an alarm is not recorded");
+    }
+}
+
+fn alarmed(state: &State, centre: &CentreId, pool: &PoolId) -> bool {
+    let alarms = state.centres().get(centre).map(|centre| &*centre.alarms).unwrap_or_default();
+    alarms.iter().any(|alarm| alarm.kind == AlarmKind::MeasurementIgnored && alarm.subject == pool.as_str())
+}
+
 fn looked(state: &State, now: TimeMs) -> Vec<Looked> {
     let present = state.centres().values().filter(|centre| centre.presence() == Presence::Present);
     let pools = present.flat_map(|centre| centre.pools.iter().map(move |(id, pool)| (&centre.id, id, pool)));
@@ -116,6 +143,7 @@ fn looked(state: &State, now: TimeMs) -> Vec<Looked> {
         idle: state.used(centre, pool).attempts == 0,
         measured_at: (rating.mark == Mark::Measured).then_some(rating.rated_at),
         due: due(rating, now),
+        alarmed: alarmed(state, centre, pool),
         expired: if rating.trusted() { expired_at(rating, now) } else { None },
         centre: centre.clone(),
         pool: pool.clone(),

@@ -314,6 +314,7 @@ pub(crate) fn restore(rows: Rows) -> anyhow::Result<State> {
         balances,
         tallies: rows.tallies,
         rules: rows.rules,
+        contracts: rows.contracts,
     })
     .context("the stored books do not balance")
 }

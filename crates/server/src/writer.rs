@@ -43,6 +43,8 @@ pub(crate) enum Done {
     },
     /// A rule of a tariff got this number.
     Rule(u32),
+    /// A contract got this number.
+    Contract(u32),
     /// A reservation in advance got this number.
     Reserved(ReservationId),
     /// So many readings were priced anew.
@@ -266,6 +268,7 @@ impl Loop {
                 _ => Done::Changed,
             },
             (_, Some(Event::TariffRuleSet(rule))) => Done::Rule(rule.id),
+            (_, Some(Event::ContractMade(contract))) => Done::Contract(contract.id),
             (_, Some(Event::Rerated { corrections, .. })) => {
                 let costs = corrections.iter().map(|correction| correction.reading.cost);
                 let difference = costs.fold(Money::ZERO, Money::saturating_add);

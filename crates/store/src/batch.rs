@@ -3,8 +3,8 @@
 use std::{ops::Range, sync::Arc};
 
 use huisuan_model::{
-    ActorId, Attempt, AttemptId, Centre, CentreId, Command, Entry, Job, JobId, MeterRecord, Oddity, ProjectId,
-    SpecHash, Tally, TariffRule, Tenant, TenantId, TimeMs,
+    ActorId, Attempt, AttemptId, Centre, CentreId, Command, Contract, Entry, Job, JobId, MeterRecord, Oddity,
+    ProjectId, SpecHash, Tally, TariffRule, Tenant, TenantId, TimeMs,
 };
 
 use crate::books::{BalanceRow, DayRow, TransferRow};
@@ -38,6 +38,8 @@ pub struct Batch<'a> {
     pub tallies: Vec<(&'a TenantId, &'a Tally)>,
     /// Rules of tariffs that are new or changed.
     pub rules: Vec<&'a TariffRule>,
+    /// Contracts that are new or changed.
+    pub contracts: Vec<&'a Contract>,
     /// What was found odd, in order.
     pub oddities: Vec<(CentreId, Oddity)>,
 }
@@ -61,6 +63,7 @@ pub struct Prepared {
     pub(crate) meters: Vec<MeterRecord>,
     pub(crate) tallies: Vec<(TenantId, Piece)>,
     pub(crate) rules: Vec<(u32, Piece)>,
+    pub(crate) contracts: Vec<(u32, Piece)>,
     pub(crate) oddities: Vec<(CentreId, TimeMs, Piece)>,
 }
 
@@ -168,6 +171,7 @@ impl Batch<'_> {
         let tenants = self.tenants.iter().map(|tenant| (tenant.id.clone(), text.add(tenant))).collect();
         let tallies = self.tallies.iter().map(|(tenant, tally)| ((*tenant).clone(), text.add(tally))).collect();
         let rules = self.rules.iter().map(|rule| (rule.id, text.add(rule))).collect();
+        let contracts = self.contracts.iter().map(|contract| (contract.id, text.add(contract))).collect();
         let oddities = self.oddities.iter().map(|(centre, oddity)| (centre.clone(), oddity.at, text.add(oddity)));
         let oddities = oddities.collect();
         Prepared {
@@ -185,6 +189,7 @@ impl Batch<'_> {
             meters: self.meters,
             tallies,
             rules,
+            contracts,
             oddities,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use huisuan_model::{Attempt, Centre, Job, JobId, Tally, TariffRule, Tenant, TenantId, TimeMs};
+use huisuan_model::{Attempt, Centre, Contract, Job, JobId, Tally, TariffRule, Tenant, TenantId, TimeMs};
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 
@@ -34,6 +34,8 @@ pub struct Rows {
     pub tallies: Vec<(TenantId, Tally)>,
     /// All rules of tariffs, by number.
     pub rules: Vec<TariffRule>,
+    /// All contracts, by number.
+    pub contracts: Vec<Contract>,
 }
 
 /// Jobs of one piece.
@@ -64,6 +66,7 @@ pub(crate) fn load(connection: &Connection, path: &Path) -> Result<Rows, StoreEr
         keys: keys(connection)?,
         balances: balances(connection)?,
         tallies: tallies(connection)?,
+        contracts: all(connection, "contract", "SELECT CAST(id AS TEXT), data FROM contract ORDER BY id")?,
         rules: all(connection, "tariff_rule", "SELECT CAST(id AS TEXT), data FROM tariff_rule ORDER BY id")?,
     })
 }

@@ -2,7 +2,7 @@
 
 use huisuan_model::{
     AttemptId, CentreId, Class, DurationMs, Energy, EnergySum, Entry, GflopPerS, JobId, Mark, MeterRecord, Money,
-    Oddity, PoolId, RatedShare, Reading, TenantId, TimeMs,
+    Oddity, PoolId, RatedShare, Reading, TenantId, TimeMs, UnderContract,
 };
 use rusqlite::{Row, Transaction, params};
 
@@ -45,12 +45,14 @@ pub struct OddityRow {
 }
 
 const INSERT: &str = "INSERT INTO meter (job, task, attempt, number, adjusts, tenant, project, centre, pool, class,
-    version, sustained, part, whole, from_ms, until_ms, at_ms, work, cpu_ms, rule, price, cost, joules, mark, carbon)
+    version, sustained, part, whole, from_ms, until_ms, at_ms, work, cpu_ms, rule, price, cost, joules, mark, carbon,
+    contract, list_price)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-    ?24, ?25)";
+    ?24, ?25, ?26, ?27)";
 
 const COLUMNS: &str = "job, task, attempt, number, adjusts, tenant, project, centre, pool, class, version, sustained,
-    part, whole, from_ms, until_ms, at_ms, work, cpu_ms, rule, price, cost, joules, mark, carbon";
+    part, whole, from_ms, until_ms, at_ms, work, cpu_ms, rule, price, cost, joules, mark, carbon, contract,
+    list_price";
 
 pub(crate) fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached(INSERT)?;
@@ -83,6 +85,8 @@ pub(crate) fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite
             energy.map(|energy| energy.joules as i64),
             energy.map(|energy| word(energy.mark)),
             energy.and_then(|energy| energy.carbon_g_per_kwh),
+            reading.contract.map(|under| under.id),
+            reading.contract.map(|under| under.list_price.0),
         ])?;
     }
     let mut tally = transaction.prepare_cached(
@@ -96,6 +100,12 @@ pub(crate) fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite
     )?;
     for (id, data) in &batch.rules {
         rule.execute(params![id, &batch.json[data.clone()]])?;
+    }
+    let mut contract = transaction.prepare_cached(
+        "INSERT INTO contract (id, data) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET data = excluded.data",
+    )?;
+    for (id, data) in &batch.contracts {
+        contract.execute(params![id, &batch.json[data.clone()]])?;
     }
     let mut oddity = transaction.prepare_cached("INSERT INTO oddity (centre, at_ms, data) VALUES (?1, ?2, ?3)")?;
     for (centre, at, data) in &batch.oddities {
@@ -266,6 +276,8 @@ fn record(row: &Row<'_>) -> Result<MeterRecord, StoreError> {
         mark.map(|text| mark_of(&text).ok_or_else(|| bad(&format!("mark `{text}` is not known")))).transpose()?;
     let joules = row.get::<_, Option<i64>>(22)?.map(|joules| joules as u64);
     let carbon_g_per_kwh = row.get(24)?;
+    let contract: Option<u32> = row.get(25)?;
+    let list_price = row.get::<_, Option<i64>>(26)?.map(Money);
     Ok(MeterRecord {
         attempt,
         tenant: name(5)?.parse().map_err(|error| bad(&error))?,
@@ -288,6 +300,7 @@ fn record(row: &Row<'_>) -> Result<MeterRecord, StoreError> {
             work: row.get(17)?,
             cpu: DurationMs(unsigned(row, 18)?),
             rule: row.get(19)?,
+            contract: contract.zip(list_price).map(|(id, list_price)| UnderContract { id, list_price }),
             price: Money(row.get(20)?),
             cost: Money(row.get(21)?),
             energy: joules.zip(mark).map(|(joules, mark)| Energy { joules, mark, carbon_g_per_kwh }),

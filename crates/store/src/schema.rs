@@ -7,13 +7,14 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::StoreError;
 
 /// The newest stored format that this version reads, and the one that it writes.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Migrations in order; the position is the format that each leads to, from 1.
 const MIGRATIONS: [&str; FORMAT as usize] = [
     include_str!("../migrations/sqlite/0001_first.sql"),
     include_str!("../migrations/sqlite/0002_chain.sql"),
     include_str!("../migrations/sqlite/0003_meter.sql"),
+    include_str!("../migrations/sqlite/0004_contract.sql"),
 ];
 
 /// Settings of every connection that writes. `synchronous=FULL` makes a commit durable before it returns.

@@ -111,6 +111,10 @@ fn the_journal_corpus_names_every_command_and_event() {
         "tariff-rule-ended",
         "rerated",
         "oddity-found",
+        "make-contract",
+        "end-contract",
+        "contract-made",
+        "contract-ended",
     ] {
         assert!(text.contains(&format!("{{\"{word}\":")), "`{word}` is not in the corpus");
     }

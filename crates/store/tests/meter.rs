@@ -2,7 +2,7 @@
 
 use huisuan_model::{
     AttemptId, CentreId, Class, DurationMs, Energy, EnergySum, GflopPerS, JobId, Mark, MeterRecord, Money, PoolId,
-    ProjectId, RatedShare, Reading, TenantId, TimeMs, energy::JOULES_MAX,
+    ProjectId, RatedShare, Reading, TenantId, TimeMs, UnderContract, energy::JOULES_MAX,
 };
 use huisuan_store::{Batch, DataDirectory, Reader, Store};
 
@@ -25,6 +25,7 @@ fn record(job: u64, task: u32, number: u32, energy: Option<Energy>) -> MeterReco
             work: 5,
             cpu: DurationMs(7),
             rule: 0,
+            contract: number.is_multiple_of(2).then_some(UnderContract { id: number, list_price: Money(4) }),
             price: Money(3),
             cost: Money(1),
             energy,

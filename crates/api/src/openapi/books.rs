@@ -6,7 +6,7 @@ use super::{
     TEXT,
     build::{Document, Route},
 };
-use crate::{bills, books, problem::ErrorCode, reports, routes};
+use crate::{bills, books, contracts, problem::ErrorCode, reports, routes};
 
 pub(super) fn books_routes(document: &mut Document) {
     ledger_routes(document);
@@ -34,6 +34,7 @@ pub(super) fn books_routes(document: &mut Document) {
         bill_routes(document, (list, one, export, records), word, what);
     }
     tariff_routes(document);
+    contract_routes(document);
     report_routes(document);
 }
 
@@ -106,6 +107,34 @@ fn tariff_routes(document: &mut Document) {
         ))
         .answer::<bills::Rerated>(200, "What was corrected.")
         .refused(&refused),
+    );
+}
+
+fn contract_routes(document: &mut Document) {
+    let refused = [
+        ErrorCode::BadRequest,
+        ErrorCode::UnknownField,
+        ErrorCode::InvalidSpec,
+        ErrorCode::Forbidden,
+        ErrorCode::NotFound,
+        ErrorCode::Conflict,
+    ];
+    document.add(
+        Route::get(routes::CONTRACTS, "contracts", "books", "Lists contracts between tenants and centres.")
+            .answer::<contracts::ContractList>(200, "The contracts; tenants see their own alone."),
+    );
+    document.add(
+        Route::post(routes::CONTRACTS, "make-contract", "books", "Makes a contract; for operators.")
+            .body::<contracts::ContractRequest>("The contract: a price or a discount.")
+            .answer::<contracts::ContractView>(201, "The contract with its number.")
+            .refused(&refused),
+    );
+    document.add(
+        Route::post(routes::CONTRACT_END, "end-contract", "books", "Ends a contract; for operators.")
+            .path_parameter("id", "The contract's number.", Type::Integer)
+            .body::<contracts::ContractEndRequest>("When.")
+            .answer::<contracts::ContractView>(200, "The contract as it is now.")
+            .refused(&refused),
     );
 }
 

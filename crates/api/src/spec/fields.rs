@@ -139,9 +139,13 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// `2.0` as `2`: YAML and JSON write whole numbers either way.
+/// A bare number as people write it: `2.0` as `2`, which YAML and JSON write either way, and `0.000001`, which comes out
+/// of them as `1e-6`.
 fn decimal(number: &str) -> String {
-    number.strip_suffix(".0").unwrap_or(number).to_owned()
+    match number.parse::<f64>() {
+        Ok(small) if number.contains("e-") => small.to_string(),
+        _ => number.strip_suffix(".0").unwrap_or(number).to_owned(),
+    }
 }
 
 /// A value without the quotes of a JSON text.

@@ -71,6 +71,9 @@ fn fields_become_the_spec() {
         let devices = Some(DeviceNeed { count: MilliDevices(1000), any_of, memory_min: Bytes(40 << 30) });
         job.need = Need::Hardware { cores: Millicores(1000), devices };
     });
+    for (text, budget) in [("0.000001", 1), ("1e-6", 1), ("0.00005", 50), ("3", 3_000_000), ("\"0.000001\"", 1)] {
+        check(&format!("budget: {text}"), |job| job.budget = Some(Money(budget)));
+    }
     check("budget: 12.5\ndeadline: 2026-03-01T16:30:00+08:00\nobjective: cheapest\nkind: service", |job| {
         job.budget = Some(Money(12_500_000));
         job.deadline_at = Some(TimeMs(1_772_353_800_000));

@@ -109,7 +109,7 @@ pub(crate) struct TariffAddArgs {
     #[arg(value_name = "CENTRE")]
     pub(crate) centre: CentreId,
     /// The price in CNY of one P·h.
-    #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = quantity::money)]
     pub(crate) price: Money,
     /// Only for this tenant: a price that was agreed with it. It goes before all others.
     #[arg(long, value_name = "NAME")]

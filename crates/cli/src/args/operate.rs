@@ -63,7 +63,7 @@ pub(crate) struct CentreAddArgs {
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub(crate) zone: String,
     /// The price in CNY of one P·h of its class.
-    #[arg(long, value_name = "PRICE", default_value = "0", value_parser = quantity::money)]
+    #[arg(long, value_name = "PRICE", default_value = "0", allow_negative_numbers = true, value_parser = quantity::money)]
     pub(crate) price: Money,
     /// Where the site reaches this server; the address that this command uses when absent.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
@@ -209,7 +209,7 @@ pub(crate) struct TenantSettings {
     #[arg(long, value_name = "N")]
     pub(crate) jobs_max: Option<u64>,
     /// Money to spend, on top of what it has, such as 1000 or 12.50.
-    #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = quantity::money)]
     pub(crate) fund: Option<Money>,
     /// A project and its weight within the tenant's share; may be given several times.
     #[arg(long = "project", value_name = "NAME[:WEIGHT]", value_parser = parse::project)]
@@ -218,16 +218,16 @@ pub(crate) struct TenantSettings {
     #[arg(long, value_name = "NAME")]
     pub(crate) industry: Option<String>,
     /// The most money in a calendar month, such as 1000, or `none`.
-    #[arg(long, value_name = "AMOUNT", value_parser = parse::budget)]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = parse::budget)]
     pub(crate) budget_month: Option<Limit>,
     /// The most money for an hour of all that runs at once, or `none`.
-    #[arg(long, value_name = "AMOUNT", value_parser = parse::budget)]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = parse::budget)]
     pub(crate) budget_hour: Option<Limit>,
     /// The most money of a project in a month, or `none`; may be given several times.
     #[arg(long = "budget-project", value_name = "NAME=AMOUNT", value_parser = parse::project_budget)]
     pub(crate) budget_projects: Vec<(ProjectId, Limit)>,
     /// What it may owe: it pays when the bill has come.
-    #[arg(long, value_name = "AMOUNT", value_parser = quantity::money)]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = quantity::money)]
     pub(crate) credit: Option<Money>,
     /// Whether it may reserve capacity in advance for itself, up to its quota: yes or no.
     #[arg(long, value_name = "YES", value_parser = parse::yes)]

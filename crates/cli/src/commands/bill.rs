@@ -126,7 +126,19 @@ fn show(session: &Session, args: &BillShowArgs) -> Result<(), Failure> {
 
 fn lines(lines: &[BillLine]) -> Listing {
     let shown = ["line", "class", "attempts", "work_gflop", "price_per_p_h_millionths", "cost_millionths"];
-    let details = ["tenant", "centre", "pool", "project", "rule", "correction", "cpu_ms", "records", "currency"];
+    let details = [
+        "tenant",
+        "centre",
+        "pool",
+        "project",
+        "rule",
+        "contract",
+        "list_price_per_p_h_millionths",
+        "correction",
+        "cpu_ms",
+        "records",
+        "currency",
+    ];
     let mut listing = Listing::with_details(&shown, &[&details[..], &ENERGY_COLUMNS].concat());
     for line in lines {
         let mut row = vec![
@@ -141,6 +153,8 @@ fn lines(lines: &[BillLine]) -> Listing {
             Cell::text(&line.pool),
             Cell::text(&line.project),
             Cell::text(line.rule),
+            line.contract.map_or_else(Cell::none, Cell::text),
+            Cell::text(line.list_price_per_p_h.amount),
             Cell::text(line.correction),
             Cell::text(line.cpu_ms),
             Cell::text(line.records),
@@ -163,6 +177,8 @@ fn records(list: &RecordList) -> Listing {
         "carbon_g_per_kwh",
         "sustained_gflop_per_s",
         "rule",
+        "contract",
+        "list_price_per_p_h",
         "price_per_p_h",
     ];
     let mut listing = Listing::with_details(&shown, &details);
@@ -185,6 +201,8 @@ fn records(list: &RecordList) -> Listing {
             optional(record.carbon_g_per_kwh.map(u64::from)),
             Cell::text(record.sustained_gflop_per_s),
             Cell::text(record.rule),
+            record.contract.map_or_else(Cell::none, Cell::text),
+            Cell::text(record.list_price_per_p_h.amount),
             Cell::text(record.price_per_p_h.amount),
         ]);
     }

@@ -1,6 +1,6 @@
 //! `measure`: rates this machine in every class.
 
-use huisuan_measure::{Bandwidth, Basis, Device, MeasureSpec, Measurement, Registry};
+use huisuan_measure::{Bandwidth, Basis, Device, MeasureSpec, Measurement, Registry, Unread};
 use serde::Serialize;
 
 use crate::{
@@ -17,6 +17,9 @@ struct Ratings {
     ratings: Vec<Rating>,
     /// Accelerators, apart: what is declared of them is not measured, and not certified.
     devices: Vec<Declared>,
+    /// Makers' tools that said what this version does not understand: their devices are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<Unread>,
     /// Memory bandwidth by STREAM's triad.
     memory: Option<Bandwidth>,
     host: huisuan_measure::Host,
@@ -62,7 +65,7 @@ struct Declared {
 }
 
 /// The accelerators of this machine, each with its part or with those that it may be.
-fn declared() -> Vec<Declared> {
+fn declared() -> (Vec<Declared>, Vec<Unread>) {
     let registry = Registry::built_in();
     let declared = |device: Device| Declared {
         part: device.part(&registry).map(|part| part.id.clone()),
@@ -71,7 +74,8 @@ fn declared() -> Vec<Declared> {
         mark: "declared",
         certified: false,
     };
-    huisuan_measure::devices().into_iter().map(declared).collect()
+    let found = huisuan_measure::devices();
+    (found.devices.into_iter().map(declared).collect(), found.unread)
 }
 
 /// Measures and reports.
@@ -98,6 +102,10 @@ pub(crate) fn measure(session: &Session, args: &MeasureArgs) -> Result<(), Failu
         let (index, name, told_by) = (found.device.index, &found.device.name, found.device.told_by);
         session.output.remark(&format!("device {index} {name} ({told_by}): {part}; declared, not certified"));
     }
+    for Unread { told_by, said } in &ratings.unread {
+        let hint = "hint: name the part yourself (`measure parts`), and report what it prints";
+        session.output.remark(&format!("`{told_by}` says what is not understood here: `{said}`; {hint}"));
+    }
     session.output.list(&ratings, &ratings.ratings, "nothing measured", || listing(&ratings.ratings))
 }
 
@@ -123,9 +131,11 @@ impl From<Measurement> for Ratings {
                 mark: "measured",
             })
             .collect();
+        let (devices, unread) = declared();
         Ratings {
             ratings,
-            devices: declared(),
+            devices,
+            unread,
             memory: measurement.bandwidth,
             host: measurement.host,
             cpus: measurement.cpus,

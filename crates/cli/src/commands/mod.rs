@@ -7,6 +7,7 @@ pub(crate) mod bill;
 pub(crate) mod books;
 pub(crate) mod centres;
 pub(crate) mod completions;
+pub(crate) mod contract;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod jobs;
@@ -62,6 +63,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             Some(MeasureCommand::Parts(args)) => parts::parts(&session, args),
         },
         Command::Bill(command) => bill::bill(&session, command),
+        Command::Contract(command) => contract::contract(&session, command),
         Command::Tariff(command) => tariff::tariff(&session, command),
         Command::Report(command) => report::report(&session, command),
         Command::Bench(BenchCommand::Submit(args)) => bench::submit(&session, args),

@@ -58,7 +58,9 @@ fn growth(session: &Session, args: &GrowthArgs) -> Result<(), Failure> {
     let answer = Answer { measured, declared };
     if let Some(folder) = &args.svg {
         plots(session, &answer, folder)?;
+        declared_plots(session, &answer, folder)?;
     }
+    remarks(session, &answer);
     session.output.one(
         &answer,
         || listing(&answer),
@@ -79,6 +81,24 @@ fn growth(session: &Session, args: &GrowthArgs) -> Result<(), Failure> {
             text
         },
     )
+}
+
+/// What the figures do not say by themselves.
+fn remarks(session: &Session, answer: &Answer) {
+    let periods = &answer.measured.periods;
+    let shared = |figures: &GrowthFigures| figures.capacity.gflop == 0 && figures.delivered.gflop > 0;
+    if periods.iter().flat_map(|period| period.classes.values()).any(shared) {
+        session.output.remark("no capacity: centres that share their cores with others are not added up");
+    }
+    for (name, series) in &answer.declared {
+        let outside = series.keys().filter(|period| periods.iter().all(|known| known.period != **period)).count();
+        if outside > 0 {
+            let values = text::count(outside as u64, "value");
+            session
+                .output
+                .remark(&format!("`{name}`: {values} of periods in which nothing was metered, not in the table"));
+        }
+    }
 }
 
 fn percent(ratio: Option<f64>) -> Cell {
@@ -149,25 +169,29 @@ fn energy_listing(answer: &Answer) -> Listing {
     listing
 }
 
-/// Who used most in the last period, by class.
+/// What the API calls the industry of tenants that have none.
+const NO_INDUSTRY: &str = "-";
+
+/// Tenants and industries that used most in the last period, by class.
 fn ranking(answer: &Answer) -> Listing {
-    let mut listing = Listing::new(&["period", "class", "rank", "tenant", "industry", "delivered_gflop", "share"]);
+    let mut listing = Listing::new(&["period", "class", "rank", "of", "name", "delivered_gflop", "share"]);
     let Some(last) = answer.measured.periods.last() else { return listing };
     for (class, figures) in &last.classes {
-        let mut add = |rank: &RankView, tenant: &str, industry: &str| {
-            let name = |name: &str| if name.is_empty() { Cell::none() } else { Cell::text(name) };
+        let mut add = |rank: &RankView, of: &str| {
             listing.row(vec![
                 Cell::text(&last.period),
                 Cell::text(class),
                 Cell::figure(rank.rank, rank.rank),
-                name(tenant),
-                name(industry),
+                Cell::text(of),
+                Cell::text(if rank.name == NO_INDUSTRY { "none declared" } else { &rank.name }),
                 Cell::figure(text::work(rank.delivered.gflop), rank.delivered.gflop),
                 percent(Some(rank.share)),
             ]);
         };
-        figures.tenants.iter().for_each(|rank| add(rank, &rank.name, ""));
-        figures.industries.iter().for_each(|rank| add(rank, "", &rank.name));
+        figures.tenants.iter().for_each(|rank| add(rank, "tenant"));
+        // Where nobody has an industry, there is nothing to say of industries.
+        let known = figures.industries.iter().any(|rank| rank.name != NO_INDUSTRY);
+        figures.industries.iter().filter(|_| known).for_each(|rank| add(rank, "industry"));
     }
     listing
 }
@@ -199,6 +223,28 @@ fn plots(session: &Session, answer: &Answer, folder: &Path) -> Result<(), Failur
             ],
         };
         let path = folder.join(format!("growth-{class}.svg"));
+        fs::write(&path, chart.svg()).map_err(|error| Failure::file("written", &path, &error))?;
+        session.output.remark(&format!("{} written", path.display()));
+    }
+    Ok(())
+}
+
+/// One chart for each declared series, with all of its periods.
+fn declared_plots(session: &Session, answer: &Answer, folder: &Path) -> Result<(), Failure> {
+    for (number, (name, series)) in (1..).zip(&answer.declared) {
+        let points = series.values().enumerate().map(|(at, value)| (at as f64, *value)).collect();
+        let first = series.keys().next().map_or("", String::as_str);
+        let last = series.keys().next_back().map_or("", String::as_str);
+        let chart = Chart {
+            title: format!("{name} 申报指标"),
+            note: format!("declared, not metered; {first} to {last}"),
+            x_label: format!("{}s since {first}", answer.measured.by),
+            y_label: name.clone(),
+            y_max: None,
+            curves: vec![Curve { name: name.clone(), points }],
+        };
+        // Names are anybody's text: files are numbered in their order.
+        let path = folder.join(format!("indicator-{number}.svg"));
         fs::write(&path, chart.svg()).map_err(|error| Failure::file("written", &path, &error))?;
         session.output.remark(&format!("{} written", path.display()));
     }

@@ -58,7 +58,7 @@ fn rerate(session: &Session, rule: u32) -> Result<(), Failure> {
     let done: Rerated = session.client()?.order(routes::TARIFF_RULE_RERATE, &[("id", &id)], &())?;
     if done.running > 0 {
         let again = format!("`huisuan tariff rerate {rule}`");
-        session.output.remark(&format!("{} records are of what still runs: {again} when it has ended", done.running));
+        session.output.remark(&format!("{} records are of what ended meanwhile: {again} once more", done.running));
     }
     session.output.one(
         &done,

@@ -6,7 +6,7 @@ use huisuan_model::{
     Attempt, AttemptId, AttemptState, EndCause, Event, Gflop, JobId, Money, Outcome, TimeMs, order::Usage,
 };
 
-use super::{booked, change_job};
+use super::{booked, change_job, touch_attempt};
 use crate::{State, books, meter, place::attempt_of, starts, used};
 
 pub(super) fn placed(state: &mut State, event: &Event) {
@@ -34,6 +34,15 @@ pub(super) fn placed(state: &mut State, event: &Event) {
         state.touched.note(|rows| rows.attempts.insert(attempt.id));
         state.attempts.insert(attempt.id, Box::new(attempt));
     }
+}
+
+/// Hours that were read, and how far it has come.
+pub(super) fn used(state: &mut State, event: &Event) {
+    let Event::AttemptUsed { attempt, usage, work, readings, metered_joules } = event else { return };
+    meter::post_hours(state, *attempt, readings, *metered_joules);
+    let attempt = touch_attempt(state, *attempt);
+    attempt.usage = *usage;
+    attempt.work = *work;
 }
 
 pub(super) fn started(state: &mut State, id: AttemptId, at: TimeMs) {

@@ -14,12 +14,12 @@ use huisuan_model::{
     quantity::DurationMs, spec::Need,
 };
 use huisuan_schedule::{
-    Budget, CentreView, Demand, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, cycle, demand, hold_each,
+    Agreed, Budget, CentreView, Demand, JobView, Policy, PoolView, Seed, ShapeView, Snapshot, cycle, demand, hold_each,
     never_fits,
     reach::{Near, near},
 };
 
-use crate::{Refusal, State, books::told, reservations, snapshot, snapshot::available, submit};
+use crate::{Refusal, State, books::told, contracts, reservations, snapshot, snapshot::available, submit};
 use ahead::{Ahead, Quantile, Running};
 pub use learnt::{Learnt, PoolAt, Run, learn};
 
@@ -32,6 +32,8 @@ pub struct Outlook {
     shape: Shape,
     /// What may be held for it beside its tenant's money.
     available: Option<Money>,
+    /// Prices that were agreed with its tenant.
+    agreed: Vec<Agreed>,
     /// The most that it may cost, where it says so.
     budget: Option<Money>,
     job: JobView,
@@ -118,6 +120,7 @@ impl Outlook {
             policy: state.policy().clone(),
             running: ahead::running(state, now),
             available: available(state, &shape),
+            agreed: contracts::agreed(state, &shape, now),
             shape,
             budget: spec.budget,
             job,
@@ -191,7 +194,7 @@ impl Outlook {
         let Some(need) = demand(&pool.pool, &self.shape) else { return never(self.lacks(centre, pool)) };
         let starts = here.tasks_at(&centre.id, &name) > 0;
         let together = u64::from(self.shape.gang.unwrap_or(1));
-        let begin = hold_each(&pool.pool, &centre.tariff, &need, &self.shape).0;
+        let begin = hold_each(&pool.pool, self.price(centre, pool), &need, &self.shape).0;
         let begin = Money(begin.saturating_mul(i64::try_from(together).unwrap_or(i64::MAX)));
         if let Some(budget) = self.budget.filter(|budget| *budget < begin) {
             let (begin, budget) = (told(begin), told(budget));
@@ -221,9 +224,14 @@ impl Outlook {
         }
     }
 
+    /// What was agreed on for one P·h, and otherwise what the centre asks.
+    fn price(&self, centre: &CentreView, pool: &PoolView) -> Money {
+        Agreed::of(&self.agreed, &centre.id, &pool.pool.id).unwrap_or(centre.tariff.price_per_p_h)
+    }
+
     /// The price of the shape's walltime for all tasks.
     fn cost(&self, centre: &CentreView, pool: &PoolView, need: &Demand, shape: &Shape) -> Money {
-        let each = hold_each(&pool.pool, &centre.tariff, need, shape).0;
+        let each = hold_each(&pool.pool, self.price(centre, pool), need, shape).0;
         Money(i64::try_from(i128::from(each) * i128::from(self.job.waiting.len())).unwrap_or(i64::MAX))
     }
 
@@ -301,6 +309,7 @@ impl Outlook {
                 ShapeView {
                     available: self.available,
                     budget: self.budget,
+                    agreed: self.agreed.clone(),
                     ..ShapeView::new(shape.clone(), vec![self.job.clone()])
                 },
             ),

@@ -58,6 +58,63 @@ fn what_the_door_found_comes_first_and_an_agent_cannot_choose_its_version() {
     assert_eq!(rating.version, 2);
 }
 
+/// Kinds and details of the alarms of `hpc-1`.
+fn alarms(network: &Network) -> Vec<(huisuan_model::AlarmKind, String)> {
+    let alarms = &network.state.centres()[&centre("hpc-1")].alarms;
+    alarms.iter().map(|alarm| (alarm.kind, alarm.detail.clone())).collect()
+}
+
+#[test]
+fn a_rate_far_from_the_last_one_raises_an_alarm_with_both() {
+    for (second, expected) in [
+        (plain(60, 100), None),
+        (plain(48, 100), None),
+        (plain(72, 100), None),
+        (plain(47, 100), Some("measured 47 GFLOP/s (version 2), 21 % below the 60 GFLOP/s of version 1")),
+        (plain(73, 100), Some("measured 73 GFLOP/s (version 2), 21 % above the 60 GFLOP/s of version 1")),
+        (plain(900, 100), None),
+        (Rating { method: "test/2".into(), ..plain(5, 100) }, None),
+        (Rating { mark: Mark::Declared, ..plain(5, 100) }, None),
+    ] {
+        let mut network = Network::new();
+        rate(&mut network, "hpc-1", second.clone());
+        let found = alarms(&network);
+        assert_eq!(found.len(), usize::from(expected.is_some()), "{second:?}: {found:?}");
+        assert!(found.iter().all(|(_, detail)| detail.starts_with(expected.unwrap_or("?"))), "{found:?}");
+        network.check_rebuilt();
+    }
+}
+
+#[test]
+fn a_rate_is_held_against_one_that_is_too_old_but_not_against_one_that_nobody_believed() {
+    for (doubt, alarms_expected) in [(Doubt::Expired { at: TimeMs(5) }, 1), (Doubt::Signature, 0)] {
+        let mut network = Network::new();
+        network.take(Command::DoubtRating { centre: centre("hpc-1"), pool: pool(), doubt });
+        rate(&mut network, "hpc-1", plain(30, 100));
+        assert_eq!(alarms(&network).len(), alarms_expected);
+    }
+}
+
+#[test]
+fn an_alarm_of_a_rate_tells_the_latest_and_a_measurement_ends_that_of_none() {
+    use huisuan_model::{Alarm, AlarmKind};
+    let mut network = Network::new();
+    let ignored = Alarm {
+        kind: AlarmKind::MeasurementIgnored,
+        subject: pool().to_string(),
+        detail: "asked three times".into(),
+        since: TimeMs(0),
+    };
+    network.take(Command::SetAlarms { centre: centre("hpc-1"), raised: vec![ignored], cleared: Vec::new() });
+    for sustained in [30, 29, 60] {
+        rate(&mut network, "hpc-1", plain(sustained, 100));
+    }
+    let found = alarms(&network);
+    assert_eq!(found.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [AlarmKind::RateChanged]);
+    assert!(found[0].1.starts_with("measured 60 GFLOP/s (version 4), 106 % above"), "{found:?}");
+    network.check_rebuilt();
+}
+
 #[test]
 fn far_above_its_peers_is_not_believed() {
     let mut network = Network::new();

@@ -150,6 +150,53 @@ impl Story {
         self.take("agent:hpc-4", "", Command::Inventory { centre: centre("hpc-4"), pools: Vec::new() });
     }
 
+    /// A tenant and a centre agree on a price, one job runs under it, and it is ended before its time.
+    pub(super) fn contracts(&mut self) {
+        let name = centre("hpc-6");
+        let mut open = self.state.centres()[&centre("hpc-2")].clone();
+        (open.id, open.reported_seq, open.reported_at, open.windows) = (name.clone(), 0, None, Vec::new());
+        let mut found = std::mem::take(&mut open.pools).pop_first().expect("a pool").1;
+        let (rating, pool) = (found.rating.take().expect("a rating"), found.id.clone());
+        self.take("user", "1-70", Command::AddCentre(Box::new(open)));
+        self.take("agent:hpc-6", "", Command::Inventory { centre: name.clone(), pools: vec![found] });
+        self.take("agent:hpc-6", "", Command::Rate { centre: name.clone(), pool: pool.clone(), rating });
+        let hour = 3_600_000;
+        let begin = TimeMs((self.now.0 / hour + 1) * hour);
+        let fixed = Contract {
+            id: 0,
+            tenant: TenantId::new("local").expect("a name"),
+            centre: name.clone(),
+            pool: Some(pool),
+            class: None,
+            from: begin,
+            until: Some(TimeMs(begin.0 + 24 * hour)),
+            currency: "CNY".into(),
+            price: AgreedPrice::PerPh(Money(1_000_000)),
+            note: "K-2026-7".into(),
+        };
+        let less = AgreedPrice::DiscountPermille(125);
+        let wide = Contract {
+            price: less,
+            pool: None,
+            class: Some(Class::Hpc),
+            until: None,
+            note: String::new(),
+            ..fixed.clone()
+        };
+        self.take("user", "1-71", Command::MakeContract(fixed));
+        self.take("user", "1-72", Command::MakeContract(wide));
+        self.now = begin;
+        let here = JobSpec { centres: vec![name.clone()], ..JobSpec::command("agreed", &["/bin/true"]) };
+        self.submit(JobSpec { walltime: DurationMs(2 * hour as u64), ..here }, None);
+        self.plan();
+        let attempt: AttemptId = format!("{}.0.1", self.state.jobs_total()).parse().expect("an id");
+        self.now.0 += hour;
+        let end = self.ended(hour as u64, outcome(EndCause::Exited, Some(0), None, ""));
+        let reports = vec![AttemptReport { attempt, at: self.now, what: end }];
+        self.take("agent:hpc-6", "", Command::Report { centre: name, seq: 1, reports });
+        self.take("user", "1-73", Command::EndContract { contract: 1, until: TimeMs(begin.0 + 2 * hour) });
+    }
+
     /// Somebody attaches to a session and leaves it.
     pub(super) fn sessions(&mut self) {
         let name = centre("hpc-5");

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_model::{AttemptId, CentreId, Class, EnergySum, LineKey, MeterRecord, Money, TenantId, TimeMs};
+use huisuan_model::{
+    AttemptId, CentreId, Class, EnergySum, LineKey, MeterRecord, Money, TenantId, TimeMs, quantity::GFLOP_PER_P_H,
+};
 
 use crate::tariff::{Zone, month_text};
 
@@ -92,17 +94,20 @@ pub struct Day {
     pub energy: Option<EnergySum>,
 }
 
-/// The name of a line on its bill: `centre/pool/project/base@price` or `.../rule-3@price`, `+correction` where it
-/// corrects; on a statement with the tenant in front.
+/// The name of a line on its bill: `centre/pool/project/base@price` or `.../rule-3@price`, with `contract-2:` before
+/// what the contract went before and `/list` behind the price, `+correction` where it corrects; on a statement with the
+/// tenant in front.
 pub fn line_id(party: &Party, record: &MeterRecord) -> String {
     let key = record.line();
     let rule = if key.rule == 0 { "base".to_owned() } else { format!("rule-{}", key.rule) };
+    let (contract, list) =
+        key.contract.map_or_else(Default::default, |under| (format!("{under}:"), format!("/{}", under.list_price.0)));
     let correction = if record.reading.adjusts.is_some() { "+correction" } else { "" };
     let first = match party {
         Party::Tenant(_) => key.centre.as_str(),
         Party::Centre(_) => record.tenant.as_str(),
     };
-    format!("{first}/{}/{}/{rule}@{}{correction}", key.pool, key.project, key.price.0)
+    format!("{first}/{}/{}/{contract}{rule}@{}{list}{correction}", key.pool, key.project, key.price.0)
 }
 
 const DAY_MS: i64 = 86_400_000;
@@ -204,6 +209,20 @@ impl Line {
     /// The price of one P·h in millionths.
     pub fn price(&self) -> Money {
         self.key.price
+    }
+
+    /// What the tariff asks for one P·h, in millionths: the price itself where no contract is.
+    pub fn list_price(&self) -> Money {
+        self.key.contract.map_or(self.key.price, |under| under.list_price)
+    }
+
+    /// What work of this line would have cost by the tariff, in millionths: rounded down, and what was posted where no
+    /// contract is.
+    pub fn list_cost(&self, work: i128, cost: i128) -> i128 {
+        match self.key.contract {
+            Some(under) => work * i128::from(under.list_price.0) / i128::from(GFLOP_PER_P_H),
+            None => cost,
+        }
     }
 }
 

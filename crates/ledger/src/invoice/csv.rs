@@ -6,7 +6,7 @@ use super::{
 };
 use crate::tariff::month_text;
 
-const HEADER: &str = "bill,month,tenant,centre,pool,class,project,line,rule,price_per_p_h,currency,work_gflop,work_p_h,\
+const HEADER: &str = "bill,month,tenant,centre,pool,class,project,line,rule,contract,list_price_per_p_h,price_per_p_h,currency,work_gflop,work_p_h,\
 given_core_or_device_hours,cpu_hours,energy_kwh,carbon_kg,energy_mark,attempts,records,cost\n";
 
 /// One field, in quotes where it must be.
@@ -30,6 +30,8 @@ pub fn csv(bill: &Bill) -> String {
             line.key.project.to_string(),
             line.id.clone(),
             rule,
+            line.key.contract.map_or_else(String::new, |under| under.id.to_string()),
+            decimal(i128::from(line.list_price().0), 6),
             decimal(i128::from(line.key.price.0), 6),
             bill.currency.to_owned(),
             line.work.to_string(),
@@ -52,7 +54,7 @@ pub fn csv(bill: &Bill) -> String {
 /// The rows of a line as CSV.
 pub fn records_csv(records: &[&huisuan_model::MeterRecord]) -> String {
     let mut text =
-        "attempt,number,adjusts,from,until,booked,work_gflop,cpu_ms,rating_version,share,price,cost,energy_j,\
+        "attempt,number,adjusts,from,until,booked,work_gflop,cpu_ms,rating_version,share,rule,contract,price,cost,energy_j,\
          energy_mark,carbon_g_per_kwh\n"
             .to_owned();
     for record in records {
@@ -61,7 +63,7 @@ pub fn records_csv(records: &[&huisuan_model::MeterRecord]) -> String {
         let energy = reading.energy;
         let figure = |figure: Option<u64>| figure.map_or_else(String::new, |figure| figure.to_string());
         text.push_str(&format!(
-            "{},{},{adjusts},{},{},{},{},{},{},{}/{},{},{},{},{},{}\n",
+            "{},{},{adjusts},{},{},{},{},{},{},{}/{},{},{},{},{},{},{},{}\n",
             record.attempt,
             reading.number,
             moment(reading.from),
@@ -72,6 +74,8 @@ pub fn records_csv(records: &[&huisuan_model::MeterRecord]) -> String {
             share.version,
             share.part,
             share.whole,
+            reading.rule,
+            reading.contract.map_or_else(String::new, |under| under.id.to_string()),
             decimal(i128::from(reading.price.0), 6),
             decimal(i128::from(reading.cost.0), 6),
             figure(energy.map(|energy| energy.joules)),

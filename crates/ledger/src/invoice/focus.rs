@@ -1,7 +1,8 @@
 //! A bill in the FinOps Open Cost and Usage Specification 1.2 (focus.finops.org): one row for each line and day.
 //!
 //! The mandatory columns of 1.2 and those conditional ones that apply. Columns of our own begin with `x_`. What we call
-//! tenant, project and centre are its billing account, sub account and region; the list price is the contracted one.
+//! tenant, project and centre are its billing account, sub account and region. The list price is what the tariff asks,
+//! the contracted one what was agreed on: a contract is a negotiated price, not a commitment to buy so much.
 
 use huisuan_model::Class;
 
@@ -126,6 +127,8 @@ fn billing(row: Row<'_>) -> Columns {
 fn amounts(row: Row<'_>) -> Columns {
     let cost = row.day(|_, sums| decimal(sums.cost, 6));
     let price = row.line(|line| decimal(i128::from(line.key.price.0), 6));
+    let list_price = row.line(|line| decimal(i128::from(line.list_price().0), 6));
+    let list = row.0.map(|(_, line, _, sums)| decimal(line.list_cost(sums.work, sums.cost), 6)).unwrap_or_default();
     vec![
         ("BilledCost", cost.clone()),
         ("ChargeCategory", "Usage".to_owned()),
@@ -135,14 +138,15 @@ fn amounts(row: Row<'_>) -> Columns {
         ("ConsumedQuantity", row.day(|_, sums| format!("{}.0", sums.work))),
         ("ConsumedUnit", "GFLOP".to_owned()),
         ("ContractedCost", cost.clone()),
-        ("ContractedUnitPrice", price.clone()),
-        ("EffectiveCost", cost.clone()),
-        ("ListCost", cost),
-        ("ListUnitPrice", price),
+        ("ContractedUnitPrice", price),
+        ("EffectiveCost", cost),
+        ("ListCost", list),
+        ("ListUnitPrice", list_price),
         ("PricingCategory", "Standard".to_owned()),
         ("PricingCurrency", row.bill(|bill| bill.currency.to_owned())),
         ("PricingQuantity", row.day(|_, sums| p_h(sums.work))),
         ("PricingUnit", "PFLOP/s-Hours".to_owned()),
+        ("x_Contract", row.line(|line| line.key.contract.map_or_else(String::new, |under| under.id.to_string()))),
         ("x_Records", row.day(|_, sums| sums.records.to_string())),
     ]
 }

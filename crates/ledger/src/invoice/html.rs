@@ -110,6 +110,10 @@ fn table(bill: &Bill, language: Language) -> String {
             0 => say("base price", "基准价").to_owned(),
             rule => format!("{} {rule}", say("rule", "规则")),
         };
+        let rule = match line.key.contract {
+            Some(under) => format!("{} {}", say("contract", "合同"), under.id),
+            None => rule,
+        };
         let rule = if line.correction { format!("{rule}, {}", say("correction", "更正")) } else { rule };
         let cells = [
             (first, false),

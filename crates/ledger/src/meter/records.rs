@@ -174,6 +174,7 @@ pub(crate) mod tests {
             work: cost * 3,
             cpu: DurationMs(9),
             rule: 0,
+            contract: None,
             price: Money(5),
             cost: Money(cost),
             energy: None,

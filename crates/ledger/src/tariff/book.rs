@@ -2,9 +2,11 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use huisuan_model::{CentreId, Class, Money, PoolId, TariffRule, TenantId, TimeMs, tenant::limits::MONEY_MAX};
+use huisuan_model::{
+    CentreId, Class, Money, PoolId, TariffRule, TenantId, TimeMs, UnderContract, tenant::limits::MONEY_MAX,
+};
 
-use super::Zone;
+use super::{ContractBook, Zone};
 use crate::{Currency, invoice::moment};
 
 /// Why a rule is refused.
@@ -63,11 +65,24 @@ pub struct Scope<'a> {
     pub priority: i32,
 }
 
-/// All rules by centre.
+/// What an hour of a piece of work costs, and by what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Priced {
+    /// The rule of the tariff; 0 for the price of the centre itself.
+    pub rule: u32,
+    /// The contract that goes before it.
+    pub contract: Option<UnderContract>,
+    /// Millionths of the currency for one P·h.
+    pub price: Money,
+}
+
+/// All rules by centre, and the contracts that go before them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TariffBook {
     centres: BTreeMap<CentreId, Vec<TariffRule>>,
     last: u32,
+    /// What tenants and centres agreed on.
+    pub contracts: ContractBook,
 }
 
 impl TariffBook {
@@ -138,14 +153,27 @@ impl TariffBook {
         met.filter(|rule| rule.hours.is_none_or(|hours| hours.contains(hour))).max_by_key(|rule| rank(rule))
     }
 
+    /// What work costs in the hour that `at` is in, where the centre itself asks `base`.
+    pub fn price(&self, scope: &Scope<'_>, base: Money, at: TimeMs, zone: &Zone) -> Priced {
+        let rule = self.holding(scope, at, zone);
+        let (rule, list_price) = rule.map_or((0, base), |rule| (rule.id, rule.price_per_p_h));
+        let contract = self.contracts.holding(scope, at);
+        Priced {
+            rule,
+            contract: contract.map(|one| UnderContract { id: one.id, list_price }),
+            price: contract.map_or(list_price, |one| one.price.of(list_price)),
+        }
+    }
+
     /// The highest price that any hour between two moments has: what is held covers it.
     pub fn highest(&self, scope: &Scope<'_>, base: Money, from: TimeMs, until: TimeMs, zone: &Zone) -> Money {
-        if self.of(scope.centre).all(|rule| !met(rule, scope)) {
+        if self.of(scope.centre).all(|rule| !met(rule, scope)) && !self.contracts.any(scope.tenant, scope.centre) {
             return base;
         }
         let (mut at, mut highest) = (from, Money::ZERO);
         // A day has every hour; beyond it only rules that begin or end can change anything.
         let edges = self.of(scope.centre).flat_map(|rule| [Some(rule.from), rule.until]).flatten();
+        let edges = edges.chain(self.contracts.edges(scope));
         let mut edges: Vec<TimeMs> = edges.filter(|edge| (from..until).contains(edge)).collect();
         edges.extend([from]);
         edges.sort_by_key(|edge| Reverse(*edge));
@@ -153,8 +181,7 @@ impl TariffBook {
             at = at.max(edge);
             let stop = TimeMs(edge.0.saturating_add(25 * 3_600_000)).min(until);
             while at < stop {
-                let price = self.holding(scope, at, zone).map_or(base, |rule| rule.price_per_p_h);
-                highest = highest.max(price);
+                highest = highest.max(self.price(scope, base, at, zone).price);
                 at = zone.hour_end(at);
             }
         }

@@ -33,11 +33,18 @@ impl Device {
     /// The part that it is, when name and memory leave only one.
     #[must_use]
     pub fn part<'a>(&self, registry: &'a Registry) -> Option<&'a Part> {
+        if self.told_by == "npu-smi" && FAMILIES.contains(&self.name.as_str()) {
+            return None;
+        }
         // Half a GiB more than the driver keeps for itself would round a 64 GiB device down.
         let gib = self.memory_mib.and_then(|mib| u32::try_from((mib + 512) / 1_024).ok());
         registry.identify(&self.name, gib)
     }
 }
+
+/// What `npu-smi` calls several chips alike: `910B` is the second form of the first generation there, whose memory is
+/// that of the 910B4 of the second, and `Ascend910` one of many since.
+const FAMILIES: [&str; 3] = ["910", "910B", "Ascend910"];
 
 /// How one maker's devices are found.
 struct Tool {
@@ -63,25 +70,65 @@ const TOOLS: [Tool; 5] = [
         read: parse::hy_smi,
     },
     Tool { program: "npu-smi", arguments: &["info"], read: parse::npu_smi },
-    Tool { program: "cnmon", arguments: &["info"], read: parse::cnmon },
+    Tool { program: "cnmon", arguments: &[], read: parse::cnmon },
 ];
+
+/// What the makers' tools told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// The accelerators that they name.
+    pub devices: Vec<Device>,
+    /// Tools that said something which is no list of devices in any form that is known here.
+    pub unread: Vec<Unread>,
+}
+
+/// A tool that was not understood: its devices are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// The command.
+    pub told_by: String,
+    /// The beginning of what it said.
+    pub said: String,
+}
 
 /// The accelerators of this machine; none where there are none, or where no tool tells of them. Takes as long as the
 /// makers' tools take, some seconds each at most.
 #[must_use]
-pub fn devices() -> Vec<Device> {
-    let mut found = Vec::new();
+pub fn devices() -> Found {
+    let mut found = Found::default();
     #[cfg(feature = "nvml")]
-    found.extend(nvml::devices());
+    found.devices.extend(nvml::devices(None));
     for tool in &TOOLS {
-        if tool.program == "nvidia-smi" && found.iter().any(|device: &Device| device.told_by == "nvml") {
+        if tool.program == "nvidia-smi" && found.devices.iter().any(|device| device.told_by == "nvml") {
             continue;
         }
         if let Some(text) = tool::output(tool.program, tool.arguments) {
-            found.extend((tool.read)(&text));
+            tool.take(&text, &mut found);
         }
     }
     found
+}
+
+/// What tools say where there is no device, in small letters.
+const NO_DEVICES: [&str; 4] = ["no devices", "no device", "no amd gpu", "no hcu"];
+/// So much of what was not understood is told.
+const SAID_CHARS_MAX: usize = 120;
+
+impl Tool {
+    /// Takes what the tool said.
+    fn take(&self, text: &str, found: &mut Found) {
+        let devices = (self.read)(text);
+        let small = text.to_ascii_lowercase();
+        let nothing = matches!(text.trim(), "" | "{}") || NO_DEVICES.iter().any(|words| small.contains(words));
+        if devices.is_empty() && !nothing {
+            let command: Vec<&str> = [self.program].into_iter().chain(self.arguments.iter().copied()).collect();
+            // Lines of a table say nothing by themselves.
+            let line = text.lines().map(str::trim).find(|line| line.contains(char::is_alphanumeric));
+            let said = line.unwrap_or_default().chars().filter(|c| !c.is_control()).take(SAID_CHARS_MAX).collect();
+            found.unread.push(Unread { told_by: command.join(" "), said });
+        }
+        found.devices.extend(devices);
+    }
 }
 
 #[cfg(test)]
@@ -108,8 +155,43 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_many_chips_is_no_part() {
+        let registry = Registry::built_in();
+        for (told_by, name, part) in [
+            ("npu-smi", "910B4", Some("Ascend-910B4-32G")),
+            ("npu-smi", "910B", None),
+            ("npu-smi", "Ascend910", None),
+            // A card of two chips with half of the memory each.
+            ("cnmon", "MLU370-X4", Some("MLU370-X4-24G")),
+        ] {
+            let memory_mib = Some(if told_by == "cnmon" { 23_308 } else { 32_768 });
+            let device = Device { told_by, index: 0, name: name.into(), memory_mib, watts: None };
+            assert_eq!(device.part(&registry).map(|part| part.id.as_str()), part, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_no_reader_understands_is_told_and_not_guessed() {
+        for (program, text, said) in [
+            ("npu-smi", "+----+\n| npu-smi 99.0   Version: 99.0 |\n", Some("| npu-smi 99.0   Version: 99.0 |")),
+            ("cnmon", "Card 0\n    Product Name : MLU370-X8\n", Some("Card 0")),
+            ("rocm-smi", "[{\"gpu\": 0}]", Some("[{\"gpu\": 0}]")),
+            ("hy-smi", "{}\n", None),
+            ("nvidia-smi", "No devices were found\n", None),
+            ("nvidia-smi", "", None),
+            ("nvidia-smi", "0, NVIDIA H200, 143771, 700.00\n", None),
+        ] {
+            let tool = TOOLS.iter().find(|tool| tool.program == program).expect("a tool");
+            let mut found = Found::default();
+            tool.take(text, &mut found);
+            assert_eq!(found.unread.first().map(|unread| unread.said.as_str()), said, "{program}");
+            assert!(found.unread.iter().all(|unread| unread.told_by.starts_with(program)));
+        }
+    }
+
+    #[test]
     fn a_machine_without_devices_is_no_error() {
         // Whatever this machine has, each device carries a name.
-        assert!(devices().iter().all(|device| !device.name.is_empty()));
+        assert!(devices().devices.iter().all(|device| !device.name.is_empty()));
     }
 }

@@ -1,6 +1,6 @@
-//! What the makers' tools print. The texts in `crates/measure/tests/fixtures` were written from public documentation
-//! and examples, not recorded on devices; the first line of each says so. What cannot be read is left out, never
-//! guessed.
+//! What the makers' tools print. The texts in `crates/measure/tests/fixtures` have the layout of what people published
+//! of several versions of each tool, with figures of our own; the first line of each names its source. None was run
+//! here. What cannot be read is left out, never guessed.
 
 use serde_json::Value;
 
@@ -33,7 +33,8 @@ pub(super) fn hy_smi(text: &str) -> Vec<Device> {
 fn cards(told_by: &'static str, text: &str) -> Vec<Device> {
     // Warnings may stand before the object.
     let json = text.find('{').map_or("", |start| &text[start..]);
-    let Ok(Value::Object(cards)) = serde_json::from_str(json) else { return Vec::new() };
+    let read = |json: &str| serde_json::from_str(json).ok();
+    let Some(Value::Object(cards)) = read(json).or_else(|| read(&with_commas(json))) else { return Vec::new() };
     let device = |(card, facts): (&String, &Value)| {
         let index = card.strip_prefix("card")?.parse().ok()?;
         let facts = facts.as_object()?;
@@ -41,7 +42,8 @@ fn cards(told_by: &'static str, text: &str) -> Vec<Device> {
             let (key, value) = facts.iter().find(|(key, _)| wanted(&key.to_ascii_lowercase()))?;
             Some((key.to_ascii_lowercase(), value.as_str()?.trim().to_owned()))
         };
-        let (_, name) = find(&|key| key == "card series" || key == "card_series")?;
+        let named = |wanted: &str| find(&|key| key == wanted).map(|(_, name)| chip(&name)).filter(|name| name != "N/A");
+        let name = named("card series").or_else(|| named("device name"))?;
         let memory = find(&|key| key.contains("total memory") && !key.contains("used"));
         let memory_mib = memory.and_then(|(key, value)| {
             let number: u64 = value.parse().ok()?;
@@ -55,59 +57,99 @@ fn cards(told_by: &'static str, text: &str) -> Vec<Device> {
     devices
 }
 
-/// `npu-smi info`: a table with two lines for each chip. The first names the device; the second has its memory last,
-/// as `used / total` in MB.
+/// The same with a comma before every text that stands where none may: versions of `hy-smi` leave some out.
+fn with_commas(json: &str) -> String {
+    let mut whole = String::with_capacity(json.len() + 64);
+    let (mut inside, mut escaped, mut last) = (false, false, ',');
+    for c in json.chars() {
+        match c {
+            '"' if !inside => {
+                if !matches!(last, '{' | '[' | ',' | ':') {
+                    whole.push(',');
+                }
+                inside = true;
+            }
+            '"' if !escaped => inside = false,
+            _ => {}
+        }
+        escaped = inside && c == '\\' && !escaped;
+        if !c.is_whitespace() {
+            last = c;
+        }
+        whole.push(c);
+    }
+    whole
+}
+
+/// The name that people use, which stands in brackets behind that of the board where there is one: `Arcturus GL-XL [AMD
+/// Instinct MI100]`.
+fn chip(name: &str) -> String {
+    let inner = name.strip_suffix(']').and_then(|name| name.split_once('['));
+    inner.map_or(name, |(_, inner)| inner).trim().to_owned()
+}
+
+/// `npu-smi info`: a table with two rows for each chip. The first names it; the second has its memory last, as
+/// `used / total` in MB, that of the device behind that of the processor where there are two. A NPU of several chips
+/// repeats both. Names may be numbers, such as `310`.
 pub(super) fn npu_smi(text: &str) -> Vec<Device> {
     let mut devices: Vec<Device> = Vec::new();
     let mut named: Option<String> = None;
-    for line in text.lines() {
-        let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
-        let [first, _, third] = cells[..] else { continue };
-        let words: Vec<&str> = first.split_whitespace().collect();
-        match (&words[..], &named) {
-            ([number, name], None) if number.parse::<u32>().is_ok() && name.parse::<u32>().is_err() => {
-                named = Some((*name).to_owned());
-            }
-            ([number, ..], Some(name)) if number.parse::<u32>().is_ok() => {
-                let memory_mib = third.rsplit('/').next().and_then(|total| total.trim().parse().ok());
-                devices.push(Device {
-                    told_by: "npu-smi",
-                    index: u32::try_from(devices.len()).unwrap_or(u32::MAX),
-                    name: name.clone(),
-                    memory_mib: memory_mib.filter(|&mib| mib > 0),
-                    watts: None,
-                });
-                named = None;
-            }
-            _ => {}
+    // The table of processes comes behind, and has rows of another kind.
+    for line in text.lines().take_while(|line| !line.contains("Process id")) {
+        let Some(cells) = cells(line) else {
+            named = None;
+            continue;
+        };
+        let words: Vec<&str> = cells[0].split_whitespace().collect();
+        if words.first().is_none_or(|number| number.parse::<u32>().is_err()) {
+            continue;
+        }
+        match named.take() {
+            None => named = words.get(1).map(|name| (*name).to_owned()),
+            Some(name) => devices.push(Device {
+                told_by: "npu-smi",
+                index: u32::try_from(devices.len()).unwrap_or(u32::MAX),
+                name,
+                memory_mib: behind_slash(cells[2]).filter(|&mib| mib > 0),
+                watts: None,
+            }),
         }
     }
     devices
 }
 
-/// `cnmon info`: a block of indented `key : value` for each card, with sections of their own.
+/// `cnmon`: a table with two rows for each card. The first has its number and name; the second its power cap, and its
+/// memory as `used MiB/ total MiB`. A card of two chips is told as two.
 pub(super) fn cnmon(text: &str) -> Vec<Device> {
     let mut devices: Vec<Device> = Vec::new();
-    let mut section = String::new();
-    for line in text.lines() {
-        if let Some(index) = line.trim().strip_prefix("Card ").and_then(|number| number.trim().parse().ok()) {
-            devices.push(Device { told_by: "cnmon", index, name: String::new(), memory_mib: None, watts: None });
-            section.clear();
+    let mut named: Option<(u32, String)> = None;
+    for line in text.lines().take_while(|line| !line.contains("Processes:")) {
+        let Some(cells) = cells(line) else {
+            named = None;
             continue;
-        }
-        let Some(device) = devices.last_mut() else { continue };
-        let (key, value) = line.split_once(':').map_or((line.trim(), ""), |(key, value)| (key.trim(), value.trim()));
-        let first = value.split_whitespace().next().unwrap_or_default();
-        match (key, value) {
-            ("Product Name", name) => device.name = name.to_owned(),
-            (name, "") => section = name.to_owned(),
-            ("Total", _) if section.starts_with("Physical Memory") => device.memory_mib = first.parse().ok(),
-            ("Cap", _) if section.starts_with("Power") => device.watts = watts(first),
-            _ => {}
+        };
+        let words: Vec<&str> = cells[0].split_whitespace().collect();
+        if let Some((index, name)) = named.take() {
+            let memory_mib = behind_slash(cells[1]);
+            let watts = behind_slash(cells[0]).and_then(|watts| u32::try_from(watts).ok());
+            devices.push(Device { told_by: "cnmon", index, name, memory_mib, watts });
+        } else if let [card, _, name, ..] = words[..] {
+            named = card.parse().ok().map(|index| (index, name.to_owned()));
         }
     }
-    devices.retain(|device| !device.name.is_empty());
     devices
+}
+
+/// The three cells of a table's row.
+fn cells(line: &str) -> Option<[&str; 3]> {
+    let row = line.trim().strip_prefix('|')?.strip_suffix('|')?;
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    cells.try_into().ok()
+}
+
+/// The number behind the last slash, whatever its unit: `3401 / 65536`, `28 W/ 150 W`.
+fn behind_slash(text: &str) -> Option<u64> {
+    text.rsplit_once('/')?.1.split_whitespace().next()?.parse().ok()
 }
 
 /// Whole watts of `"700.00"`; what is no number, such as `[N/A]`, is nothing.
@@ -123,7 +165,7 @@ mod tests {
     type Row = (u32, &'static str, Option<u64>, Option<u32>);
 
     fn check(read: fn(&str) -> Vec<Device>, text: &str, expected: &[Row]) {
-        assert!(text.starts_with("Written from documentation, not recorded"), "a fixture says what it is");
+        assert!(text.starts_with("Laid out as recorded ("), "a fixture says where it is from");
         let text = text.split_once('\n').map_or("", |(_, rest)| rest);
         let found = read(text);
         let found: Vec<_> = found.iter().map(|d| (d.index, d.name.as_str(), d.memory_mib, d.watts)).collect();
@@ -131,35 +173,91 @@ mod tests {
     }
 
     #[test]
-    fn the_makers_tools_are_read() {
+    fn nvidia_smi_tells_words_where_it_knows_no_figure() {
         check(
             nvidia_smi,
             include_str!("../../tests/fixtures/nvidia-smi.txt"),
-            &[(0, "NVIDIA H200", Some(143_771), Some(700)), (1, "NVIDIA A100 80GB PCIe", Some(81_920), None)],
+            &[
+                (0, "NVIDIA H200", Some(143_771), Some(700)),
+                (1, "NVIDIA A100 80GB PCIe", Some(81_920), None),
+                (2, "NVIDIA GB10", None, None),
+                (3, "NVIDIA L40S", None, None),
+                (4, "Tesla K80", Some(11_441), None),
+            ],
+        );
+    }
+
+    #[test]
+    fn rocm_smi_and_hy_smi_are_read_in_all_their_spellings() {
+        check(
+            rocm_smi,
+            include_str!("../../tests/fixtures/rocm-smi-5.txt"),
+            &[(0, "AMD Instinct MI100", Some(32_752), Some(290))],
         );
         check(
             rocm_smi,
-            include_str!("../../tests/fixtures/rocm-smi.txt"),
+            include_str!("../../tests/fixtures/rocm-smi-6.txt"),
             &[
                 (0, "AMD Instinct MI300X", Some(196_592), Some(750)),
-                (10, "AMD Instinct MI300X", Some(196_592), Some(750)),
+                (10, "AMD INSTINCT MI200 (MCM) OAM LC MBA HPE C2", Some(65_520), None),
             ],
         );
         check(
             hy_smi,
             include_str!("../../tests/fixtures/hy-smi.txt"),
-            &[(0, "K100_AI", Some(65_520), Some(400)), (1, "K100_AI", Some(65_520), Some(400))],
+            &[(0, "K100_AI", Some(65_520), Some(300)), (1, "K100_AI", Some(65_520), Some(300))],
+        );
+        check(
+            hy_smi,
+            include_str!("../../tests/fixtures/hy-smi-broken.txt"),
+            &[(0, "BW", Some(65_520), Some(500)), (1, "BW", Some(65_520), Some(500))],
+        );
+    }
+
+    #[test]
+    fn missing_commas_are_set_and_texts_are_left_alone() {
+        for (json, whole) in [
+            (r#"{"a": "1""b": "2"}"#, r#"{"a": "1","b": "2"}"#),
+            (r#"{"a": 1 "b": {} "c": ""}"#, r#"{"a": 1 ,"b": {} ,"c": ""}"#),
+            (r#"{"a \" \\": "x, \"y\"", "b": ["", "c"]}"#, r#"{"a \" \\": "x, \"y\"", "b": ["", "c"]}"#),
+        ] {
+            assert_eq!(with_commas(json), whole);
+            assert!(serde_json::from_str::<Value>(whole).is_ok(), "{whole}");
+        }
+    }
+
+    #[test]
+    fn npu_smi_is_read_from_version_22_to_26() {
+        let one = |number, name, mib| (number, name, Some(mib), None);
+        check(
+            npu_smi,
+            include_str!("../../tests/fixtures/npu-smi-22.0.4.txt"),
+            &[one(0, "310", 7_757), one(1, "310P3", 21_527)],
+        );
+        check(npu_smi, include_str!("../../tests/fixtures/npu-smi-22.0.4-910.txt"), &[one(0, "910B", 32_768)]);
+        check(
+            npu_smi,
+            include_str!("../../tests/fixtures/npu-smi-24.1.txt"),
+            &[one(0, "910B4", 32_768), one(1, "910B4", 32_768)],
         );
         check(
             npu_smi,
-            include_str!("../../tests/fixtures/npu-smi-910b.txt"),
-            &[(0, "910B3", Some(65_536), None), (1, "910B3", Some(65_536), None)],
+            include_str!("../../tests/fixtures/npu-smi-26.0.txt"),
+            &[one(0, "Ascend910", 65_536), one(1, "Ascend910", 65_536)],
         );
-        check(npu_smi, include_str!("../../tests/fixtures/npu-smi-310p.txt"), &[(0, "310P3", Some(21_527), None)]);
+    }
+
+    #[test]
+    fn cnmon_is_read_in_versions_4_and_5() {
         check(
             cnmon,
-            include_str!("../../tests/fixtures/cnmon.txt"),
-            &[(0, "MLU370-X8", Some(46_080), Some(250)), (1, "MLU370-X8", Some(46_080), Some(250))],
+            include_str!("../../tests/fixtures/cnmon-4.20.txt"),
+            &[(0, "MLU370-X4", Some(23_308), Some(150)), (1, "MLU370-X4", Some(23_308), Some(150))],
+        );
+        check(
+            cnmon,
+            include_str!("../../tests/fixtures/cnmon-5.10.txt"),
+            &[(0, "MLU370-X8", Some(23_374), Some(250)), (1, "MLU370-X8", Some(23_374), Some(250))],
         );
     }
 

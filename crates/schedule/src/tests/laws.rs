@@ -129,7 +129,7 @@ fn rooms(snapshot: &Snapshot, shape: &Shape, unit: u64, mean_run_ms: Option<u64>
             let Some(need) = demand(&pool.pool, shape) else {
                 continue;
             };
-            let hold = hold_each(&pool.pool, &centre.tariff, &need, shape).0;
+            let hold = hold_each(&pool.pool, centre.tariff.price_per_p_h, &need, shape).0;
             if i128::from(hold) * i128::from(unit) <= i128::from(money.max(0)) {
                 let gang = shape.gang.is_some();
                 let fits = room(&pool.pool, [pool.used, pool.long], &need, mean_run_ms, gang, &policy);

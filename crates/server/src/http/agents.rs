@@ -149,7 +149,7 @@ async fn of_another(shared: &Shared, centre: &CentreId, refused: WriterError) ->
 }
 
 /// Raises one alarm of a centre.
-async fn raise(shared: &Shared, centre: &CentreId, alarm: Alarm) -> Result<(), Failure> {
+pub(crate) async fn raise(shared: &Shared, centre: &CentreId, alarm: Alarm) -> Result<(), Failure> {
     tracing::warn!(%centre, kind = alarm.kind.as_str(), subject = %alarm.subject, "alarm at a centre");
     let command = Command::SetAlarms { centre: centre.clone(), raised: vec![alarm], cleared: Vec::new() };
     shared.writer.execute(identity::server(), command).await?;
@@ -163,6 +163,7 @@ pub(crate) async fn ratings(
 ) -> Result<axum::http::StatusCode, Failure> {
     let centre = centre(identity)?;
     for PoolRating { pool, rating } in ratings.ratings {
+        shared.hub.no_question(&centre, &pool);
         let rating = ratings::received(&shared, &centre, &pool, rating).await?;
         let command = Command::Rate { centre: centre.clone(), pool, rating };
         shared.writer.execute(identity::agent(&centre), command).await?;

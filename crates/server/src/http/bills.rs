@@ -50,6 +50,8 @@ fn line(line: &Line) -> BillLine {
         class: line.class.to_string(),
         project: line.key.project.to_string(),
         rule: line.key.rule,
+        contract: line.key.contract.map(|under| under.id),
+        list_price_per_p_h: Amount::new(line.list_price(), CURRENCY),
         price_per_p_h: Amount::new(line.key.price, CURRENCY),
         correction: line.correction,
         work_gflop: narrow(line.work),
@@ -100,6 +102,8 @@ fn record(record: &MeterRecord) -> RecordView {
         part: share.part,
         whole: share.whole,
         rule: reading.rule,
+        contract: reading.contract.map(|under| under.id),
+        list_price_per_p_h: Amount::new(reading.contract.map_or(reading.price, |under| under.list_price), CURRENCY),
         price_per_p_h: Amount::new(reading.price, CURRENCY),
         cost: Amount::new(reading.cost, CURRENCY),
     }

@@ -5,7 +5,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use huisuan_api::{ErrorCode, Problem, problem::PROBLEM_MEDIA_TYPE};
-use huisuan_control::{Refusal, ledger::tariff::TariffError};
+use huisuan_control::{
+    Refusal,
+    ledger::tariff::{ContractError, TariffError},
+};
 use huisuan_store::StoreError;
 
 use crate::writer::WriterError;
@@ -59,7 +62,9 @@ impl From<Refusal> for Failure {
             }
             Refusal::TariffRule(TariffError::Unknown(_)) => ErrorCode::NotFound,
             Refusal::TariffRule(TariffError::Field { .. }) => ErrorCode::InvalidSpec,
-            Refusal::TariffRule(_) | Refusal::Rerate { .. } => ErrorCode::Conflict,
+            Refusal::Contract(ContractError::Unknown(_)) => ErrorCode::NotFound,
+            Refusal::Contract(ContractError::Field { .. }) => ErrorCode::InvalidSpec,
+            Refusal::TariffRule(_) | Refusal::Contract(_) | Refusal::Rerate { .. } => ErrorCode::Conflict,
             Refusal::Tariff { .. } | Refusal::Amount(_) => ErrorCode::BadRequest,
             Refusal::ForeignAttempt { .. } => ErrorCode::Forbidden,
         };

@@ -60,7 +60,7 @@ pub(super) async fn submit(
             let created = JobCreated { job_id: job.0, state: state.as_str().to_owned() };
             Ok((status, axum::Json(created)).into_response())
         }
-        Done::Changed | Done::Rule(_) | Done::Reserved(_) | Done::Rerated { .. } => {
+        Done::Changed | Done::Rule(_) | Done::Contract(_) | Done::Reserved(_) | Done::Rerated { .. } => {
             Err(Failure::new(ErrorCode::Internal, "the submission led to no job"))
         }
     }

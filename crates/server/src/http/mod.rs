@@ -1,11 +1,12 @@
 //! The doors over HTTP: routes, who may use them, and the shape of every error.
 
 mod access;
-mod agents;
+pub(crate) mod agents;
 mod bills;
 pub(crate) mod books;
 pub(crate) mod centres;
 mod channels;
+mod contracts;
 mod dependencies;
 mod door;
 mod events;
@@ -91,6 +92,7 @@ fn people() -> Router<Arc<Shared>> {
         .route(routes::BILL_EXPORT, get(bills::export))
         .route(routes::BILL_RECORDS, get(bills::records))
         .route(routes::TARIFFS, get(tariffs::list))
+        .route(routes::CONTRACTS, get(contracts::list))
 }
 
 /// All else that people do: what is not said to be for tenants is for operators.
@@ -120,6 +122,8 @@ fn operators() -> Router<Arc<Shared>> {
         .route(routes::STATEMENT, get(bills::statement))
         .route(routes::STATEMENT_EXPORT, get(bills::export_statement))
         .route(routes::STATEMENT_RECORDS, get(bills::statement_records))
+        .route(routes::CONTRACTS, post(contracts::make))
+        .route(routes::CONTRACT_END, post(contracts::end))
         .route(routes::TARIFF_RULES, post(tariffs::add))
         .route(routes::TARIFF_RULE_END, post(tariffs::end))
         .route(routes::TARIFF_RULE_RERATE, post(tariffs::rerate))

@@ -1,6 +1,6 @@
 //! Prices, rules of tariffs, and what is priced anew on order.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use axum::{Extension, extract::State, http::StatusCode};
 use huisuan_api::{
@@ -66,12 +66,12 @@ pub(crate) async fn list(
     Ok(axum::Json(shared.writer.look(look).await?))
 }
 
-fn invalid(field: &str, error: impl std::fmt::Display) -> Failure {
+pub(super) fn invalid(field: &str, error: impl std::fmt::Display) -> Failure {
     Failure::new(ErrorCode::InvalidSpec, format!("`{field}`: {error}"))
 }
 
 /// The next full hour of a centre's zone.
-async fn next_hour(shared: &Shared, centre: &CentreId) -> Result<TimeMs, Failure> {
+pub(super) async fn next_hour(shared: &Shared, centre: &CentreId) -> Result<TimeMs, Failure> {
     let (now, centre) = (shared.clock.now(), centre.clone());
     let look = move |network: &Network| {
         let zone = network.centres().get(&centre).and_then(|centre| Zone::named(&centre.zone));
@@ -164,28 +164,40 @@ pub(crate) async fn rerate(
     // One after the other: what is corrected is read from what the turn before has committed.
     let _turn = shared.rerating.lock().await;
     let (from, now, centre) = (rule.from, shared.clock.now(), rule.centre.clone());
+    // What has ended by now is durable with all of its rows when this is told; what is booked later is left out.
+    let live: BTreeSet<AttemptId> = {
+        let centre = centre.clone();
+        let here = move |network: &Network| {
+            network.attempts().filter(|attempt| attempt.centre == centre).map(|attempt| attempt.id).collect()
+        };
+        shared.writer.look(here).await?
+    };
     let until = TimeMs(now.0.saturating_add(1));
     let rows = shared.readers.read(move |reader| reader.meters_of_centre(&centre, from, until)).await?;
-    let (readings, running) = meterings(&shared, &rule, rows).await?;
-    let mut answer = Rerated { rule: rule.id, corrected: 0, difference: Amount::new(Money(0), CURRENCY), running };
+    let readings = meterings(&shared, &rule, rows, &live).await?;
+    let mut answer = Rerated { rule: rule.id, corrected: 0, difference: Amount::new(Money(0), CURRENCY), running: 0 };
     for page in pages(readings) {
+        let flagged: Vec<AttemptId> = page.iter().filter(|one| one.running).map(|one| one.of.attempt).collect();
         let command = Command::Rerate { rule: rule.id, readings: page };
         let done = shared.writer.execute(identity.origin(request.clone())?, command).await?;
         if let Done::Rerated { corrected, difference } = done {
             answer.corrected += corrected;
             answer.difference.amount = answer.difference.amount.saturating_add(difference.0);
         }
+        let gone = move |network: &Network| flagged.iter().filter(|id| network.attempt(**id).is_none()).count() as u64;
+        answer.running += shared.writer.look(gone).await?;
     }
     Ok(axum::Json(answer))
 }
 
-/// What a rule holds for among rows of its centre: readings of attempts that have ended, as they are after their
-/// corrections, and how many of attempts that run were left out. All readings of one attempt are kept together.
+/// What a rule holds for among rows of its centre: readings as they are after their corrections. All readings of one
+/// attempt are kept together.
 async fn meterings(
     shared: &Shared,
     rule: &TariffRule,
     rows: Vec<MeterRecord>,
-) -> Result<(Vec<Metering>, u64), Failure> {
+    live: &BTreeSet<AttemptId>,
+) -> Result<Vec<Metering>, Failure> {
     let mut readings: BTreeMap<(AttemptId, u32), Correction> = BTreeMap::new();
     let mut last: BTreeMap<AttemptId, u32> = BTreeMap::new();
     for row in &rows {
@@ -203,11 +215,6 @@ async fn meterings(
         }
     }
     let ids: Vec<AttemptId> = last.keys().copied().collect();
-    let live = ids.clone();
-    let live = shared
-        .writer
-        .look(move |network| live.into_iter().filter(|id| network.attempt(*id).is_some()).collect::<Vec<_>>())
-        .await?;
     let jobs = shared.readers.read(move |reader| {
         let mut priorities = BTreeMap::new();
         for id in ids {
@@ -218,20 +225,16 @@ async fn meterings(
         Ok(priorities)
     });
     let priorities = jobs.await?;
-    let (mut found, mut running) = (Vec::new(), 0);
+    let mut found = Vec::new();
     for ((attempt, _), of) in readings {
         let priority = priorities.get(&attempt.job).copied().unwrap_or(0);
         let scope = Scope { tenant: &of.tenant, centre: &of.centre, pool: &of.pool, class: of.share.class, priority };
         if of.reading.from < rule.from || !concerns(rule, &scope) {
             continue;
         }
-        if live.contains(&attempt) {
-            running += 1;
-        } else {
-            found.push(Metering { of, priority, next: last[&attempt] + 1 });
-        }
+        found.push(Metering { of, priority, next: last[&attempt] + 1, running: live.contains(&attempt) });
     }
-    Ok((found, running))
+    Ok(found)
 }
 
 /// Pieces of about so many readings; those of one attempt are in one piece, as their corrections are numbered there.

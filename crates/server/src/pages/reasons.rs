@@ -274,6 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn reasons_of_gangs_have_chinese_sentences() {
+        let centre = || CentreId::new("hpc-1").expect("a name");
+        let pool = || PoolId::new("cpu:x").expect("a name");
+        check(
+            Reason::GangCapacity { centre: centre(), pool: pool(), needed: 4, fits: 3 },
+            "它的 4 个任务须同时启动；最接近的 hpc-1 现可容纳 3 个（资源池 cpu:x）",
+        );
+        let level = huisuan_model::Level::Rack;
+        check(
+            Reason::TopologyCapacity { centre: centre(), pool: pool(), level, needed: 8, fits: 5, free: 12 },
+            "它的 8 个任务须位于同一机架；hpc-1 的资源池 cpu:x 中最空的机架现可容纳 5 个（全池 12 个）",
+        );
+    }
+
+    #[test]
     fn reasons_of_reservations_have_chinese_sentences() {
         let centre = CentreId::new("hpc-1").expect("a name");
         let pool = PoolId::new("cpu:x").expect("a name");
@@ -334,15 +349,6 @@ mod tests {
         check(
             Reason::InFlight { centre: centre(), in_flight: 70, most: 64 },
             "最接近的 hpc-1 已交付 70 个任务尚未启动，上限为 64 个",
-        );
-        check(
-            Reason::GangCapacity { centre: centre(), pool: pool(), needed: 4, fits: 3 },
-            "它的 4 个任务须同时启动；最接近的 hpc-1 现可容纳 3 个（资源池 cpu:x）",
-        );
-        let level = huisuan_model::Level::Rack;
-        check(
-            Reason::TopologyCapacity { centre: centre(), pool: pool(), level, needed: 8, fits: 5, free: 12 },
-            "它的 8 个任务须位于同一机架；hpc-1 的资源池 cpu:x 中最空的机架现可容纳 5 个（全池 12 个）",
         );
         check(Reason::Behind { ahead: 7, centre: centre() }, "优先级更高或更早的 7 个任务先行；它本可放在 hpc-1");
         check(

@@ -29,6 +29,26 @@ fn body(value: &impl serde::Serialize) -> String {
 }
 
 #[test]
+fn a_rate_that_falls_is_an_alarm_with_both_figures() {
+    let network = Network::empty();
+    network.declare("hpc-1", Class::Hpc);
+    let mut agent = network.agent("hpc-1");
+    agent.join(Class::Hpc, 2);
+    let alarms = || network.send(&Request::get("/v1/alarms")).value()["alarms"].clone();
+    agent.rate(Class::Hpc, 2, 55);
+    assert_eq!(alarms(), json!([]), "machines are not alone with themselves");
+    agent.rate(Class::Hpc, 2, 30);
+    let found = alarms();
+    assert_eq!((&found[0]["kind"], &found[0]["centre"]), (&json!("rate-changed"), &json!("hpc-1")), "{found}");
+    let detail = found[0]["detail"].as_str().expect("text");
+    assert!(detail.starts_with("measured 30 GFLOP/s (version 3), 45 % below the 55 GFLOP/s of version 2"), "{detail}");
+    let shown = network.send(&Request::get("/v1/centres/hpc-1")).value();
+    assert_eq!(shown["alarms"][0]["detail"], found[0]["detail"]);
+    assert_eq!(network.send(&Request::post("/v1/centres/hpc-1/alarms/clear")).status, 200);
+    assert_eq!(alarms(), json!([]));
+}
+
+#[test]
 fn an_agent_speaks_for_its_centre_alone() {
     let network = Network::paused();
     network.declare("ai-1", Class::Ai);

@@ -141,6 +141,44 @@ fn tariffs_are_checked_and_the_past_is_priced_anew_on_order() {
 }
 
 #[test]
+fn contracts_are_made_by_operators_and_seen_by_their_tenants() {
+    let network = network();
+    let post = |path: &str, body: Value| network.send(&Request::post(path).json(body.to_string()));
+    assert_eq!(post("/v1/tenants", json!({"tenant": "lab"})).status, 201);
+    let agreed = json!({"tenant": "lab", "centre": "hpc-1", "price_per_p_h": 5_000_000, "note": "K-7"});
+    let made = post("/v1/contracts", agreed.clone());
+    assert_eq!(made.status, 201, "{}", made.text());
+    let told = (made.value()["contract"].clone(), made.value()["state"].clone(), made.value()["note"].clone());
+    assert_eq!(told, (json!(1), json!("coming"), json!("K-7")));
+    for (change, status) in [
+        (json!({}), 409),
+        (json!({"from": "2026-01-01T00:00:00Z"}), 409),
+        (json!({"discount_permille": 100}), 422),
+        (json!({"price_per_p_h": null}), 422),
+        (json!({"price_per_p_h": null, "discount_permille": 2000}), 422),
+        (json!({"class": "big"}), 422),
+        (json!({"centre": "none"}), 404),
+        (json!({"pool": "gpu"}), 404),
+        (json!({"tenant": "nobody"}), 404),
+        (json!({"colour": "red"}), 400),
+    ] {
+        let mut body = agreed.clone();
+        body.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+        let answer = post("/v1/contracts", body);
+        assert_eq!(answer.status, status, "{change}: {}", answer.text());
+    }
+    let other = json!({"tenant": "local", "centre": "hpc-1", "discount_permille": 125});
+    assert_eq!(post("/v1/contracts", other).status, 201);
+    let token = post("/v1/tenants/lab/token", json!({})).value()["token"].as_str().expect("one").to_owned();
+    let seen = network.send(&Request::get("/v1/contracts").bearer(&token)).value();
+    assert_eq!((seen["contracts"].as_array().map(Vec::len), &seen["contracts"][0]["contract"]), (Some(1), &json!(1)));
+    assert_eq!(network.send(&Request::post("/v1/contracts").json(agreed.to_string()).bearer(&token)).status, 403);
+    assert_eq!(get(&network, "/v1/contracts")["contracts"].as_array().map(Vec::len), Some(2));
+    assert_eq!(post("/v1/contracts/9/end", json!({})).status, 404);
+    assert_eq!(post("/v1/contracts/1/end", json!({"until": "2020-01-01T00:00:00Z"})).status, 422);
+}
+
+#[test]
 fn reports_account_for_every_hour_and_tell_what_is_odd() {
     let network = network();
     let oddities = get(&network, "/v1/oddities");

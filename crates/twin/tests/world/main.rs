@@ -63,6 +63,7 @@ fn restored(state: &State) -> State {
         balances: state.ledger().balances().map(|(account, asset, sum)| ((account.clone(), asset), sum)).collect(),
         tallies: state.tenants().keys().filter_map(|id| Some((id.clone(), state.tally(id)?.clone()))).collect(),
         rules: state.tariffs().rules().into_iter().cloned().collect(),
+        contracts: state.tariffs().contracts.all().into_iter().cloned().collect(),
     };
     let again = State::restore(stored).expect("books that balance");
     assert!(again == *state, "what is stored is not all of the state");
