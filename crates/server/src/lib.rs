@@ -19,6 +19,7 @@ mod http;
 mod hub;
 mod identity;
 mod journal;
+mod judge;
 mod liveness;
 mod metrics;
 mod pages;

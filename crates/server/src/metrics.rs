@@ -38,6 +38,11 @@ struct ReasonLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabel {
+    verdict: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StatusLabel {
     status: u16,
 }
@@ -56,6 +61,7 @@ pub(crate) struct Metrics {
     waiting: Family<ReasonLabel, GaugeU64>,
     cycles: Histogram,
     placed: Counter,
+    judged: Family<VerdictLabel, Counter>,
     network_plans: GaugeU64,
     network_gap_ppm: GaugeU64,
     requests: Family<StatusLabel, Counter>,
@@ -74,6 +80,7 @@ impl Metrics {
             waiting: Family::default(),
             cycles: Histogram::new(exponential_buckets(0.000_1, 4.0, 10)),
             placed: Counter::default(),
+            judged: Family::default(),
             network_plans: GaugeU64::default(),
             network_gap_ppm: GaugeU64::default(),
             requests: Family::default(),
@@ -96,6 +103,8 @@ impl Metrics {
         let cycle = "Time of a scheduling cycle, its snapshot left out";
         registry.register_with_unit("cycle", cycle, Unit::Seconds, self.cycles.clone());
         registry.register("tasks_placed", "Tasks placed", self.placed.clone());
+        let judged = "Plans that the independent judge looked at, by verdict";
+        registry.register("plans_judged", judged, self.judged.clone());
         let plans = "Plans of the network level since the server started";
         registry.register("network_plans", plans, self.network_plans.clone());
         let gap = "Gap of the last plan of the network level to its proven bound, in millionths";
@@ -132,6 +141,11 @@ impl Metrics {
     pub(crate) fn cycle(&self, took: Duration, placements: usize) {
         self.cycles.observe(took.as_secs_f64());
         tracing::debug!(took_us = took.as_micros() as u64, placements, "cycle");
+    }
+
+    pub(crate) fn judged(&self, good: bool) {
+        let verdict = if good { "good" } else { "refused" };
+        self.judged.get_or_create(&VerdictLabel { verdict }).inc();
     }
 
     pub(crate) fn network_level(&self, figures: Figures) {

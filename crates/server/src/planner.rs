@@ -10,7 +10,8 @@ use huisuan_control::schedule::{Budget, Memory, Seed, cycle_with, network::Level
 use huisuan_model::{Command, Plan, command::Origin};
 
 use crate::{
-    clock::Clock, failpoint::failpoint, identity, metrics::Metrics, reasons::Reasons, wake::Wake, writer::Writer,
+    clock::Clock, failpoint::failpoint, identity, judge::Judge, metrics::Metrics, reasons::Reasons, wake::Wake,
+    writer::Writer,
 };
 
 /// The shortest rest between two cycles: what arrives meanwhile is planned together.
@@ -33,10 +34,10 @@ pub(crate) struct Planner {
 impl Planner {
     pub(crate) fn start(self) -> std::io::Result<thread::JoinHandle<()>> {
         thread::Builder::new().name("planner".into()).spawn(move || {
-            let (mut level, mut memory) = (Level::default(), Memory::default());
+            let (mut level, mut memory, mut judge) = (Level::default(), Memory::default(), Judge::default());
             while self.wake.wait() {
                 let started = Instant::now();
-                if self.cycle(&mut level, &mut memory).is_none() {
+                if self.cycle(&mut level, &mut memory, &mut judge).is_none() {
                     return;
                 }
                 self.wake.rest((started.elapsed() * REST_PER_CYCLE).max(REST_MIN));
@@ -45,7 +46,7 @@ impl Planner {
     }
 
     /// One cycle; `None` when the writer has ended.
-    fn cycle(&self, level: &mut Level, memory: &mut Memory) -> Option<()> {
+    fn cycle(&self, level: &mut Level, memory: &mut Memory, judge: &mut Judge) -> Option<()> {
         let look = |state: &huisuan_control::State| (huisuan_control::snapshot(state), state.policy().clone());
         let (mut snapshot, policy) = self.writer.look_blocking(look).ok()?;
         let started = Instant::now();
@@ -54,6 +55,9 @@ impl Planner {
         let plan = cycle_with(memory, &snapshot, &policy, now, Budget::default(), Seed(self.seed));
         let mut plan: Plan = plan.made_with(now, self.seed, &policy.name);
         self.metrics.cycle(started.elapsed(), plan.placements.len());
+        if !judge.allows(&snapshot, &policy, now, &plan, &self.metrics) {
+            return Some(());
+        }
         self.publish(std::mem::take(&mut plan.reasons), now);
         self.metrics.network_level(level.figures());
         level.after(&mut plan);
