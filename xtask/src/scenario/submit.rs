@@ -1,5 +1,6 @@
-//! Durable submissions through the API by 64 clients, and what one process reaches that inserts the same
-//! rows in batches of 100 with no server around it. Cycles run beside: the jobs wait for want of a centre.
+//! Durable submissions through the API by 64 clients, of one spec and of as many as there are jobs, and what one process
+//! reaches that inserts the same rows in batches of 100 with no server around it. Cycles run beside: the jobs wait for
+//! want of a centre.
 
 use std::process::Command;
 
@@ -17,13 +18,16 @@ pub(super) fn run(repository: &Repository) -> Result<Value> {
     let scratch = Scratch::new(repository, "submit")?;
     let before = insert_rate(repository, &scratch)?;
     let server = Server::start(&binary, &scratch.0)?;
-    let report = server.client(&["bench", "submit", "--clients", "64", "--jobs", JOBS, "-o", "json"])?;
+    let submit = ["bench", "submit", "--clients", "64", "--jobs", JOBS, "-o", "json"];
+    let report = server.client(&submit)?;
+    let distinct = server.client(&[&submit[..], &["--distinct"]].concat())?;
     drop(server);
     // Twice, around the other, because machines drift.
     let insert_per_s = f64::midpoint(before, insert_rate(repository, &scratch)?);
     let per_s = report["per_s"].as_f64().context("a rate")?;
     Ok(json!({
         "per_s": per_s, "p50_ms": report["p50_ms"], "p99_ms": report["p99_ms"],
+        "distinct_per_s": distinct["per_s"],
         "insert_per_s": insert_per_s, "share_of_insert": per_s / insert_per_s,
     }))
 }
