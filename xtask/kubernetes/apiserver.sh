@@ -3,7 +3,12 @@
 # and the two ports come in LAB_FOLDER, LAB_PROGRAMS, LAB_ETCD_PORT and LAB_PORT.
 set -u
 cd "$LAB_FOLDER" || exit 1
-if [ -f apiserver.pid ]; then kill -9 "$(cat apiserver.pid)"; fi
+if [ -f apiserver.pid ]; then
+  pid=$(cat apiserver.pid)
+  kill -9 "$pid"
+  # Its port is taken until it is gone.
+  while grep -q '^State:[[:space:]]*[^ZX]' "/proc/$pid/status" 2>/dev/null; do sleep 0.05; done
+fi
 setsid "$LAB_PROGRAMS/kube-apiserver" \
   --etcd-servers="http://127.0.0.1:$LAB_ETCD_PORT" \
   --bind-address=127.0.0.1 --advertise-address=127.0.0.1 --secure-port="$LAB_PORT" --insecure-port=0 \
