@@ -171,8 +171,8 @@ impl Drop for Plane {
     }
 }
 
-/// Ports that nobody listens on now, from below those that Linux gives to clients: somebody who tries again and again to
-/// reach a server that was killed would take its port himself one day.
+/// Ports that nobody listens on now, from below those that Linux gives to clients: somebody who tries again and again
+/// to reach a server that was killed would take its port himself one day.
 fn free_ports() -> Result<[u16; 5]> {
     let from = 10_000 + u16::try_from(std::process::id() % 20_000)?;
     let mut free = (from..32_000).chain(10_000..from).filter(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok());

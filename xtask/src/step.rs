@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// No command of a step runs longer: the whole of the tests is to take less than an hour, and a test that hangs is to be
-/// named and not waited for.
+/// No command of a step runs longer: the whole of the tests is to take less than an hour, and a test that hangs is to
+/// be named and not waited for.
 const COMMAND_LIMIT: Duration = Duration::from_secs(45 * 60);
 
 /// How a step ended.

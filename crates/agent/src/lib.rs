@@ -5,9 +5,9 @@
 //! It keeps no work of its own: whatever it forgets when it is killed, the server orders and the engine
 //! reports again.
 //!
-//! Start reading at [`Agent::join`] and [`Agent::run`] in `agent.rs`; `report.rs` is the other direction, `policy.rs` what
-//! the site itself allows, `desk.rs` how orders reach the engine, `staging` how data reaches tasks, `channel` how people
-//! reach sessions, `held.rs` how the engine's word is compared with the server's.
+//! Start reading at [`Agent::join`] and [`Agent::run`] in `agent.rs`; `report.rs` is the other direction, `policy.rs`
+//! what the site itself allows, `desk.rs` how orders reach the engine, `staging` how data reaches tasks, `channel` how
+//! people reach sessions, `held.rs` how the engine's word is compared with the server's.
 
 mod agent;
 mod channel;

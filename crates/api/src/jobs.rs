@@ -147,8 +147,8 @@ pub struct AttemptView {
     pub centre: String,
     /// On what.
     pub pool: String,
-    /// `placed`, `running`, `succeeded`, `failed` or `cancelled`; `unknown` while its centre is away: it may run, and it
-    /// is started nowhere else.
+    /// `placed`, `running`, `succeeded`, `failed` or `cancelled`; `unknown` while its centre is away: it may run, and
+    /// it is started nowhere else.
     pub state: String,
     /// Since when it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -93,7 +93,8 @@ fn amount() -> Schema {
 }
 
 impl ReservationRequest {
-    /// The same in the words of the model, for `own` when a tenant asks, otherwise for the one that it names or `local`.
+    /// The same in the words of the model, for `own` when a tenant asks, otherwise for the one that it names or
+    /// `local`.
     ///
     /// # Errors
     /// When a name or an amount is none.

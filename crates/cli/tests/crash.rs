@@ -165,8 +165,8 @@ fn faults_of_every_kind() {
     assert!(rounds < 10 || tally.jobs as u64 > rounds / 2, "the faults met no work");
 }
 
-/// Rounds of faults between namespaces of the kernel: a few here, many by `cargo xtask faults links`. Only root may make
-/// namespaces: for another user it says so and is over.
+/// Rounds of faults between namespaces of the kernel: a few here, many by `cargo xtask faults links`. Only root may
+/// make namespaces: for another user it says so and is over.
 #[test]
 fn links_that_lose_packets() {
     if let Err(reason) = Links::lay(&Apart::sites()) {

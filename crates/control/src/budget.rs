@@ -108,7 +108,8 @@ pub(crate) fn left_of_shape(
     project.into_iter().chain(hour).min().map(narrow)
 }
 
-/// What a job's own budget leaves for more holds: without what it has cost, and what is held for it. `None` without one.
+/// What a job's own budget leaves for more holds: without what it has cost, and what is held for it. `None` without
+/// one.
 pub(crate) fn left_of_job(state: &State, job: &Job) -> Option<Money> {
     let held = state.committed.jobs.get(&job.id).copied().unwrap_or(0);
     job.spec.budget.map(|budget| narrow(i128::from(budget.0) - i128::from(job.cost.0) - held))

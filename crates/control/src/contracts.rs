@@ -41,8 +41,8 @@ pub(crate) fn end(state: &State, id: u32, until: TimeMs, now: TimeMs) -> Result<
     Err(ContractError::Field { centre: contract.centre.clone(), field: "until", why: why.to_owned() }.into())
 }
 
-/// Where a shape's tasks are under contract for as long as they may run if they start now (`at`), and for how much: in the
-/// order of centres and pools. The discount is taken off the dearest price to come, as everything else is counted.
+/// Where a shape's tasks are under contract for as long as they may run if they start now (`at`), and for how much: in
+/// the order of centres and pools. The discount is taken off the dearest price to come, as everything else is counted.
 pub(crate) fn agreed(state: &State, shape: &Shape, at: TimeMs) -> Vec<Agreed> {
     // Asked for every shape of every snapshot.
     if state.tariffs.contracts.is_empty() {

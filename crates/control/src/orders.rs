@@ -55,8 +55,8 @@ pub fn orders_of(state: &State, event: &Event) -> Vec<(CentreId, Order)> {
     }
 }
 
-/// Whether an event may let the scheduler place more than before, so that a cycle is worth making. Called after the event
-/// was applied.
+/// Whether an event may let the scheduler place more than before, so that a cycle is worth making. Called after the
+/// event was applied.
 pub fn wakes_planner(state: &State, event: &Event) -> bool {
     // What starts at an opaque centre makes room in its queue.
     let started = |id| state.attempt(id).is_some_and(|attempt| attempt.band.is_some());

@@ -66,7 +66,8 @@ fn centre_view(state: &State, centre: &Centre) -> CentreView {
     }
 }
 
-/// The nodes of the pools that tell of them, and by when they come free where a job waits for a rack: what is refused at the door, and what is reserved, does without.
+/// The nodes of the pools that tell of them, and by when they come free where a job waits for a rack: what is refused
+/// at the door, and what is reserved, does without.
 fn show_nodes(state: &State, centres: &mut [CentreView]) {
     let none = NodesTaken::default();
     for centre in &mut *centres {

@@ -163,8 +163,8 @@ impl State {
         self.queues.iter().map(|(shape, queue)| (shape, queue.len()))
     }
 
-    /// The same state for one that stores no rows, such as a twin: what changes is not noted. Decisions, events and books
-    /// are the same.
+    /// The same state for one that stores no rows, such as a twin: what changes is not noted. Decisions, events and
+    /// books are the same.
     #[must_use]
     pub fn without_rows(mut self) -> Self {
         self.touched = Touched { unwanted: true, ..Touched::default() };

@@ -58,8 +58,8 @@ pub(crate) fn decide(
     }])
 }
 
-/// What does not depend on what the network has, of a valid spec: its kind, its deadline, whether the tenant may have one
-/// more.
+/// What does not depend on what the network has, of a valid spec: its kind, its deadline, whether the tenant may have
+/// one more.
 pub(crate) fn legal(state: &State, origin: &Origin, spec: &JobSpec, now: TimeMs) -> Result<(), Refusal> {
     supported(spec)?;
     in_time(spec, now)?;

@@ -1,4 +1,5 @@
-//! What a task finds in a container, the same with every engine that runs images: its folders, its words, its variables.
+//! What a task finds in a container, the same with every engine that runs images: its folders, its words, its
+//! variables.
 
 use std::collections::BTreeMap;
 

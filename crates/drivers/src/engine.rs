@@ -30,8 +30,8 @@ pub trait Engine: Send + Sync {
         Err("this engine runs processes only".to_owned())
     }
 
-    /// The folder below which a task finds what is brought to it, see [`crate::staging`]; `None` where tasks see no file
-    /// of the agent's machine, so that nothing can be brought.
+    /// The folder below which a task finds what is brought to it, see [`crate::staging`]; `None` where tasks see no
+    /// file of the agent's machine, so that nothing can be brought.
     fn staging_folder(&self) -> Option<PathBuf> {
         None
     }
@@ -79,8 +79,8 @@ pub trait Engine: Send + Sync {
     fn submit(&self, starts: &[StartOrder]) -> Result<Vec<SubmitResult>, EngineError>;
 
     /// What happened and was not yet given to this engine value, in order, waiting up to `wait` for the
-    /// first. Usage samples are given at the engine's own pace. After a restart of the agent or of the engine, everything that was
-    /// not acknowledged is given again.
+    /// first. Usage samples are given at the engine's own pace. After a restart of the agent or of the engine,
+    /// everything that was not acknowledged is given again.
     ///
     /// # Errors
     /// When the engine cannot be asked.

@@ -19,7 +19,8 @@
 //!
 //! Start reading at [`measure`] in `run.rs`, then `crew.rs` (threads and times) and `kernel.rs`; `host.rs` and
 //! `cpus.rs` read what the machine says about itself, `peak.rs` computes the nameplate, `clock.rs` times the
-//! clock, `part.rs` makes the pool's part number; `parts/` is the registry of declared parts and `devices/` finds accelerators. This crate may read a clock.
+//! clock, `part.rs` makes the pool's part number; `parts/` is the registry of declared parts and `devices/` finds
+//! accelerators. This crate may read a clock.
 
 mod clock;
 mod cpus;

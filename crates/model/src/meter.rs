@@ -115,8 +115,8 @@ pub struct Metering {
     pub priority: i32,
     /// The number after the attempt's last: its first correction gets it, the next one the one after.
     pub next: u32,
-    /// Whether its attempt ran when this was read: then the number is the state's to give, and where it has ended since,
-    /// the reading is left for the next order.
+    /// Whether its attempt ran when this was read: then the number is the state's to give, and where it has ended
+    /// since, the reading is left for the next order.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub running: bool,
 }

@@ -1,5 +1,5 @@
-//! How many tasks may be placed at a candidate besides what it has room for: by money, by quota, and by what may wait at
-//! an opaque centre.
+//! How many tasks may be placed at a candidate besides what it has room for: by money, by quota, and by what may wait
+//! at an opaque centre.
 
 use crate::{
     snapshot::Quota,

@@ -63,8 +63,8 @@ pub enum Change {
 const TRIES_MAX: usize = 8;
 
 /// What would help the first waiting job of a shape, verified: with the change made to the snapshot, a cycle starts
-/// tasks of it that it does not start now, or promises it an earlier start. Nothing for a shape that does not wait, or whose first job starts anyway.
-/// It costs a few dozen cycles: it is for one job that somebody asks about.
+/// tasks of it that it does not start now, or promises it an earlier start. Nothing for a shape that does not wait, or
+/// whose first job starts anyway. It costs a few dozen cycles: it is for one job that somebody asks about.
 pub fn helps(snapshot: &Snapshot, policy: &Policy, now: TimeMs, shape: &Shape) -> Vec<Help> {
     first_waiting(snapshot, shape).map_or_else(Vec::new, |job| helps_of(snapshot, policy, now, shape, job))
 }

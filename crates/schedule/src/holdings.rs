@@ -1,7 +1,7 @@
 //! What attempts hold of one pool: who holds how much, and when it comes free at the latest.
 //!
-//! A pool of a city has thousands of attempts that end in different minutes, and a cycle every second asks two things of
-//! them: how much each project holds, and how much is free at a moment. So sums are kept by project and by moment as
+//! A pool of a city has thousands of attempts that end in different minutes, and a cycle every second asks two things
+//! of them: how much each project holds, and how much is free at a moment. So sums are kept by project and by moment as
 //! attempts come and go, and no cycle looks at the attempts themselves, but for the few that may be ended or soon are.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -219,7 +219,8 @@ mod tests {
 
     use super::*;
 
-    /// Two tenants with two projects each, few amounts and ends, so that much is alike; every third job may be preempted.
+    /// Two tenants with two projects each, few amounts and ends, so that much is alike; every third job may be
+    /// preempted.
     fn group(number: u32, owner: u8, cores: u64, end: i64, kind: u8) -> RunningView {
         let job = u64::from(number / 2 + 1);
         let preemptible = (kind == 1).then(|| Preemptible {

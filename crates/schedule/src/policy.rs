@@ -34,7 +34,8 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Order {
-    /// Tenants and their projects take turns by their weighted dominant share; otherwise all jobs are as of one project.
+    /// Tenants and their projects take turns by their weighted dominant share; otherwise all jobs are as of one
+    /// project.
     pub fair_share: bool,
     /// A job goes before others of its priority once it must start within this to meet its deadline.
     pub urgent_ms: u64,
@@ -65,8 +66,8 @@ pub struct Weights {
     pub price: i64,
     /// Term `fit`: the whole of it where a task leaves no core free.
     pub fit: i64,
-    /// Term `start`: the whole of it where work starts at once, half of it where half of the work waits for longer than the
-    /// job may run. Only where a centre that could take it hides its queue.
+    /// Term `start`: the whole of it where work starts at once, half of it where half of the work waits for longer than
+    /// the job may run. Only where a centre that could take it hides its queue.
     pub start: i64,
     /// Term `transfer`: the whole of it where the data of a job lies, half of it where bringing it takes as long as the
     /// job may run. Only for jobs that say what they read.

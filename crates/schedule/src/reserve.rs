@@ -29,8 +29,8 @@ pub(crate) struct Agenda {
     pub(crate) held: Vec<Held>,
     /// What was placed in this cycle, with the latest end. Put into the profile when there is one.
     placed: Vec<(TimeMs, Amounts)>,
-    /// Made for a second promise, and where windows close the pool: before that room only grows with time, and the first
-    /// moment with enough of it is found without one.
+    /// Made for a second promise, and where windows close the pool: before that room only grows with time, and the
+    /// first moment with enough of it is found without one.
     profile: Option<Profile<Amounts>>,
 }
 

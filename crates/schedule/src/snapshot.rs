@@ -88,8 +88,8 @@ pub struct PoolView {
     pub holdings: Arc<Holdings>,
     /// Its nodes with what is free on them, where its centre shows them; tasks then get nodes and devices.
     pub nodes: Option<Fleet>,
-    /// By when all that runs on each of them has ended at the latest; empty where that is not known, and then no gang is
-    /// promised a rack.
+    /// By when all that runs on each of them has ended at the latest; empty where that is not known, and then no gang
+    /// is promised a rack.
     pub node_ends: Vec<TimeMs>,
     /// What is kept of it in advance, in the order of numbers.
     pub reserved: Vec<Reserved>,

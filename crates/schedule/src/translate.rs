@@ -95,8 +95,8 @@ pub(crate) struct Places {
     pub(crate) area: u128,
 }
 
-/// A candidate with its number and what its standing terms score. It repeats the candidate: a turn looks at the first few of
-/// these, and memory that is read in its order answers sooner than what it points to.
+/// A candidate with its number and what its standing terms score. It repeats the candidate: a turn looks at the first
+/// few of these, and memory that is read in its order answers sooner than what it points to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) number: usize,

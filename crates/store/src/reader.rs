@@ -124,8 +124,8 @@ impl Reader {
         Ok((jobs.unsigned_abs(), Money(cost)))
     }
 
-    /// Attempts that succeeded, with their jobs, of up to so many of a tenant's latest jobs of a kind of work; the newest
-    /// jobs first. Older ones than the last 20,000 of the network are not looked for.
+    /// Attempts that succeeded, with their jobs, of up to so many of a tenant's latest jobs of a kind of work; the
+    /// newest jobs first. Older ones than the last 20,000 of the network are not looked for.
     pub fn runs(
         &self,
         tenant: &TenantId,

@@ -48,8 +48,8 @@ impl Store {
         load::load(&self.connection, &self.database())
     }
 
-    /// Writes batches in their order, in one transaction. When this returns `Ok`, all of it survives a power failure; on
-    /// `Err` the caller must end the process: after a failed sync nothing in memory can be trusted.
+    /// Writes batches in their order, in one transaction. When this returns `Ok`, all of it survives a power failure;
+    /// on `Err` the caller must end the process: after a failed sync nothing in memory can be trusted.
     pub fn commit<'a>(&mut self, batches: impl IntoIterator<Item = &'a Prepared>) -> Result<Durable, StoreError> {
         let path = self.directory.database();
         let written = (|| {

@@ -2,8 +2,8 @@
 //! scan|index|loss COPIES [LIST...]`, with `HUISUAN_TRACES` naming the folder of the traces.
 //!
 //! For each list: mean allocation at 100 % and 130 %, mean processor time of a run, beside what was published for FGD;
-//! with `loss` the index is compared with a scan of all nodes instead. The fleet is so many copies of the published one.
-//! The last line is JSON.
+//! with `loss` the index is compared with a scan of all nodes instead. The fleet is so many copies of the published
+//! one. The last line is JSON.
 
 use std::{
     env, fs,

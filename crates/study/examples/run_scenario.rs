@@ -1,6 +1,6 @@
 //! What a run costs: `cargo run --release -p huisuan-study --example run_scenario SCENARIO [watch]`. Prints the
-//! kernel's and the control plane's events for each second of processor time, with `watch` the report's collector too. The
-//! last line is JSON.
+//! kernel's and the control plane's events for each second of processor time, with `watch` the report's collector too.
+//! The last line is JSON.
 
 use std::{fs, path::Path};
 

@@ -1,5 +1,5 @@
-//! Reservations in advance in scenarios: every cycle of a debug build is looked at by the judge, so that a run which ends
-//! has kept them.
+//! Reservations in advance in scenarios: every cycle of a debug build is looked at by the judge, so that a run which
+//! ends has kept them.
 
 use std::{fs, path::PathBuf};
 

@@ -1,8 +1,9 @@
-//! What one cycle costs where racks count: `cargo run --release -p huisuan-twin --example cycle_in_racks [NODES] [JOBS]`.
+//! What one cycle costs where racks count: `cargo run --release -p huisuan-twin --example cycle_in_racks [NODES]
+//! [JOBS]`.
 //!
 //! The network of `huisuan twin bench-cycle`, whose pools tell of racks of 32 nodes and pods of 16 racks; the gangs
-//! require a rack, but one in four only prefers to be near. Prints one JSON object: processor time of the thread for a cycle
-//! with its reasons, the shortest of five, without racks and with them.
+//! require a rack, but one in four only prefers to be near. Prints one JSON object: processor time of the thread for a
+//! cycle with its reasons, the shortest of five, without racks and with them.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_macros,

@@ -1,6 +1,6 @@
 //! How many events a second the kernel takes, against a binary heap: each event taken schedules one more, in a
-//! window of a day, while a fixed number waits. `cargo run --release -p huisuan-twin --example kernel_rate`. The last line
-//! is JSON: events of the kernel for each second of processor time, by how many wait.
+//! window of a day, while a fixed number waits. `cargo run --release -p huisuan-twin --example kernel_rate`. The last
+//! line is JSON: events of the kernel for each second of processor time, by how many wait.
 
 #![expect(
     clippy::disallowed_methods,

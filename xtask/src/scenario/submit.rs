@@ -1,6 +1,6 @@
-//! Durable submissions through the API by 64 clients, of one spec and of as many as there are jobs, and what one process
-//! reaches that inserts the same rows in batches of 100 with no server around it. Cycles run beside: the jobs wait for
-//! want of a centre.
+//! Durable submissions through the API by 64 clients, of one spec and of as many as there are jobs, and what one
+//! process reaches that inserts the same rows in batches of 100 with no server around it. Cycles run beside: the jobs
+//! wait for want of a centre.
 
 use std::process::Command;
 

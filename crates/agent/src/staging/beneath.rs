@@ -74,7 +74,8 @@ impl Folder {
     }
 }
 
-/// Steps and the last name of a relative path that was checked before; checked again, because it decides what is opened.
+/// Steps and the last name of a relative path that was checked before; checked again, because it decides what is
+/// opened.
 fn parts(path: &str) -> io::Result<(Vec<&str>, &str)> {
     let mut steps: Vec<&str> = path.split('/').collect();
     let name = steps.pop().unwrap_or_default();

@@ -102,7 +102,8 @@ impl Stager {
         live.chain(state.ready.iter().map(|order| order.attempt)).collect()
     }
 
-    /// Ends what is under way for these attempts, at once. What was to be brought is the engine's to report as cancelled.
+    /// Ends what is under way for these attempts, at once. What was to be brought is the engine's to report as
+    /// cancelled.
     pub(crate) fn stop(&self, attempts: &[AttemptId]) {
         let mut state = self.0.lock();
         state.ready.retain(|order| !attempts.contains(&order.attempt));

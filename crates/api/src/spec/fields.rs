@@ -139,8 +139,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A bare number as people write it: `2.0` as `2`, which YAML and JSON write either way, and `0.000001`, which comes out
-/// of them as `1e-6`.
+/// A bare number as people write it: `2.0` as `2`, which YAML and JSON write either way, and `0.000001`, which comes
+/// out of them as `1e-6`.
 fn decimal(number: &str) -> String {
     match number.parse::<f64>() {
         Ok(small) if number.contains("e-") => small.to_string(),

@@ -69,7 +69,8 @@ pub struct JobFile {
     /// All tasks start together at one centre, or none does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gang: bool,
-    /// How near to each other the tasks of a gang must be: `preferred` (default), `{required: rack}`, `{required: pod}`.
+    /// How near to each other the tasks of a gang must be: `preferred` (default), `{required: rack}`, `{required:
+    /// pod}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = super::topology::schema, examples(json!({"required": "rack"})))]
     pub topology: Option<Value>,

@@ -60,8 +60,8 @@ pub(super) fn spec_of(script: &str, file: &Path, here: &Path) -> Result<JobSpec,
     Ok(read_sbatch(script, &[], &[], &context).job?)
 }
 
-/// Options and their values up to the first word that is neither, which is the script. Our own switches are recognised among
-/// them, because Slurm's users mix the order.
+/// Options and their values up to the first word that is neither, which is the script. Our own switches are recognised
+/// among them, because Slurm's users mix the order.
 fn split(words: &[String]) -> Result<Line<'_>, Failure> {
     let (options, rest) = split_command_line(words);
     let [script, arguments @ ..] = rest else {

@@ -2,8 +2,8 @@
 //! be cut, or at the ends of links of the kernel's: `cargo xtask faults`.
 //!
 //! In each round one thing breaks for a moment: a process is killed, at random or at a failpoint, or stopped, or the
-//! line is cut or silent, or the server's disk is full, or a link loses packets. Users submit all the while. After some rounds everything is
-//! mended, and within a minute every job has ended as the traces of its tasks say.
+//! line is cut or silent, or the server's disk is full, or a link loses packets. Users submit all the while. After some
+//! rounds everything is mended, and within a minute every job has ended as the traces of its tasks say.
 
 use std::{
     thread,

@@ -95,8 +95,8 @@ pub(crate) fn judge(client: &Client, acknowledged: &Acknowledged, trace: &str, l
     runs.len()
 }
 
-/// Looks whether what ran is in the books for about as long as it ran, all together. A tenth is missing while the clock of
-/// the server's machine is behind, and then what passes while no server runs: it cannot know how long that was.
+/// Looks whether what ran is in the books for about as long as it ran, all together. A tenth is missing while the clock
+/// of the server's machine is behind, and then what passes while no server runs: it cannot know how long that was.
 pub(crate) fn check_metered(client: &Client, acknowledged: &Acknowledged) {
     let (mut ran, mut metered) = (0, 0);
     for (id, sent) in acknowledged.jobs.values() {

@@ -276,8 +276,8 @@ fn work_beyond_the_books_is_cut_and_told() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
-    /// Whatever runs, ends, fails, is cancelled or lost, with rules and contracts that come and go: the rows of the meter are whole,
-    /// cost what was posted, every line is rounded once, and no budget is passed by a unit.
+    /// Whatever runs, ends, fails, is cancelled or lost, with rules and contracts that come and go: the rows of the
+    /// meter are whole, cost what was posted, every line is rounded once, and no budget is passed by a unit.
     #[test]
     fn the_meter_and_the_books_agree(steps in prop::collection::vec((0..10_u8, 0..5_u32, 1..9_000_000_i64), 1..60)) {
         let mut network = Network::new();

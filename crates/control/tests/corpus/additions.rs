@@ -104,7 +104,8 @@ impl Story {
         self.take_of(lab, "tenant:lab", "1-45", gone);
     }
 
-    /// Jobs with budgets of their own: one has spent it, another one runs, with energy that is measured, some of it odd.
+    /// Jobs with budgets of their own: one has spent it, another one runs, with energy that is measured, some of it
+    /// odd.
     pub(super) fn own_budgets(&mut self) {
         let name = centre("hpc-4");
         let mut open = self.state.centres()[&centre("hpc-2")].clone();

@@ -1,12 +1,12 @@
 //! The Slurm engine against bare `sbatch` on real clusters of this machine:
 //! `cargo run --release -p huisuan-drivers --example slurm_ratio -- [JOBS] [ROUNDS]`.
 //!
-//! Half of the jobs go through each of two clusters (two nodes, accounting) at the same time, bare and through the engine
-//! in turn, `ROUNDS` times; then single jobs on an idle cluster. It prints a line of JSON.
+//! Half of the jobs go through each of two clusters (two nodes, accounting) at the same time, bare and through the
+//! engine in turn, `ROUNDS` times; then single jobs on an idle cluster. It prints a line of JSON.
 //!
-//! Each phase is a process of its own, below which the kernel lets nothing get lost: all that a phase used, Slurm's daemons
-//! and the processes of jobs included, is what this process is told when it has reaped everything. On a machine that others
-//! use too the processor time of a job says more than how many there were in a second.
+//! Each phase is a process of its own, below which the kernel lets nothing get lost: all that a phase used, Slurm's
+//! daemons and the processes of jobs included, is what this process is told when it has reaped everything. On a machine
+//! that others use too the processor time of a job says more than how many there were in a second.
 
 #[path = "../../tests/lab/mod.rs"]
 mod lab;
@@ -74,7 +74,8 @@ fn main() -> Answer<()> {
     Ok(())
 }
 
-/// Runs a phase to the end of everything that it started, and gives back the milliseconds of processor time that it took.
+/// Runs a phase to the end of everything that it started, and gives back the milliseconds of processor time that it
+/// took.
 fn run(name: &str, jobs: u64) -> Answer<(Found, f64)> {
     let before = reaped_ms()?;
     let mut command = Command::new(std::env::current_exe()?);
@@ -88,8 +89,8 @@ fn run(name: &str, jobs: u64) -> Answer<(Found, f64)> {
     });
     let pid = Pid::from_child(&child);
     let mut good = false;
-    // Orphans come here too, and at once: `slurmstepd` looks at every process of the machine several times for a job, and
-    // a dead one that nobody has reaped costs it as much as a living one. It is over when nobody is left.
+    // Orphans come here too, and at once: `slurmstepd` looks at every process of the machine several times for a job,
+    // and a dead one that nobody has reaped costs it as much as a living one. It is over when nobody is left.
     while let Ok(ended) = wait(WaitOptions::empty()) {
         good |= ended.is_some_and(|(who, status)| who == pid && status.exit_status() == Some(0));
     }

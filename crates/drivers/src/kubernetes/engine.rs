@@ -235,8 +235,8 @@ impl Engine for KubernetesEngine {
                     continue;
                 }
             };
-            // Whoever is known is told again; whoever is not is known from here on, twice in one call included. Of several
-            // calls at once only the first makes it.
+            // Whoever is known is told again; whoever is not is known from here on, twice in one call included. Of
+            // several calls at once only the first makes it.
             let fresh = self.shared.state().begin(order.attempt);
             match manifest.filter(|_| fresh) {
                 Some(manifest) => {

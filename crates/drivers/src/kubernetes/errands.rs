@@ -1,5 +1,5 @@
-//! What is done in the cluster beside the engine's callers. One thread sees to ends that were asked for, usage, and what
-//! waits for something; another lets pods go, which may take long, for their output is fetched first.
+//! What is done in the cluster beside the engine's callers. One thread sees to ends that were asked for, usage, and
+//! what waits for something; another lets pods go, which may take long, for their output is fetched first.
 
 use std::{
     collections::{BTreeMap, VecDeque},

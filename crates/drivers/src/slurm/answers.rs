@@ -7,7 +7,8 @@ use huisuan_model::{Bytes, DurationMs, RangeSet, TimeMs, Usage};
 
 use super::job::Number;
 
-/// What `squeue` is asked for: number, index, state, nodes, when it began, reason, name. The name comes last, for it may hold anything.
+/// What `squeue` is asked for: number, index, state, nodes, when it began, reason, name. The name comes last, for it
+/// may hold anything.
 pub(super) const QUEUE_FORMAT: &str = "%F|%K|%T|%N|%S|%r|%j";
 
 /// What `sacct` is asked for.
@@ -135,7 +136,8 @@ pub(super) fn read_accounts(text: &str) -> Result<Vec<(Number, AccountedJob)>, S
                 memory_peak: memory,
                 ..Usage::default()
             };
-            // A controller that lost its state ends what accounting has of it; whom somebody cancelled says `CANCELLED by`.
+            // A controller that lost its state ends what accounting has of it; whom somebody cancelled says `CANCELLED
+            // by`.
             let ended_by_nobody = *state == "CANCELLED";
             let state = if ended_by_nobody { JobState::Active } else { JobState::read(state, "")? };
             let (exit_code, signal) = (exit_code.parse().ok()?, signal.parse().ok()?);
@@ -152,7 +154,8 @@ pub(super) fn read_accounts(text: &str) -> Result<Vec<(Number, AccountedJob)>, S
 /// No array of ours is larger.
 const ELEMENTS_MAX: u64 = 1 << 16;
 
-/// `70`, `70_3`, or `70_[0-3,7%2]` for what never began of an array. Of a list that was cut off (`...`) nothing is said.
+/// `70`, `70_3`, or `70_[0-3,7%2]` for what never began of an array. Of a list that was cut off (`...`) nothing is
+/// said.
 fn read_numbers(text: &str) -> Option<Vec<Number>> {
     let Some((array, index)) = text.split_once('_') else { return Some(vec![(text.parse().ok()?, None)]) };
     let array = array.parse().ok()?;

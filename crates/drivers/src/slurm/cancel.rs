@@ -1,8 +1,8 @@
-//! Cancels jobs. A number alone may have gone to another job, so each is looked at in the queue before: most in the look
-//! that is due in any case, so that a cancel costs no question in bulk, however many there are.
+//! Cancels jobs. A number alone may have gone to another job, so each is looked at in the queue before: most in the
+//! look that is due in any case, so that a cancel costs no question in bulk, however many there are.
 //!
-//! Names are compared here, not by `scancel`: one that is given a name asks for all jobs of the cluster, and cancels a whole
-//! array where it is given one element of it that waits (seen in 22.05).
+//! Names are compared here, not by `scancel`: one that is given a name asks for all jobs of the cluster, and cancels a
+//! whole array where it is given one element of it that waits (seen in 22.05).
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ use super::{
 /// So many jobs may be looked at one by one between two looks at the queue: people who cancel a job see it end at once.
 pub(super) const LONE_LOOKS_MAX: u32 = 2;
 
-/// Cancels those that the queue has as they were doomed. Whether it worked shows in the next look at the queue: what is still
-/// there is doomed again.
+/// Cancels those that the queue has as they were doomed. Whether it worked shows in the next look at the queue: what is
+/// still there is doomed again.
 pub(super) fn cancel(shared: &Shared, doomed: &BTreeMap<SlurmJob, Doom>, queue: &BTreeMap<Number, QueuedJob>) {
     let mut jobs: BTreeMap<bool, Vec<String>> = BTreeMap::new();
     for (job, doom) in doomed {

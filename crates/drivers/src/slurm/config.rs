@@ -38,8 +38,8 @@ pub struct SlurmConfig {
     /// The class that the pool of nodes without accelerators is rated in.
     #[serde(default = "general")]
     pub class: Class,
-    /// The sustained rate of one core of that pool in the precision of its class, as the site declares it: compute nodes
-    /// cannot be measured from a login node, and a pool without a rating gets no work.
+    /// The sustained rate of one core of that pool in the precision of its class, as the site declares it: compute
+    /// nodes cannot be measured from a login node, and a pool without a rating gets no work.
     #[serde(default)]
     pub rate_each: Option<GflopPerS>,
     /// What is known of accelerators beyond what Slurm says.

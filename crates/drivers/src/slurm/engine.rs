@@ -80,8 +80,8 @@ impl SlurmEngine {
     }
 }
 
-/// Makes sure that one engine uses the folder. A former one that was killed while it started a program of Slurm keeps its
-/// lock until that program has begun: a moment, which is waited for.
+/// Makes sure that one engine uses the folder. A former one that was killed while it started a program of Slurm keeps
+/// its lock until that program has begun: a moment, which is waited for.
 fn lock_folder(files: &Files) -> Result<File, EngineError> {
     let path = files.paths.dir.join("slurm.lock");
     let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);

@@ -1,5 +1,5 @@
-//! Jobs that hold room at the centre and will never use it. Slurm leaves them behind when its controller is killed, and keeps
-//! them until their time limit.
+//! Jobs that hold room at the centre and will never use it. Slurm leaves them behind when its controller is killed, and
+//! keeps them until their time limit.
 
 use std::collections::BTreeMap;
 
@@ -53,9 +53,9 @@ pub(super) fn doom_leftovers(state: &mut State, files: &Files, ours: &Ours) {
     state.ghosts = ghosts;
 }
 
-/// Gives up an element that was placed and never launched: its attempt is submitted again. Seen in 22.05: a controller that
-/// was killed gives numbers again, a node that remembers the number refuses the launch and asks for the job to be cancelled,
-/// and the controller does not find elements of arrays by the number that the node names.
+/// Gives up an element that was placed and never launched: its attempt is submitted again. Seen in 22.05: a controller
+/// that was killed gives numbers again, a node that remembers the number refuses the launch and asks for the job to be
+/// cancelled, and the controller does not find elements of arrays by the number that the node names.
 pub(super) fn give_up_unbegun(state: &mut State, files: &Files, id: AttemptId, queued: Option<&QueuedJob>) {
     let Some(open) = state.open_mut(id) else { return };
     let runs = queued.is_some_and(|job| job.runs) && open.started_at.is_none() && !open.exit_seen;

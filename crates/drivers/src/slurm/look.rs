@@ -1,5 +1,5 @@
-//! The thread that looks into the shared folder: wrappers leave an empty file in `news/` for each thing that happened, so
-//! one listing shows all, however many attempts there are, and Slurm is not asked for it.
+//! The thread that looks into the shared folder: wrappers leave an empty file in `news/` for each thing that happened,
+//! so one listing shows all, however many attempts there are, and Slurm is not asked for it.
 
 use std::{collections::BTreeMap, fs, io, time::Duration};
 

@@ -16,9 +16,9 @@
 //! | a terminal given to whoever attaches to a session, by a step of its job | `session.rs` |
 //! | its end on disk, then told until it is acknowledged | `state.rs` |
 //!
-//! An attempt starts at most once, because whoever creates its claim file may start it, and nobody else ever. It is never
-//! submitted while its job may exist in a state other than held. Nothing that Slurm says ends an attempt which still gives
-//! signs of life.
+//! An attempt starts at most once, because whoever creates its claim file may start it, and nobody else ever. It is
+//! never submitted while its job may exist in a state other than held. Nothing that Slurm says ends an attempt which
+//! still gives signs of life.
 
 mod answers;
 mod cancel;

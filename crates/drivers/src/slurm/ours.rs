@@ -18,8 +18,9 @@ pub(super) struct Ours {
     pub(super) jobs: BTreeMap<AttemptId, BTreeMap<SlurmJob, QueuedJob>>,
     /// Arrays of which anything is there: number, and number of the list.
     arrays: BTreeSet<(u64, u64)>,
-    /// Elements that wait and are in no list, with the names that they have: they are nobody's and are to go. Not as long as
-    /// others of their array are held: what is released then must not get the array's own number, see `request.rs`.
+    /// Elements that wait and are in no list, with the names that they have: they are nobody's and are to go. Not as
+    /// long as others of their array are held: what is released then must not get the array's own number, see
+    /// `request.rs`.
     pub(super) strange: Vec<(SlurmJob, Doom)>,
 }
 

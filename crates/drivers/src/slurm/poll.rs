@@ -295,8 +295,8 @@ fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
     Ok(Some(Look { doubt, launches_failed, given_up, job, claim, exit, memory, cancelled, silent, used }))
 }
 
-/// How long an attempt may be quiet before it is taken to be gone. Where the claim settles it anyhow, not long; where only
-/// its signs of life can tell, three of them.
+/// How long an attempt may be quiet before it is taken to be gone. Where the claim settles it anyhow, not long; where
+/// only its signs of life can tell, three of them.
 fn patience(shared: &Shared, open: &Open, claimed: bool, exited: bool) -> Duration {
     let config = &shared.config;
     let short = config.poll_interval_ms.saturating_mul(3) / 2;

@@ -10,7 +10,8 @@ use crate::failpoint;
 /// So many attempts are released at once: their indices must fit into the words of one call.
 const ELEMENTS_MAX: usize = 10_000;
 
-/// Lets all that are held run. Doing so twice is harmless, so an error needs no care: the queue will show who is still held.
+/// Lets all that are held run. Doing so twice is harmless, so an error needs no care: the queue will show who is still
+/// held.
 pub(super) fn release(shared: &Shared) {
     let mut held: Vec<(AttemptId, Number)> = Vec::new();
     {
@@ -42,9 +43,9 @@ pub(super) fn release(shared: &Shared) {
     }
 }
 
-/// What `scontrol release` is told, by the number of the job or array: `70`, or `70_[0-3,7]`. Elements are named, for the
-/// array has one more that never runs, see [`super::request`]. What comes first here gets the higher priority, whatever the
-/// numbers are that calls of `sbatch` got which ran at the same time.
+/// What `scontrol release` is told, by the number of the job or array: `70`, or `70_[0-3,7]`. Elements are named, for
+/// the array has one more that never runs, see [`super::request`]. What comes first here gets the higher priority,
+/// whatever the numbers are that calls of `sbatch` got which ran at the same time.
 fn words(held: impl Iterator<Item = Number>) -> Vec<(u64, String)> {
     let mut places: BTreeMap<u64, usize> = BTreeMap::new();
     let mut jobs: Vec<(u64, Vec<u32>)> = Vec::new();

@@ -1,4 +1,5 @@
-//! What `sbatch` is called with, and which attempts share a call: those of which Slurm is told the same become one array.
+//! What `sbatch` is called with, and which attempts share a call: those of which Slurm is told the same become one
+//! array.
 
 use std::sync::Arc;
 
@@ -158,9 +159,9 @@ impl Request {
                 (files.job_name(order.attempt), dir, messages, order.attempt.to_string())
             }
             Shape::Array { list, elements } => {
-                // The last element is in no list and stays held, until a look at the queue finds it and cancels it. It keeps
-                // the array's own number: a node that refuses a launch has the number of the job cancelled that it was
-                // given (seen in 22.05), and where that is the array's, all of its elements would end.
+                // The last element is in no list and stays held, until a look at the queue finds it and cancels it. It
+                // keeps the array's own number: a node that refuses a launch has the number of the job cancelled that
+                // it was given (seen in 22.05), and where that is the array's, all of its elements would end.
                 arguments.push(format!("--array=0-{elements}"));
                 (files.array_name(list), folder.clone(), files.lists.messages(list), Files::array_word(list))
             }

@@ -1,9 +1,9 @@
 //! Ways into sessions: what is typed and shown travels through a step of the session's own job.
 //!
 //! The wrapper has `script` of util-linux make the session's terminal. Its keys come from a named pipe in the attempt's
-//! folder, and what it shows is the attempt's output. Who attaches gets a step of the same job (`srun --overlap`), which
-//! passes keys into the pipe and follows the output. So the terminal is the compute node's: it outlives every step,
-//! every channel and every agent, and ends with the job.
+//! folder, and what it shows is the attempt's output. Who attaches gets a step of the same job (`srun --overlap`),
+//! which passes keys into the pipe and follows the output. So the terminal is the compute node's: it outlives every
+//! step, every channel and every agent, and ends with the job.
 //!
 //! No word of a user is in a command line here: scripts are constants, and folders and numbers are their arguments.
 

@@ -56,9 +56,11 @@ pub(super) struct State {
     pub(super) doomed: BTreeMap<SlurmJob, Doom>,
     /// How many of them were looked at alone since the last look at the queue.
     pub(super) lone_looks: u32,
-    /// Some were cancelled, or a former engine may have left some, and no look at the queue since showed that none is left.
+    /// Some were cancelled, or a former engine may have left some, and no look at the queue since showed that none is
+    /// left.
     pub(super) unswept: bool,
-    /// Jobs that Slurm takes to run though their attempts are not open any more: by how many looks at the queue in a row.
+    /// Jobs that Slurm takes to run though their attempts are not open any more: by how many looks at the queue in a
+    /// row.
     pub(super) ghosts: BTreeMap<SlurmJob, u32>,
     /// The largest array that Slurm takes, as far as it refused larger ones.
     pub(super) array_limit: usize,

@@ -1,7 +1,7 @@
 //! The thread that gives Slurm work: submits held jobs and arrays, writes their numbers down, releases them.
 //!
-//! A job that Slurm has and we do not know of can do no harm while it is held. So an `sbatch` whose outcome is not known
-//! is followed by a look at the queue by name, in `poll.rs`, and only then repeated.
+//! A job that Slurm has and we do not know of can do no harm while it is held. So an `sbatch` whose outcome is not
+//! known is followed by a look at the queue by name, in `poll.rs`, and only then repeated.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -26,7 +26,8 @@ use crate::{engine::EngineError, failpoint};
 /// So many calls of `sbatch` are made before the first of their jobs is released.
 const BATCH_MAX: usize = 16;
 
-/// So many attempts are submitted before the first of them is released: to write down what they run takes most of the time.
+/// So many attempts are submitted before the first of them is released: to write down what they run takes most of the
+/// time.
 const ATTEMPTS_MAX: usize = 2_000;
 
 /// So many `sbatch` run at once: most of their time is spent waiting.
@@ -38,8 +39,8 @@ pub(super) const IDS_MAX: usize = 500;
 /// A refusal for a reason that may pass is believed at this repetition.
 const REFUSALS_MAX: u32 = 20;
 
-/// Texts of refusals by a controller that was reached, understood and will not change its mind. Everything else, time-outs
-/// above all, leaves open whether the job exists.
+/// Texts of refusals by a controller that was reached, understood and will not change its mind. Everything else,
+/// time-outs above all, leaves open whether the job exists.
 const REFUSALS: [&str; 9] = [
     "Invalid account",
     "Invalid partition",

@@ -1,8 +1,8 @@
 //! What became of an attempt, from all that can be known of it. Pure: the whole judgement is one table, tested as one.
 //!
 //! Slurm was seen to forget jobs that it had acknowledged, to give their numbers to others, and to call a job cancelled
-//! that had succeeded. So the wrapper's own records come first, then the queue, then accounting; and while nothing can be
-//! told, nothing is said.
+//! that had succeeded. So the wrapper's own records come first, then the queue, then accounting; and while nothing can
+//! be told, nothing is said.
 
 use huisuan_model::{Bytes, EndCause, Outcome, TimeMs, Usage};
 
@@ -23,8 +23,8 @@ pub(super) struct Evidence<'a> {
     pub(super) began: Option<TimeMs>,
     /// Slurm gave its job nodes.
     pub(super) placed: bool,
-    /// It is an element that the queue does not have of an array that the queue has. Of elements that are cancelled while
-    /// they wait Slurm keeps nothing.
+    /// It is an element that the queue does not have of an array that the queue has. Of elements that are cancelled
+    /// while they wait Slurm keeps nothing.
     pub(super) left_out: bool,
     /// How often it was submitted again because Slurm had ended its job before it began.
     pub(super) launches_failed: u32,
@@ -74,8 +74,8 @@ const BEFORE_IT_RAN: &str = "cancelled at the centre before it ran";
 const SLURM_SAYS: &str = "told by Slurm, its own record is missing";
 const FORGOTTEN: &str = "Slurm lost track of it, and it was ended";
 
-/// A job that began later than its attempt was claimed, by more than clocks differ, is not the one that ran it. Slurm tells
-/// whole seconds, rounded down.
+/// A job that began later than its attempt was claimed, by more than clocks differ, is not the one that ran it. Slurm
+/// tells whole seconds, rounded down.
 const CLOCKS_MS: u64 = 1_000;
 
 pub(super) fn judge(evidence: &Evidence<'_>) -> Verdict {
@@ -160,8 +160,8 @@ fn ended_by_slurm(evidence: &Evidence<'_>, started_at: TimeMs) -> Result<(EndCau
     })
 }
 
-/// A controller that was killed forgets what it launched last: it launches that again, or calls it cancelled because a node
-/// runs it already, and ends what runs. Its job then is younger than the attempt.
+/// A controller that was killed forgets what it launched last: it launches that again, or calls it cancelled because a
+/// node runs it already, and ends what runs. Its job then is younger than the attempt.
 fn began_later(evidence: &Evidence<'_>, claimed_at: Option<TimeMs>) -> bool {
     let claimed_at = claimed_at.or_else(|| evidence.claim.and_then(|claim| claim.at));
     claimed_at.zip(evidence.began).is_some_and(|(claimed, began)| began.since(claimed).0 > CLOCKS_MS)
@@ -199,9 +199,9 @@ fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&Accounte
     Verdict::Ended(Ended { at, started_at: claim.at, outcome, usage })
 }
 
-/// The job is over, and the attempt never began. A controller that was killed gives numbers again that its nodes remember,
-/// cannot launch those jobs, and calls them cancelled: what it had placed is submitted again, what somebody cancelled while
-/// it waited is not.
+/// The job is over, and the attempt never began. A controller that was killed gives numbers again that its nodes
+/// remember, cannot launch those jobs, and calls them cancelled: what it had placed is submitted again, what somebody
+/// cancelled while it waited is not.
 fn judge_unclaimed(evidence: &Evidence<'_>, ending: Ending, account: Option<&AccountedJob>) -> Verdict {
     let code = account.map(|job| job.exit_code);
     let placed = evidence.placed || account.is_some_and(|job| job.placed);

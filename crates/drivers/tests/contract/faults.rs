@@ -1,5 +1,5 @@
-//! Slurm and the agent are killed, stopped and made to lie. Every start leaves a line in a file outside of all of them, so
-//! what ran twice or not at all is seen there.
+//! Slurm and the agent are killed, stopped and made to lie. Every start leaves a line in a file outside of all of them,
+//! so what ran twice or not at all is seen there.
 
 use std::{
     fs,
@@ -31,7 +31,8 @@ const ARRAY_VARIABLE: &str = "HUISUAN_TEST_SLURM_ARRAY";
 /// The cluster that is ill-treated; by one test at a time.
 static SUFFERING: Cluster = Cluster::new("beta", 2);
 
-/// The cluster whose controller is killed: its nodes may be drained at any moment afterwards, too late for its own test.
+/// The cluster whose controller is killed: its nodes may be drained at any moment afterwards, too late for its own
+/// test.
 pub(crate) static DYING: Cluster = Cluster::new("gamma", 2);
 
 /// Attempts that are told to Slurm in the same words are one array, or each a job of its own.
@@ -353,7 +354,8 @@ fn a_controller_that_is_killed_again_and_again() {
         }
         let end = bench.end(id(job, 0));
         match end.outcome.cause {
-            // What Slurm ended because it forgot it: nobody cancelled it, and whether it came to its first line is open.
+            // What Slurm ended because it forgot it: nobody cancelled it, and whether it came to its first line is
+            // open.
             EndCause::Lost => forgotten.push(job),
             cause => assert_eq!((cause, end.outcome.exit_code), (EndCause::Exited, Some(7)), "{job}: {end:?}"),
         }

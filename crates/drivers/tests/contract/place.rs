@@ -77,7 +77,8 @@ impl Place {
         Place { conf: lab.conf(), partition: partition.to_owned(), node: None }
     }
 
-    /// Says what is in the queue and what was, and what the controller did last: for who must find out why a test failed.
+    /// Says what is in the queue and what was, and what the controller did last: for who must find out why a test
+    /// failed.
     pub(crate) fn tell(&self) {
         eprintln!("partition {} while the test failed:\n{}", self.partition, self.queue());
         let log = fs::read_to_string(self.conf.with_file_name("log/slurmctld")).unwrap_or_default();
@@ -105,7 +106,8 @@ impl Place {
 }
 
 impl Drop for Place {
-    /// Ends what the test left, and waits until it has gone. An engine that is dropped gives up what it was about to cancel.
+    /// Ends what the test left, and waits until it has gone. An engine that is dropped gives up what it was about to
+    /// cancel.
     fn drop(&mut self) {
         let until = Instant::now() + PATIENCE;
         while !self.empty() && Instant::now() < until {

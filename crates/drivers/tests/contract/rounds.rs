@@ -1,8 +1,8 @@
 //! Rounds of faults against an agent and the daemons of a real cluster: `cargo xtask faults slurm`.
 //!
-//! In each round an agent gets orders for arrays and single jobs, and one thing breaks at a random moment: the agent, the
-//! controller or the daemon of a node is killed, or the controller hangs. Then it is mended, and within a minute every
-//! attempt has ended as its script says and has left one line in a file outside of all of them.
+//! In each round an agent gets orders for arrays and single jobs, and one thing breaks at a random moment: the agent,
+//! the controller or the daemon of a node is killed, or the controller hangs. Then it is mended, and within a minute
+//! every attempt has ended as its script says and has left one line in a file outside of all of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,8 +44,8 @@ const JOBS: u64 = 6;
 const WITHIN_MS: u64 = 1_500;
 /// How long after the fault every attempt must have ended.
 const HEALED_WITHIN: Duration = Duration::from_secs(60);
-/// The same when a node's daemon was killed: what could not be launched there Slurm itself puts off by two minutes (reason
-/// `BeginTime`), and does not ask whether it may be queued again.
+/// The same when a node's daemon was killed: what could not be launched there Slurm itself puts off by two minutes
+/// (reason `BeginTime`), and does not ask whether it may be queued again.
 const PUT_OFF: Duration = Duration::from_secs(120);
 /// Where an agent may be killed, with the feature `failpoints`.
 const POINTS: [&str; 9] = [
@@ -209,8 +209,8 @@ impl World {
         self.lab.restart(process);
     }
 
-    /// Joins what was told with what happened. What Slurm forgot and ended, which only a killed controller does, is told as
-    /// that; whether it came to its first line is open.
+    /// Joins what was told with what happened. What Slurm forgot and ended, which only a killed controller does, is
+    /// told as that; whether it came to its first line is open.
     fn judge(&mut self, fault: Fault, jobs: &RangeInclusive<u64>) {
         let told = fs::read_to_string(self.folder.path().join("ends")).expect("what was told");
         for (job, line) in jobs.clone().zip(told.lines()) {

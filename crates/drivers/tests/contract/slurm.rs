@@ -1,4 +1,5 @@
-//! The contract on the Slurm engine with a real cluster, each test on a node of its own, and what only that engine does.
+//! The contract on the Slurm engine with a real cluster, each test on a node of its own, and what only that engine
+//! does.
 
 use std::{
     fs,
@@ -198,8 +199,8 @@ fn an_array_that_somebody_else_cancels_is_cancelled() {
     }
 }
 
-/// Elements and jobs of their own are cancelled one after the other: the queue is asked in bulk once in an interval all the
-/// same, and `scancel` asks for nothing.
+/// Elements and jobs of their own are cancelled one after the other: the queue is asked in bulk once in an interval all
+/// the same, and `scancel` asks for nothing.
 #[test]
 fn cancels_cost_no_questions_in_bulk() {
     let from = Instant::now();

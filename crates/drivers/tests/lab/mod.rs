@@ -36,7 +36,8 @@ pub(crate) struct Size {
 
 #[allow(dead_code, reason = "not every program that uses the laboratory needs all of it")]
 impl Lab {
-    /// Starts a cluster and waits until its nodes are idle: 5 to 20 s. Folder `cache` keeps a database for the next time.
+    /// Starts a cluster and waits until its nodes are idle: 5 to 20 s. Folder `cache` keeps a database for the next
+    /// time.
     pub(crate) fn start(name: &str, size: Size, cache: &Path) -> Lab {
         let ports = free_ports(size.nodes + 3);
         let dir = std::env::temp_dir().join(format!("huisuan-lab-{}-{ports}", std::process::id()));
@@ -105,7 +106,8 @@ impl Drop for Lab {
 }
 
 /// The first of so many neighbouring ports that are free, below those that the system gives to clients. Clusters of one
-/// process get different ones even when they start at the same moment; those of several begin to look at different places.
+/// process get different ones even when they start at the same moment; those of several begin to look at different
+/// places.
 fn free_ports(count: u16) -> u16 {
     static CLUSTERS: AtomicU16 = AtomicU16::new(0);
     let cluster = CLUSTERS.fetch_add(1, Ordering::Relaxed);

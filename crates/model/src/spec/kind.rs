@@ -28,8 +28,8 @@ pub enum JobKind {
     Session,
 }
 
-/// A session is one process at a terminal: what makes several of it, starts it again or sends its output elsewhere makes
-/// no sense.
+/// A session is one process at a terminal: what makes several of it, starts it again or sends its output elsewhere
+/// makes no sense.
 pub(super) fn validate(spec: &JobSpec) -> Result<(), SpecError> {
     if spec.kind != JobKind::Session {
         return Ok(());

@@ -178,13 +178,14 @@ impl Starts {
         policy.prior
     }
 
-    /// How many tasks may be in flight at once: a few always, and as many more as the centre has lately started, so that
-    /// what is handed over doubles from report to report while the centre keeps up, and falls back when it does not.
+    /// How many tasks may be in flight at once: a few always, and as many more as the centre has lately started, so
+    /// that what is handed over doubles from report to report while the centre keeps up, and falls back when it does
+    /// not.
     pub fn in_flight_most(&self, policy: &OpaquePolicy, now: TimeMs) -> u64 {
         let Pace { begin_at, now: started, before } = self.pace.at(policy, now);
         let span_ms = policy.ahead_ms.max(1);
-        // Of the span before, the part counts that lies within one span of now; in eighths, so that a plan of a moment ago
-        // nearly always holds.
+        // Of the span before, the part counts that lies within one span of now; in eighths, so that a plan of a moment
+        // ago nearly always holds.
         let left_ms = u128::from(span_ms.saturating_sub(now.since(begin_at).0));
         let before = u128::from(before) * (left_ms * 8).div_ceil(u128::from(span_ms)) / 8;
         let recent = started.saturating_add(u64::try_from(before).unwrap_or(u64::MAX));

@@ -1,5 +1,6 @@
 //! What a plan of the network level costs and how good it is:
-//! `cargo run --release -p huisuan-schedule --example network_cost [CENTRES] [POOLS] [CLASSES] [SLOTS] [SEEDS] [FIRST]`.
+//! `cargo run --release -p huisuan-schedule --example network_cost [CENTRES] [POOLS] [CLASSES] [SLOTS] [SEEDS]
+//! [FIRST]`.
 //!
 //! For each seed a made-up network is planned from nothing by both planners; then every capacity changes by up to 3 %
 //! and it is planned again with the first plan as hint; and again where queues,

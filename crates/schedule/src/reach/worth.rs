@@ -122,7 +122,8 @@ fn targets(site: &Site<'_>, wanted: &Targets, candidates: &[Candidate], terms: &
     }
 }
 
-/// Term `scarcity`: what the term `price` would be less (or more) if a place cost what its room is worth to others, too.
+/// Term `scarcity`: what the term `price` would be less (or more) if a place cost what its room is worth to others,
+/// too.
 fn scarcity(site: &Site<'_>, wanted: &Targets, candidates: &[Candidate], terms: &mut [Fixed]) {
     if wanted.scarce.is_empty() {
         return;

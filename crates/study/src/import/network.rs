@@ -222,9 +222,9 @@ fn peaks(jobs: &[&SacctJob]) -> Vec<ImportedPool> {
     by_part.into_iter().map(|(part, peak)| peak.pool(part)).collect()
 }
 
-/// Pools of nodes. Jobs without accelerators run on nodes with accelerators too, which one pool cannot hold: the pool of a
-/// type keeps the cores and memory that its jobs held at most, in proportion to its devices at least, as far as its
-/// nodes go; the rest belongs to the processors.
+/// Pools of nodes. Jobs without accelerators run on nodes with accelerators too, which one pool cannot hold: the pool
+/// of a type keeps the cores and memory that its jobs held at most, in proportion to its devices at least, as far as
+/// its nodes go; the rest belongs to the processors.
 fn pools_of_nodes<'a>(nodes: impl Iterator<Item = &'a SinfoNode>, peaks: &[ImportedPool]) -> Vec<ImportedPool> {
     let mut whole: BTreeMap<&str, ImportedPool> = BTreeMap::new();
     for node in nodes {

@@ -69,8 +69,8 @@ pub const COLUMNS: [&str; 14] = [
 ];
 
 impl Workload {
-    /// The jobs of a dump of Slurm's accounting. They are submitted when they were eligible: what they waited for before
-    /// (other jobs, their begin time, their array's limit) is no matter of a policy.
+    /// The jobs of a dump of Slurm's accounting. They are submitted when they were eligible: what they waited for
+    /// before (other jobs, their begin time, their array's limit) is no matter of a policy.
     pub fn of_sacct(jobs: &[SacctJob]) -> Workload {
         let job = |job: &SacctJob| Job {
             name: job.id.clone(),

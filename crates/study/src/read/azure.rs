@@ -20,8 +20,9 @@ pub struct InferenceRequest {
     pub generated_tokens: u32,
 }
 
-/// Reads `TIMESTAMP,ContextTokens,GeneratedTokens`. Every line becomes a request, none is dropped; they are put in order
-/// of arrival, equal times in file order. Times without zone are UTC; the traces of 2024 write `+00:00` after them.
+/// Reads `TIMESTAMP,ContextTokens,GeneratedTokens`. Every line becomes a request, none is dropped; they are put in
+/// order of arrival, equal times in file order. Times without zone are UTC; the traces of 2024 write `+00:00` after
+/// them.
 pub fn read_azure(text: &Text) -> Result<Vec<InferenceRequest>, ReadError> {
     let mut table = Table::open(text, Layout::csv(&["TIMESTAMP", "ContextTokens", "GeneratedTokens"]))?;
     let mut requests = Vec::new();

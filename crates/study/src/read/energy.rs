@@ -47,8 +47,9 @@ pub fn read_prices(text: &Text, zone: &TimeZone) -> Result<Series, ReadError> {
     Ok(series)
 }
 
-/// Reads carbon intensities `timestamp,carbon_intensity` with UTC times such as `2022-01-01 00:00:00.000` and grams of CO2
-/// equivalent per kWh; the values are milligrams per kWh. `docs/traces.md` says how to make such a file from OpenDC's.
+/// Reads carbon intensities `timestamp,carbon_intensity` with UTC times such as `2022-01-01 00:00:00.000` and grams of
+/// CO2 equivalent per kWh; the values are milligrams per kWh. `docs/traces.md` says how to make such a file from
+/// OpenDC's.
 pub fn read_carbon(text: &Text) -> Result<Series, ReadError> {
     let mut table = Table::open(text, Layout::csv(&["timestamp", "carbon_intensity"]))?;
     let mut series = Series::default();

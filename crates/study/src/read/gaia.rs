@@ -1,5 +1,5 @@
-//! Jobs as prepared for GAIA (Hanafy et al., "Going Green for Less Green", ASPLOS 2024): a year of Alibaba PAI tasks, Azure
-//! virtual machines or Mustang jobs, 100,000 of each.
+//! Jobs as prepared for GAIA (Hanafy et al., "Going Green for Less Green", ASPLOS 2024): a year of Alibaba PAI tasks,
+//! Azure virtual machines or Mustang jobs, 100,000 of each.
 
 use super::{
     ReadError, Text,

@@ -23,9 +23,9 @@ pub struct PhillyJob {
     pub cluster: String,
 }
 
-/// Reads `timestamp,duration,num_gpus,gpu_time,cluster` with seconds. Every line becomes a job, none is dropped; they are
-/// put in order of submission (the file is not), equal times in file order. `gpu_time` must be a number and is not used:
-/// it repeats `duration * num_gpus`.
+/// Reads `timestamp,duration,num_gpus,gpu_time,cluster` with seconds. Every line becomes a job, none is dropped; they
+/// are put in order of submission (the file is not), equal times in file order. `gpu_time` must be a number and is not
+/// used: it repeats `duration * num_gpus`.
 pub fn read_philly(text: &Text) -> Result<Vec<PhillyJob>, ReadError> {
     let mut table = Table::open(text, Layout::csv(&["timestamp", "duration", "num_gpus", "gpu_time", "cluster"]))?;
     let mut jobs = Vec::new();

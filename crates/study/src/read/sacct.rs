@@ -1,8 +1,8 @@
 //! What happened at a Slurm site, as its accounting tells it: `sacct --parsable2`.
 //!
-//! The command to run at the site is [`COMMAND`]. Its first line names the columns; their order does not matter, further
-//! columns are passed over, and most may be missing. Free text (`JobName`, `Comment`) must not be asked for: `sacct` does
-//! not escape the bar in it.
+//! The command to run at the site is [`COMMAND`]. Its first line names the columns; their order does not matter,
+//! further columns are passed over, and most may be missing. Free text (`JobName`, `Comment`) must not be asked for:
+//! `sacct` does not escape the bar in it.
 
 use jiff::tz::TimeZone;
 

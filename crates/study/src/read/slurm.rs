@@ -1,4 +1,5 @@
-//! How Slurm writes amounts, durations, times and states (seen in 22.05; older forms of `ReqMem` from its manual pages).
+//! How Slurm writes amounts, durations, times and states (seen in 22.05; older forms of `ReqMem` from its manual
+//! pages).
 
 use std::str::FromStr;
 

@@ -25,8 +25,8 @@ struct Counted {
 }
 
 impl Counted {
-    /// The line, from 1, on which a record stands whose reading began at `byte`. The `csv` crate's own count is behind by
-    /// the line ends that it skips before a record: empty lines, and the second half of a Windows line end.
+    /// The line, from 1, on which a record stands whose reading began at `byte`. The `csv` crate's own count is behind
+    /// by the line ends that it skips before a record: empty lines, and the second half of a Windows line end.
     fn line_at(&mut self, text: &str, byte: u64) -> u64 {
         let text = text.as_bytes();
         let begun = usize::try_from(byte).map_or(text.len(), |byte| byte.clamp(self.bytes, text.len()));

@@ -78,8 +78,8 @@ fn the_corpus_is_well_formed() {
     assert_eq!(sacct::read_sacct(&text(7), Some(&TimeZone::UTC)).expect("sacct").counts.never_started, 1);
 }
 
-/// A public trace, where `HUISUAN_TRACES` says that they are. Without it the tests below do nothing but say so: the traces
-/// are other people's and no part of the repository; `docs/traces.md` tells where to get them.
+/// A public trace, where `HUISUAN_TRACES` says that they are. Without it the tests below do nothing but say so: the
+/// traces are other people's and no part of the repository; `docs/traces.md` tells where to get them.
 fn trace(path: &str) -> Option<Text> {
     let Some(folder) = std::env::var_os("HUISUAN_TRACES") else {
         println!("HUISUAN_TRACES is not set: {path} was not read");

@@ -1,7 +1,8 @@
 //! A virtual centre: performs orders as an agent with its engine does, in simulated time.
 //!
 //! Orders are performed in the order in which they came. A task that finds no room waits in its pool's queue, first
-//! come, first served; it runs when its data is there and a hidden queue has let it through, and ends by itself, by its walltime or when it is told to.
+//! come, first served; it runs when its data is there and a hidden queue has let it through, and ends by itself, by its
+//! walltime or when it is told to.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,5 +1,5 @@
-//! `twin import`: what happened at a site becomes a workload and a network; with `--run`, what our policy would have made
-//! of it.
+//! `twin import`: what happened at a site becomes a workload and a network; with `--run`, what our policy would have
+//! made of it.
 
 use std::{
     fmt::Write as _,

@@ -80,8 +80,8 @@ struct Answer {
     gpu_allocation_sd: f64,
     /// Percent that no placement of these arrivals passes.
     upper_bound: f64,
-    /// Percent that a placement reaches which knows all arrivals beforehand: perfect lies between it and the bound. Absent
-    /// for fleets whose nodes are not all looked at.
+    /// Percent that a placement reaches which knows all arrivals beforehand: perfect lies between it and the bound.
+    /// Absent for fleets whose nodes are not all looked at.
     hindsight: Option<f64>,
     decisions: u64,
     placed: u64,

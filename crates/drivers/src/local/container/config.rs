@@ -91,8 +91,8 @@ impl ContainerRules {
         }
     }
 
-    /// Looks whether containers can be run here: starts one that has no program in it, and sees podman say so. `scratch`
-    /// is a folder of the centre. The error says for people why none runs.
+    /// Looks whether containers can be run here: starts one that has no program in it, and sees podman say so.
+    /// `scratch` is a folder of the centre. The error says for people why none runs.
     ///
     /// # Errors
     /// When they are disabled, podman is not there, or no runtime of it works.

@@ -39,7 +39,8 @@ pub(crate) enum Client {
     Unknown,
 }
 
-/// The name of an attempt's container. Another centre on this machine may have the same attempt, but not in this folder.
+/// The name of an attempt's container. Another centre on this machine may have the same attempt, but not in this
+/// folder.
 pub(super) fn name(paths: &AttemptPaths, attempt: AttemptId) -> String {
     let mark = hex::encode(&Sha256::digest(paths.dir.as_os_str().as_bytes())[..5]);
     format!("hs-{mark}-{}-{}-{}", attempt.job, attempt.task, attempt.attempt)
@@ -63,8 +64,8 @@ impl Container {
         self.containers.state(&self.name)
     }
 
-    /// How it ended whose client ended so; `detail` goes with a cause that is not its own. When this returns it is gone,
-    /// or the outcome says that it may not be.
+    /// How it ended whose client ended so; `detail` goes with a cause that is not its own. When this returns it is
+    /// gone, or the outcome says that it may not be.
     pub(crate) fn end(&self, cause: EndCause, client: Client, detail: String) -> Outcome {
         let asked = !matches!(client, Client::Code(..CODES_OF_PODMAN));
         let state = if asked { self.state() } else { Ok(State::Gone) };

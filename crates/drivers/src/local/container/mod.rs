@@ -1,9 +1,10 @@
 //! Container images at a local centre, by podman.
 //!
-//! The process of such an attempt is `podman run`: it passes signals on to the container and ends with its exit code, so
-//! that the supervisor watches it as it watches any process. The container is another process tree, kept by `conmon`:
-//! it is found by its name, which is made of the attempt's folder, and is told to be gone by podman itself before an end
-//! is reported. It is not removed by `--rm`, so that its exit code is still known when the client was killed.
+//! The process of such an attempt is `podman run`: it passes signals on to the container and ends with its exit code,
+//! so that the supervisor watches it as it watches any process. The container is another process tree, kept by
+//! `conmon`: it is found by its name, which is made of the attempt's folder, and is told to be gone by podman itself
+//! before an end is reported. It is not removed by `--rm`, so that its exit code is still known when the client was
+//! killed.
 //!
 //! A container has no network, no capability and no way to more rights, runs as a user that owns nothing, and sees of
 //! this machine its script, an empty folder of its own and, where it saves its state, the folder for that. Images are

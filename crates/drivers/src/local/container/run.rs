@@ -126,8 +126,8 @@ fn arguments(
     Ok(all)
 }
 
-/// What every container is bounded by. Numbers of this process: above them a runtime has no right to set any, and podman
-/// would without being told.
+/// What every container is bounded by. Numbers of this process: above them a runtime has no right to set any, and
+/// podman would without being told.
 pub(super) fn limits() -> Vec<String> {
     let most = |resource, most| {
         let most = getrlimit(resource).maximum.unwrap_or(most).min(most);

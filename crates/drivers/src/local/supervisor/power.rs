@@ -1,9 +1,9 @@
 //! What the machine's processors and memory take, as the kernel counts it, and the part of each attempt.
 //!
-//! Linux shows running average power limits (RAPL) of Intel and AMD processors under `/sys/class/powercap`: a counter of
-//! microjoules for each package, and often one for its memory, which begin anew at a range of their own. Most systems
-//! let the superuser alone read them; an operator may give them to the agent's user. Where there are none, as in most
-//! virtual machines, nothing is measured, and what is declared of the site counts.
+//! Linux shows running average power limits (RAPL) of Intel and AMD processors under `/sys/class/powercap`: a counter
+//! of microjoules for each package, and often one for its memory, which begin anew at a range of their own. Most
+//! systems let the superuser alone read them; an operator may give them to the agent's user. Where there are none, as
+//! in most virtual machines, nothing is measured, and what is declared of the site counts.
 //!
 //! The energy between two looks is split by processor time: an attempt gets the part that its processes had of the time
 //! that all processes of the machine used. So idling is carried by those that run, nobody is told more than the machine
@@ -131,8 +131,8 @@ fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// Ticks in which any processor worked, of the first line of `/proc/stat`: user, nice, system, interrupts. Time of guests
-/// is in the user time, and stolen time was somebody else's.
+/// Ticks in which any processor worked, of the first line of `/proc/stat`: user, nice, system, interrupts. Time of
+/// guests is in the user time, and stolen time was somebody else's.
 fn busy_ticks(stat: &str) -> Option<u64> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
     let fields: Vec<u64> = line.split_ascii_whitespace().map_while(|field| field.parse().ok()).collect();

@@ -30,7 +30,8 @@ pub(crate) fn now() -> TimeMs {
     TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Where clock and kernel differ by less, the clock is taken: it is finer, and knows when a task, not its process, began.
+/// Where clock and kernel differ by less, the clock is taken: it is finer, and knows when a task, not its process,
+/// began.
 const AGREE_MS: u64 = 1_000;
 
 /// For how long a process has run that started so many clock ticks after boot, and at this time by the clock. A clock

@@ -1,5 +1,5 @@
-//! Output of several versions. That of 22.05 was recorded on Debian's packages; that of 20.11, 21.08, 23.11 and 24.05 was
-//! written from what is known of those versions; none of them was run or recorded.
+//! Output of several versions. That of 22.05 was recorded on Debian's packages; that of 20.11, 21.08, 23.11 and 24.05
+//! was written from what is known of those versions; none of them was run or recorded.
 
 use super::*;
 

@@ -95,7 +95,8 @@ fn the_done_record_outranks_slurm() {
     check(&failed, over(Ending::Failed), false, false, "start-failed - -");
 }
 
-/// A controller that was killed launched a job, forgot it, and ends what it then finds on the node. Nobody cancelled it.
+/// A controller that was killed launched a job, forgot it, and ends what it then finds on the node. Nobody cancelled
+/// it.
 #[test]
 fn what_slurm_forgot_is_lost_and_not_cancelled() {
     let ended = exited(None, Some(15), true, false);
@@ -192,8 +193,8 @@ fn queues() -> impl Strategy<Value = Option<JobState>> {
 }
 
 proptest! {
-    /// An attempt with a done record of success is never called anything else, whatever Slurm says; one that was claimed is
-    /// never submitted again; one that gives signs of life never ends without a record.
+    /// An attempt with a done record of success is never called anything else, whatever Slurm says; one that was
+    /// claimed is never submitted again; one that gives signs of life never ends without a record.
     #[test]
     fn the_promises_hold(
         queue in queues(),

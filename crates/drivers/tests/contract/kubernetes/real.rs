@@ -1,6 +1,6 @@
-//! A real control plane as the place of the suite: `HUISUAN_KUBERNETES` names its kubeconfig (an administrator's, with a
-//! token). Each test has a namespace and a node of its own, with a label and a taint that nobody else has, and the fake
-//! kubelet runs what the real scheduler sends there. The API server fetches output from it over TLS.
+//! A real control plane as the place of the suite: `HUISUAN_KUBERNETES` names its kubeconfig (an administrator's, with
+//! a token). Each test has a namespace and a node of its own, with a label and a taint that nobody else has, and the
+//! fake kubelet runs what the real scheduler sends there. The API server fetches output from it over TLS.
 
 use std::{
     fs,

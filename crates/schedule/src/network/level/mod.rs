@@ -2,8 +2,8 @@
 //! in between use the parts that it gives each place as a term of their scores.
 //!
 //! It remembers its last plan, where the next one begins, and what came in the last hours: the same is expected again,
-//! so that room beside the users of bound work is not filled by what could be elsewhere. A cycle that uses targets which
-//! no plan of the journal has told yet tells them with its own: a replay takes them from there.
+//! so that room beside the users of bound work is not filled by what could be elsewhere. A cycle that uses targets
+//! which no plan of the journal has told yet tells them with its own: a replay takes them from there.
 //!
 //! - `arrivals`: what came lately, by kind of work;
 //! - `lengths`: how long work runs;

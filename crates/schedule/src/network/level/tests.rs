@@ -13,7 +13,8 @@ use crate::{
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// A dear city and a cheap partner 30 ms away. Work of an hour that is bound to the city and elastic work wait for both.
+/// A dear city and a cheap partner 30 ms away. Work of an hour that is bound to the city and elastic work wait for
+/// both.
 fn two(bound: u32, elastic: u32) -> Snapshot {
     let centres = vec![centre("city", 8).link("west", 30, 1).carbon(600), centre("west", 8).carbon(200)];
     let jobs = vec![(near_to("city", 5, shape(1)), vec![job(1, bound)]), (shape(1), vec![job(2, elastic)])];

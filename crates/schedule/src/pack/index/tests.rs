@@ -63,8 +63,8 @@ impl Naive<'_> {
         found
     }
 
-    /// Of nodes with the same number of whole devices, those at the levels of cores that a walk takes. Where they are of
-    /// one fraction, it counts as free too.
+    /// Of nodes with the same number of whole devices, those at the levels of cores that a walk takes. Where they are
+    /// of one fraction, it counts as free too.
     fn cores(&self, cells: &Cells, of_fraction: bool, reach: Reach, found: &mut BTreeSet<u32>) {
         let Some([fraction, wholes, _]) = cells.keys().next() else { return };
         let free = wholes * 1000 + if of_fraction { fraction * 20 } else { 0 };

@@ -58,9 +58,10 @@ impl Looks {
         second: None,
     };
     /// For large fleets of few kinds. Emptier nodes are better only than a bad choice among the fullest ones: to be
-    /// offered them leads to more of them being begun, and then none is left for what needs a whole node. But where cores
-    /// are scarce what is best lies anywhere: a task that is frugal with cores belongs where devices are left and cores
-    /// are not, so the smallest fractions are looked at for every number of whole devices and every level of cores.
+    /// offered them leads to more of them being begun, and then none is left for what needs a whole node. But where
+    /// cores are scarce what is best lies anywhere: a task that is frugal with cores belongs where devices are left and
+    /// cores are not, so the smallest fractions are looked at for every number of whole devices and every level of
+    /// cores.
     pub(super) const MIDDLE: Looks = Looks {
         first: Width {
             filling: Reach { fractions: 1, wholes: 1, tight: 1, balanced: 0, nodes: 1 },
