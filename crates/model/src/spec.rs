@@ -23,7 +23,7 @@ use crate::{
     ids::{ApplicationId, CentreId, JobId, PoolId},
     quantity::{Bytes, DurationMs, GflopPerS, MilliDevices, Millicores, Money, TimeMs},
     ranges::RangeSet,
-    topology::Together,
+    topology::{Level, Together},
 };
 pub use checkpoint::Checkpoint;
 pub use data::DataReference;
@@ -301,8 +301,9 @@ impl JobSpec {
         let tasks = self.tasks.len();
         check((1..=limits::TASKS_MAX).contains(&tasks), "tasks", tasks, "1 to 10,000,000 tasks")?;
         check(!self.gang || tasks <= limits::GANG_MAX, "tasks", tasks, "at most 100,000 tasks in a gang")?;
-        let alone = self.topology != Together::Preferred && !self.gang;
-        check(!alone, "topology", "required", "required of a gang only: other tasks start one by one")?;
+        let alone = self.topology.required().filter(|_| !self.gang);
+        let level = alone.map_or("", Level::as_str);
+        check(alone.is_none(), "topology", level, "`gang: true` with it: other tasks start one by one")?;
         check(self.parallel_max != Some(0), "parallel_max", 0, "at least 1")?;
         check(
             !self.gang || self.parallel_max.is_none_or(|most| u64::from(most) >= tasks),

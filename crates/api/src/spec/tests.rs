@@ -185,7 +185,7 @@ fn errors_name_field_value_and_expectation() {
     unknown("topology: {require: rack}", "job: field `topology.require` is unknown", "did you mean `required`?");
     invalid(
         "topology: {required: rack}",
-        "job: `topology` is `required`, expected required of a gang only: other tasks start one by one",
+        "job: `topology` is `rack`, expected `gang: true` with it: other tasks start one by one",
         "",
     );
     invalid("class: gpu", "job: `class` is `gpu`, expected ai, hpc or general", "");

@@ -117,7 +117,10 @@ impl TariffBook {
             return field("until", "is not after `from`");
         }
         if !zone.full_hour(rule.from) || rule.until.is_some_and(|until| !zone.full_hour(until)) {
-            return field("from or until", "is not a full hour of the centre's zone");
+            return field(
+                "from or until",
+                "is not a full hour of the centre's zone, such as 2026-12-01T00:00:00+08:00",
+            );
         }
         if rerate {
             return Ok(());

@@ -102,7 +102,10 @@ impl ContractBook {
             return field("until", "is not after `from`");
         }
         if !zone.full_hour(contract.from) || contract.until.is_some_and(|until| !zone.full_hour(until)) {
-            return field("from or until", "is not a full hour of the centre's zone");
+            return field(
+                "from or until",
+                "is not a full hour of the centre's zone, such as 2026-12-01T00:00:00+08:00",
+            );
         }
         if contract.note.len() > NOTE_BYTES_MAX || contract.note.chars().any(char::is_control) {
             return field("note", "is not one line of at most 200 bytes");
