@@ -300,7 +300,7 @@ mod tests {
         assert!(choose_jobs(&mut ranges, 100).is_err());
         ranges[0].jobs = Some(130);
         assert!(!run(&Repository::locate().unwrap(), &ranges));
-        choose_jobs(&mut ranges, 100).unwrap();
+        choose_jobs(&mut ranges, 100).expect("its number of jobs can be chosen");
         assert!(run(&Repository::locate().unwrap(), &ranges));
     }
 

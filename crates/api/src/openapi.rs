@@ -16,6 +16,15 @@ use build::{Document, Route, text};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
+/// How a request that declares something may be refused.
+const REFUSED: [ErrorCode; 6] = [
+    ErrorCode::BadRequest,
+    ErrorCode::UnknownField,
+    ErrorCode::InvalidSpec,
+    ErrorCode::Forbidden,
+    ErrorCode::NotFound,
+    ErrorCode::Conflict,
+];
 
 /// The document as it is served and committed: two spaces a level, a line feed at the end.
 pub fn json() -> String {

@@ -7,8 +7,8 @@ use huisuan_ledger::{
     tariff::{Priced, Scope, TariffError},
 };
 use huisuan_model::{
-    AttemptId, Centre, Correction, Event, Job, MeterRecord, Metering, Money, PoolId, Reading, TariffRule, TenantId,
-    Terms, TimeMs, quantity::GFLOP_PER_P_H,
+    AttemptId, Centre, Event, Job, MeterRecord, Metering, Money, PoolId, Reading, TariffRule, TenantId, Terms, TimeMs,
+    quantity::GFLOP_PER_P_H,
 };
 
 use crate::{Refusal, State, apply::booked, books};
@@ -64,7 +64,7 @@ pub(crate) fn end(state: &State, id: u32, until: TimeMs, now: TimeMs) -> Result<
 pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs) -> Result<Vec<Event>, Refusal> {
     let rule = state.tariffs.rule(id).ok_or(TariffError::Unknown(id))?;
     let wrong = |why: String| Err(Refusal::Rerate { rule: id, why });
-    let mut corrections: Vec<Correction> = Vec::new();
+    let mut corrections: Vec<MeterRecord> = Vec::new();
     let (mut extra, mut numbers) = (BTreeMap::<&TenantId, i128>::new(), BTreeMap::<AttemptId, u32>::new());
     for metering in readings {
         let (of, old) = (&metering.of, &metering.of.reading);
@@ -107,7 +107,7 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
             from: old.from,
             until: old.until,
         };
-        corrections.push(Correction { reading, ..of.clone() });
+        corrections.push(MeterRecord { reading, ..of.clone() });
     }
     for (tenant, due) in extra {
         let available = state.ledger.available(tenant, books::home_currency());
@@ -119,7 +119,7 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
 }
 
 /// Books corrections: what is due is paid, what was too much is given back.
-pub(crate) fn correct(state: &mut State, corrections: &[Correction]) {
+pub(crate) fn correct(state: &mut State, corrections: &[MeterRecord]) {
     for correction in corrections {
         let (reading, tenant) = (&correction.reading, &correction.tenant);
         let currency = books::home_currency();
@@ -135,17 +135,7 @@ pub(crate) fn correct(state: &mut State, corrections: &[Correction]) {
         let tally = state.tallies.entry(tenant.clone()).or_default();
         tally.spend(state.calendar.month(reading.at), &correction.project, reading.cost);
         state.touched.note(|rows| rows.tallies.insert(tenant.clone()));
-        state.touched.note(|rows| {
-            rows.meters.push(MeterRecord {
-                attempt: correction.attempt,
-                tenant: tenant.clone(),
-                project: correction.project.clone(),
-                centre: correction.centre.clone(),
-                pool: correction.pool.clone(),
-                share: correction.share,
-                reading: reading.clone(),
-            })
-        });
+        state.touched.note(|rows| rows.meters.push(correction.clone()));
     }
 }
 

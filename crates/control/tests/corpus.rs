@@ -17,11 +17,11 @@ use huisuan_control::{
 };
 use huisuan_model::{
     ActorId, AgreedPrice, Alarm, AlarmKind, ApplicationId, AskedReservation, Attempt, AttemptId, AttemptReport, Bytes,
-    Centre, CentreId, CentreState, Certificate, ChannelTarget, Class, Command, Contract, Correction, Dependency, Doubt,
-    DurationMs, EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Level,
-    Mark, Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate, Presence,
-    ProjectId, RangeSet, Rating, ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId, TimeMs,
-    Together, Topology, Usage, When,
+    Centre, CentreId, CentreState, Certificate, ChannelTarget, Class, Command, Contract, Dependency, Doubt, DurationMs,
+    EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Level, Mark,
+    MeterRecord, Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate,
+    Presence, ProjectId, RangeSet, Rating, ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId,
+    TimeMs, Together, Topology, Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
     spec::{DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Rerun, Work},
@@ -469,7 +469,7 @@ impl Story {
         let (tenant, project) = (job.tenant.clone(), job.project.clone());
         let next = reading.number + 1;
         let (centre, pool) = (centre("hpc-2"), pool("cpu:small"));
-        let of = Correction { attempt: id, tenant, project, centre, pool, share, reading };
+        let of = MeterRecord { attempt: id, tenant, project, centre, pool, share, reading };
         let anew = TariffRule { until: None, from: TimeMs(BEGIN.0), ..rule };
         let anew = TariffRule { price_per_p_h: Money(1_000_000_000), ..anew };
         self.take("user", "1-25", Command::SetTariffRule { rule: anew, rerate: true });

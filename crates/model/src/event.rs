@@ -14,7 +14,7 @@ use crate::{
     facts::Facts,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
     job::JobState,
-    meter::{Correction, Reading},
+    meter::{MeterRecord, Reading},
     oddity::Oddity,
     order::{Outcome, Usage},
     place::Place,
@@ -72,8 +72,8 @@ pub enum Event {
     Rerated {
         /// The rule.
         rule: u32,
-        /// What changes, by attempt and number.
-        corrections: Vec<Correction>,
+        /// What changes, by attempt and number: each names the reading that it corrects, and its cost is the difference.
+        corrections: Vec<MeterRecord>,
     },
     /// A centre reported what cannot be; it was not taken as it is.
     OddityFound {

@@ -51,7 +51,7 @@ pub use event::Event;
 pub use facts::Facts;
 pub use ids::{ActorId, ApplicationId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId};
 pub use job::{Attempt, AttemptState, Job, JobState};
-pub use meter::{Correction, LineKey, MeterRecord, Metered, Metering, Reading, Tally};
+pub use meter::{LineKey, MeterRecord, Metered, Metering, Reading, Tally};
 pub use oddity::{Oddity, OddityKind};
 pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, Staged, StartOrder, Stream, Usage};
 pub use place::Place;

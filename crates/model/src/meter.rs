@@ -87,30 +87,11 @@ impl MeterRecord {
     }
 }
 
-/// A reading priced anew: the correction and what it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Correction {
-    /// Whose reading.
-    pub attempt: AttemptId,
-    /// Who pays.
-    pub tenant: TenantId,
-    /// What for.
-    pub project: ProjectId,
-    /// Where.
-    pub centre: CentreId,
-    /// On what.
-    pub pool: PoolId,
-    /// The rating that its work is counted with.
-    pub share: RatedShare,
-    /// What is read instead: it names the reading that it corrects, and its cost is the difference.
-    pub reading: Reading,
-}
-
 /// A stored reading with what pricing it anew needs; its price and cost are those after its corrections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metering {
-    /// The reading's place: attempt, who pays, what for, where; and the reading as it is.
-    pub of: Correction,
+    /// The row, its reading as it is now.
+    pub of: MeterRecord,
     /// The priority of its job.
     pub priority: i32,
     /// The number after the attempt's last: its first correction gets it, the next one the one after.

@@ -3,7 +3,7 @@
 use utoipa::openapi::schema::Type;
 
 use super::{
-    TEXT,
+    REFUSED, TEXT,
     build::{Document, Route},
 };
 use crate::{bills, books, contracts, problem::ErrorCode, reports, routes};
@@ -74,14 +74,6 @@ fn bill_routes(
 
 fn tariff_routes(document: &mut Document) {
     let id = |route: Route| route.path_parameter("id", "The rule's number.", Type::Integer);
-    let refused = [
-        ErrorCode::BadRequest,
-        ErrorCode::UnknownField,
-        ErrorCode::InvalidSpec,
-        ErrorCode::Forbidden,
-        ErrorCode::NotFound,
-        ErrorCode::Conflict,
-    ];
     document.add(
         Route::get(routes::TARIFFS, "tariffs", "books", "Lists the prices of centres and the rules of tariffs.")
             .answer::<bills::TariffList>(200, "Prices and rules."),
@@ -90,13 +82,13 @@ fn tariff_routes(document: &mut Document) {
         Route::post(routes::TARIFF_RULES, "add-tariff-rule", "books", "Adds a rule to a tariff; for operators.")
             .body::<bills::TariffRuleRequest>("The rule.")
             .answer::<bills::TariffRuleView>(201, "The rule with its number.")
-            .refused(&refused),
+            .refused(&REFUSED),
     );
     document.add(
         id(Route::post(routes::TARIFF_RULE_END, "end-tariff-rule", "books", "Ends a rule; for operators."))
             .body::<bills::TariffEndRequest>("When.")
             .answer::<bills::TariffRuleView>(200, "The rule as it is now.")
-            .refused(&refused),
+            .refused(&REFUSED),
     );
     document.add(
         id(Route::post(
@@ -106,19 +98,11 @@ fn tariff_routes(document: &mut Document) {
             "Prices anew what a rule concerns; for operators. Repeating it changes nothing.",
         ))
         .answer::<bills::Rerated>(200, "What was corrected.")
-        .refused(&refused),
+        .refused(&REFUSED),
     );
 }
 
 fn contract_routes(document: &mut Document) {
-    let refused = [
-        ErrorCode::BadRequest,
-        ErrorCode::UnknownField,
-        ErrorCode::InvalidSpec,
-        ErrorCode::Forbidden,
-        ErrorCode::NotFound,
-        ErrorCode::Conflict,
-    ];
     document.add(
         Route::get(routes::CONTRACTS, "contracts", "books", "Lists contracts between tenants and centres.")
             .answer::<contracts::ContractList>(200, "The contracts; tenants see their own alone."),
@@ -127,14 +111,14 @@ fn contract_routes(document: &mut Document) {
         Route::post(routes::CONTRACTS, "make-contract", "books", "Makes a contract; for operators.")
             .body::<contracts::ContractRequest>("The contract: a price or a discount.")
             .answer::<contracts::ContractView>(201, "The contract with its number.")
-            .refused(&refused),
+            .refused(&REFUSED),
     );
     document.add(
         Route::post(routes::CONTRACT_END, "end-contract", "books", "Ends a contract; for operators.")
             .path_parameter("id", "The contract's number.", Type::Integer)
             .body::<contracts::ContractEndRequest>("When.")
             .answer::<contracts::ContractView>(200, "The contract as it is now.")
-            .refused(&refused),
+            .refused(&REFUSED),
     );
 }
 

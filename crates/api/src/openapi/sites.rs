@@ -2,7 +2,10 @@
 
 use utoipa::openapi::schema::Type;
 
-use super::build::{Document, Route};
+use super::{
+    REFUSED,
+    build::{Document, Route},
+};
 use crate::{centres, facts::FactsFields, problem::ErrorCode, reservations, routes};
 
 pub(super) fn site_routes(document: &mut Document) {
@@ -119,14 +122,7 @@ pub(super) fn reservation_routes(document: &mut Document) {
         Route::post(routes::RESERVATIONS, "reserve", "network", "Keeps a part of a pool for a tenant's jobs.")
             .body::<reservations::ReservationRequest>("What, when and for whom.")
             .answer::<reservations::ReservationView>(201, "The reservation.")
-            .refused(&[
-                ErrorCode::BadRequest,
-                ErrorCode::UnknownField,
-                ErrorCode::InvalidSpec,
-                ErrorCode::Forbidden,
-                ErrorCode::NotFound,
-                ErrorCode::Conflict,
-            ]),
+            .refused(&REFUSED),
     );
     document.add(
         Route::post(routes::RESERVATION_CANCEL, "cancel-reservation", "network", "Takes a reservation back.")

@@ -1,6 +1,6 @@
 //! What was used is priced anew on order: of what has ended, and of what still runs.
 
-use huisuan_model::{Command, Correction, MeterRecord, Metering, Money, Reading, ReportKind};
+use huisuan_model::{Command, Metering, Money, Reading, ReportKind};
 
 use super::meter::{HOUR, HOUR_COST, long, rule, running, set, usage};
 use crate::testing::{Network, centre, exited};
@@ -8,21 +8,12 @@ use crate::testing::{Network, centre, exited};
 /// The rows of the meter as a door would find them: net of corrections.
 pub(super) fn meterings(network: &Network) -> Vec<Metering> {
     let rows = &network.state.touched.meters;
-    let of = |row: &MeterRecord| Correction {
-        attempt: row.attempt,
-        tenant: row.tenant.clone(),
-        project: row.project.clone(),
-        centre: row.centre.clone(),
-        pool: row.pool.clone(),
-        share: row.share,
-        reading: row.reading.clone(),
-    };
     let mut found: Vec<Metering> = Vec::new();
     for row in rows {
         match row.reading.adjusts {
             None => {
                 let running = network.state.attempt(row.attempt).is_some();
-                found.push(Metering { of: of(row), priority: 0, next: 0, running });
+                found.push(Metering { of: row.clone(), priority: 0, next: 0, running });
             }
             Some(number) => {
                 let names = |one: &&mut Metering| (one.of.attempt, one.of.reading.number) == (row.attempt, number);

@@ -186,15 +186,10 @@ impl Place {
     /// The arguments of `srun` for a script on the session's node, beside what runs there.
     fn step(&self, script: &str, arguments: &[&str]) -> Vec<String> {
         let folder = self.folder.display().to_string();
-        ["--overlap", "--nodes=1", "--ntasks=1", "--mem=0", "--gres=none", "--unbuffered", "--quiet"]
-            .into_iter()
-            .chain(["--input=0", "bash", "-c", script, "huisuan", &folder])
-            .chain(arguments.iter().copied())
-            .map(str::to_owned)
-            .fold(vec![format!("--jobid={}", self.job)], |mut all, word| {
-                all.push(word);
-                all
-            })
+        let job = format!("--jobid={}", self.job);
+        let beside = ["--overlap", "--nodes=1", "--ntasks=1", "--mem=0", "--gres=none", "--unbuffered", "--quiet"];
+        let run = ["--input=0", "bash", "-c", script, "huisuan", &folder];
+        [&[&*job], &beside[..], &run, arguments].concat().into_iter().map(str::to_owned).collect()
     }
 
     /// How the session ended, as shells count it, once its record is there.

@@ -12,8 +12,8 @@ use huisuan_control::{
     ledger::tariff::{Scope, TariffError, Zone},
 };
 use huisuan_model::{
-    AttemptId, CentreId, Class, Command, Correction, HourSet, MeterRecord, Metering, Money, PoolId, TariffRule,
-    TenantId, TimeMs, centre::CURRENCY,
+    AttemptId, CentreId, Class, Command, HourSet, MeterRecord, Metering, Money, PoolId, TariffRule, TenantId, TimeMs,
+    centre::CURRENCY,
 };
 
 use super::{
@@ -198,13 +198,13 @@ async fn meterings(
     rows: Vec<MeterRecord>,
     live: &BTreeSet<AttemptId>,
 ) -> Result<Vec<Metering>, Failure> {
-    let mut readings: BTreeMap<(AttemptId, u32), Correction> = BTreeMap::new();
+    let mut readings: BTreeMap<(AttemptId, u32), MeterRecord> = BTreeMap::new();
     let mut last: BTreeMap<AttemptId, u32> = BTreeMap::new();
     for row in &rows {
         let number = last.entry(row.attempt).or_default();
         *number = (*number).max(row.reading.number);
         if row.reading.adjusts.is_none() {
-            readings.insert((row.attempt, row.reading.number), correction(row));
+            readings.insert((row.attempt, row.reading.number), row.clone());
         }
     }
     for row in &rows {
@@ -257,16 +257,4 @@ fn concerns(rule: &TariffRule, scope: &Scope<'_>) -> bool {
     rule.tenant.as_ref().is_none_or(|tenant| tenant == scope.tenant)
         && rule.pool.as_ref().is_none_or(|pool| pool == scope.pool)
         && rule.class.is_none_or(|class| class == scope.class)
-}
-
-fn correction(row: &MeterRecord) -> Correction {
-    Correction {
-        attempt: row.attempt,
-        tenant: row.tenant.clone(),
-        project: row.project.clone(),
-        centre: row.centre.clone(),
-        pool: row.pool.clone(),
-        share: row.share,
-        reading: row.reading.clone(),
-    }
 }
