@@ -115,7 +115,7 @@ fn what_cannot_be_is_refused_with_its_place() {
     refused("nodes = 16", "nodes = 16\npod_racks = 2", &["pod_racks", "`rack_nodes` beside it"]);
     refused("nodes = 16", "nodes = 70000\nrack_nodes = 8", &["rack_nodes", "at most 66000 nodes"]);
     refused("gang = true", "gang = true\ntopology = \"row\"", &["topology", "`row`", "preferred, rack or pod"]);
-    refused("gang = true", "topology = \"rack\"", &["topology", "of a gang only"]);
+    refused("gang = true", "topology = \"rack\"", &["topology", "`gang: true` with it"]);
     // Its nodes fail one by one.
     let shown = parse(&small().replace("nodes = 32", "nodes = 32\nrack_nodes = 8")).expect_err("not modelled");
     assert!(shown.contains("node_failures") && shown.contains("without `rack_nodes`"), "{shown}");
