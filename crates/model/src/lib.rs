@@ -55,7 +55,9 @@ pub use meter::{LineKey, MeterRecord, Metered, Metering, Reading, Tally};
 pub use oddity::{Oddity, OddityKind};
 pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, Staged, StartOrder, Stream, Usage};
 pub use place::Place;
-pub use plan::{Basis, NodeShare, Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason};
+pub use plan::{
+    Basis, Improvement, Moved, NodeShare, Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason,
+};
 pub use precision::Precision;
 pub use quantity::{Bytes, DurationMs, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs};
 pub use ranges::RangeSet;

@@ -26,6 +26,9 @@ pub struct Plan {
     /// What to end to make room; its tasks wait again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preemptions: Vec<Preemption>,
+    /// What starts because other placements of this plan were given another place; it is among the placements.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub improvements: Vec<Improvement>,
     /// Why the rest waits. Not journaled: it is made anew in every cycle.
     #[serde(skip)]
     pub reasons: Vec<ShapeReason>,
@@ -137,6 +140,31 @@ pub struct Preemption {
     pub by: JobId,
     /// Its tasks that do; they have a reservation from now on.
     pub by_tasks: RangeSet,
+}
+
+/// Tasks that start because others, placed by the same plan, were given another place that is as good for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Improvement {
+    /// The job that starts.
+    pub job: JobId,
+    /// Its tasks that do.
+    pub tasks: RangeSet,
+    /// What was moved for them; nothing where what others left was enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<Moved>,
+}
+
+/// Tasks that were moved before they started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The job.
+    pub job: JobId,
+    /// Its tasks.
+    pub tasks: RangeSet,
+    /// Where they would have started.
+    pub centre: CentreId,
+    /// On what.
+    pub pool: PoolId,
 }
 
 /// Why a shape's jobs wait.

@@ -4,7 +4,7 @@
 use huisuan_model::{Plan, TimeMs};
 
 use crate::{
-    explain,
+    explain, improve,
     memory::Memory,
     order::{Again, Queue},
     policy::{Budget, Policy, Seed},
@@ -43,10 +43,11 @@ pub fn cycle_with(
     let problem = Problem::new(snapshot, policy, now, memory);
     let mut state = State::new(&problem);
     let mut queue = Queue::new(&problem);
-    let mut jobs_left = budget.jobs_max;
+    let (mut jobs_left, mut spent) = (budget.jobs_max, false);
     while let Some((shape, job)) = queue.pop() {
         if state.begins(shape) {
             if jobs_left == 0 {
+                spent = true;
                 break;
             }
             jobs_left -= 1;
@@ -56,13 +57,22 @@ pub fn cycle_with(
             Next::Turn => Again::SameJob,
             Next::Job => Again::NextJob,
             Next::Shape => Again::Never,
-            Next::Cycle => break,
+            Next::Cycle => {
+                spent = true;
+                break;
+            }
         };
         queue.put_back(again);
     }
+    // While there are jobs that had no turn, room is theirs.
+    let mut improvements = if spent { Vec::new() } else { improve::round(&problem, &mut state, &mut queue, &budget) };
     let (preemptions, starts) = preempt::round(&problem, &mut state, &queue);
     let reasons = explain::reasons(&problem, &state, &queue, budget.reasons_max);
     let State { placements, mut reservations, .. } = state;
+    if !starts.is_empty() {
+        improve::keep(&mut improvements, &placements);
+    }
     reservations.extend(starts);
-    Plan { version: snapshot.version, placements, reservations, preemptions, reasons, bound: None, basis: None }
+    let (version, bound, basis) = (snapshot.version, None, None);
+    Plan { version, placements, reservations, preemptions, improvements, reasons, bound, basis }
 }

@@ -8,17 +8,15 @@
 //! - `snapshot`, `policy`: the input; `translate`: the same with numbered pools;
 //! - `fit`: which pools can run a shape, and what a task of it takes there; `domain`: what fits on their nodes, racks
 //!   and pods when they are empty;
-//! - `load`: how many tasks fit now, with the look-ahead for short ones;
 //! - `holdings`: what attempts hold of a pool; `share`: what a share is; `holders`: who holds how much of the network;
 //!   `order`: whose turn it is, found through a `tournament`;
 //! - `load`: how many tasks fit now, with the look-ahead for short ones; `allowance`: how many may be placed at all;
 //! - `opaque`: centres that hide their queue;
-//! - `share`: what a share is; `holders`: who holds how much; `order`: whose turn it is,
-//!   found through a `tournament`;
 //! - `advance`: what reservations in advance keep of a pool;
-//! - `reserve`, `promise`: what is kept for jobs that found no room; `preempt`: what ends to make room for them;
+//! - `reserve`, `promise`: what is kept for jobs that found no room; `improve`: what the cycle itself has placed moves to
+//!   make room for them; `preempt`: what ends for that;
 //! - `score`: which place is best; [`Memory`]: what a planner need not find again in every cycle;
-//! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it;
+//! - `cycle`: the loop over all of these; `state` and `progress`: what changes in it; `write`: what was placed;
 //! - `explain`: why the rest waits; [`helps`]: what would help; `door`: what can never run;
 //! - `queue`: the queue of one pool, its policies, and the room over time;
 //! - [`pack`]: nodes and devices, where a centre shows them; `nodes`: those of the cycle's pools, and gangs in racks;
@@ -37,6 +35,7 @@ mod fit;
 mod helps;
 mod holders;
 mod holdings;
+mod improve;
 mod load;
 mod memory;
 pub mod network;
@@ -62,6 +61,7 @@ mod tests;
 mod tournament;
 mod translate;
 mod violation;
+mod write;
 
 pub use advance::Reserved;
 pub use check::check;

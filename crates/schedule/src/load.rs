@@ -87,9 +87,20 @@ impl Load {
         self.long = self.long.less(amounts);
     }
 
+    /// What is free; `None` while anything is placed ahead of it.
+    pub(crate) fn free(&self) -> Option<Amounts> {
+        (self.used.less(self.has) == Amounts::default()).then(|| self.has.less(self.used))
+    }
+
     /// What is used.
     pub(crate) fn used(&self) -> Amounts {
         self.used
+    }
+
+    /// What a place is scored by: devices, or cores where a task takes none.
+    pub(crate) fn scarcer(&self, demand: &Demand) -> Dimension {
+        let [cores, _, devices] = self.dimensions(demand);
+        if devices.need > 0 { devices } else { cores }
     }
 
     /// Cores, memory and devices, in this order.

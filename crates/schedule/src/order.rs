@@ -17,6 +17,9 @@ use crate::{
 /// is near, then the area of what starts together (0 once the job has waited long enough), then age, then id.
 type Turn = (Reverse<i32>, i64, u128, TimeMs, JobId);
 
+/// Where a job stands in the whole line: its tenant, its project, and its turn there. Smaller goes first.
+pub(crate) type Rank = ((Share, usize), (Share, usize), Turn);
+
 /// What a job's place and its turn need of it, read all at once: a million jobs lie far apart in memory, and each of
 /// them is waited for once only.
 #[derive(Debug, Clone, Copy)]
@@ -184,10 +187,21 @@ impl<'a> Queue<'a> {
 
     /// Counts in what the current turn was given.
     pub(crate) fn give(&mut self, class: usize, rate: u64, tasks: u64) {
-        let (tenant, project) = self.holders();
-        let rate = rate.saturating_mul(tasks);
-        self.tenants[tenant].holder.add(class, rate);
+        self.give_to(self.current.expect("a turn goes on"), class, rate.saturating_mul(tasks));
+    }
+
+    /// Counts in what a shape is given, as a rate of a class.
+    pub(crate) fn give_to(&mut self, shape: usize, class: usize, rate: u64) {
+        let project = self.lanes[shape].project;
+        self.tenants[self.projects[project].tenant].holder.add(class, rate);
         self.projects[project].holder.add(class, rate);
+    }
+
+    /// Counts out what is taken from it.
+    pub(crate) fn take_from(&mut self, shape: usize, class: usize, rate: u64) {
+        let project = self.lanes[shape].project;
+        self.tenants[self.projects[project].tenant].holder.take(class, rate);
+        self.projects[project].holder.take(class, rate);
     }
 
     /// Whether it is another's turn now.
@@ -223,6 +237,19 @@ impl<'a> Queue<'a> {
     /// The job of the shape whose turn it is or would be.
     pub(crate) fn job(&self, shape: usize) -> &'a JobView {
         &self.lanes[shape].jobs[self.lanes[shape].next]
+    }
+
+    /// Where a job of a shape, given by its index, would stand in line now.
+    pub(crate) fn rank(&self, shape: usize, job: usize) -> Option<Rank> {
+        let lane = &self.lanes[shape];
+        let Project { tenant, holder, .. } = &self.projects[lane.project];
+        let turn = turn(self.order, self.now, &lane.job(job)?, lane);
+        Some(((self.tenants[*tenant].holder.share(), *tenant), (holder.share(), lane.project), turn))
+    }
+
+    /// Lets the jobs of a shape before one, given by its index, take part no more.
+    pub(crate) fn pass_to(&mut self, shape: usize, job: usize) {
+        self.lanes[shape].next = job;
     }
 
     /// The index of the shape's first job that still takes part.

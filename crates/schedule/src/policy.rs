@@ -145,13 +145,17 @@ pub struct Budget {
     pub placements_max: u64,
     /// Jobs looked at.
     pub jobs_max: u64,
+    /// Steps of the search for placements of the cycle that may move to make room for one more: a step is a look at one
+    /// pool of a waiting job, or at one other place of what would move. 0 for no such search.
+    pub improvement_steps_max: u64,
     /// Shapes that are told why they wait; 0 where nobody asks, as in a twin. What is placed does not depend on it.
     pub reasons_max: u64,
 }
 
 impl Budget {
     /// As much as there is to do.
-    pub const UNLIMITED: Budget = Budget { placements_max: u64::MAX, jobs_max: u64::MAX, reasons_max: u64::MAX };
+    pub const UNLIMITED: Budget =
+        Budget { placements_max: u64::MAX, jobs_max: u64::MAX, improvement_steps_max: u64::MAX, reasons_max: u64::MAX };
 
     /// The same without reasons.
     #[must_use]
@@ -162,7 +166,7 @@ impl Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { placements_max: 100_000, jobs_max: 1_000_000, reasons_max: u64::MAX }
+        Budget { placements_max: 100_000, jobs_max: 1_000_000, improvement_steps_max: 10_000, reasons_max: u64::MAX }
     }
 }
 

@@ -12,12 +12,13 @@ mod victims;
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use self::group::{Cursor, Group, Part, groups};
+use self::group::{Group, Part, groups};
 
 use huisuan_model::{JobId, Preemption, RangeSet, Reservation, TimeMs};
 
 use crate::{
     order::Queue,
+    progress::Cursor,
     share::{Holder, Share},
     snapshot::Amounts,
     state::State,
@@ -242,10 +243,9 @@ impl<'a> Round<'a> {
         for (part, start) in ended {
             let Group { tasks: running, found, placement, .. } = &self.groups[part.group];
             if let Some(number) = *placement {
-                let placed = self.state.preemptible[number];
-                let tasks = &mut self.state.placements[placed.placement].tasks;
+                let tasks = &mut self.state.placements[number].tasks;
                 *tasks = tasks.take(self.going[part.group]);
-                self.state.taken_back(placed.shape);
+                self.state.taken_back(self.state.origins[number].shape);
                 continue;
             }
             let start = &self.starts[start];
@@ -271,7 +271,7 @@ impl<'a> Round<'a> {
                 }),
             }
         }
-        self.state.placements.retain(|placement| !placement.tasks.is_empty());
+        self.state.forget_empty();
         preemptions
     }
 

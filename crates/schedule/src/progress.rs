@@ -1,5 +1,9 @@
 //! How far shapes and jobs are while a cycle goes on, and what stops them.
 
+use huisuan_model::{JobId, RangeSet};
+
+use crate::translate::Problem;
+
 /// How far a shape is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ShapeState {
@@ -55,6 +59,32 @@ pub(crate) struct Blocked {
     pub(crate) last: Option<u32>,
 }
 
+/// How far the jobs of a blocked shape are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursor {
+    pub(crate) blocked: Blocked,
+    /// The index of its job.
+    pub(crate) job: usize,
+}
+
+impl Cursor {
+    /// The next tasks that go together, and their job; `None` when there are no more.
+    pub(crate) fn unit(&mut self, problem: &Problem<'_>) -> Option<(JobId, RangeSet)> {
+        let view = &problem.snapshot.shapes[self.blocked.shape];
+        loop {
+            let job = view.jobs.get(self.job)?;
+            let active = job.active.saturating_add(self.blocked.own);
+            let tasks = job.waiting.take_after(self.blocked.last, self.blocked.unit);
+            let within = job.parallel_max.is_none_or(|limit| active + tasks.len() <= u64::from(limit));
+            if tasks.len() == self.blocked.unit && within {
+                return Some((job.id, tasks));
+            }
+            self.job += 1;
+            (self.blocked.own, self.blocked.last) = (0, None);
+        }
+    }
+}
+
 /// What to look at next.
 pub(crate) enum Next {
     /// The turn is over; more of the job may be placed when its tenant has the next one.
@@ -67,14 +97,17 @@ pub(crate) enum Next {
     Cycle,
 }
 
-/// A placement of a job that may be preempted.
+/// Where a placement of this cycle comes from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Preemptible {
-    pub(crate) placement: usize,
+pub(crate) struct Origin {
     pub(crate) shape: usize,
     pub(crate) candidate: usize,
     /// The index of the job in its shape.
     pub(crate) job: usize,
+    /// Whether it may be taken back for others.
+    pub(crate) preemptible: bool,
+    /// Whether it may lie ahead of what is free, or within a reservation in advance.
+    pub(crate) bound: bool,
 }
 
 /// What a job asks for.

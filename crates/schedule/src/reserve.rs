@@ -170,11 +170,24 @@ impl Agenda {
         self.held.push(Held { whose: For::Job(job), start_at, extra: opening.free.less(need), need, ends_at });
     }
 
-    /// Takes the promise to a job back.
-    pub(crate) fn drop(&mut self, job: JobId) {
-        if let Some(at) = self.held.iter().position(|held| held.whose == For::Job(job)) {
-            let Held { need, start_at, ends_at, .. } = self.held.remove(at);
-            self.release(need, start_at, ends_at);
+    /// Takes the promise to a job back; false where there is none.
+    pub(crate) fn drop(&mut self, job: JobId) -> bool {
+        let Some(at) = self.held.iter().position(|held| held.whose == For::Job(job)) else { return false };
+        let Held { need, start_at, ends_at, .. } = self.held.remove(at);
+        self.release(need, start_at, ends_at);
+        true
+    }
+
+    /// Takes back what was [placed](Self::place) until `end`: all is as if it had not been.
+    pub(crate) fn unplace(&mut self, amounts: Amounts, now: TimeMs, end: TimeMs) {
+        self.release(amounts, now, end);
+        if self.profile.is_none() {
+            let mut left = amounts;
+            for placed in self.placed.iter_mut().rev().filter(|placed| placed.0 == end) {
+                let part = left.least(placed.1);
+                (left, placed.1) = (left.minus(part), placed.1.minus(part));
+            }
+            self.placed.retain(|placed| placed.1 != Amounts::default());
         }
     }
 

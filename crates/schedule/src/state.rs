@@ -2,18 +2,19 @@
 
 use std::cmp::Reverse;
 
-use huisuan_model::{NodeShare, Placement, RangeSet, Reservation};
+use huisuan_model::{Placement, Reservation};
 
 use crate::{
     load::Load,
     nodes::{Nodes, Wanted},
     opaque::InFlight,
     order::{Head, Queue},
-    progress::{Block, Blocked, Next, Placed, Preemptible, Progress, Request, ShapeState},
+    progress::{Block, Blocked, Next, Origin, Placed, Progress, Request, ShapeState},
     reserve::Agenda,
     score::Score,
     snapshot::Amounts,
     translate::{Candidate, Problem, Standing},
+    write::Take,
 };
 
 /// What changes while a cycle goes on.
@@ -44,26 +45,16 @@ pub(crate) struct State {
     /// Tasks placed in this cycle.
     pub(crate) placed: u64,
     pub(crate) placements: Vec<Placement>,
-    /// Placements of jobs that may be preempted.
-    pub(crate) preemptible: Vec<Preemptible>,
+    /// Where each of them comes from.
+    pub(crate) origins: Vec<Origin>,
     /// For each kind of places the candidates that may have room yet, from the best to the worst. Room only
     /// shrinks, so what is full is not looked at again until the end of the cycle.
     open: Vec<Vec<Standing>>,
     /// The pool of the last placement.
-    last_pool: usize,
+    pub(crate) last_pool: usize,
     /// What the current turn has placed.
-    takes: Vec<Take>,
+    pub(crate) takes: Vec<Take>,
     pub(crate) shapes: Vec<ShapeState>,
-}
-
-/// Some tasks of a job for one candidate.
-struct Take {
-    number: usize,
-    candidate: Candidate,
-    count: u64,
-    score: Score,
-    /// The nodes of its tasks, where the pool shows them.
-    nodes: Vec<NodeShare>,
 }
 
 impl State {
@@ -71,7 +62,7 @@ impl State {
         State {
             open: problem.kinds.iter().map(|places| places.by_standing.clone()).collect(),
             last_pool: 0,
-            preemptible: Vec::new(),
+            origins: Vec::new(),
             takes: Vec::new(),
             loads: problem.pools.iter().map(|place| Load::of(place.pool)).collect(),
             kept: vec![false; problem.pools.len()],
@@ -214,6 +205,23 @@ impl State {
         self.placed += count;
     }
 
+    /// Takes back what was [taken](Self::take) by tasks that are not short, out of no reservation, at no opaque centre.
+    pub(crate) fn give_back(&mut self, problem: &Problem<'_>, shape: usize, candidate: &Candidate, count: u64) {
+        let Candidate { pool, demand, hold, .. } = *candidate;
+        let amounts = Amounts::default().plus(candidate.each(), count);
+        self.loads[pool].remove(amounts);
+        self.agendas[pool].unplace(amounts, problem.now, problem.shapes[shape].end);
+        if let Some(tenant) = problem.shapes[shape].tenant {
+            let spent = i64::try_from(i128::from(hold) * i128::from(count)).expect("it was spent");
+            self.available[tenant] += spent;
+            self.own[shape] = self.own[shape].saturating_add(spent);
+            let [cores, devices] = &mut self.held[tenant];
+            *cores = cores.saturating_sub(demand.cores.0.saturating_mul(count));
+            *devices = devices.saturating_sub(demand.devices.0.saturating_mul(count));
+        }
+        self.placed -= count;
+    }
+
     /// Places up to `goal` tasks at one best candidate after the other, while the turn lasts.
     fn fill(&mut self, problem: &Problem<'_>, queue: &mut Queue<'_>, shape: usize, request: Request) -> Placed {
         let mut placed = Placed { count: 0, over: false };
@@ -257,49 +265,6 @@ impl State {
         placed
     }
 
-    /// Writes down what a turn has placed, the next tasks of the job in the order of their numbers.
-    fn write(
-        &mut self,
-        problem: &Problem<'_>,
-        queue: &Queue<'_>,
-        shape: usize,
-        head: &Head,
-        mut last: Option<u32>,
-    ) -> Option<u32> {
-        for Take { number, candidate, count, score, nodes } in self.takes.drain(..).filter(|take| take.count > 0) {
-            let Candidate { pool, demand, .. } = candidate;
-            let place = problem.pools[pool];
-            let tasks = match head.tasks {
-                1 => RangeSet::from_range(head.first, head.first),
-                _ => queue.job(shape).waiting.take_after(last, count),
-            };
-            last = tasks.last();
-            // Turn after turn of one tenant's array at one pool is one placement.
-            let before = self.placements.last_mut().filter(|before| before.job == head.id && self.last_pool == pool);
-            if let Some(before) = before {
-                before.tasks.insert_all(&tasks);
-                before.nodes.extend(nodes);
-                continue;
-            }
-            if head.preemptible && problem.shapes[shape].reserved.is_none() {
-                let placement = self.placements.len();
-                self.preemptible.push(Preemptible { placement, shape, candidate: number, job: queue.next(shape) });
-            }
-            self.placements.push(Placement {
-                job: head.id,
-                tasks,
-                centre: place.centre.id.clone(),
-                pool: place.pool.pool.id.clone(),
-                cores: demand.cores,
-                devices: demand.devices,
-                nodes,
-                score: score.terms(problem.shapes[shape].places.fixed.get(number)),
-            });
-            self.last_pool = pool;
-        }
-        last
-    }
-
     /// The best candidate with room for a unit and how many tasks its lowest open layer takes. Going layer by layer
     /// spreads what is placed ahead evenly over the pools.
     fn best(&mut self, problem: &Problem<'_>, shape: usize, request: &Request) -> Option<Take> {
@@ -326,9 +291,7 @@ impl State {
             let layer_max = if ahead && request.factor > 0 { request.factor.min(layers()) } else { 0 };
             let Some(layer) = self.layer(candidate, fits, layer_max) else { continue };
             let Some(count) = self.count(problem, shape, (number, candidate), layer, request) else { continue };
-            let [cores, _, devices] = self.loads[candidate.pool].dimensions(&candidate.demand);
-            let resource = if devices.need > 0 { devices } else { cores };
-            let score = Score::of(weights, layer, standing, &resource);
+            let score = Score::of(weights, layer, standing, &self.loads[candidate.pool].scarcer(&candidate.demand));
             let total = score.total();
             if best.as_ref().is_none_or(|best| (total, Reverse(number)) > (best.0, Reverse(best.1))) {
                 best = Some((total, number, Take { number, candidate: *candidate, count, score, nodes: Vec::new() }));

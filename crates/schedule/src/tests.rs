@@ -3,6 +3,8 @@
 mod advance;
 mod door;
 mod helps;
+mod improve;
+mod improve_laws;
 mod judge;
 mod laws;
 mod memory;

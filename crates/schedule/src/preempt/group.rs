@@ -1,11 +1,9 @@
 //! What may end in a round, and who may start.
 
-use huisuan_model::{JobId, RangeSet};
-
 use crate::{
     holders::Running,
     holdings::{Preemptible, RunningView},
-    progress::{self, Blocked},
+    progress::Origin,
     state::State,
     translate::{Candidate, Problem, ShapeProblem},
 };
@@ -22,7 +20,7 @@ pub(super) struct Group {
     pub(super) view: RunningView,
     pub(super) tasks: Preemptible,
     pub(super) found: Running,
-    /// The number among the preemptible placements of the cycle.
+    /// The number of the placement.
     pub(super) placement: Option<usize>,
 }
 
@@ -34,12 +32,15 @@ pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
             groups.push(Group { view: view.clone(), tasks: tasks.clone(), found, placement: None });
         }
     }
-    for (number, &progress::Preemptible { placement, shape, candidate, job }) in state.preemptible.iter().enumerate() {
-        let placement = &state.placements[placement];
+    for (number, &Origin { shape, candidate, job, preemptible, .. }) in state.origins.iter().enumerate() {
+        if !preemptible {
+            continue;
+        }
         let view = &problem.snapshot.shapes[shape];
         let ShapeProblem { places, project, .. } = &problem.shapes[shape];
         let Candidate { pool, class, rate, .. } = places.candidates[candidate];
         let job = &view.jobs[job];
+        let placement = &state.placements[number];
         let tasks = Preemptible {
             job: job.id,
             tasks: placement.tasks.clone(),
@@ -60,29 +61,4 @@ pub(super) fn groups(problem: &Problem<'_>, state: &State) -> Vec<Group> {
         groups.push(Group { view: running, tasks, found, placement: Some(number) });
     }
     groups
-}
-
-/// How far the jobs of a blocked shape are.
-pub(super) struct Cursor {
-    pub(super) blocked: Blocked,
-    /// The index of its job.
-    pub(super) job: usize,
-}
-
-impl Cursor {
-    /// The next tasks that go together, and their job; `None` when there are no more.
-    pub(super) fn unit(&mut self, problem: &Problem<'_>) -> Option<(JobId, RangeSet)> {
-        let view = &problem.snapshot.shapes[self.blocked.shape];
-        loop {
-            let job = view.jobs.get(self.job)?;
-            let active = job.active.saturating_add(self.blocked.own);
-            let tasks = job.waiting.take_after(self.blocked.last, self.blocked.unit);
-            let within = job.parallel_max.is_none_or(|limit| active + tasks.len() <= u64::from(limit));
-            if tasks.len() == self.blocked.unit && within {
-                return Some((job.id, tasks));
-            }
-            self.job += 1;
-            (self.blocked.own, self.blocked.last) = (0, None);
-        }
-    }
 }

@@ -27,6 +27,11 @@ impl Fixed {
         [start, transfer, energy, carbon, target, scarcity].into_iter().fold(0, i64::saturating_add)
     }
 
+    /// Whether work starts at least as soon as elsewhere, and its data is at least as near.
+    pub(crate) fn as_soon_as(&self, other: &Fixed) -> bool {
+        self.start >= other.start && self.transfer >= other.transfer
+    }
+
     /// Those that say something.
     pub(crate) fn terms(&self) -> impl Iterator<Item = ScoreTerm> {
         let all = [

@@ -204,12 +204,14 @@ proptest! {
     fn later_jobs_do_not_change_what_earlier_ones_get(snapshot in any_snapshot()) {
         // Between tenants turns change with what each was given; within one queue they do not.
         let policy = Policy { order: Order { fair_share: false, ..Order::default() }, ..Policy::default() };
-        let whole = plan_with(&snapshot, &policy, no_limit());
+        // An improvement may move an earlier job for a later one: what holds then is in `improve_laws`.
+        let unimproved = Budget { improvement_steps_max: 0, ..no_limit() };
+        let whole = plan_with(&snapshot, &policy, unimproved);
         let jobs = snapshot.shapes.iter().flat_map(|view| &view.jobs);
         let last = jobs.max_by_key(|job| (Reverse(job.priority), job.submitted_at, job.id)).map(|job| job.id);
         let mut fewer = snapshot.clone();
         fewer.shapes.iter_mut().for_each(|view| view.jobs.retain(|job| Some(job.id) != last));
-        let part = plan_with(&fewer, &policy, no_limit());
+        let part = plan_with(&fewer, &policy, unimproved);
         let earlier: Vec<_> = whole.placements.into_iter().filter(|placement| Some(placement.job) != last).collect();
         prop_assert_eq!(part.placements, earlier);
     }
