@@ -219,6 +219,8 @@ pub struct Report {
     pub refused: u64,
     /// Tasks placed.
     pub placements: u64,
+    /// Of these, tasks that started because others that were placed with them had moved to make room.
+    pub improved: u64,
     /// One figure for all placements: equal when two runs decided alike.
     pub decision_hash: String,
     /// Events of the control plane.

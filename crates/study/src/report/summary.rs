@@ -53,6 +53,7 @@ pub fn report(world: World<Collector<'_>>) -> (Report, Vec<super::Line>) {
         jobs: counts.jobs,
         refused: counts.refused,
         placements,
+        improved: counts.improved,
         decision_hash,
         events: counts.events,
         cycles: counts.cycles,

@@ -69,6 +69,8 @@ pub(super) struct PlanningFile {
     pub(super) every_ms: Option<Spanned<u64>>,
     pub(super) placements_max: Option<u64>,
     pub(super) jobs_max: Option<u64>,
+    /// Steps of the search for what could move to let others start.
+    pub(super) improvement_steps_max: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -234,6 +234,7 @@ fn planning(check: Check<'_>, file: &File) -> Result<Planning, ReadError> {
         budget: Budget {
             placements_max: asked.placements_max.unwrap_or(default.placements_max),
             jobs_max: asked.jobs_max.unwrap_or(default.jobs_max),
+            improvement_steps_max: asked.improvement_steps_max.unwrap_or(default.improvement_steps_max),
             ..default
         },
         seed: Seed(file.seed),

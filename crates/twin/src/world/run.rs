@@ -42,6 +42,8 @@ pub struct Counts {
     pub events: u64,
     /// Cycles of the scheduler.
     pub cycles: u64,
+    /// Tasks that plans let start because others of the same plan had moved.
+    pub improved: u64,
 }
 
 /// A simulated network under way.
@@ -303,6 +305,7 @@ impl<O: Observer> World<O> {
         if plan.changes_nothing() {
             return;
         }
+        self.counts.improved += plan.improvements.iter().map(|one| one.tasks.len()).sum::<u64>();
         let stops: u64 = plan.preemptions.iter().map(|preemption| preemption.tasks.len()).sum();
         let asked = plan.placements.len() + usize::try_from(stops).unwrap_or(usize::MAX);
         let taken = self.insist(&self.origins.planner.clone(), &Command::Plan(plan.into()), now);

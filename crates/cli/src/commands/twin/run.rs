@@ -118,6 +118,7 @@ fn people(output: &Output, answer: &Answer<'_>) -> String {
         ("simulated", format!("{:.1} h", report.simulated_s / 3_600.0)),
         ("jobs", format!("{}, {} refused", report.jobs, report.refused)),
         ("tasks placed", format!("{} in {} cycles", report.placements, report.cycles)),
+        ("of these improved", format!("{}, for which others moved", report.improved)),
         ("cost", format!("{:.2} {}", report.cost.amount as f64 / 1e6, report.cost.currency)),
         ("energy", format!("{:.0} kWh, {:.0} kg CO2", report.energy_kwh, report.carbon_kg)),
         ("network level", report.network.as_ref().map(network_level).unwrap_or_default()),
