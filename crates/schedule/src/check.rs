@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod advance;
+mod improvements;
 mod in_flight;
 mod latency;
 mod nodes;
@@ -59,6 +60,7 @@ pub fn check(snapshot: &Snapshot, policy: &Policy, now: TimeMs, plan: &Plan) -> 
     judge.found.append(&mut in_flight::broken(snapshot, plan));
     judge.found.append(&mut advance::check(snapshot, now, plan));
     judge.found.append(&mut promises::check(snapshot, policy, now, plan));
+    judge.found.append(&mut improvements::check(snapshot, plan));
     judge.found.append(&mut preemptions::check(snapshot, policy, now, plan));
     if judge.found.is_empty() { Ok(()) } else { Err(judge.found) }
 }

@@ -201,6 +201,14 @@ pub enum Violation {
         /// Which rule.
         why: &'static str,
     },
+    /// What moved so that others could start lost by it, or they do not start.
+    #[error("an improvement concerns job {job}: {why}")]
+    Improvement {
+        /// Whose tasks moved, or should start.
+        job: JobId,
+        /// Which rule.
+        why: &'static str,
+    },
     /// Tasks of a gang lie in several domains of the level that it requires, or it is promised a start in none.
     #[error("gang of job {job} is not within one {level} of pool `{pool}` of centre `{centre}`")]
     Apart {

@@ -1,8 +1,8 @@
 //! Improvement: what the cycle has placed moves so that one more starts, and nobody loses by it.
 
-use huisuan_model::{Class, DurationMs, GflopPerS, Millicores, Plan, Shape};
+use huisuan_model::{Class, DurationMs, GflopPerS, Millicores, Plan, RangeSet, Shape};
 
-use crate::{Budget, CentreView, JobView, Policy, Snapshot, testing::*};
+use crate::{Budget, CentreView, JobView, Policy, Snapshot, Violation, testing::*};
 
 /// Starts that others moved for, as `job:tasks for job:tasks@centre, ...`: who starts, and who would have been where.
 fn improved(plan: &Plan) -> Vec<String> {
@@ -207,4 +207,29 @@ fn the_next_job_of_a_shape_has_its_own_place_in_line() {
     let said = ["2:0 for 6:1@a", "4:0 for 6:0@a", "3:0 for 1:2-3@a"];
     let after = ["1:0-1@a", "1:2-3@b", "2:0@a", "3:0@a", "4:0@a", "6:0-1@b"];
     check(&two(centre("a", 10), centre("b", 10), jobs), &["6:0-1@a", "1:0-3@a"], &after, &said);
+}
+
+#[test]
+fn improvements_are_judged() {
+    let snapshot = two(centre("a", 4), centre("b", 4), crowded(shape(4), 1, 3));
+    let good = plan(&snapshot);
+    let spoilt = |expected: &str, spoil: &dyn Fn(&mut Snapshot, &mut Plan)| {
+        let (mut snapshot, mut plan) = (snapshot.clone(), good.clone());
+        spoil(&mut snapshot, &mut plan);
+        let found = crate::check(&snapshot, &Policy::default(), NOW, &plan).expect_err("a spoilt plan is illegal");
+        let improvement = |one: &Violation| matches!(one, Violation::Improvement { why, .. } if *why == expected);
+        assert!(found.iter().any(improvement), "{expected}: {found:?}");
+    };
+    spoilt("others moved for it, and it does not start", &|_, plan| plan.improvements[0].job.0 = 3);
+    spoilt("others moved for it, and it does not start", &|_, plan| plan.improvements[0].tasks = RangeSet::new());
+    spoilt("the job or the place is not known", &|_, plan| plan.improvements[0].moved[0].job.0 = 3);
+    spoilt("it does not start", &|_, plan| plan.improvements[0].moved[0].tasks = RangeSet::from_range(1, 1));
+    spoilt("it starts where it would have anyway", &|snapshot, plan| {
+        plan.improvements[0].moved[0].centre = snapshot.centres[1].id.clone();
+    });
+    spoilt("it costs more", &|snapshot, _| snapshot.centres[1] = centre("b", 4).price(1_000_001));
+    spoilt("it starts in another class", &|snapshot, _| snapshot.centres[1].pools[0].pool.class = Class::General);
+    spoilt("it starts on slower hardware", &|snapshot, _| {
+        snapshot.centres[0] = rated(2, centre("a", 4).price(500_000))
+    });
 }

@@ -32,7 +32,7 @@ fn kind(violation: &Violation) -> &'static str {
         Violation::UnknownPromise { .. } => "unknown-promise",
         Violation::Promise { .. } => "promise",
         Violation::TooManyPromises { .. } => "too-many-promises",
-        Violation::Preemption { why, .. } => why,
+        Violation::Preemption { why, .. } | Violation::Improvement { why, .. } => why,
         Violation::Nodes { .. } => "nodes",
         Violation::OutsideReservation { .. } => "outside-reservation",
         Violation::Reservation { .. } => "reservation",
