@@ -2,7 +2,8 @@
 //!
 //! It suits as well where a task costs no more, is of the same class, runs no slower, starts as soon with its data as
 //! near, and scores no less by all that the policy weighs and that does not change in a cycle. The turn had only how
-//! well it fits there, or the smaller number, to choose by.
+//! well it fits there, or the smaller number, to choose by. Hardware of one part number is no slower within a twentieth:
+//! no two measurements of it agree.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use huisuan_model::spec::Need;
 
 use crate::{
     state::State,
-    translate::{Problem, Standing},
+    translate::{Candidate, Problem, Standing},
 };
 
 /// Tasks of one shape at one pool.
@@ -63,6 +64,11 @@ fn as_good(problem: &Problem<'_>, state: &State, shape: usize, from: usize) -> V
     let standing = known.expect("every candidate has a standing").score;
     // Who asks for a rate gets that rate everywhere.
     let by_rate = matches!(problem.snapshot.shapes[shape].shape.need, Need::Rate { .. });
+    let part = |pool: usize| &problem.pools[pool].pool.pool.id;
+    let as_fast = |there: &Candidate| {
+        let alike = u128::from(there.rate) * 20 >= u128::from(here.rate) * 19;
+        there.rate >= here.rate || (alike && part(there.pool) == part(here.pool))
+    };
     let suits = |other: &&Standing| {
         let there = &other.candidate;
         let soon = match (places.fixed.get(other.number), places.fixed.get(from)) {
@@ -73,7 +79,7 @@ fn as_good(problem: &Problem<'_>, state: &State, shape: usize, from: usize) -> V
             && other.score >= standing
             && there.hold <= here.hold
             && there.class == here.class
-            && (by_rate || there.rate >= here.rate)
+            && (by_rate || as_fast(there))
             && soon
             && open(state, there.pool)
     };

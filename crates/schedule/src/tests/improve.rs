@@ -1,6 +1,6 @@
 //! Improvement: what the cycle has placed moves so that one more starts, and nobody loses by it.
 
-use huisuan_model::{Class, DurationMs, GflopPerS, Millicores, Plan, RangeSet, Shape};
+use huisuan_model::{Class, DurationMs, GflopPerS, Millicores, Plan, PoolId, RangeSet, Shape};
 
 use crate::{Budget, CentreView, JobView, Policy, Snapshot, Violation, testing::*};
 
@@ -43,11 +43,17 @@ fn hours(hours: u64, shape: Shape) -> Shape {
     Shape { walltime: DurationMs(hours * 3_600_000), ..shape }
 }
 
-/// Of other hardware, which does so many times 10 GFLOP/s a core.
-fn rated(times: u64, mut view: CentreView) -> CentreView {
+/// A core of it does so many GFLOP/s instead of 10.
+fn rated(rate: u64, mut view: CentreView) -> CentreView {
     let pool = &mut view.pools[0].pool;
     let rating = pool.rating.as_mut().expect("it is rated");
-    rating.sustained = GflopPerS(pool.cores.0 / 100 * times);
+    rating.sustained = GflopPerS(pool.cores.0 / 1_000 * rate);
+    view
+}
+
+/// Of other hardware.
+fn part(id: &str, mut view: CentreView) -> CentreView {
+    view.pools[0].pool.id = PoolId::new(id).expect("a valid name");
     view
 }
 
@@ -113,7 +119,13 @@ fn nothing_moves_to_a_place_that_suits_less() {
     let (a, b) = (|| centre("a", 4), || centre("b", 4));
     check_unmoved(&two(a(), b().price(1_000_001), jobs()), &["1:0@a"]);
     // Slower hardware costs less; it is never worth more than the place that the turn found.
-    check_unmoved(&two(rated(2, a()).price(500_000), rated(1, b()), jobs()), &["1:0@a"]);
+    check_unmoved(&two(rated(20, a()).price(500_000), b(), jobs()), &["1:0@a"]);
+    // What differs by no more than measurements do is taken to be alike, if it is the same part.
+    let free = |rate| (rated(100, a()).price(0), rated(rate, b()).price(0));
+    let ((fast, like), (_, slow)) = (free(95), free(94));
+    check(&two(fast.clone(), like.clone(), jobs()), &["1:0@a"], &["1:0@b", "2:0@a"], &["2:0 for 1:0@a"]);
+    check_unmoved(&two(fast.clone(), slow, jobs()), &["1:0@a"]);
+    check_unmoved(&two(fast, part("cpu:y", like), jobs()), &["1:0@a"]);
     check_unmoved(&two(a(), b().used(1), jobs()), &["1:0@a"]);
     check_unmoved(&two(a(), b().paused(), jobs()), &["1:0@a"]);
     let mut general = b();
@@ -130,7 +142,7 @@ fn neither_short_tasks_nor_those_that_hold_their_quota_move() {
     let short = vec![(shape(4), vec![job(1, 1).mean(100)]), (at(&["a"], shape(3)), vec![job(2, 1)])];
     check_unmoved(&two(centre("a", 4), centre("b", 4), short), &["1:0@a"]);
     // A unit of compute takes more cores where they are slower: as much as the quota leaves, or more.
-    let (a, b) = (rated(2, centre("a", 4)), centre("b", 8));
+    let (a, b) = (rated(20, centre("a", 4)), centre("b", 8));
     let jobs = || vec![(rate_shape(Class::Hpc, 40), vec![job(1, 1)]), (at(&["a"], shape(3)), vec![job(2, 1)])];
     let mut snapshot = two(a, b, jobs());
     snapshot.tenants[0].quota.cores = Some(Millicores(7_000));
@@ -230,6 +242,6 @@ fn improvements_are_judged() {
     spoilt("it costs more", &|snapshot, _| snapshot.centres[1] = centre("b", 4).price(1_000_001));
     spoilt("it starts in another class", &|snapshot, _| snapshot.centres[1].pools[0].pool.class = Class::General);
     spoilt("it starts on slower hardware", &|snapshot, _| {
-        snapshot.centres[0] = rated(2, centre("a", 4).price(500_000))
+        snapshot.centres[0] = rated(20, centre("a", 4).price(500_000))
     });
 }

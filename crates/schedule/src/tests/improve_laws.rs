@@ -15,9 +15,13 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 fn any_centre(name: &'static str) -> impl Strategy<Value = CentreView> {
     let price = prop_oneof![9 => Just(2), 1 => 1i64..4];
     let used = prop_oneof![2 => Just(0), 1 => 0u64..4];
-    (5u64..14, used, price).prop_map(move |(cores, used, price)| {
+    let percent = prop_oneof![7 => Just(100), 1 => 98u64..=102];
+    (5u64..14, used, price, percent).prop_map(move |(cores, used, price, percent)| {
         let used = used.min(cores);
-        centre(name, cores).price(price * 500_000).used(used).long(used)
+        let mut view = centre(name, cores).price(price * 50_000).used(used).long(used);
+        let rating = view.pools[0].pool.rating.as_mut().expect("it is rated");
+        rating.sustained.0 = rating.sustained.0 * percent / 10;
+        view
     })
 }
 
