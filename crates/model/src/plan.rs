@@ -193,4 +193,14 @@ mod tests {
         assert_eq!(serde_json::to_string(&made).expect("JSON"), new);
         assert_eq!(serde_json::from_str::<Plan>(new).expect("a plan"), made);
     }
+
+    #[test]
+    fn improvements_are_stored_with_what_moved_for_them() {
+        let moved = r#"{"job":2,"tasks":"4","centre":"a","pool":"cpu:x"}"#;
+        let all = format!(r#"[{{"job":3,"tasks":"0-1","moved":[{moved}]}},{{"job":5,"tasks":"0"}}]"#);
+        let text = &format!(r#"{{"version":7,"placements":[],"improvements":{all}}}"#);
+        let plan: Plan = serde_json::from_str(text).expect("a plan with improvements");
+        assert_eq!((plan.improvements.len(), plan.improvements[0].moved[0].job), (2, JobId(2)));
+        assert_eq!(&serde_json::to_string(&plan).expect("JSON"), text);
+    }
 }
