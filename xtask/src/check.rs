@@ -18,6 +18,8 @@ pub fn run(repository: &Repository) -> Result<bool> {
     let mut steps = Steps::new(repository);
     steps.cargo("format", "fmt --all --check");
     steps.cargo("lints", "clippy --workspace --all-targets -- --deny warnings");
+    let accelerators = "clippy -p huisuan-measure --all-targets --features cuda -- --deny warnings";
+    steps.cargo("lints of what measures accelerators", accelerators);
     test::add(&mut steps, repository, test::SEED);
     steps.command(
         "documentation",

@@ -40,6 +40,7 @@ pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     steps.command("build", &mut cargo("test --workspace --all-targets --no-run"));
     steps.command("tests", &mut cargo("test --workspace --all-targets"));
     steps.command("documentation tests", &mut cargo("test --workspace --doc"));
+    steps.command("accelerators, on fakes", &mut cargo("test -p huisuan-measure --features cuda"));
     let engines = "test -p huisuan-drivers --features failpoints --test contract -- crash:: faults::";
     steps.command("engine crash tests", &mut cargo(engines));
     steps.call("network namespaces", faults::namespaces);

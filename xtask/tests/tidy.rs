@@ -38,6 +38,11 @@ fn nothing_is_left_unfinished() {
 }
 
 #[test]
+fn one_module_alone_calls_foreign_code() {
+    assert_none(&sources::unsafe_elsewhere(&files()));
+}
+
+#[test]
 fn no_path_belongs_to_one_machine() {
     assert_none(&sources::machine_paths(&files()));
 }
@@ -54,7 +59,7 @@ fn manifests_follow_the_workspace() {
     assert_none(&manifests::root_rules("Cargo.toml", &root).unwrap());
     for file in files() {
         if file.path.ends_with("/Cargo.toml") {
-            assert_none(&manifests::member_rules(&file).unwrap());
+            assert_none(&manifests::member_rules(&file, &root).unwrap());
         }
     }
 }

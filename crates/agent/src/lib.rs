@@ -13,6 +13,7 @@ mod agent;
 mod channel;
 mod contact;
 mod desk;
+mod devices;
 mod gate;
 mod held;
 mod hours;

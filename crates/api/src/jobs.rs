@@ -203,7 +203,7 @@ pub struct AttemptView {
     pub energy: EnergyFields,
     /// Why it went there, the largest term first.
     pub score: Vec<ScoreView>,
-    /// Where its figures come from: `measured`.
+    /// Where its work comes from, as the rating that it is counted with: `measured`, `modelled` or `declared`.
     pub mark: String,
 }
 

@@ -7,7 +7,9 @@ mod latency;
 mod nodes;
 mod reserved;
 
-use huisuan_model::{Bytes, CentreId, EndReason, JobId, Millicores, Money, QuotaResource, Reason, TimeMs, When};
+use huisuan_model::{
+    BudgetLimit, Bytes, CentreId, EndReason, JobId, Millicores, Money, QuotaResource, Reason, TimeMs, When,
+};
 use serde_json::{Value, json};
 
 pub use end::describe_end;
@@ -62,9 +64,18 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
         Reason::NoImages { centres } => {
             ("no centre that could take it runs container images".to_owned(), json!({ "centres": centres }))
         }
-        Reason::Budget { needed, available } => {
-            let told = "more than the tenant has free";
-            hold(("needed", *needed), ("available", *available), told, currency)
+        Reason::Budget { needed, available, limit } => {
+            let told = match limit {
+                None => "more than the tenant has free",
+                Some(BudgetLimit::Month) => "more than its tenant's budget of the month has left",
+                Some(BudgetLimit::Hour) => "more than its tenant's cap on an hour leaves for its walltime",
+                Some(BudgetLimit::Project) => "more than its project's budget of the month has left",
+            };
+            let (told, mut details) = hold(("needed", *needed), ("available", *available), told, currency);
+            if let Some(limit) = limit {
+                details["limit"] = json!(limit);
+            }
+            (told, details)
         }
         Reason::JobBudget { needed, left } => {
             hold(("needed", *needed), ("left", *left), "more than its own budget has left", currency)
@@ -278,9 +289,14 @@ mod tests {
             &json!({"centres": 2}),
         );
         check(
-            &Reason::Budget { needed: Money(2_500_000), available: Money(0) },
+            &Reason::Budget { needed: Money(2_500_000), available: Money(0), limit: None },
             "its hold of CNY 2.500000 is more than the tenant has free: CNY 0.000000",
             &json!({"needed": {"amount": 2_500_000, "currency": "CNY"}, "available": {"amount": 0, "currency": "CNY"}}),
+        );
+        check(
+            &Reason::Budget { needed: Money(2_500_000), available: Money(7), limit: Some(BudgetLimit::Hour) },
+            "its hold of CNY 2.500000 is more than its tenant's cap on an hour leaves for its walltime: CNY 0.000007",
+            &json!({"needed": {"amount": 2_500_000, "currency": "CNY"}, "available": {"amount": 7, "currency": "CNY"}, "limit": "hour"}),
         );
         check(
             &Reason::JobBudget { needed: Money(2_500_000), left: Money(1) },

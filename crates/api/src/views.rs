@@ -86,7 +86,7 @@ impl AttemptView {
                 .iter()
                 .map(|term| ScoreView { term: term.term.to_string(), value: term.value })
                 .collect(),
-            mark: mark_word(Mark::Measured).to_owned(),
+            mark: mark_word(attempt.terms.mark).to_owned(),
         }
     }
 }
@@ -295,6 +295,7 @@ mod tests {
             terms: Terms {
                 share: RatedShare { class: Class::Hpc, version: 2, sustained: GflopPerS(4), part: 1500, whole: 2000 },
                 tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(1) },
+                mark: Mark::Measured,
             },
             usage: Usage { wall: DurationMs(10), cpu: DurationMs(20), memory_peak: Bytes(30), ..Usage::default() },
             work: Gflop(40),
@@ -320,6 +321,15 @@ mod tests {
                 "energy_kwh": null, "carbon_kg": null, "energy_mark": null, "mark": "measured",
             })
         );
+    }
+
+    #[test]
+    fn work_has_the_mark_of_its_rating() {
+        for mark in [Mark::Measured, Mark::Modelled, Mark::Declared] {
+            let mut attempt = attempt();
+            attempt.terms.mark = mark;
+            assert_eq!(AttemptView::new(&attempt).mark, mark_word(mark));
+        }
     }
 
     #[test]

@@ -83,6 +83,8 @@ pub fn apply(state: &mut State, event: &Event) {
             centre.reported_seq = *seq;
             centre.reported_at = Some(*at);
         }
+        // The state is as it was; who counts hours reads it in the journal.
+        Event::Unseen { .. } => {}
         Event::KeysForgotten { before } => {
             state.keys.forget(*before);
             state.touched.note(|rows| rows.keys_forgotten_before = Some(*before));

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{Attempt, Event, Job, JobId, JobSpec, Money, ProjectId, Shape, Tenant, TenantId, TimeMs};
+use huisuan_model::{
+    Attempt, BudgetLimit, Event, Job, JobId, JobSpec, Money, ProjectId, Shape, Tenant, TenantId, TimeMs,
+};
 use huisuan_schedule::Agreed;
 
 use crate::{Refusal, State, contracts, snapshot, submit};
@@ -90,14 +92,15 @@ pub(crate) fn left_of_tenant(state: &State, tenant: &Tenant, now: TimeMs) -> Opt
     tenant.budget.month.map(|limit| narrow(left_of_month(state, tenant, None, limit, now)))
 }
 
-/// What may be held for tasks of a walltime of a project beside the tenant's month; `None` without such a limit.
+/// What may be held for tasks of a walltime of a project beside the tenant's month, and by which limit; `None` without
+/// one.
 pub(crate) fn left_of_shape(
     state: &State,
     tenant: &Tenant,
     project: &ProjectId,
     walltime_ms: u64,
     now: TimeMs,
-) -> Option<Money> {
+) -> Option<(Money, BudgetLimit)> {
     let limit = tenant.budget.projects.get(project);
     let project = limit.map(|limit| left_of_month(state, tenant, Some(project), *limit, now));
     let hour = tenant.budget.hour.map(|limit| {
@@ -105,7 +108,8 @@ pub(crate) fn left_of_shape(
         // As much as costs no more for an hour than what is left: tasks are not looked at one by one.
         left.max(0) * i128::from(walltime_ms) / (3_600_000 * FINE)
     });
-    project.into_iter().chain(hour).min().map(narrow)
+    let project = project.map(|left| (narrow(left), BudgetLimit::Project));
+    project.into_iter().chain(hour.map(|left| (narrow(left), BudgetLimit::Hour))).min_by_key(|(left, _)| *left)
 }
 
 /// What a job's own budget leaves for more holds: without what it has cost, and what is held for it. `None` without

@@ -40,6 +40,17 @@ pub fn execute(state: &mut State, origin: &Origin, command: &Command, now: TimeM
     Ok(events)
 }
 
+/// A server that was away for less is taken to have been there: it looks at its centres every few seconds.
+const UNSEEN_MS_MIN: u64 = 30_000;
+
+/// What nobody saw, when the server comes back. A state without centres had nothing to see.
+fn unseen(state: &State, seen_until: TimeMs, now: TimeMs) -> Vec<Event> {
+    if state.centres.is_empty() || now.since(seen_until).0 < UNSEEN_MS_MIN {
+        return Vec::new();
+    }
+    vec![Event::Unseen { from: seen_until, until: now }]
+}
+
 fn apply_all(state: &mut State, events: &[Event]) {
     for event in events {
         apply(state, event);
@@ -83,6 +94,7 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         Command::CloseChannel { attempt, channel, sent, received } => {
             Ok(vec![Event::ChannelClosed { attempt: *attempt, channel: *channel, sent: *sent, received: *received }])
         }
+        Command::Resume { seen_until } => Ok(unseen(state, *seen_until, now)),
         Command::ForgetKeys { before } => Ok(vec![Event::KeysForgotten { before: *before }]),
         Command::Plan(_)
         | Command::Report { .. }

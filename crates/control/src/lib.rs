@@ -48,6 +48,7 @@ pub use execute::execute;
 pub use keys::KeyRecord;
 pub use orders::{orders_of, wakes_planner};
 pub use outlook::{Candidate, Expected, Learnt, Outlook, PoolAt, Run, Why, learn};
+pub use place::hold_each;
 pub use reconcile::Differences;
 pub use refusal::Refusal;
 pub use restore::Stored;

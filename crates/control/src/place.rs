@@ -3,7 +3,7 @@
 
 use huisuan_model::{
     Attempt, AttemptId, AttemptState, CentreState, Event, Gflop, Job, Money, Placement, Plan, Preemption, Presence,
-    Shape, Terms, Usage, quantity::TimeMs,
+    Shape, Usage, quantity::TimeMs,
 };
 use huisuan_schedule::{
     Amounts, band,
@@ -87,7 +87,7 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
     let used = state.used(&centre.id, &pool.id);
     let mean = job.mean_run_ms();
     let room = room(pool, [used.all, used.long], &demand, mean, spec.gang, &state.policy);
-    let terms = Terms { share: pool.share(placement.cores, placement.devices)?, tariff: centre.tariff.clone() };
+    let terms = pool.terms(placement.cores, placement.devices, &centre.tariff)?;
     let hold_each = tariffs::hold_each(state, job, &pool.id, &terms, now, centre);
     let hold = i128::from(hold_each.0) * i128::from(tasks);
     if !tenants::within_quota(state, &job.tenant, placement) || !budget::within(state, job, hold_each, tasks, now) {
@@ -114,6 +114,14 @@ fn decide(state: &State, placement: &Placement, seq: u64, now: TimeMs) -> Option
         }),
         nodes: placement.nodes.clone(),
     })
+}
+
+/// What is held for each task of a placement when it is carried out, by tariffs and contracts; `None` where job, pool or
+/// rating are not known.
+pub fn hold_each(state: &State, placement: &Placement, now: TimeMs) -> Option<Money> {
+    let (job, centre) = (state.job(placement.job)?, state.centres.get(&placement.centre)?);
+    let terms = centre.pools.get(&placement.pool)?.terms(placement.cores, placement.devices, &centre.tariff)?;
+    Some(tariffs::hold_each(state, job, &placement.pool, &terms, now, centre))
 }
 
 /// Whether the centre of a placement is within the latency bound of its job, by the facts of now.

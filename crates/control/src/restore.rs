@@ -70,4 +70,14 @@ impl State {
     pub fn set_version(&mut self, version: u64) {
         self.version = version;
     }
+
+    /// When the last command came: what a snapshot counts months, tariffs and contracts by.
+    pub fn seen_at(&self) -> huisuan_model::TimeMs {
+        self.seen_at
+    }
+
+    /// Sets that moment after events were folded without `execute`.
+    pub fn set_seen_at(&mut self, at: huisuan_model::TimeMs) {
+        self.seen_at = at;
+    }
 }

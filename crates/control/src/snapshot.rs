@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_model::{
-    Centre, CentreId, CentreState, Job, Money, Pool, PoolId, Presence, Shape, Tariff, TenantId, TimeMs,
+    BudgetLimit, Centre, CentreId, CentreState, Job, Money, Pool, PoolId, Presence, Shape, Tariff, TenantId, TimeMs,
 };
 use huisuan_schedule::{
     CentreView, JobView, PoolView, ProjectView, Quota, Reserved, ShapeView, Snapshot, TenantView, Window, pack::Fleet,
@@ -142,12 +142,13 @@ fn shape_view(state: &State, shape: &Arc<Shape>, queue: &Queue, window: usize) -
     let jobs: Vec<JobView> = queue.head(window).filter_map(|id| state.job(id)).map(job_view).collect();
     let more = queue.len().saturating_sub(jobs.len()) as u64;
     let budget = shape.own_budget.and_then(|id| budget::left_of_job(state, state.job(id)?));
-    let (available, agreed) = (available(state, shape), contracts::agreed(state, shape, state.seen_at));
-    ShapeView { more, available, budget, agreed, ..ShapeView::new((**shape).clone(), jobs) }
+    let (left, agreed) = (available(state, shape), contracts::agreed(state, shape, state.seen_at));
+    let (available, limit) = left.unzip();
+    ShapeView { more, available, limit, budget, agreed, ..ShapeView::new((**shape).clone(), jobs) }
 }
 
-/// What may be held for a shape beside its tenant's money.
-pub(crate) fn available(state: &State, shape: &Shape) -> Option<Money> {
+/// What may be held for a shape beside its tenant's money, and by which limit.
+pub(crate) fn available(state: &State, shape: &Shape) -> Option<(Money, BudgetLimit)> {
     let tenant = state.tenants.get(&shape.tenant).filter(|tenant| !tenant.budget.is_unlimited())?;
     budget::left_of_shape(state, tenant, &shape.project, shape.walltime.0, state.seen_at)
 }
@@ -169,9 +170,11 @@ fn job_view(job: &Job) -> JobView {
 fn tenant_view(state: &State, tenant: &TenantId) -> TenantView {
     let available: Money = state.ledger.available(tenant, books::home_currency());
     let known = &state.tenants[tenant];
-    let available = budget::left_of_tenant(state, known, state.seen_at).map_or(available, |left| left.min(available));
+    let month = budget::left_of_tenant(state, known, state.seen_at).filter(|left| *left < available);
+    let (available, limit) = month.map_or((available, None), |left| (left, Some(BudgetLimit::Month)));
     let projects = known.projects.iter().filter(|(_, weight)| **weight != 1);
     TenantView {
+        limit,
         weight: known.weight,
         quota: Quota { cores: known.quota_cores, devices: known.quota_devices },
         projects: projects.map(|(id, weight)| ProjectView { id: id.clone(), weight: *weight }).collect(),

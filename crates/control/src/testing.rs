@@ -139,11 +139,17 @@ impl Network {
 
     /// One scheduling cycle and its plan.
     pub(crate) fn plan(&mut self) -> Vec<Event> {
+        let plan = self.plan_alone();
+        self.take(Command::Plan(Box::new(plan)))
+    }
+
+    /// A plan that is not taken yet.
+    pub(crate) fn plan_alone(&self) -> huisuan_model::Plan {
         let snapshot = snapshot(&self.state);
         let plan = huisuan_schedule::cycle(&snapshot, &self.state.policy, self.now, Budget::default(), Seed(1));
         let judged = huisuan_schedule::check(&snapshot, &self.state.policy, self.now, &plan);
         assert!(judged.is_ok(), "a plan breaks a rule: {judged:?}");
-        self.take(Command::Plan(Box::new(plan)))
+        plan
     }
 
     pub(crate) fn report(&mut self, name: &str, reports: Vec<(AttemptId, ReportKind)>) -> Vec<Event> {

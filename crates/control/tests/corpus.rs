@@ -122,6 +122,7 @@ fn write() {
     story.sessions();
     story.racks();
     story.contracts();
+    story.returns();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");

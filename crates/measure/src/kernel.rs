@@ -213,9 +213,14 @@ where
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the matrices must be reproducible, not unpredictable.
-struct Stream(u64);
+pub(crate) struct Stream(u64);
 
 impl Stream {
+    #[cfg(feature = "cuda")]
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -225,7 +230,7 @@ impl Stream {
     }
 
     /// Uniform in -1 to 1.
-    fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
     }
 

@@ -140,6 +140,18 @@ pub struct Terms {
     pub share: RatedShare,
     /// What its work is priced with.
     pub tariff: Tariff,
+    /// Where the rate of its share comes from, and so its work. Terms of earlier versions do not tell, and stand for
+    /// measured ones.
+    #[serde(default = "measured", skip_serializing_if = "is_measured")]
+    pub mark: Mark,
+}
+
+fn measured() -> Mark {
+    Mark::Measured
+}
+
+fn is_measured(mark: &Mark) -> bool {
+    *mark == Mark::Measured
 }
 
 impl Terms {

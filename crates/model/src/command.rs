@@ -258,6 +258,11 @@ pub enum Command {
         /// Where.
         centre: CentreId,
     },
+    /// The server begins to run.
+    Resume {
+        /// The last moment at which it is known to have run before.
+        seen_until: TimeMs,
+    },
     /// Idempotency keys given before this moment are forgotten.
     ForgetKeys {
         /// That moment.
@@ -303,6 +308,7 @@ impl Command {
             Command::Plan(_) => "plan",
             Command::Report { .. } => "report",
             Command::LoseRunning { .. } => "lose-running",
+            Command::Resume { .. } => "resume",
             Command::ForgetKeys { .. } => "forget-keys",
         }
     }

@@ -383,6 +383,13 @@ pub enum Event {
         /// When.
         at: TimeMs,
     },
+    /// The server was not there: nothing could be placed, and nobody saw what its centres had.
+    Unseen {
+        /// The first moment of that.
+        from: TimeMs,
+        /// The first moment after it.
+        until: TimeMs,
+    },
     /// Old idempotency keys are gone.
     KeysForgotten {
         /// Those before this moment.

@@ -62,7 +62,7 @@ pub use precision::Precision;
 pub use quantity::{Bytes, DurationMs, Gflop, GflopPerS, MilliDevices, Millicores, Money, TimeMs};
 pub use ranges::RangeSet;
 pub use rating::{Certificate, Doubt, PrecisionRate, Rating};
-pub use reason::{QuotaResource, Reason};
+pub use reason::{BudgetLimit, QuotaResource, Reason};
 pub use shape::{Reach, Shape};
 pub use spec::{JobSpec, SpecHash};
 pub use starts::{Band, OpaquePolicy, StartDelay, Starts};

@@ -52,6 +52,9 @@ pub struct Basis {
     /// What the network level wanted, where that is not what it wanted of the plan before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<Arc<Targets>>,
+    /// The moment by which its snapshot counted months, tariffs and contracts: that of the last command before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<TimeMs>,
 }
 
 impl Plan {
@@ -63,7 +66,14 @@ impl Plan {
     /// The same, with what it was made with.
     #[must_use]
     pub fn made_with(self, now: TimeMs, seed: u64, policy: &str) -> Plan {
-        Plan { basis: Some(Basis { now, seed, policy: policy.to_owned(), targets: None }), ..self }
+        Plan { basis: Some(Basis { now, seed, policy: policy.to_owned(), targets: None, seen_at: None }), ..self }
+    }
+
+    /// The same, with the moment by which its snapshot counted.
+    #[must_use]
+    pub fn seen_at(mut self, at: Option<TimeMs>) -> Plan {
+        self.basis.iter_mut().for_each(|basis| basis.seen_at = at);
+        self
     }
 }
 

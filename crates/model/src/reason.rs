@@ -13,6 +13,18 @@ use crate::{
     topology::Level,
 };
 
+/// What leaves a tenant less to spend than it has money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BudgetLimit {
+    /// The budget of its month.
+    Month,
+    /// Its cap on what it may spend in an hour.
+    Hour,
+    /// The budget of the month of the job's project.
+    Project,
+}
+
 /// What a quota is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -56,12 +68,15 @@ pub enum Reason {
         /// How many centres are known.
         centres: u32,
     },
-    /// The tenant's free balance does not cover the hold.
+    /// What the tenant may spend does not cover the hold.
     Budget {
         /// The hold of one task, or of the whole gang.
         needed: Money,
-        /// The tenant's free balance.
+        /// What it may spend: its free balance, or what a limit leaves of it.
         available: Money,
+        /// The limit, where that is less than the free balance.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<BudgetLimit>,
     },
     /// What is left of the job's own budget does not cover the hold.
     JobBudget {

@@ -1,6 +1,8 @@
 //! How many tasks may be placed at a candidate besides what it has room for: by money, by quota, and by what may wait
 //! at an opaque centre.
 
+use huisuan_model::BudgetLimit;
+
 use crate::{
     snapshot::Quota,
     state::State,
@@ -19,6 +21,13 @@ impl State {
         let spent = view.own()?.0.saturating_sub(self.own[shape]);
         let left = view.budget?.0.saturating_sub(spent);
         (left <= self.available(problem, shape)).then_some(left)
+    }
+
+    /// What limits what may be spent on the shape, where it is neither its tenant's money nor its job's own budget.
+    pub(crate) fn budget_limit(&self, problem: &Problem<'_>, shape: usize) -> Option<BudgetLimit> {
+        let tenant = problem.shapes[shape].tenant?;
+        let own = self.own[shape] < self.available[tenant];
+        if own { problem.snapshot.shapes[shape].limit } else { problem.snapshot.tenants[tenant].limit }
     }
 
     /// How many tasks of a shape may be placed at a candidate, `unit` of them going together.

@@ -193,7 +193,10 @@ fn busy(case: &Case<'_>, candidates: &[Candidate]) -> Option<Reason> {
         let needed = Money(needed);
         return Some(match case.state.budget_left(case.problem, case.shape) {
             Some(left) => Reason::JobBudget { needed, left: Money(left) },
-            None => Reason::Budget { needed, available: Money(case.available) },
+            None => {
+                let limit = case.state.budget_limit(case.problem, case.shape);
+                Reason::Budget { needed, available: Money(case.available), limit }
+            }
         });
     }
     let (problem, state) = (case.problem, case.state);

@@ -145,7 +145,7 @@ impl Change {
         let view = next.shapes.iter_mut().find(|view| view.shape == *shape)?;
         let at = view.jobs.iter().position(|view| view.id == job && !view.waiting.is_empty())?;
         let mut job = view.jobs.remove(at);
-        let (available, budget, agreed) = (view.available, view.budget, view.agreed.clone());
+        let (available, limit, budget, agreed) = (view.available, view.limit, view.budget, view.agreed.clone());
         let (mut changed, before) = (shape.clone(), job.clone());
         self.change(&mut changed, &mut job);
         if changed == *shape && job == before {
@@ -155,7 +155,7 @@ impl Change {
         match next.shapes.binary_search_by(|view| view.shape.cmp(&changed)) {
             Ok(found) => next.shapes[found].jobs.push(job),
             Err(place) => {
-                let view = ShapeView { available, budget, agreed, ..ShapeView::new(changed.clone(), vec![job]) };
+                let view = ShapeView { available, limit, budget, agreed, ..ShapeView::new(changed.clone(), vec![job]) };
                 next.shapes.insert(place, view);
             }
         }

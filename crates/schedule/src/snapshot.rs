@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{advance::Reserved, holdings::Holdings, network::Lengths, opaque::OpaqueView, pack::Fleet, reach::Ways};
 use huisuan_model::{
-    Bytes, CentreId, Class, Facts, JobId, MilliDevices, Millicores, Money, Place, Pool, PoolId, ProjectId, RangeSet,
-    Shape, Targets, Tariff, TenantId, TimeMs,
+    BudgetLimit, Bytes, CentreId, Class, Facts, JobId, MilliDevices, Millicores, Money, Place, Pool, PoolId, ProjectId,
+    RangeSet, Shape, Targets, Tariff, TenantId, TimeMs,
 };
 
 /// The state of the network at one version, as far as planning needs it.
@@ -162,6 +162,8 @@ pub struct ShapeView {
     pub more: u64,
     /// What may be held for it beside its tenant's money, such as of a project's budget; no such limit when absent.
     pub available: Option<Money>,
+    /// What limits it to that.
+    pub limit: Option<BudgetLimit>,
     /// What is left of the budget of the one job of the shape that has its own.
     pub budget: Option<Money>,
     /// Prices that were agreed with its tenant, in the order of centres and pools; elsewhere the centre's own is asked.
@@ -200,7 +202,7 @@ impl ShapeView {
 
     /// Jobs of a shape: all that there are, limited by nothing but their tenant's money.
     pub fn new(shape: Shape, jobs: Vec<JobView>) -> Self {
-        ShapeView { shape, jobs, more: 0, available: None, budget: None, agreed: Vec::new() }
+        ShapeView { shape, jobs, more: 0, available: None, limit: None, budget: None, agreed: Vec::new() }
     }
 }
 
@@ -235,6 +237,8 @@ pub struct TenantView {
     pub id: TenantId,
     /// What it may still spend. All tariffs are taken to be in its currency.
     pub available: Money,
+    /// What limits it to that, where it is not its money.
+    pub limit: Option<BudgetLimit>,
     /// Twice the weight is due twice the share; from 1.
     pub weight: u32,
     /// The most that it may hold at once.
@@ -246,7 +250,7 @@ pub struct TenantView {
 impl TenantView {
     /// A tenant of weight 1 without a quota.
     pub fn new(id: TenantId, available: Money) -> Self {
-        TenantView { id, available, weight: 1, quota: Quota::default(), projects: Vec::new() }
+        TenantView { id, available, limit: None, weight: 1, quota: Quota::default(), projects: Vec::new() }
     }
 }
 

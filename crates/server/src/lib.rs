@@ -29,6 +29,7 @@ mod ratings;
 mod readers;
 mod reasons;
 mod secrets;
+mod seen;
 mod server;
 mod simulation;
 mod start_error;

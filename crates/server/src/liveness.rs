@@ -55,6 +55,7 @@ pub(crate) async fn watch(shared: Arc<Shared>, planner: Arc<Wake>) {
             planner.wake();
         }
         looked_at = now;
+        shared.seen.note(now);
         let heard = |centre: &CentreId, after: Instant| shared.hub.heard_after(centre, after);
         for (centre, presence) in watch.look(Instant::now(), &centres, heard) {
             tracing::info!(%centre, ?presence, "presence of a centre changed");

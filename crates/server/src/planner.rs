@@ -47,13 +47,15 @@ impl Planner {
 
     /// One cycle; `None` when the writer has ended.
     fn cycle(&self, level: &mut Level, memory: &mut Memory, judge: &mut Judge) -> Option<()> {
-        let look = |state: &huisuan_control::State| (huisuan_control::snapshot(state), state.policy().clone());
-        let (mut snapshot, policy) = self.writer.look_blocking(look).ok()?;
+        let look = |state: &huisuan_control::State| {
+            (huisuan_control::snapshot(state), state.policy().clone(), state.seen_at())
+        };
+        let (mut snapshot, policy, seen_at) = self.writer.look_blocking(look).ok()?;
         let started = Instant::now();
         let now = self.clock.now();
         level.before(&mut snapshot, &policy, now);
         let plan = cycle_with(memory, &snapshot, &policy, now, Budget::default(), Seed(self.seed));
-        let mut plan: Plan = plan.made_with(now, self.seed, &policy.name);
+        let mut plan: Plan = plan.made_with(now, self.seed, &policy.name).seen_at(Some(seen_at));
         self.metrics.cycle(started.elapsed(), plan.placements.len());
         if !judge.allows(&snapshot, &policy, now, &plan, &self.metrics) {
             return Some(());

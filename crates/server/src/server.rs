@@ -40,6 +40,7 @@ use crate::{
     readers::Readers,
     reasons::Reasons,
     secrets::Secret,
+    seen::Seen,
     simulation::Simulation,
     tenant_tokens::TenantTokens,
     wake::Wake,
@@ -85,6 +86,8 @@ pub(crate) struct Shared {
     pub(crate) started_at: TimeMs,
     /// When the run before this one recorded something last.
     pub(crate) recorded_at: TimeMs,
+    /// Where it is noted that the server is there.
+    pub(crate) seen: Seen,
     /// Whose turn it is to have helps computed.
     pub(crate) helps: Semaphore,
     /// Whose turn it is to rate anew: readings are corrected from what the turn before has committed.
@@ -150,6 +153,11 @@ impl Server {
             answers: answers::start(runtime.handle()),
         };
         let (writer, writer_thread) = Writer::start(state, chain, store, clock.clone(), disk.clone(), listeners)?;
+        let seen = Seen::of(&config.data);
+        // What was recorded after the last note was seen, too. Without a note nobody knows, and nothing is said.
+        let seen_until = seen.last().map_or_else(|| clock.now(), |last| last.max(recorded_at));
+        writer.execute_blocking(identity::server(), Command::Resume { seen_until })?;
+        seen.note(clock.now());
         open_tenant(&writer, config.funds)?;
         let reasons = SharedReasons::default();
         let planner = Planner {
@@ -184,6 +192,7 @@ impl Server {
             loopback: config.listen.ip().is_loopback(),
             started_at,
             recorded_at,
+            seen,
             helps: Semaphore::new(1),
             rerating: tokio::sync::Mutex::new(()),
             played: OnceLock::new(),
@@ -279,6 +288,7 @@ impl Server {
             // A thread that panicked has said so already.
             _ = thread.join();
         }
+        self.shared.seen.note(self.shared.clock.now());
     }
 }
 

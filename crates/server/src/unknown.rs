@@ -57,7 +57,7 @@ mod tests {
             stop_seq: None,
             preempted_by: None,
             outcome: None,
-            terms: Terms { share, tariff },
+            terms: Terms { share, tariff, mark: huisuan_model::Mark::Measured },
             usage: Usage::default(),
             work: Gflop::ZERO,
             hold: Money::ZERO,

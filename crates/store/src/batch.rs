@@ -91,6 +91,7 @@ fn of_centre(command: &Command) -> bool {
             | Command::RemoveWindow { .. }
             | Command::Inventory { .. }
             | Command::Rate { .. }
+            | Command::Resume { .. }
     )
 }
 

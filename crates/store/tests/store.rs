@@ -90,7 +90,11 @@ fn attempt(task: u32, number: u32, state: AttemptState) -> Attempt {
         stop_seq: None,
         preempted_by: None,
         outcome: None,
-        terms: Terms { share, tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(1) } },
+        terms: Terms {
+            share,
+            tariff: Tariff { currency: "CNY".into(), price_per_p_h: Money(1) },
+            mark: huisuan_model::Mark::Declared,
+        },
         usage: Usage::default(),
         work: Gflop(0),
         hold: Money(0),

@@ -32,7 +32,9 @@ pub struct ReplayReport {
     pub identical: u64,
     /// Plans of which the journal does not say what they were made with.
     pub without_basis: u64,
-    /// Under which policy they were made again; absent for that of the journal.
+    /// Plans made under a policy that is not known by its name: the default one stood in.
+    pub without_policy: u64,
+    /// Under which policy they were made again; absent for that of each plan of the journal.
     pub policy: Option<String>,
     /// Entries of the first plans that came out otherwise.
     pub differing: Vec<u64>,
@@ -54,7 +56,7 @@ pub fn replay<E>(
     mut read: impl FnMut(&mut dyn FnMut(&Entry)) -> Result<(), E>,
 ) -> Result<ReplayReport, E> {
     let name = policy.as_ref().map(|policy| policy.name.clone());
-    let mut replay = Replay::new(policy);
+    let mut replay = Replay::new(policy).knowing(crate::scenario::policy);
     read(&mut |entry| replay.expect(entry))?;
     read(&mut |entry| replay.take(entry))?;
     Ok(of(replay.found(), name))
@@ -93,6 +95,7 @@ fn of(found: &Replayed, policy: Option<String>) -> ReplayReport {
         plans: found.plans,
         identical: found.identical,
         without_basis: found.without_basis,
+        without_policy: found.without_policy,
         policy,
         differing: found.differences.iter().map(|difference| difference.seq).collect(),
         before: side(&found.before),

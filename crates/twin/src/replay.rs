@@ -6,8 +6,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use huisuan_control::{State, apply, schedule::cycle, snapshot};
-use huisuan_model::{CentreId, Command, Entry, Money, Placement, Plan, Targets, Terms};
+use huisuan_control::{State, apply, hold_each, schedule::cycle, snapshot};
+use huisuan_model::{CentreId, Command, Entry, Placement, Plan, Targets, TimeMs};
 use huisuan_schedule::{Budget, Policy, Seed, network::Level};
 
 /// A plan that came out otherwise.
@@ -42,6 +42,8 @@ pub struct Replayed {
     /// Plans of which the journal does not say what they were made with: the moment of their entry and seed 0 stood
     /// in.
     pub without_basis: u64,
+    /// Plans made under a policy that nobody knows here by its name: that of the state stood in.
+    pub without_policy: u64,
     /// The first plans that came out otherwise.
     pub differences: Vec<Difference>,
     /// What the journal's plans placed.
@@ -57,8 +59,10 @@ const DIFFERENCES_MAX: usize = 100;
 #[derive(Debug, Default)]
 pub struct Replay {
     state: State,
-    /// Under which policy plans are made; that of the state when `None`.
+    /// Under which policy plans are made; that of each plan of the journal when `None`.
     policy: Option<Policy>,
+    /// The policies that a journal may name beside that of the state.
+    named: Option<fn(&str) -> Option<Policy>>,
     /// Plans to make at each version: entry, plan of the journal, moment of the entry.
     expected: BTreeMap<u64, Vec<Expected>>,
     /// What the network level wanted, by the entries of the plans that told it.
@@ -75,9 +79,15 @@ struct Expected {
 }
 
 impl Replay {
-    /// Nothing is folded yet; `policy` is that of the journal's state when `None`.
+    /// Nothing is folded yet; `policy` is that of each plan of the journal when `None`.
     pub fn new(policy: Option<Policy>) -> Self {
         Replay { policy, ..Replay::default() }
+    }
+
+    /// The same, with the policies that plans of the journal may name beside that of the state.
+    #[must_use]
+    pub fn knowing(self, named: fn(&str) -> Option<Policy>) -> Self {
+        Replay { named: Some(named), ..self }
     }
 
     /// Notes the plan of an entry, if it is one. Called for every entry before the first is folded.
@@ -112,6 +122,7 @@ impl Replay {
         }
         entry.events.iter().for_each(|event| apply(&mut self.state, event));
         self.state.set_version(entry.seq);
+        self.state.set_seen_at(entry.at);
         self.found.entries += 1;
         self.make(entry.seq);
     }
@@ -123,40 +134,49 @@ impl Replay {
 
     fn make(&mut self, version: u64) {
         for Expected { seq, plan } in self.expected.remove(&version).unwrap_or_default() {
-            let policy = self.policy.as_ref().unwrap_or(self.state.policy());
             let basis = plan.basis.as_ref().expect("an expected plan has a basis");
+            let policy = &self.policy_of(&basis.policy);
             let (now, seed) = (basis.now, Seed(basis.seed));
             // Targets hold until a plan tells of others.
             let told = self.targets.range(..=seq).next_back().map(|(_, targets)| targets.clone());
+            // Plans of earlier versions do not tell: the moment of the last entry stands in.
+            basis.seen_at.into_iter().for_each(|at| self.state.set_seen_at(at));
             let mut seen = snapshot(&self.state);
             seen.targets = told.filter(|_| Level::concerns(&seen, policy));
             let made = cycle(&seen, policy, now, Budget::default().unexplained(), seed);
-            let sides = (self.side(&plan), self.side(&made));
-            let mut made = made.made_with(now, seed.0, &policy.name);
+            let sides = (self.side(&plan, now), self.side(&made, now));
+            let mut made = made.made_with(now, seed.0, &policy.name).seen_at(basis.seen_at);
             made.basis.iter_mut().for_each(|made| made.targets = basis.targets.clone());
             self.made.insert(seq, (made, sides.0, sides.1));
         }
     }
 
     /// Sums up what a plan places.
-    fn side(&self, plan: &Plan) -> Side {
+    fn side(&self, plan: &Plan, now: TimeMs) -> Side {
         let mut side = Side::default();
         for placement in &plan.placements {
             let tasks = placement.tasks.len();
             *side.tasks.entry(placement.centre.clone()).or_default() += tasks;
-            side.held += i128::from(self.hold_each(placement).0) * i128::from(tasks);
+            let held = hold_each(&self.state, placement, now).unwrap_or_default();
+            side.held += i128::from(held.0) * i128::from(tasks);
         }
         side
     }
 
-    fn hold_each(&self, placement: &Placement) -> Money {
-        let centre = self.state.centres().get(&placement.centre);
-        let terms = centre.and_then(|centre| {
-            let share = centre.pools.get(&placement.pool)?.share(placement.cores, placement.devices)?;
-            Some(Terms { share, tariff: centre.tariff.clone() })
-        });
-        let walltime = self.state.job(placement.job).map(|job| job.spec.walltime);
-        terms.zip(walltime).map_or(Money::ZERO, |(terms, walltime)| terms.hold(walltime.0))
+    /// The policy to make a plan under that was made under the one of this name.
+    fn policy_of(&mut self, name: &str) -> Policy {
+        if let Some(policy) = &self.policy {
+            return policy.clone();
+        }
+        let of_state = self.state.policy();
+        if of_state.name == name {
+            return of_state.clone();
+        }
+        let of_state = of_state.clone();
+        self.named.and_then(|named| named(name)).unwrap_or_else(|| {
+            self.found.without_policy += 1;
+            of_state
+        })
     }
 
     fn compare(&mut self, entry: &Entry, after: Plan) {

@@ -26,15 +26,29 @@ pub fn dependencies_without_reason(path: &str, manifest: &str) -> Vec<Finding> {
     findings
 }
 
-/// A crate's manifest takes its lints and its dependencies' versions from the workspace.
+/// The one crate that may deny `unsafe` code instead of forbidding it, so that one module of it can call the makers'
+/// libraries of accelerators.
+const UNSAFE_DENIED: &str = "crates/measure/Cargo.toml";
+
+/// A crate's manifest takes its lints and its dependencies' versions from the workspace, whose manifest is `root`.
 ///
 /// # Errors
 ///
-/// When the manifest is not valid.
-pub fn member_rules(file: &TextFile) -> Result<Vec<Finding>> {
+/// When a manifest is not valid.
+pub fn member_rules(file: &TextFile, root: &str) -> Result<Vec<Finding>> {
     let manifest = parse(&file.path, &file.text)?;
     let mut findings = Vec::new();
-    if get(&manifest, &["lints", "workspace"]) != Some(&toml::Value::Boolean(true)) {
+    if file.path == UNSAFE_DENIED {
+        let mut lints = get(&parse("Cargo.toml", root)?, &["workspace", "lints"]).cloned();
+        let level = lints.as_mut().and_then(|lints| lints.get_mut("rust")?.get_mut("unsafe_code"));
+        if let Some(level) = level {
+            *level = "deny".into();
+        }
+        if manifest.get("lints") != lints.as_ref() {
+            let message = "needs the lints of the workspace, with `unsafe_code = \"deny\"`";
+            findings.push(Finding::new(&file.path, 0, message));
+        }
+    } else if get(&manifest, &["lints", "workspace"]) != Some(&toml::Value::Boolean(true)) {
         findings.push(Finding::new(&file.path, 0, "needs `[lints] workspace = true`"));
     }
     for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
@@ -105,8 +119,10 @@ fn split_comment(line: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
+    const ROOT: &str = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\nmissing_docs = \"warn\"\n";
+
     fn member(text: &str) -> Vec<Finding> {
-        member_rules(&TextFile::new("crates/model/Cargo.toml", text)).unwrap()
+        member_rules(&TextFile::new("crates/model/Cargo.toml", text), ROOT).unwrap()
     }
 
     #[test]
@@ -124,6 +140,19 @@ mod tests {
         assert_eq!(member("[lints]\nworkspace = true\n"), []);
         assert_eq!(member("[package]\nname = \"x\"\n").len(), 1);
         assert_eq!(member("[lints.rust]\nunsafe_code = \"allow\"\n").len(), 1);
+    }
+
+    #[test]
+    fn one_crate_denies_unsafe_code_and_keeps_the_other_lints() {
+        let found = |text: &str| member_rules(&TextFile::new(UNSAFE_DENIED, text), ROOT).unwrap().len();
+        assert_eq!(found("[lints.rust]\nunsafe_code = \"deny\"\nmissing_docs = \"warn\"\n"), 0);
+        for text in [
+            "[lints.rust]\nunsafe_code = \"allow\"\nmissing_docs = \"warn\"\n",
+            "[lints.rust]\nunsafe_code = \"deny\"\n",
+            "[package]\nname = \"x\"\n",
+        ] {
+            assert_eq!(found(text), 1, "{text}");
+        }
     }
 
     #[test]

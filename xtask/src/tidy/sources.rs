@@ -55,6 +55,19 @@ pub fn leftovers(files: &[TextFile]) -> Vec<Finding> {
     findings
 }
 
+/// The one module that calls foreign code.
+const FOREIGN_CODE: &str = "crates/measure/src/cuda/library.rs";
+
+/// Files that allow themselves what the workspace forbids.
+#[must_use]
+pub fn unsafe_elsewhere(files: &[TextFile]) -> Vec<Finding> {
+    let word = concat!("(unsafe", "_code)");
+    let sources = files.iter().filter(|file| is_ours(file) && file.has_ending("rs") && file.path != FOREIGN_CODE);
+    let lines = sources.flat_map(|file| numbered(&file.text).map(move |line| (file, line)));
+    let found = lines.filter(|(_, (_, line))| line.contains(word) && !line.contains("forbid"));
+    found.map(|(file, (number, _))| Finding::new(&file.path, number, format!("only {FOREIGN_CODE} may"))).collect()
+}
+
 /// Paths that exist on one machine only: somebody's home or a work folder.
 #[must_use]
 pub fn machine_paths(files: &[TextFile]) -> Vec<Finding> {
@@ -101,6 +114,14 @@ mod tests {
 
     fn file(text: &str) -> Vec<TextFile> {
         vec![TextFile::new("crates/model/src/lib.rs", text)]
+    }
+
+    #[test]
+    fn unsafe_code_elsewhere_is_found() {
+        let allow = concat!("#![allow(unsafe", "_code)]\n");
+        assert_eq!(unsafe_elsewhere(&file(allow)).len(), 1);
+        assert_eq!(unsafe_elsewhere(&[TextFile::new(FOREIGN_CODE, allow)]), []);
+        assert_eq!(unsafe_elsewhere(&file(concat!("#![forbid(unsafe", "_code)]\n"))), []);
     }
 
     #[test]

@@ -137,6 +137,7 @@ fn running(checks: &mut Checks, session: &Session) {
         let up = text::span(session.now().since(health.started_at.0).0);
         checks.add("server", health.ready, format!("{} answers, up for {up}", client.url()), "see the server's log");
         machine(checks, session, client, &health);
+        accelerators(checks);
         network(checks, client);
     }
 }
@@ -165,6 +166,25 @@ pub(crate) fn clock(checks: &mut Checks, session: &Session, health: &Health) {
     let offset_ms = session.now().0.abs_diff(health.now.0.0);
     let hint = "let both machines follow the same time servers";
     checks.add("clock", offset_ms <= CLOCK_OFFSET_MS_MAX, format!("{} apart", text::span(offset_ms)), hint);
+}
+
+/// Whether the accelerators of this machine can be measured. A machine without any has nothing to check.
+pub(crate) fn accelerators(checks: &mut Checks) {
+    let found = huisuan_measure::devices();
+    let names: Vec<&str> = found.devices.iter().map(|device| device.name.as_str()).collect();
+    match (huisuan_measure::measurable_devices(), names.len()) {
+        (Err(_), 0) => {}
+        (Ok(count), _) => {
+            let detail = format!("{} can be measured", text::count(count as u64, "device"));
+            checks.add("accelerators", true, detail, "");
+        }
+        (Err(why), _) => {
+            let why = why.to_string();
+            let (why, hint) = why.split_once("; hint: ").unwrap_or((&why, "look at the maker's own tools"));
+            let detail = format!("{}: declared, not measured: {why}", names.join(", "));
+            checks.level("accelerators", Level::Warn, detail, hint);
+        }
+    }
 }
 
 fn network(checks: &mut Checks, client: &Client) {

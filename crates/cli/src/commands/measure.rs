@@ -1,6 +1,10 @@
 //! `measure`: rates this machine in every class.
 
-use huisuan_measure::{Bandwidth, Basis, Device, MeasureSpec, Measurement, Registry, Unread};
+mod devices;
+
+use devices::Accelerator;
+use huisuan_measure::{Bandwidth, Basis, DeviceMeasurement, DeviceRate, MeasureSpec, Measurement, Unread};
+use huisuan_model::Precision;
 use serde::Serialize;
 
 use crate::{
@@ -15,8 +19,8 @@ use crate::{
 #[derive(Debug, Serialize)]
 struct Ratings {
     ratings: Vec<Rating>,
-    /// Accelerators, apart: what is declared of them is not measured, and not certified.
-    devices: Vec<Declared>,
+    /// Accelerators: the rates of those that could be measured are among `ratings`, too.
+    devices: Vec<Accelerator>,
     /// Makers' tools that said what this version does not understand: their devices are left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unread: Vec<Unread>,
@@ -44,38 +48,18 @@ struct Rating {
     plausible: Option<bool>,
     /// Every timed run, so that the median can be doubted: wall time and processor time.
     runs_ns: Vec<u64>,
+    /// Empty for accelerators, which have none.
     runs_cpu_ns: Vec<u64>,
     /// Which of the two makes the rate: `cpu` or `wall`.
     basis: Basis,
     /// Where `sustained_gflops` comes from.
     mark: &'static str,
-}
-
-/// An accelerator and what its maker declares of it.
-#[derive(Debug, Serialize)]
-struct Declared {
-    #[serde(flatten)]
-    device: Device,
-    /// The part that it is, when its name and memory leave only one.
-    part: Option<String>,
-    /// The parts that it may be.
-    candidates: Vec<String>,
-    mark: &'static str,
-    certified: bool,
-}
-
-/// The accelerators of this machine, each with its part or with those that it may be.
-fn declared() -> (Vec<Declared>, Vec<Unread>) {
-    let registry = Registry::built_in();
-    let declared = |device: Device| Declared {
-        part: device.part(&registry).map(|part| part.id.clone()),
-        candidates: registry.find(&device.name).iter().map(|part| part.id.clone()).collect(),
-        device,
-        mark: "declared",
-        certified: false,
-    };
-    let found = huisuan_measure::devices();
-    (found.devices.into_iter().map(declared).collect(), found.unread)
+    /// The number of the accelerator among `devices`; absent for processors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<u32>,
+    /// Mean power while it was measured, by its own counter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watts: Option<u32>,
 }
 
 /// Measures and reports.
@@ -94,13 +78,8 @@ pub(crate) fn measure(session: &Session, args: &MeasureArgs) -> Result<(), Failu
         session.output.remark(&format!("memory: {speed} MB/s measured (STREAM triad{caches})"));
     }
     let ratings = Ratings::from(measurement);
-    for found in &ratings.devices {
-        let part = found.part.clone().unwrap_or_else(|| match &found.candidates[..] {
-            [] => "an unknown part".to_owned(),
-            candidates => format!("one of {}; which one?", candidates.join(", ")),
-        });
-        let (index, name, told_by) = (found.device.index, &found.device.name, found.device.told_by);
-        session.output.remark(&format!("device {index} {name} ({told_by}): {part}; declared, not certified"));
+    for accelerator in &ratings.devices {
+        session.output.remark(&accelerator.line());
     }
     for Unread { told_by, said } in &ratings.unread {
         let hint = "hint: name the part yourself (`measure parts`), and report what it prints";
@@ -111,7 +90,7 @@ pub(crate) fn measure(session: &Session, args: &MeasureArgs) -> Result<(), Failu
 
 impl From<Measurement> for Ratings {
     fn from(measurement: Measurement) -> Self {
-        let ratings = measurement
+        let mut ratings: Vec<Rating> = measurement
             .rates
             .iter()
             .map(|rate| Rating {
@@ -129,9 +108,16 @@ impl From<Measurement> for Ratings {
                 runs_cpu_ns: rate.runs_cpu_ns.clone(),
                 basis: rate.basis,
                 mark: "measured",
+                device: None,
+                watts: None,
             })
             .collect();
-        let (devices, unread) = declared();
+        let (devices, unread) = devices::find();
+        for accelerator in &devices {
+            let rates =
+                accelerator.measurement().into_iter().flat_map(|of| of.rates.iter().map(move |rate| (of, rate)));
+            ratings.extend(rates.map(|(of, rate)| Rating::of_device(accelerator, of, rate)));
+        }
         Ratings {
             ratings,
             devices,
@@ -139,6 +125,30 @@ impl From<Measurement> for Ratings {
             memory: measurement.bandwidth,
             host: measurement.host,
             cpus: measurement.cpus,
+        }
+    }
+}
+
+impl Rating {
+    fn of_device(accelerator: &Accelerator, of: &DeviceMeasurement, rate: &DeviceRate) -> Self {
+        let class = rate.precision.class();
+        Rating {
+            pool: accelerator.pool().to_owned(),
+            class: class.to_string(),
+            precision: rate.precision.name(),
+            nameplate_gflops: rate.nameplate_gflops,
+            sustained_gflops: rate.sustained_gflops,
+            method: of.method.to_owned(),
+            version: of.version,
+            unit: Precision::of_class(class) == rate.precision,
+            emulated: false,
+            plausible: rate.plausible(),
+            runs_ns: rate.runs_ns.clone(),
+            runs_cpu_ns: Vec::new(),
+            basis: Basis::Wall,
+            mark: "measured",
+            device: Some(accelerator.index()),
+            watts: rate.watts,
         }
     }
 }

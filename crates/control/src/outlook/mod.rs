@@ -10,7 +10,7 @@ mod learnt;
 use std::collections::BTreeMap;
 
 use huisuan_model::{
-    ApplicationId, CentreId, JobId, JobSpec, Money, PoolId, Reason, Shape, TimeMs, command::Origin,
+    ApplicationId, BudgetLimit, CentreId, JobId, JobSpec, Money, PoolId, Reason, Shape, TimeMs, command::Origin,
     quantity::DurationMs, spec::Need,
 };
 use huisuan_schedule::{
@@ -31,7 +31,7 @@ pub struct Outlook {
     running: Vec<Running>,
     shape: Shape,
     /// What may be held for it beside its tenant's money.
-    available: Option<Money>,
+    available: Option<(Money, BudgetLimit)>,
     /// Prices that were agreed with its tenant.
     agreed: Vec<Agreed>,
     /// The most that it may cost, where it says so.
@@ -307,7 +307,8 @@ impl Outlook {
             Err(at) => snapshot.shapes.insert(
                 at,
                 ShapeView {
-                    available: self.available,
+                    available: self.available.map(|(left, _)| left),
+                    limit: self.available.map(|(_, limit)| limit),
                     budget: self.budget,
                     agreed: self.agreed.clone(),
                     ..ShapeView::new(shape.clone(), vec![self.job.clone()])

@@ -1,7 +1,7 @@
 //! What may be spent: limits by month, hour, project and job, and credit.
 
 use huisuan_model::{
-    EndReason, Event, JobSpec, JobState, Money, ProjectId, RangeSet, ReportKind,
+    BudgetLimit, EndReason, Event, JobSpec, JobState, Money, ProjectId, RangeSet, ReportKind,
     tenant::{Limit, TenantChange},
 };
 use proptest::prelude::*;
@@ -194,5 +194,35 @@ proptest! {
         for job in network.state.touched.jobs_ended.values() {
             prop_assert!(job.spec.budget.is_some_and(|budget| job.cost <= budget), "job {}: {}", job.id, job.cost);
         }
+    }
+}
+
+/// The limit that leaves least is named to the scheduler, and none where it is the tenant's own money.
+#[test]
+fn the_scheduler_is_told_which_limit_it_is() {
+    let most = |amount: i64| Some(Limit::Most(amount as u64));
+    let project = || ProjectId::new("default").expect("a name");
+    let own =
+        |limit| TenantChange { budget_projects: [(project(), Limit::Most(limit))].into(), ..TenantChange::default() };
+    let month = |limit| TenantChange { budget_month: most(limit), ..TenantChange::default() };
+    let hour = |limit| TenantChange { budget_hour: most(limit), ..TenantChange::default() };
+    let (of_month, of_hour, of_project) =
+        (Some(BudgetLimit::Month), Some(BudgetLimit::Hour), Some(BudgetLimit::Project));
+    for (changes, tenant, shape) in [
+        (vec![], None, None),
+        (vec![month(5)], of_month, None),
+        (vec![month(900_000_000_000_000)], None, None),
+        (vec![hour(5)], None, of_hour),
+        (vec![own(5)], None, of_project),
+        (vec![own(5), hour(4)], None, of_hour),
+        (vec![own(5), hour(6), month(7)], of_month, of_project),
+    ] {
+        let mut network = Network::new();
+        changes.into_iter().for_each(|change| drop(limit(&mut network, change).expect("a budget")));
+        network.submit(JobSpec { tasks: RangeSet::from_range(0, 9), ..long(1) }).expect("a job");
+        let seen = crate::snapshot(&network.state);
+        let known = seen.tenants.iter().find(|known| known.id == origin().tenant).expect("the tenant");
+        assert_eq!((known.limit, seen.shapes[0].limit), (tenant, shape));
+        assert_eq!(seen.shapes[0].available.is_some(), shape.is_some());
     }
 }

@@ -96,3 +96,35 @@ fn maintenance_that_makes_no_sense_is_refused() {
     let gone = network.execute(Command::RemoveWindow { centre: centre("hpc-1"), id: 1 });
     assert_eq!(gone, Err(Refusal::NoWindow { centre: centre("hpc-1"), id: 1 }));
 }
+
+#[test]
+fn what_nobody_saw_while_the_server_was_away_is_told() {
+    let mut network = Network::new();
+    let resume = |at: i64| Command::Resume { seen_until: TimeMs(at) };
+    network.pass(100_000);
+    let now = network.now.0;
+    assert_eq!(network.take(resume(now - 29_999)), vec![], "a short stop");
+    assert_eq!(network.take(resume(now + 5)), vec![], "the clock was set back");
+    let unseen = Event::Unseen { from: TimeMs(now - 30_000), until: TimeMs(now) };
+    assert_eq!(network.take(resume(now - 30_000)), vec![unseen]);
+    network.check_rebuilt();
+    let origin = crate::testing::origin();
+    let told = crate::execute(&mut crate::State::default(), &origin, &resume(0), TimeMs(now)).expect("taken");
+    assert_eq!(told, vec![], "an empty network has nothing to see");
+}
+
+#[test]
+fn work_is_marked_as_the_rating_that_it_is_counted_with() {
+    for mark in [huisuan_model::Mark::Measured, huisuan_model::Mark::Declared] {
+        let mut network = Network::new();
+        let name = centre("hpc-1");
+        let pool = network.state.centres()[&name].pools.values().next().expect("a pool").clone();
+        let rating = huisuan_model::Rating { mark, ..pool.rating.clone().expect("rated") };
+        network.take(Command::Rate { centre: name.clone(), pool: pool.id.clone(), rating });
+        network.submit(JobSpec { class: Some(Class::Hpc), ..job("a") }).expect("accepted");
+        network.plan();
+        let attempt = network.state.attempts().next().expect("placed");
+        assert_eq!((attempt.centre.clone(), attempt.terms.mark), (name, mark));
+        network.check_rebuilt();
+    }
+}

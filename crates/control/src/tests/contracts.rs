@@ -234,3 +234,22 @@ fn a_contract_is_taken_back_before_it_begins_and_makes_room_for_another() {
     assert!(refusal.to_string().contains("is past"), "{refusal}");
     network.check_rebuilt();
 }
+
+/// What a replay says of a plan is what the plan was taken with.
+#[test]
+fn the_hold_of_a_placement_knows_the_contract() {
+    for price in [3_000_000_000, 1_000_000_000] {
+        let mut network = Network::new();
+        network.pass(10 * HOUR - 1_000);
+        make(&mut network, contract(AgreedPrice::PerPh(Money(price)), 10 * HOUR)).expect("a contract");
+        network.pass(1_000);
+        network.submit(long(1)).expect("a job");
+        let (state, now) = (network.state.clone(), network.now);
+        let plan = network.plan_alone();
+        let placement = plan.placements.first().expect("a placement");
+        let told = crate::hold_each(&state, placement, now).expect("all is known");
+        network.take(Command::Plan(Box::new(plan.clone())));
+        let held = network.state.attempt(attempt(1, 0, 1)).expect("placed").hold;
+        assert_eq!((told, held), (held, Money(HOUR_COST * price / 3_000_000_000)));
+    }
+}

@@ -219,4 +219,24 @@ impl Story {
             self.take("user", "1-61", Command::CloseChannel { attempt, channel, sent: 12, received: 3456 });
         }
     }
+
+    /// The server was away for an hour; then work is placed by a rate that is only declared, by a plan that tells by
+    /// which moment it counted.
+    pub(super) fn returns(&mut self) {
+        let seen_until = self.now;
+        self.now.0 += 3_600_000;
+        let told = self.take("server", "", Command::Resume { seen_until });
+        assert_eq!(told, [Event::Unseen { from: seen_until, until: self.now }]);
+        let name = centre("data-1");
+        let known = self.state.centres()[&name].pools.values().next().expect("a pool").clone();
+        let rating = Rating { mark: Mark::Declared, ..known.rating.expect("rated") };
+        self.take("agent:data-1", "", Command::Rate { centre: name.clone(), pool: known.id, rating });
+        self.submit(JobSpec { centres: vec![name], ..JobSpec::command("declared", &["/bin/true"]) }, None);
+        let plan = cycle(&snapshot(&self.state), self.state.policy(), self.now, Budget::default(), Seed(1));
+        let plan = plan.made_with(self.now, 1, "balanced").seen_at(Some(self.state.seen_at()));
+        self.take("planner", "", Command::Plan(Box::new(plan)));
+        let job = JobId(self.state.jobs_total());
+        let placed = self.state.attempts().find(|attempt| attempt.id.job == job).expect("placed");
+        assert_eq!(placed.terms.mark, Mark::Declared);
+    }
 }

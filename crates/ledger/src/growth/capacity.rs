@@ -23,7 +23,7 @@ pub struct Piece {
     pub devices: bool,
     /// Sustained rate of the whole pool in GFLOP/s; 0 while it is not rated.
     pub rate: u64,
-    /// False while the centre takes no work: paused, or its agent away.
+    /// False while the centre takes no work: paused, its agent away, or the server itself.
     pub open: bool,
     /// True when its cores are also another centre's.
     pub overlapping: bool,
@@ -39,6 +39,9 @@ pub fn pieces<'a>(entries: impl IntoIterator<Item = (TimeMs, &'a [Event])>, unti
     let mut done = Vec::new();
     for (at, events) in entries {
         for event in events {
+            if let Event::Unseen { from, until } = event {
+                unseen(&mut centres, (*from, *until), &mut done);
+            }
             let Some(id) = concerned(event) else { continue };
             if let Some((centre, since)) = centres.get_mut(id) {
                 cut(centre, *since, at, &mut done);
@@ -54,6 +57,18 @@ pub fn pieces<'a>(entries: impl IntoIterator<Item = (TimeMs, &'a [Event])>, unti
     }
     done.sort_by(|a: &Piece, b: &Piece| (&a.centre, &a.pool, a.from).cmp(&(&b.centre, &b.pool, b.from)));
     done
+}
+
+/// What nobody saw belongs to nobody: the pools were as before, and could not be used.
+fn unseen(centres: &mut BTreeMap<CentreId, (Centre, TimeMs)>, (from, until): (TimeMs, TimeMs), done: &mut Vec<Piece>) {
+    for (centre, since) in centres.values_mut() {
+        let from = from.max(*since);
+        cut(centre, *since, from, done);
+        let begin = done.len();
+        cut(centre, from, until, done);
+        done[begin..].iter_mut().for_each(|piece| piece.open = false);
+        *since = until.max(from);
+    }
 }
 
 fn concerned(event: &Event) -> Option<&CentreId> {
@@ -123,4 +138,59 @@ pub fn capacity(pieces: &[Piece], from: TimeMs, until: TimeMs) -> BTreeMap<Class
     }
     capacity.values_mut().for_each(|work| *work /= 1000);
     capacity
+}
+
+#[cfg(test)]
+mod tests {
+    use huisuan_model::{Bytes, EngineKind, GflopPerS, Mark, MilliDevices, Millicores, Money, Pool, Rating, Tariff};
+
+    use super::*;
+
+    fn centre() -> Centre {
+        let rating = Rating::plain(GflopPerS(10), GflopPerS(20), "test/1", Mark::Measured, TimeMs(0));
+        let pool = Pool {
+            id: PoolId::new("cpu:x").expect("a name"),
+            class: Class::Hpc,
+            cores: Millicores(1_000),
+            memory: Bytes(1),
+            devices: MilliDevices::ZERO,
+            device_memory: Bytes::ZERO,
+            rating: Some(rating),
+            images: false,
+            topology: None,
+        };
+        let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(1) };
+        let id = CentreId::new("hpc-1").expect("a name");
+        let mut centre = Centre::new(id, Class::Hpc, EngineKind::Local, "Asia/Shanghai", tariff);
+        centre.pools.insert(pool.id.clone(), pool);
+        centre
+    }
+
+    /// From, until and whether it could be used, of every piece until 1,000.
+    fn check(events: &[(i64, Event)], expected: &[(i64, i64, bool)]) {
+        let entries = events.iter().map(|(at, event)| (TimeMs(*at), std::slice::from_ref(event)));
+        let found = pieces(entries, TimeMs(1_000));
+        let spans: Vec<_> = found.iter().map(|piece| (piece.from.0, piece.until.0, piece.open)).collect();
+        assert_eq!(spans, expected);
+    }
+
+    #[test]
+    fn while_the_server_was_away_nothing_could_be_used() {
+        let set = |at| (at, Event::CentreSet(Box::new(centre())));
+        let unseen = |from, until| (until, Event::Unseen { from: TimeMs(from), until: TimeMs(until) });
+        check(&[set(100)], &[(100, 1_000, true)]);
+        check(
+            &[set(100), unseen(300, 500), unseen(700, 800)],
+            &[(100, 300, true), (300, 500, false), (500, 700, true), (700, 800, false), (800, 1_000, true)],
+        );
+        // Who was set up since the last note was seen until then.
+        check(&[set(400), unseen(300, 500)], &[(400, 500, false), (500, 1_000, true)]);
+        check(&[unseen(300, 500), set(600)], &[(600, 1_000, true)]);
+        // It was away before, and is heard again after.
+        let paused = Event::CentreStateSet { centre: centre().id, state: CentreState::Paused };
+        check(
+            &[set(100), (200, paused), unseen(300, 500)],
+            &[(100, 200, true), (200, 300, false), (300, 500, false), (500, 1_000, false)],
+        );
+    }
 }

@@ -27,7 +27,7 @@ pub struct Hour {
     pub used: i128,
     /// What nobody had and anybody could have had.
     pub idle: i128,
-    /// What could not be had: maintenance, a pause, an agent that was away.
+    /// What could not be had: maintenance, a pause, an agent or a server that was away.
     pub unavailable: i128,
     /// What attempts had beyond the capacity, by the clocks of centres: never hidden in the others.
     pub beyond: i128,

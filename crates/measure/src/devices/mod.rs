@@ -1,5 +1,6 @@
 //! Accelerators of this machine, as their makers' tools name them. Nothing here is measured: a device is what it says
-//! it is, its rates are those that its maker declares of the part, and they stay uncertified.
+//! it is, its rates are those that its maker declares of the part, and they stay uncertified unless
+//! [`crate::measure_devices`] finds out.
 //!
 //! NVIDIA's devices are asked through NVML where this program is built with the feature `nvml` (loaded at run time;
 //! absent without error), otherwise through `nvidia-smi`. The others are asked through `rocm-smi`, `hy-smi`,
@@ -9,6 +10,9 @@
 mod nvml;
 mod parse;
 mod tool;
+
+#[cfg(feature = "cuda")]
+pub(crate) use nvml::{Meter, Meters};
 
 use serde::Serialize;
 
@@ -27,6 +31,9 @@ pub struct Device {
     pub memory_mib: Option<u64>,
     /// Its power cap in watts.
     pub watts: Option<u32>,
+    /// What tells it from all others, where the tool says: the same in all of its maker's tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
 }
 
 impl Device {
@@ -149,7 +156,7 @@ mod tests {
             ("Tesla V100", Some(32_768), None),
             ("a device of tomorrow", Some(1_000), None),
         ] {
-            let device = Device { told_by: "test", index: 0, name: name.into(), memory_mib, watts: None };
+            let device = Device { told_by: "test", index: 0, name: name.into(), memory_mib, watts: None, uuid: None };
             assert_eq!(device.part(&registry).map(|part| part.id.as_str()), part, "{name}");
         }
     }
@@ -165,7 +172,7 @@ mod tests {
             ("cnmon", "MLU370-X4", Some("MLU370-X4-24G")),
         ] {
             let memory_mib = Some(if told_by == "cnmon" { 23_308 } else { 32_768 });
-            let device = Device { told_by, index: 0, name: name.into(), memory_mib, watts: None };
+            let device = Device { told_by, index: 0, name: name.into(), memory_mib, watts: None, uuid: None };
             assert_eq!(device.part(&registry).map(|part| part.id.as_str()), part, "{name}");
         }
     }

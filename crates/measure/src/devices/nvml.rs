@@ -9,11 +9,7 @@ use super::Device;
 /// The devices that a library tells of, that of the system where none is named; none where the library or the driver is
 /// not there.
 pub(super) fn devices(library: Option<&OsStr>) -> Vec<Device> {
-    let mut builder = Nvml::builder();
-    if let Some(path) = library {
-        builder.lib_path(path);
-    }
-    let Ok(nvml) = builder.init() else { return Vec::new() };
+    let Some(nvml) = open(library) else { return Vec::new() };
     let count = nvml.device_count().unwrap_or(0);
     let device = |index: u32| {
         let device = nvml.device_by_index(index).ok()?;
@@ -23,9 +19,56 @@ pub(super) fn devices(library: Option<&OsStr>) -> Vec<Device> {
             name: device.name().ok().filter(|name| !name.is_empty())?,
             memory_mib: device.memory_info().ok().map(|memory| memory.total >> 20),
             watts: device.enforced_power_limit().ok().map(|milliwatts| milliwatts / 1_000),
+            uuid: device.uuid().ok(),
         })
     };
     (0..count).filter_map(device).collect()
+}
+
+fn open(library: Option<&OsStr>) -> Option<Nvml> {
+    let mut builder = Nvml::builder();
+    if let Some(path) = library {
+        builder.lib_path(path);
+    }
+    builder.init().ok()
+}
+
+/// The meters of the devices; none where the library or the driver is not there.
+#[cfg(feature = "cuda")]
+pub(crate) struct Meters(Option<Nvml>);
+
+#[cfg(feature = "cuda")]
+impl Meters {
+    pub(crate) fn open() -> Self {
+        Self(open(None))
+    }
+
+    /// That of the device with this identity.
+    pub(crate) fn of(&self, uuid: &str) -> Option<Meter<'_>> {
+        self.0.as_ref()?.device_by_uuid(uuid).ok().map(Meter)
+    }
+}
+
+/// What a device tells of itself while it works.
+#[cfg(feature = "cuda")]
+pub(crate) struct Meter<'a>(nvml_wrapper::Device<'a>);
+
+#[cfg(feature = "cuda")]
+impl Meter<'_> {
+    /// Its power cap.
+    pub(crate) fn watts_cap(&self) -> Option<u32> {
+        self.0.enforced_power_limit().ok().map(|milliwatts| milliwatts / 1_000)
+    }
+
+    /// Processes that compute on it; 0 where the driver does not tell.
+    pub(crate) fn processes(&self) -> u32 {
+        self.0.running_compute_processes_count().unwrap_or(0)
+    }
+
+    /// What it used since the driver was loaded, in thousandths of a joule.
+    pub(crate) fn energy_mj(&self) -> Option<u64> {
+        self.0.total_energy_consumption().ok()
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub(super) fn nvidia_smi(text: &str) -> Vec<Device> {
         let name = fields.next().filter(|name| !name.is_empty())?.to_owned();
         let memory_mib = fields.next().and_then(|field| field.parse().ok());
         let watts = fields.next().and_then(watts);
-        Some(Device { told_by: "nvidia-smi", index, name, memory_mib, watts })
+        Some(Device { told_by: "nvidia-smi", index, name, memory_mib, watts, uuid: None })
     };
     text.lines().filter_map(device).collect()
 }
@@ -50,7 +50,7 @@ fn cards(told_by: &'static str, text: &str) -> Vec<Device> {
             Some(if key.contains("(mib)") { number } else { number >> 20 })
         });
         let watts = find(&|key| key.starts_with("max") && key.contains("power")).and_then(|(_, value)| watts(&value));
-        Some(Device { told_by, index, name, memory_mib, watts })
+        Some(Device { told_by, index, name, memory_mib, watts, uuid: None })
     };
     let mut devices: Vec<Device> = cards.iter().filter_map(device).collect();
     devices.sort_by_key(|device| device.index);
@@ -112,6 +112,7 @@ pub(super) fn npu_smi(text: &str) -> Vec<Device> {
                 name,
                 memory_mib: behind_slash(cells[2]).filter(|&mib| mib > 0),
                 watts: None,
+                uuid: None,
             }),
         }
     }
@@ -132,7 +133,7 @@ pub(super) fn cnmon(text: &str) -> Vec<Device> {
         if let Some((index, name)) = named.take() {
             let memory_mib = behind_slash(cells[1]);
             let watts = behind_slash(cells[0]).and_then(|watts| u32::try_from(watts).ok());
-            devices.push(Device { told_by: "cnmon", index, name, memory_mib, watts });
+            devices.push(Device { told_by: "cnmon", index, name, memory_mib, watts, uuid: None });
         } else if let [card, _, name, ..] = words[..] {
             named = card.parse().ok().map(|index| (index, name.to_owned()));
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Class;
+use super::{Class, Tariff, Terms};
 use crate::{
     ids::PoolId,
     quantity::{Bytes, Gflop, GflopPerS, MilliDevices, Millicores},
@@ -42,6 +42,12 @@ impl Pool {
         let rating = self.rating.as_ref()?;
         let (part, whole) = if self.devices.is_zero() { (cores.0, self.cores.0) } else { (devices.0, self.devices.0) };
         Some(RatedShare { class: self.class, version: rating.version, sustained: rating.sustained, part, whole })
+    }
+
+    /// The terms on which a share of it is given under a tariff. `None` while the pool is not rated.
+    pub fn terms(&self, cores: Millicores, devices: MilliDevices, tariff: &Tariff) -> Option<Terms> {
+        let mark = self.rating.as_ref()?.mark;
+        Some(Terms { share: self.share(cores, devices)?, tariff: tariff.clone(), mark })
     }
 
     /// Work done in `ms` milliseconds by a share of the pool; nothing while it is not rated.

@@ -214,6 +214,7 @@ fn class(random: &mut Random, model: &NetworkModel, size: Size, number: u64) -> 
             energy_per_kwh: Money(random.between(0, 200_000) as i64),
             carbon_per_kg: Money(random.between(0, 300_000) as i64),
         },
+        agreed: Vec::new(),
     }
 }
 

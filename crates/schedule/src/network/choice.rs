@@ -203,7 +203,7 @@ fn terms(network: &Network, class: usize, fit: &Fit<'_>, start_ms: u64) -> Terms
     let permille = |amount: i128| clamp(-(amount * i128::from(wishes.cost_permille) / 1_000));
     let hours = |ms: u64| clamp(-(i128::from(wishes.time_per_h.0) * i128::from(ms) / i128::from(HOUR_MS)));
     let device_ms = i128::from(fit.width) * i128::from(fit.run_ms);
-    let tariff = device_ms * i128::from(fit.pool.price_per_h.0) / i128::from(1_000 * HOUR_MS);
+    let tariff = device_ms * i128::from(price_per_h(work, fit).0) / i128::from(1_000 * HOUR_MS);
     let per_gb = fit.route.map_or(0, |route| route.price_per_gb);
     let carry = i128::from(fit.bytes) * i128::from(per_gb) / 1_000_000_000;
     let (bill, carbon_mg) = electricity(fit, start_ms);
@@ -219,6 +219,13 @@ fn terms(network: &Network, class: usize, fit: &Fit<'_>, start_ms: u64) -> Terms
         energy: permille(bill).saturating_add(clamp(-wish)),
         carbon: clamp(-(carbon_mg * i128::from(wishes.carbon_per_kg.0) / 1_000_000)),
     }
+}
+
+/// What a device costs its owner for an hour: what was agreed on, or else the tariff.
+fn price_per_h(work: &WorkClass, fit: &Fit<'_>) -> Money {
+    let place = (&fit.supply.id, &fit.pool.id);
+    let agreed = work.agreed.binary_search_by(|one| (&one.centre, &one.pool).cmp(&place));
+    agreed.map_or(fit.pool.price_per_h, |at| work.agreed[at].price_per_h)
 }
 
 /// The bill in millionths and CO2 in milligrams of a task, by the hours in which it runs.

@@ -47,8 +47,8 @@ pub use greedy::Greedy;
 pub use level::{Figures, Lengths, Level};
 pub use linear::Linear;
 pub use model::{
-    CentreSupply, Curve, Data, Hardware, Link, NetworkModel, Part, PoolSupply, Quota, StartDelay, TenantDue, Users,
-    Wishes, WorkClass, WorkClassId,
+    AgreedPrice, CentreSupply, Curve, Data, Hardware, Link, NetworkModel, Part, PoolSupply, Quota, StartDelay,
+    TenantDue, Users, Wishes, WorkClass, WorkClassId,
 };
 pub use network::{ModelError, Network};
 pub use plan::{Amount, Basis, Budget, Held, NetworkPlan, NetworkPlanner, Price, Scarce};

@@ -144,6 +144,21 @@ pub struct WorkClass {
     pub worth: Money,
     /// What its owner minds.
     pub wishes: Wishes,
+    /// Prices that its owner agreed on with centres; elsewhere the tariff is asked. By (centre, pool).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agreed: Vec<AgreedPrice>,
+}
+
+/// The price of a pool by a contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreedPrice {
+    /// Where.
+    pub centre: CentreId,
+    /// On what.
+    pub pool: PoolId,
+    /// Of one device or core for an hour, in millionths.
+    pub price_per_h: Money,
 }
 
 /// What one task can run on.

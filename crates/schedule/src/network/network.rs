@@ -250,6 +250,13 @@ fn check_class(model: &NetworkModel, class: &WorkClass) -> Result<ClassAt, Model
     )?;
     sorted("centres of a class", class.centres.iter().cloned())?;
     class.centres.iter().try_for_each(|id| centre(id).map(|_| ()))?;
+    let agreed = class.agreed.iter().map(|price| format!("{} {}", price.centre, price.pool));
+    sorted("agreed prices of a class", agreed)?;
+    for price in &class.agreed {
+        let pools = &model.centres[centre(&price.centre)?].pools;
+        pools.binary_search_by(|pool| pool.id.cmp(&price.pool)).map_err(|_| unknown("pool", price.pool.to_string()))?;
+        ranges(&object, &[("agreed price_per_h", price.price_per_h.0.into(), 0, money)])?;
+    }
     match &class.hardware {
         Hardware::Neutral { width, work, .. } => {
             ranges(&object, &[("width", (*width).into(), 1, WIDTH_MAX.into())])?;

@@ -1,6 +1,6 @@
 //! Why tasks wait.
 
-use huisuan_model::{Bytes, CentreId, Class, JobId, Millicores, Money, PoolId, Reason, TimeMs};
+use huisuan_model::{BudgetLimit, Bytes, CentreId, Class, JobId, Millicores, Money, PoolId, Reason, TimeMs};
 
 use crate::{CentreView, JobView, Snapshot, testing::*};
 
@@ -64,7 +64,7 @@ fn centres_that_could_take_it_are_paused() {
 
 #[test]
 fn money_is_missing() {
-    let budget = |needed, available| Reason::Budget { needed: Money(needed), available: Money(available) };
+    let budget = |needed, available| Reason::Budget { needed: Money(needed), available: Money(available), limit: None };
     let poor = |shape, jobs, millionths| {
         let centres = vec![centre("a", 8).price(3_000_000), centre("b", 8).price(2_000_000).used(8)];
         with_money(network(centres, vec![(shape, jobs)]), millionths)
@@ -77,6 +77,29 @@ fn money_is_missing() {
     check_snapshot(&poor(shape(1), vec![job(1, 1)], 2_000_000), &capacity("b", 1, 0, 1, 32));
 }
 
+/// Whichever leaves less is named: the limit of the shape, the limit of the tenant, or its money.
+#[test]
+fn a_limit_is_named_where_it_is_one() {
+    let check = |tenant: (i64, Option<BudgetLimit>), shape_has: Option<(i64, BudgetLimit)>, expected| {
+        let centres = vec![centre("a", 8).price(3_000_000), centre("b", 8).price(2_000_000)];
+        let mut snapshot = with_money(network(centres, vec![(shape(1), vec![job(1, 4)])]), tenant.0);
+        snapshot.tenants[0].limit = tenant.1;
+        (snapshot.shapes[0].available, snapshot.shapes[0].limit) =
+            (shape_has.map(|(left, _)| Money(left)), shape_has.map(|(_, limit)| limit));
+        let (available, limit) = expected;
+        let expected = Reason::Budget { needed: Money(2_000_000), available: Money(available), limit };
+        check_snapshot(&snapshot, &expected);
+    };
+    let (month, hour, project) = (Some(BudgetLimit::Month), BudgetLimit::Hour, BudgetLimit::Project);
+    check((1_000_000, month), None, (1_000_000, month));
+    check((9_000_000, None), Some((1_000_000, hour)), (1_000_000, Some(hour)));
+    check((9_000_000, month), Some((1_000_000, project)), (1_000_000, Some(project)));
+    check((1_000_000, None), Some((1_500_000, project)), (1_000_000, None));
+    check((1_000_000, month), Some((1_500_000, hour)), (1_000_000, month));
+    // One task is paid from both; what is left to the shape is less.
+    check((9_000_000, None), Some((3_500_000, hour)), (1_500_000, Some(hour)));
+}
+
 #[test]
 fn a_jobs_own_budget_is_missing() {
     let check = |tenant, available, budget, expected: Reason| {
@@ -86,7 +109,8 @@ fn a_jobs_own_budget_is_missing() {
         check_snapshot(&snapshot, &expected);
     };
     let own = |needed, left| Reason::JobBudget { needed: Money(needed), left: Money(left) };
-    let tenants = |needed, available| Reason::Budget { needed: Money(needed), available: Money(available) };
+    let tenants =
+        |needed, available| Reason::Budget { needed: Money(needed), available: Money(available), limit: None };
     check(50_000_000, None, 1_999_999, own(2_000_000, 1_999_999));
     // Two tasks are paid, at the cheaper centre; what is left is too little for a third.
     check(50_000_000, None, 5_000_000, own(2_000_000, 1_000_000));
@@ -101,7 +125,7 @@ fn a_jobs_own_budget_is_missing() {
 fn an_unknown_tenant_has_no_money() {
     let mut snapshot = network(vec![centre("a", 4)], vec![(shape(1), vec![job(1, 1)])]);
     snapshot.tenants.clear();
-    check_snapshot(&snapshot, &Reason::Budget { needed: Money(1_000_000), available: Money(0) });
+    check_snapshot(&snapshot, &Reason::Budget { needed: Money(1_000_000), available: Money(0), limit: None });
 }
 
 #[test]

@@ -127,7 +127,14 @@ fn chinese(code: &str, details: &Value) -> Option<String> {
         },
         "no-images" => format!("可接收它的算力中心都不运行容器镜像（已知 {} 个）", number("centres")?),
         "budget" => {
-            format!("需冻结 {}，而租户可用余额为 {}", amount("needed")?, amount("available")?)
+            let whose = match details.get("limit").and_then(serde_json::Value::as_str) {
+                None => "租户可用余额为",
+                Some("month") => "租户本月预算仅余",
+                Some("hour") => "租户的每小时上限对其时限仅余",
+                Some("project") => "项目本月预算仅余",
+                Some(_) => return None,
+            };
+            format!("需冻结 {}，而{whose} {}", amount("needed")?, amount("available")?)
         }
         "job-budget" => format!("需冻结 {}，而作业自身预算仅余 {}", amount("needed")?, amount("left")?),
         "budget-spent" => {
@@ -334,8 +341,16 @@ mod tests {
         check(Reason::NoImages { centres: 2 }, "可接收它的算力中心都不运行容器镜像（已知 2 个）");
         check(Reason::NoCentre { centres: 3 }, "已知的 3 个算力中心现在都不能接收：未连接、未标定或类型不符");
         check(
-            Reason::Budget { needed: Money(2_500_000), available: Money(1) },
+            Reason::Budget { needed: Money(2_500_000), available: Money(1), limit: None },
             "需冻结 CNY 2.50，而租户可用余额为 CNY 0.000001",
+        );
+        check(
+            Reason::Budget {
+                needed: Money(2_500_000),
+                available: Money(1),
+                limit: Some(huisuan_model::BudgetLimit::Project),
+            },
+            "需冻结 CNY 2.50，而项目本月预算仅余 CNY 0.000001",
         );
         check(
             Reason::JobBudget { needed: Money(2_500_000), left: Money(1) },

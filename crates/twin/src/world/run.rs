@@ -300,7 +300,8 @@ impl<O: Observer> World<O> {
         }
         // What it shares with the state would be copied before it changes.
         drop(seen);
-        let mut plan = plan.made_with(now, planning.seed.0, &policy.name);
+        let seen_at = Some(self.state.seen_at());
+        let mut plan = plan.made_with(now, planning.seed.0, &policy.name).seen_at(seen_at);
         self.level.after(&mut plan);
         if plan.changes_nothing() {
             return;

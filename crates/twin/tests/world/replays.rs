@@ -87,3 +87,28 @@ fn what_the_network_level_wanted_is_told_and_replayed() {
     let found = replay(entries, Some(policy));
     assert!(found.plans > 200 && found.identical == found.plans, "{:?}", found.differences.first());
 }
+
+#[test]
+fn a_plan_is_made_again_under_the_policy_that_it_names() {
+    const NAME: &str = "dear";
+    fn dear(name: &str) -> Option<Policy> {
+        let weights = Weights { wait: 1_000, price: -5_000, fit: 0, ..Weights::default() };
+        (name == NAME).then(|| Policy { name: NAME.to_owned(), weights, ..Policy::default() })
+    }
+    let (mut setup, families) = crate::network::busy(11);
+    setup.planning.policy = dear(NAME).expect("the policy");
+    let mut world = of((setup, families), 11);
+    world.run();
+    let entries = &world.observer().entries;
+    let found = |mut replay: Replay| {
+        entries.iter().for_each(|entry| replay.expect(entry));
+        entries.iter().for_each(|entry| replay.take(entry));
+        replay.found().clone()
+    };
+    let known = found(Replay::new(None).knowing(dear));
+    assert!(known.plans > 100 && known.identical == known.plans, "{:?}", known.differences.first());
+    assert_eq!((known.without_policy, &known.before), (0, &known.after));
+    let unknown = found(Replay::new(None));
+    assert_eq!((unknown.without_policy, unknown.plans), (known.plans, known.plans));
+    assert!(unknown.identical < unknown.plans);
+}

@@ -56,6 +56,7 @@ pub(super) fn check(session: &Session, args: &AgentArgs, site: &Site) -> Result<
         },
         Err(failure) => checks.failed("engine", &failure),
     }
+    doctor::accelerators(&mut checks);
     doctor::report(session, &checks)
 }
 

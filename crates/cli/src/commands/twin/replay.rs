@@ -81,6 +81,13 @@ fn head(report: &ReplayReport) -> String {
                 plans => format!("what {plans} plans were made with; the moment of their entry stood in"),
             },
         ),
+        (
+            "not known",
+            match report.without_policy {
+                0 => String::new(),
+                plans => format!("the policy of {plans} plans; the default one stood in"),
+            },
+        ),
     ])
 }
 

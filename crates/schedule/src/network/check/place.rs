@@ -185,13 +185,15 @@ fn worth(
     }
     let kwh_of = |rate: i128| narrow(microwatts) * rate / 3_600_000_000_000_000;
     let energy = narrow(millijoules(centre, pool, width, run));
+    let contract = work.agreed.iter().find(|price| price.centre == centre.id && price.pool == pool.id);
+    let hourly = contract.map_or(pool.price_per_h.0, |price| price.price_per_h.0);
     let negative = |amount: i128| i64::try_from(-amount).unwrap_or(if amount < 0 { i64::MAX } else { i64::MIN });
     Terms {
         worth: work.worth.0,
         share: i64::try_from(i128::from(work.worth.0) * i128::from(lift) / 1_000).expect("checked by the model"),
         wait: negative(times(start, work.wishes.time_per_h.0, HOUR)),
         run: negative(times(run, work.wishes.time_per_h.0, HOUR)),
-        price: negative(costs(times(width * run, pool.price_per_h.0, 1_000 * HOUR))),
+        price: negative(costs(times(width * run, hourly, 1_000 * HOUR))),
         transfer: negative(costs(narrow(bytes * way.map_or(0, |way| way.price_per_gb) / 1_000_000_000))),
         energy: negative(costs(kwh_of(price)) + energy * i128::from(work.wishes.energy_per_kwh.0) / 3_600_000_000),
         carbon: negative(kwh_of(grams * 1_000) * i128::from(work.wishes.carbon_per_kg.0) / 1_000_000),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{Shape, TimeMs};
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Agreed, Snapshot};
 
 /// How long one count lasts, in milliseconds; two are kept.
 const SPAN_MS: i64 = 3_600_000;
@@ -14,7 +14,8 @@ const KINDS_MAX: usize = 1_000;
 /// Tasks that came, counted when a cycle first sees them wait.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Arrivals {
-    kinds: BTreeMap<u64, Kind>,
+    /// By number, and by the prices that were agreed with who asks: a contract makes another place the best one.
+    kinds: BTreeMap<(u64, Vec<Agreed>), Kind>,
     /// The kind of each shape that waits: a digest of it costs more than to look it up.
     of_shape: BTreeMap<Shape, u64>,
     /// Every job up to this number was counted.
@@ -59,11 +60,12 @@ impl Arrivals {
                     number
                 }
             };
-            if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(&number) {
+            let key = (number, view.agreed.clone());
+            if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(&key) {
                 continue;
             }
             let fresh = || Kind { shape: view.shape.clone(), came: [0, 0], waiting: 0 };
-            let kind = self.kinds.entry(number).or_insert_with(fresh);
+            let kind = self.kinds.entry(key).or_insert_with(fresh);
             for job in &view.jobs {
                 // A gang is one task of the network level.
                 let tasks = if view.shape.gang.is_some() { 1 } else { job.waiting.len() };
@@ -78,9 +80,9 @@ impl Arrivals {
         self.seen = last;
     }
 
-    /// All kinds that wait or came lately, by number.
-    pub(super) fn kinds(&self) -> impl Iterator<Item = (u64, &Kind)> {
-        self.kinds.iter().map(|(number, kind)| (*number, kind))
+    /// All kinds that wait or came lately, by number and agreed prices.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = (u64, &[Agreed], &Kind)> {
+        self.kinds.iter().map(|((number, agreed), kind)| (*number, agreed.as_slice(), kind))
     }
 }
 

@@ -4,17 +4,17 @@
 //! of its candidates. Money makes terms comparable, and the weights of the policy give the rates: a term that weighs as
 //! much as the price costs as much at its best place.
 
-use huisuan_model::{CentreId, MilliDevices, Millicores, Money, TenantId, TimeMs, facts, quantity::mul_div};
+use huisuan_model::{CentreId, MilliDevices, Millicores, Money, Tariff, TenantId, TimeMs, facts, quantity::mul_div};
 
 use super::{arrivals::Arrivals, lengths::Lengths};
 use crate::{
     memory::Memory,
     network::{
-        CentreSupply, Data, Hardware, Link, NetworkModel, Part, PoolSupply, StartDelay, TenantDue, Wishes, WorkClass,
-        WorkClassId,
+        AgreedPrice, CentreSupply, Data, Hardware, Link, NetworkModel, Part, PoolSupply, StartDelay, TenantDue, Wishes,
+        WorkClass, WorkClassId,
     },
     policy::{Policy, Weights},
-    snapshot::{Amounts, CentreView, PoolView, ShapeView, Snapshot},
+    snapshot::{Agreed, Amounts, CentreView, PoolView, ShapeView, Snapshot},
     translate::{Candidate, Place, Problem},
 };
 
@@ -38,12 +38,20 @@ pub(super) struct Draft {
 pub(super) fn draft(snapshot: &Snapshot, arrivals: &Arrivals, policy: &Policy, now: TimeMs) -> Draft {
     let mut views: Vec<(u64, ShapeView, u64)> = arrivals
         .kinds()
-        .map(|(number, kind)| {
-            let view = ShapeView::new(kind.shape.clone(), Vec::new());
+        .map(|(number, agreed, kind)| {
+            let view = ShapeView { agreed: agreed.to_vec(), ..ShapeView::new(kind.shape.clone(), Vec::new()) };
             (number, view, kind.tasks(AHEAD_H, now))
         })
         .collect();
     views.sort_by(|a, b| a.1.shape.cmp(&b.1.shape));
+    // A shape stands twice where a contract began or ended meanwhile.
+    views.dedup_by(|later, first| {
+        let same = later.1.shape == first.1.shape;
+        if same {
+            first.2 = first.2.saturating_add(later.2);
+        }
+        same
+    });
     let asked = Snapshot {
         version: snapshot.version,
         centres: snapshot.centres.clone(),
@@ -83,6 +91,7 @@ fn class(problem: &Problem<'_>, id: WorkClassId, view: &ShapeView, candidates: &
     let run_ms = lengths.likely_ms(&shape.tenant, &shape.project, shape.walltime).max(1);
     let mut parts: Vec<Part> = Vec::new();
     let mut centres: Vec<CentreId> = Vec::new();
+    let mut agreed: Vec<AgreedPrice> = Vec::new();
     for candidate in candidates {
         let Place { centre, pool } = problem.pools[candidate.pool];
         let each = if pool.pool.devices.is_zero() { candidate.demand.cores.0 } else { candidate.demand.devices.0 };
@@ -95,7 +104,14 @@ fn class(problem: &Problem<'_>, id: WorkClassId, view: &ShapeView, candidates: &
         if centres.last() != Some(&centre.id) {
             centres.push(centre.id.clone());
         }
+        if let Some(price_per_p_h) = Agreed::of(&view.agreed, &centre.id, &pool.pool.id) {
+            let tariff = Tariff { price_per_p_h, ..centre.tariff.clone() };
+            let price_per_h = price_per_h(pool, &tariff);
+            agreed.push(AgreedPrice { centre: centre.id.clone(), pool: pool.pool.id.clone(), price_per_h });
+        }
     }
+    // Candidates are in the order of their scores.
+    agreed.sort_by(|a, b| (&a.centre, &a.pool).cmp(&(&b.centre, &b.pool)));
     let reads = shape.reach.iter().flat_map(|reach| &reach.reads);
     let most = reads.max_by(|a, b| (a.bytes, &b.at).cmp(&(b.bytes, &a.at)));
     let data = most.filter(|reading| problem.ways.as_ref().is_some_and(|ways| ways.index(&reading.at).is_some()));
@@ -116,6 +132,7 @@ fn class(problem: &Problem<'_>, id: WorkClassId, view: &ShapeView, candidates: &
         deadline_ms: None,
         worth: Money(dearest * WORTH),
         wishes: wishes(problem, view, candidates, together),
+        agreed,
     }
 }
 
@@ -171,7 +188,7 @@ fn pool_supply(centre: &CentreView, view: &PoolView, lengths: &Lengths, now: Tim
     let devices = !pool.devices.is_zero();
     let (has, used) = if devices { (pool.devices.0, view.used.devices.0) } else { (pool.cores.0, view.used.cores.0) };
     let power = centre.facts.as_ref().and_then(|facts| facts.power.as_ref());
-    let one = if devices { (Millicores::ZERO, MilliDevices(1_000)) } else { (Millicores(1_000), MilliDevices::ZERO) };
+    let one = one_of(view);
     // What ends is free for the rest of the time.
     let amount = |amounts: &Amounts| if devices { amounts.devices.0 } else { amounts.cores.0 };
     let goes_on_permille = lengths.part_permille(&view.holdings, amount);
@@ -183,7 +200,6 @@ fn pool_supply(centre: &CentreView, view: &PoolView, lengths: &Lengths, now: Tim
     let back = u64::try_from(back).unwrap_or(u64::MAX);
     let open = centre.active && !centre.absent;
     let free = if open { has.saturating_sub(used).saturating_add(back).min(has).min(1 << 50) } else { 0 };
-    let price = centre.tariff.price(pool.work(one.0, one.1, HOUR_MS));
     PoolSupply {
         id: pool.id.clone(),
         class: pool.class,
@@ -191,8 +207,23 @@ fn pool_supply(centre: &CentreView, view: &PoolView, lengths: &Lengths, now: Tim
         rate: huisuan_model::GflopPerS(pool.share(one.0, one.1).map_or(0, |share| share.rate_up().0).min(1 << 50)),
         device_memory: pool.device_memory,
         power_mw: power.and_then(|power| power.draw_mw.get(&pool.id)).copied().unwrap_or(0),
-        price_per_h: Money(price.0.clamp(0, MONEY_MAX)),
+        price_per_h: price_per_h(view, &centre.tariff),
         start: centre.opaque.as_ref().map_or_else(StartDelay::default, |opaque| opaque.one_of(pool)),
+    }
+}
+
+/// What one whole device or core of a pool costs for an hour.
+fn price_per_h(view: &PoolView, tariff: &Tariff) -> Money {
+    let (cores, devices) = one_of(view);
+    Money(tariff.price(view.pool.work(cores, devices, HOUR_MS)).0.clamp(0, MONEY_MAX))
+}
+
+/// One whole device; a core where the pool has no devices.
+fn one_of(view: &PoolView) -> (Millicores, MilliDevices) {
+    if view.pool.devices.is_zero() {
+        (Millicores(1_000), MilliDevices::ZERO)
+    } else {
+        (Millicores::ZERO, MilliDevices(1_000))
     }
 }
 

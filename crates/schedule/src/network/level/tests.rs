@@ -56,8 +56,8 @@ fn what_came_in_the_last_hour_is_expected_again() {
     let hours = |tasks: u64| SLOTS * tasks;
     const SLOTS: u64 = 4;
     let tasks = |arrivals: &Arrivals, shape: &Shape, now: i64| {
-        let found = arrivals.kinds().find(|(kind, _)| *kind == shape.kind());
-        found.map_or(0, |(_, kind)| kind.tasks(SLOTS, TimeMs(now)))
+        let found = arrivals.kinds().find(|(kind, ..)| *kind == shape.kind());
+        found.map_or(0, |(.., kind)| kind.tasks(SLOTS, TimeMs(now)))
     };
     let mut snapshot = two(3, 5);
     arrivals.look(&snapshot, TimeMs(0));
@@ -119,4 +119,45 @@ fn its_plans_are_legal_and_their_bounds_hold() {
         let plan = crate::network::Linear.plan(&network, None, crate::network::Budget::default());
         assert_eq!(check_network(network.model(), &plan), Ok(()));
     }
+}
+
+/// Two tenants with the same kind of work; one has a contract with the dear centre.
+#[test]
+fn who_has_a_contract_is_planned_at_its_price() {
+    let with = |agreed: bool| {
+        let mut snapshot = two(1, 4);
+        let elastic = snapshot.shapes.iter().find(|view| view.shape.kind() == shape(1).kind());
+        let mut other = elastic.expect("elastic work").clone();
+        other.shape.tenant = huisuan_model::TenantId::new("mill").expect("a name");
+        other.jobs = vec![job(3, 6)];
+        if agreed {
+            let city = snapshot.centres[0].clone();
+            let price_per_p_h = huisuan_model::Money(1);
+            other.agreed = vec![crate::snapshot::Agreed {
+                centre: city.id.clone(),
+                pool: city.pools[0].pool.id.clone(),
+                price_per_p_h,
+            }];
+        }
+        snapshot.shapes.push(other);
+        snapshot
+    };
+    let draft_of = |snapshot: &Snapshot| {
+        let mut arrivals = Arrivals::default();
+        arrivals.look(snapshot, NOW);
+        draft::draft(snapshot, &arrivals, &policy(), NOW)
+    };
+    let (plain, contract) = (draft_of(&with(false)), draft_of(&with(true)));
+    let elastic = |draft: &draft::Draft| draft.kinds.iter().filter(|kind| **kind == shape(1).kind()).count();
+    assert_eq!((elastic(&plain), elastic(&contract)), (1, 2), "what is priced apart is planned apart");
+    let tasks = |draft: &draft::Draft| draft.model.classes.iter().map(|class| class.tasks).sum::<u64>();
+    assert_eq!(tasks(&plain), tasks(&contract));
+    let agreed: Vec<_> = contract.model.classes.iter().flat_map(|class| &class.agreed).collect();
+    let city = &contract.model.centres[0];
+    assert_eq!(agreed.len(), 1);
+    assert_eq!((&agreed[0].centre, &agreed[0].pool), (&city.id, &city.pools[0].id));
+    assert!(agreed[0].price_per_h < city.pools[0].price_per_h);
+    let network = crate::network::Network::new(contract.model).expect("a sound model");
+    let plan = crate::network::Linear.plan(&network, None, crate::network::Budget::default());
+    assert_eq!(check_network(network.model(), &plan), Ok(()));
 }

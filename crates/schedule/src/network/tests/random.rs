@@ -3,8 +3,8 @@
 use huisuan_model::{Bytes, Class, Gflop, GflopPerS, Money};
 
 use crate::network::{
-    CentreSupply, Data, Hardware, Link, NetworkModel, Part, PoolSupply, Quota, StartDelay, TenantDue, Users, Wishes,
-    WorkClass, WorkClassId,
+    AgreedPrice, CentreSupply, Data, Hardware, Link, NetworkModel, Part, PoolSupply, Quota, StartDelay, TenantDue,
+    Users, Wishes, WorkClass, WorkClassId,
 };
 
 /// SplitMix64.
@@ -91,6 +91,17 @@ fn centre(random: &mut Random, number: u64, slots: u32) -> CentreSupply {
     }
 }
 
+/// Every third class has a price of its own at some pool. Nothing is drawn, so that all else stays as it was.
+fn agreed(model: &NetworkModel, number: u64) -> Vec<AgreedPrice> {
+    let price = |centre: &CentreSupply, pool: &PoolSupply| AgreedPrice {
+        centre: centre.id.clone(),
+        pool: pool.id.clone(),
+        price_per_h: Money((number as i64 + pool.price_per_h.0) / 2),
+    };
+    let all = model.centres.iter().flat_map(|centre| centre.pools.iter().map(move |pool| price(centre, pool)));
+    if number % 3 == 1 { all.step_by(2).collect() } else { Vec::new() }
+}
+
 fn class(random: &mut Random, model: &NetworkModel, number: u64, tasks_max: u64) -> WorkClass {
     let centre = |random: &mut Random| model.centres[random.below(model.centres.len() as u64) as usize].id.clone();
     let width = 500 * (1 + random.below(4));
@@ -119,5 +130,6 @@ fn class(random: &mut Random, model: &NetworkModel, number: u64, tasks_max: u64)
             energy_per_kwh: Money(random.below(2_000_000_000) as i64),
             carbon_per_kg: Money(random.below(2_000_000_000) as i64),
         },
+        agreed: agreed(model, number),
     }
 }

@@ -1,9 +1,9 @@
 //! Stories from life, each with what people expect.
 
-use huisuan_model::{Bytes, Class, Gflop, Money};
+use huisuan_model::{Bytes, Class, Gflop, Money, PoolId};
 
 use crate::network::{
-    Answer, Data, Hardware, Network, Quota, Scarce, Terms, Users, WhyNot, WorkClassId, explain,
+    AgreedPrice, Answer, Data, Hardware, Network, Quota, Scarce, Terms, Users, WhyNot, WorkClassId, explain,
     tests::story::{HOUR_MS, UNIT, centre, centre_id, places, plan, two_centres, work},
 };
 
@@ -149,4 +149,29 @@ fn every_choice_is_explained() {
     let why = WhyNot::Memory { needed: Bytes(64), has: Bytes(32) };
     assert_eq!(considered[1].answer, Answer::Refused { why });
     assert_eq!(explain(&network, &plan(&model), WorkClassId(2)), None);
+}
+
+/// A price that was agreed on counts instead of the tariff, for who has it and where it holds alone.
+#[test]
+fn a_contract_draws_its_owner_to_another_place() {
+    let mut model = two_centres();
+    model.classes = vec![work(1, 2, HOUR_MS), work(2, 2, HOUR_MS)];
+    let east = &model.centres[0];
+    let agreed = AgreedPrice { centre: east.id.clone(), pool: east.pools[0].id.clone(), price_per_h: Money(0) };
+    // Power saves 0.5 units in the west, the contract a whole one in the east.
+    model.classes[1].agreed = vec![agreed.clone()];
+    assert_eq!(places(&model, 1), [at("west", 0, 2)]);
+    assert_eq!(places(&model, 2), [at("east", 0, 2)]);
+    model.classes[1].agreed[0].price_per_h = Money(UNIT * 3 / 4);
+    assert_eq!(places(&model, 2), [at("west", 0, 2)]);
+    let refused = |change: &dyn Fn(&mut Vec<AgreedPrice>)| {
+        let mut wrong = model.clone();
+        change(&mut wrong.classes[1].agreed);
+        Network::new(wrong).is_err()
+    };
+    assert!(!refused(&|_| {}));
+    assert!(refused(&|agreed| agreed[0].price_per_h = Money(-1)));
+    assert!(refused(&|agreed| agreed[0].pool = PoolId::new("none").expect("a name")));
+    assert!(refused(&|agreed| agreed[0].centre = centre_id("none")));
+    assert!(refused(&|prices| prices.push(agreed.clone())));
 }

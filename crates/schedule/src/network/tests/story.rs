@@ -75,6 +75,7 @@ pub(super) fn work(id: u64, tasks: u64, run_ms: u64) -> WorkClass {
         deadline_ms: None,
         worth: Money(5 * UNIT),
         wishes: Wishes { cost_permille: 1_000, ..Wishes::default() },
+        agreed: Vec::new(),
     }
 }
 
