@@ -18,6 +18,7 @@ mod held;
 mod hours;
 mod key;
 mod memory;
+mod offer;
 mod pause;
 mod policy;
 mod rate;

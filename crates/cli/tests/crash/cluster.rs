@@ -53,7 +53,7 @@ impl Cluster {
     pub(crate) fn config(&self, folder: &str) -> String {
         format!(
             "folder = \"{folder}\"\npartitions = [\"batch\"]\naccount = \"lab\"\nslurm_conf = \"{}\"\nrate_each = 10\n\
-             poll_interval_ms = 500\nlook_interval_ms = 50\ngrace_ms = 300\nbeat_ms = 500\ncommand_timeout_ms = 1500\n",
+             poll_interval_ms = 500\nlook_interval_ms = 50\ngrace_ms = 300\nbeat_ms = 500\ncommand_timeout_ms = 4000\n",
             self.tended().lab.conf().display()
         )
     }
@@ -115,7 +115,8 @@ impl Cluster {
         let left = Command::new("sh").args(["-c", &attempts]).output().expect("a shell");
         eprintln!("--- attempts without an end\n{}", String::from_utf8_lossy(&left.stdout));
         let tended = self.tended();
-        let queue = tended.call("squeue", &["--array", "--states=all", "--format=%F %K %T %S %e %R %j"]);
+        let shown = ["--array", "--states=running,pending,completing", "--format=%F %K %T %S %e %R %j"];
+        let queue = tended.call("squeue", &shown);
         eprintln!("--- queue\n{}", queue.as_deref().unwrap_or("squeue does not answer"));
         let log = fs::read_to_string(tended.lab.dir.join("log/slurmctld")).unwrap_or_default();
         // Nodes that are asked to resume and never were drained.

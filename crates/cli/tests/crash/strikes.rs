@@ -21,8 +21,8 @@ const FAULT_MS: u64 = 400;
 const LINK_FAULT_MS: u64 = 3_000;
 /// A fault of a link after which its centre is away, in milliseconds.
 const AWAY_MS: u64 = 52_000;
-/// A controller hangs for this long at most, in milliseconds: twice as long as the agent waits for an answer.
-const HANG_MS: u64 = 3_000;
+/// A controller hangs for this long at most, in milliseconds: half as long again as the agent waits for an answer.
+const HANG_MS: u64 = 6_000;
 
 /// Breaks one thing, waits, and mends it.
 pub(crate) fn strike(apart: &mut Apart, fault: Fault, random: &mut Random) {

@@ -5,6 +5,7 @@ mod checkpoint;
 mod containers;
 mod crash;
 mod faults;
+mod full;
 mod kubernetes;
 #[path = "../lab/mod.rs"]
 mod lab;
