@@ -379,7 +379,8 @@ impl Drop for Apart {
         if std::thread::panicking()
             && let Some(cluster) = &self.cluster
         {
-            cluster.tell(&self.sites[0].shared);
+            let agent = self.agents.values().next().and_then(|agent| i32::try_from(agent.pid()).ok());
+            cluster.tell(&self.sites[0].shared, agent);
         }
     }
 }

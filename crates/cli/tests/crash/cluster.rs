@@ -105,12 +105,14 @@ impl Cluster {
         assert!(emptied.is_some(), "the cluster cannot be emptied");
     }
 
-    /// Says what is in the queue and what was, what the controller did last, and what the engine's folder has of attempts
-    /// whose end it does not know.
-    pub(crate) fn tell(&self, folder: &str) {
+    /// Says what is in the queue, what the controller did last, what the engine's folder has of attempts whose end it does
+    /// not know, and what the threads of its agent wait for.
+    pub(crate) fn tell(&self, folder: &str, agent: Option<i32>) {
         let attempts = format!(
             "cd {folder}/attempts && for d in */*; do [ -e $d/done.json ] || {{ echo \"$d: $(ls $d | xargs)\"; \
-             head -n 9 $d/claim $d/exit; }}; done 2>&1; ps -eo pid,stat,lstart,args | grep '[w]rapper.sh {folder}'"
+             head -n 9 $d/claim $d/exit; }}; done 2>&1; ps -eo pid,stat,lstart,args | grep '[w]rapper.sh {folder}'; \
+             cd /proc/{}/task && for t in *; do echo \"$(cat $t/comm) $(cat $t/wchan) $(cat $t/syscall)\"; done",
+            agent.unwrap_or_default()
         );
         let left = Command::new("sh").args(["-c", &attempts]).output().expect("a shell");
         eprintln!("--- attempts without an end\n{}", String::from_utf8_lossy(&left.stdout));
