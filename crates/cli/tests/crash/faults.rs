@@ -1,9 +1,10 @@
 //! Rounds of faults of every kind against a server and agents that are processes of their own, behind a line that can
-//! be cut, or at the ends of links of the kernel's: `cargo xtask faults`.
+//! be cut, or at the ends of links of the kernel's, or with a Slurm cluster as the centre: `cargo xtask faults`.
 //!
 //! In each round one thing breaks for a moment: a process is killed, at random or at a failpoint, or stopped, or the
-//! line is cut or silent, or the server's disk is full, or a link loses packets. Users submit all the while. After some
-//! rounds everything is mended, and within a minute every job has ended as the traces of its tasks say.
+//! line is cut or silent, or a disk is full, or a link loses packets, or a daemon of the cluster dies or hangs. Users
+//! submit all the while. After some rounds everything is mended, and within a minute every job has ended as the traces of
+//! its tasks say.
 
 use std::{
     collections::BTreeMap,
