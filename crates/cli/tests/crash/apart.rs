@@ -368,6 +368,15 @@ impl Apart {
         }
     }
 
+    /// Says what a cluster is at.
+    pub(crate) fn tell(&self) {
+        if let Some(cluster) = &self.cluster {
+            let agent = self.agents.values().next();
+            agent.inspect(|agent| eprintln!("{}", agent.logs()));
+            cluster.tell(&self.sites[0].shared, agent.and_then(|agent| i32::try_from(agent.pid()).ok()));
+        }
+    }
+
     /// The name of one of the centres.
     fn one(&self, random: &mut Random) -> &'static str {
         self.sites[usize::try_from(random.below(self.sites.len() as u64)).expect("a small number")].name
@@ -376,11 +385,8 @@ impl Apart {
 
 impl Drop for Apart {
     fn drop(&mut self) {
-        if std::thread::panicking()
-            && let Some(cluster) = &self.cluster
-        {
-            let agent = self.agents.values().next().and_then(|agent| i32::try_from(agent.pid()).ok());
-            cluster.tell(&self.sites[0].shared, agent);
+        if std::thread::panicking() {
+            self.tell();
         }
     }
 }

@@ -25,6 +25,8 @@ use crate::{
 
 /// How long after the last fault every job must have ended.
 const HEALED_WITHIN: Duration = Duration::from_secs(60);
+/// How long is waited for it, so that rounds which are late can be told from jobs that are lost.
+const WAITED_FOR: Duration = Duration::from_secs(240);
 
 /// What the rounds came to.
 #[derive(Debug, Default)]
@@ -37,12 +39,16 @@ pub(crate) struct Tally {
     pub(crate) lost: usize,
     pub(crate) resent: u64,
     pub(crate) healed_max: Duration,
+    /// Times at which jobs ended later than they must have.
+    pub(crate) late: u64,
 }
 
 impl Tally {
+    /// Says it all, and panics when a healed network was too slow; on a machine that is busy otherwise it may be.
     pub(crate) fn tell(&self, took: Duration) {
         let per_hour = self.rounds as f64 / took.as_secs_f64() * 3600.0;
         eprintln!("{self:#?}\n{per_hour:.0} rounds an hour, in {took:?}");
+        assert_eq!(self.late, 0, "jobs ended later than {HEALED_WITHIN:?} after the last fault");
     }
 
     fn add(&mut self, more: Tally) {
@@ -53,6 +59,7 @@ impl Tally {
         self.lost += more.lost;
         self.resent += more.resent;
         self.healed_max = self.healed_max.max(more.healed_max);
+        self.late += more.late;
     }
 }
 
@@ -141,9 +148,13 @@ fn episode(plan: &Plan, mut apart: Apart, random: &mut Random, rounds: u64, tall
         apart.client().centres().is_ok_and(|list| list.centres.iter().all(|centre| centre.connected)).then_some(())
     });
     assert!(settled.is_some(), "the agents did not come back");
-    judge::wait_ended(&apart.client(), || apart.tend());
+    judge::wait_ended(&apart.client(), WAITED_FOR, || apart.tend());
     let took = healed.elapsed();
-    assert!(took <= HEALED_WITHIN, "jobs ended only {took:?} after the last fault");
+    if took > HEALED_WITHIN {
+        eprintln!("jobs ended only {took:?} after the last fault");
+        apart.tell();
+        tally.late += 1;
+    }
     let judged = judge::judge(&apart.client(), &acknowledged, &apart.trace(), lost);
     if apart.has_clocks() {
         judge::check_metered(&apart.client(), &acknowledged);

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use huisuan_api::{
@@ -66,9 +66,9 @@ pub(crate) fn check_data(home: &Home, data: &str) {
 }
 
 /// Waits for the ends of all jobs; meanwhile somebody looks after what they run on.
-pub(crate) fn wait_ended(client: &Client, tend: impl Fn()) {
+pub(crate) fn wait_ended(client: &Client, patience: Duration, tend: impl Fn()) {
     let waiting = || all_jobs(client).into_iter().filter(|job| ours(job) && open(job)).collect::<Vec<_>>();
-    let ended = wait_until(Instant::now() + PATIENCE, || {
+    let ended = wait_until(Instant::now() + patience, || {
         tend();
         waiting().is_empty().then_some(())
     });
@@ -84,7 +84,7 @@ pub(crate) struct Judged {
 
 /// Waits for the ends of all jobs and panics at the first broken promise.
 pub(crate) fn judge(client: &Client, acknowledged: &Acknowledged, trace: &str, lost: Lost) -> Judged {
-    wait_ended(client, || {});
+    wait_ended(client, PATIENCE, || {});
     let found: BTreeMap<u64, JobSummary> =
         all_jobs(client).into_iter().filter(ours).map(|job| (job.job_id, job)).collect();
     let expected: BTreeSet<u64> = acknowledged.jobs.values().map(|(id, _)| *id).collect();
