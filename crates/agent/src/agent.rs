@@ -204,7 +204,16 @@ impl Agent {
 
     /// Says hello and notes the run of the server, on disk before anything is done for it.
     fn hello(&mut self) -> Result<Welcome, AgentError> {
-        let pools = offered(self.engine.inventory()?, &self.gate);
+        let pools = match self.engine.inventory() {
+            Ok(pools) => pools,
+            // Who joined before has ends to tell, which need no engine; what is here now follows when it answers.
+            Err(error) if self.memory.epoch_max() > 0 => {
+                tracing::warn!(%error, "the engine does not say what it has, saying what is known of it");
+                self.engine.pools()?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let pools = offered(pools, &self.gate);
         let hello = Hello {
             protocol: PROTOCOL,
             pools: pools.clone(),

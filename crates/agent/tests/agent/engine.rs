@@ -34,6 +34,8 @@ pub(crate) struct Seen {
     cpus: Vec<usize>,
     /// It has no pools for now.
     down: bool,
+    /// It does not answer.
+    silent: bool,
 }
 
 pub(crate) fn started(attempt: AttemptId) -> AttemptReport {
@@ -67,6 +69,10 @@ impl PretendedEngine {
 
     pub(crate) fn be_down(&self, down: bool) {
         self.change(|seen| seen.down = down);
+    }
+
+    pub(crate) fn be_silent(&self) {
+        self.change(|seen| seen.silent = true);
     }
 
     pub(crate) fn be_made_of(&self, cpus: Vec<usize>) {
@@ -106,6 +112,13 @@ impl Engine for Handle {
     }
 
     fn inventory(&self) -> Result<Vec<Pool>, EngineError> {
+        if self.0.change(|seen| seen.silent) {
+            return Err(EngineError::Refused("no answer".into()));
+        }
+        self.pools()
+    }
+
+    fn pools(&self) -> Result<Vec<Pool>, EngineError> {
         if self.0.change(|seen| seen.down) {
             return Ok(Vec::new());
         }
