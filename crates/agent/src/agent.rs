@@ -27,6 +27,7 @@ use crate::{
     held::Compared,
     key::Key,
     memory::{Memory, MemoryError},
+    offer::{Offer, offered},
     pause::{Backoff, StopFlag},
     policy::SitePolicy,
     rate::{Depth, PoolRecord, rate_pools},
@@ -110,6 +111,10 @@ pub struct Agent {
     gate: Arc<Gate>,
     stager: Arc<Stager>,
     channels: Channels,
+    /// Whether pools are measured when they join.
+    rates: bool,
+    /// What the server was told to be here.
+    told: Vec<Pool>,
 }
 
 impl Agent {
@@ -127,14 +132,22 @@ impl Agent {
         let key = Key::open(&config.dir).map_err(|error| memory_error(error, &config))?;
         let stager = Arc::new(Stager::new(engine.staging_folder(), config.policy.data.clone()));
         let (contact, channels) = (Arc::default(), Channels::default());
-        let mut agent = Agent { config, client, engine: engine.into(), memory, key, contact, gate, stager, channels };
+        let (engine, told) = (engine.into(), Vec::new());
+        let mut agent =
+            Agent { config, client, engine, memory, key, contact, gate, stager, channels, rates: rate, told };
         let unrated = agent.hello()?.unrated;
-        if rate && !unrated.is_empty() {
-            let mut pools = agent.offered()?;
-            pools.retain(|pool| unrated.contains(&pool.id));
-            agent.rate(&pools, Depth::Class)?;
-        }
+        agent.rate_new(&unrated)?;
         Ok(agent)
+    }
+
+    /// Measures pools that the server has no rating of, where this agent measures at all.
+    fn rate_new(&self, unrated: &[PoolId]) -> Result<(), AgentError> {
+        if !self.rates || unrated.is_empty() {
+            return Ok(());
+        }
+        let mut pools = self.told.clone();
+        pools.retain(|pool| unrated.contains(&pool.id));
+        self.rate(&pools, Depth::Class)
     }
 
     /// Measures pools and reports their ratings, signed; what is not in this machine is left out.
@@ -191,9 +204,19 @@ impl Agent {
 
     /// Says hello and notes the run of the server, on disk before anything is done for it.
     fn hello(&mut self) -> Result<Welcome, AgentError> {
+        let pools = match self.engine.inventory() {
+            Ok(pools) => pools,
+            // Who joined before has ends to tell, which need no engine; what is here now follows when it answers.
+            Err(error) if self.memory.epoch_max() > 0 => {
+                tracing::warn!(%error, "the engine does not say what it has, saying what is known of it");
+                self.engine.pools()?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let pools = offered(pools, &self.gate);
         let hello = Hello {
             protocol: PROTOCOL,
-            pools: self.offered()?,
+            pools: pools.clone(),
             engine: self.engine.kind(),
             memory_mode: self.engine.memory_mode(),
             // A server's run is noted before anything is done for it, so that this is said once. Both must be new:
@@ -202,15 +225,21 @@ impl Agent {
         };
         let welcome = self.client.hello(&hello)?;
         self.note_epoch(welcome.epoch)?;
+        self.told = pools;
         self.contact.open(welcome.clone());
         Ok(welcome)
     }
 
-    /// The pools of the engine that the site offers.
-    fn offered(&self) -> Result<Vec<Pool>, EngineError> {
-        let mut pools = self.engine.inventory()?;
-        pools.retain(|pool| self.gate.policy().offers(pool.id.as_str()));
-        Ok(pools)
+    /// A hello of an agent that has joined: what is new at the centre since is measured.
+    fn hello_again(&mut self) -> Result<u64, AgentError> {
+        let before = self.told.clone();
+        let Welcome { epoch, unrated, .. } = self.hello()?;
+        let known = |id: &PoolId| before.iter().any(|pool| pool.id == *id);
+        let new: Vec<PoolId> = unrated.into_iter().filter(|id| !known(id)).collect();
+        if let Err(error) = self.rate_new(&new) {
+            tracing::warn!(%error, "new pools were not measured");
+        }
+        Ok(epoch)
     }
 
     fn note_epoch(&mut self, epoch: u64) -> Result<(), AgentError> {
@@ -226,7 +255,7 @@ impl Agent {
         while !stop.stopped() {
             let epoch = match self.contact.epoch() {
                 Some(epoch) => Ok(epoch),
-                None => self.hello().map(|welcome| welcome.epoch),
+                None => self.hello_again(),
             };
             let broken = match epoch {
                 Ok(epoch) => self.pull_run(epoch, &mut backoff, stop).err().map(AgentError::from),
@@ -241,10 +270,16 @@ impl Agent {
 
     /// Pulls orders of one run of the server, until it is another one's turn or something breaks.
     fn pull_run(&self, epoch: u64, backoff: &mut Backoff, stop: &StopFlag) -> Result<(), ClientError> {
-        let (mut after, mut compared) = (0, Compared::default());
+        let (mut after, mut compared, mut offer) = (0, Compared::default(), Offer::of(&self.told));
         while !stop.stopped() && self.contact.epoch() == Some(epoch) {
             compared.when_due(self.desk(), &self.client, epoch);
-            let pulled = self.client.orders(epoch, after, self.config.poll_wait.min(compared.rest()));
+            if offer.changed(self.engine.as_ref(), &self.gate) {
+                tracing::info!("the centre has other pools than before, saying so");
+                self.contact.close(epoch);
+                return Ok(());
+            }
+            let wait = self.config.poll_wait.min(compared.rest()).min(offer.rest());
+            let pulled = self.client.orders(epoch, after, wait);
             if !pulled.as_ref().is_ok_and(|orders| orders.epoch == epoch) {
                 // Another run of the server, or none: nothing of it is done before the next hello.
                 self.contact.close(epoch);

@@ -19,6 +19,7 @@ mod held;
 mod hours;
 mod key;
 mod memory;
+mod offer;
 mod pause;
 mod policy;
 mod rate;

@@ -8,6 +8,7 @@ mod channel;
 mod error;
 mod events;
 mod request;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -15,12 +16,14 @@ use std::{io::Read, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use ureq::unversioned::resolver::DefaultResolver;
 
 pub use self::{agent::AgentClient, channel::Channel, error::ClientError, events::Events};
 
 use self::{
     address::{base_url, path},
     request::Wait,
+    socket::Watched,
 };
 use crate::{
     books::{AuditView, DayHeads, LedgerView, UsageView},
@@ -52,15 +55,15 @@ pub struct Client {
 impl Client {
     /// A client for the server at `url` (`http://HOST:PORT`, or `HOST:PORT`). Connects at the first call.
     pub fn new(url: &str, token: Option<&str>) -> Result<Self, ClientError> {
-        let agent = ureq::Agent::config_builder()
+        let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             // A proxy of the environment is for the way out; a server of this network is not out there.
             .proxy(None)
             .timeout_connect(Some(CONNECT_WITHIN))
             .user_agent(concat!("huisuan/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+            .build();
+        let agent = ureq::Agent::with_parts(config, Watched, DefaultResolver::default());
         if token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(ClientError::Address("the token has characters that no token has".to_owned()));
         }

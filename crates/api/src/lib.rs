@@ -6,6 +6,7 @@
 //! Start reading at [`jobs`] (what a user sees), then [`routes`], then [`spec::job_file`].
 
 pub mod agent;
+pub mod alive;
 pub mod bills;
 pub mod books;
 pub mod centres;

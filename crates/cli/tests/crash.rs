@@ -13,20 +13,30 @@
 mod apart;
 #[path = "crash/clocks.rs"]
 mod clocks;
+#[path = "crash/cluster.rs"]
+mod cluster;
 #[path = "support/disk.rs"]
 mod disk;
 #[path = "crash/faults.rs"]
 mod faults;
 #[path = "crash/judge.rs"]
 mod judge;
+#[path = "../../drivers/tests/lab/mod.rs"]
+mod lab;
 #[path = "crash/line.rs"]
 mod line;
 #[path = "crash/links.rs"]
 mod links;
+#[path = "crash/plans.rs"]
+mod plans;
 #[path = "crash/points.rs"]
 mod points;
 #[path = "crash/random.rs"]
 mod random;
+#[path = "crash/sites.rs"]
+mod sites;
+#[path = "crash/strikes.rs"]
+mod strikes;
 mod support;
 #[path = "crash/work.rs"]
 mod work;
@@ -35,16 +45,17 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use huisuan_api::jobs::JobRequest;
+use huisuan_api::{alive, jobs::JobRequest};
 
 use apart::Apart;
 use clocks::Clocks;
+use cluster::Cluster;
 use judge::Lost;
 use links::Links;
 use points::{POINTS, Victim};
 use random::Random;
 use support::running::{Home, PATIENCE, pause, wait_until};
-use work::{Held, Submitters};
+use work::{Held, Pace, Submitters};
 use world::World;
 
 /// Rounds of the random test when nobody asks for more.
@@ -53,6 +64,10 @@ const ROUNDS: u64 = 60;
 const LINK_ROUNDS: u64 = 8;
 /// The same of clocks.
 const CLOCK_ROUNDS: u64 = 24;
+/// The same of a cluster.
+const CLUSTER_ROUNDS: u64 = 12;
+/// The names of clusters.
+const CLUSTERS: [&str; 2] = ["beta", "gamma"];
 /// Most blows fall this early, in milliseconds after the server listens: centres are joining then.
 const EARLY_MS: u64 = 1_200;
 /// Some fall this late: the examples are running then.
@@ -80,7 +95,7 @@ fn killed_at_random_moments() {
     let began = Instant::now();
     let (mut random, rounds) = course();
     let mut world = World::new();
-    let submitters = Submitters::start(&world.door, &world.trace(), &mut random, None);
+    let submitters = Submitters::start(&world.door, &world.trace(), &mut random, Pace::Pauses(work::PAUSE_MS));
     for _ in 0..rounds {
         world.start("");
         let late = random.below(5) == 0;
@@ -107,7 +122,7 @@ fn killed_at_random_moments() {
 fn killed_with_supervisors_at_random_moments() {
     let (mut random, rounds) = course();
     let mut world = World::new();
-    let submitters = Submitters::start(&world.door, &world.trace(), &mut random, None);
+    let submitters = Submitters::start(&world.door, &world.trace(), &mut random, Pace::Pauses(work::PAUSE_MS));
     for _ in 0..rounds / 4 {
         world.start("");
         pause(Duration::from_millis(random.below(EARLY_MS)));
@@ -131,7 +146,7 @@ fn killed_with_supervisors_at_random_moments() {
 fn killed_one_by_one_at_random_moments() {
     let (mut random, rounds) = course();
     let mut apart = Apart::start(&mut random);
-    let submitters = Submitters::start(&apart.door, &apart.trace(), &mut random, None);
+    let submitters = Submitters::start(&apart.door, &apart.trace(), &mut random, Pace::Pauses(work::PAUSE_MS));
     for _ in 0..rounds / 2 {
         pause(Duration::from_millis(random.below(500)));
         if random.below(2) == 0 {
@@ -160,7 +175,7 @@ fn killed_one_by_one_at_random_moments() {
 fn faults_of_every_kind() {
     let began = Instant::now();
     let (mut random, rounds) = course();
-    let tally = faults::rounds(&faults::BEHIND_A_LINE, Apart::on_small_disk, &mut random, rounds);
+    let tally = faults::rounds(&plans::BEHIND_A_LINE, Apart::on_small_disk, &mut random, rounds);
     tally.tell(began.elapsed());
     assert!(rounds < 10 || tally.jobs as u64 > rounds / 2, "the faults met no work");
 }
@@ -176,9 +191,39 @@ fn links_that_lose_packets() {
     let (mut random, rounds) = course_of(LINK_ROUNDS);
     let network =
         |random: &mut Random| Apart::on_links(Links::lay(&Apart::sites()).expect("another could be laid"), random);
-    let tally = faults::rounds(&faults::ON_LINKS, network, &mut random, rounds);
+    let tally = faults::rounds(&plans::ON_LINKS, network, &mut random, rounds);
     tally.tell(began.elapsed());
     assert!(tally.jobs as u64 > rounds, "the faults met no work");
+}
+
+/// A server whose machine loses its power: the agent's question stays open, and nobody will ever answer it. The agent
+/// notices soon, not when its question would have been over.
+#[test]
+fn a_question_that_died_unheard_is_asked_again() {
+    let mut random = Random::new(1);
+    let Ok(links) = Links::lay(&Apart::sites()) else { return };
+    links.forget_the_dead();
+    let test = move || {
+        let mut apart = Apart::on_links(links, &mut random);
+        apart.wait_joined();
+        // Its question is on the way then, and acknowledged: nothing is left to be sent again.
+        pause(Duration::from_secs(1));
+        let site = apart.break_link(links::Trouble::DownAtServer, &mut random);
+        apart.kill_server();
+        // What is left of its connections says goodbye twice.
+        pause(Duration::from_secs(3));
+        apart.start_server();
+        apart.mend();
+        let healed = Instant::now();
+        let connected = || apart.client().centre(site).expect("a centre").connected.then_some(());
+        wait_until(healed + PATIENCE, connected).expect("its agent comes back");
+        let took = healed.elapsed();
+        assert!(took < alive::GONE_AFTER + Duration::from_secs(5), "the agent came back after {took:?}");
+        eprintln!("{site} came back after {took:?}");
+        apart.close();
+    };
+    // A thread that goes to the server's machine stays there.
+    std::thread::spawn(test).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
 /// Rounds in which the clocks of the server's machine and of sites jump, for seconds and for days, some of them with
@@ -191,9 +236,28 @@ fn clocks_that_jump() {
     let began = Instant::now();
     let (mut random, rounds) = course_of(CLOCK_ROUNDS);
     let network = |random: &mut Random| Apart::with_clocks(random).expect("there is a library");
-    let tally = faults::rounds(&faults::WITH_CLOCKS, network, &mut random, rounds);
+    let tally = faults::rounds(&plans::WITH_CLOCKS, network, &mut random, rounds);
     tally.tell(began.elapsed());
     assert!(tally.jobs as u64 > rounds, "the faults met no work");
+}
+
+/// Rounds in which a centre is a real Slurm cluster, whose daemons are killed and hang beside all else that may break: a
+/// few here, many, and on two clusters side by side, by `cargo xtask faults slurm`.
+#[test]
+fn clusters_that_die() {
+    let began = Instant::now();
+    let (mut random, rounds) = course_of(CLUSTER_ROUNDS);
+    let lanes = usize::try_from(rounds / plans::AT_A_CLUSTER.episode).expect("a small number");
+    let names = &CLUSTERS[..lanes.clamp(1, CLUSTERS.len())];
+    let clusters: Vec<Cluster> = std::thread::scope(|scope| {
+        let starting: Vec<_> = names.iter().map(|name| scope.spawn(|| Cluster::start(name))).collect();
+        starting.into_iter().map(|cluster| cluster.join().expect("a cluster")).collect()
+    });
+    let network = |cluster: Cluster| move |random: &mut Random| Apart::at_cluster(cluster.clone(), random);
+    let networks: Vec<_> = clusters.into_iter().map(network).collect();
+    let tally = faults::side_by_side(&plans::AT_A_CLUSTER, &networks, &mut random, rounds);
+    tally.tell(began.elapsed());
+    assert!(tally.jobs as u64 > rounds / 2, "the faults met no work");
 }
 
 /// A server whose clock was set back by a day meters what runs: its time goes on, a tenth slower.
@@ -245,7 +309,7 @@ fn killed_at(name: &str) {
             Victim::Supervisor => world.start(&armed),
             Victim::Successor => return killed_recovering(world, &armed),
         }
-        let submitters = Submitters::start(&world.door, &world.trace(), &mut random, Some(4));
+        let submitters = Submitters::start(&world.door, &world.trace(), &mut random, Pace::Jobs(4));
         match point.victim {
             Victim::Network => world.wait_dead(&armed, None),
             Victim::Supervisor => {

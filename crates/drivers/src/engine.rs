@@ -22,6 +22,15 @@ pub trait Engine: Send + Sync {
     /// When the engine cannot be asked.
     fn inventory(&self) -> Result<Vec<Pool>, EngineError>;
 
+    /// The same as they were when the engine last looked, for an agent that looks whether they are others by now: it
+    /// asks often, so an engine that has to ask somebody else remembers them.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    fn pools(&self) -> Result<Vec<Pool>, EngineError> {
+        self.inventory()
+    }
+
     /// How it runs container images, for people; an error says why it runs none. Its pools say the same to the network.
     ///
     /// # Errors

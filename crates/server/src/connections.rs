@@ -9,6 +9,7 @@ use axum::{
     extract::{ConnectInfo, Request},
     response::Response,
 };
+use huisuan_api::alive;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -65,6 +66,10 @@ fn connect<F>(
     // Small answers are sent at once.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no delay not set");
+    }
+    // Who is gone and could not say so holds no connection, and is not taken to be waiting for orders.
+    if let Err(error) = alive::watch(&stream) {
+        tracing::debug!(%error, "connection not watched");
     }
     let peer = Peer::of(&stream, remote);
     let service = service_fn(move |request: hyper::Request<Incoming>| {

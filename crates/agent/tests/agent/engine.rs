@@ -32,6 +32,10 @@ pub(crate) struct Seen {
     refused: Vec<AttemptId>,
     failing_submits: u32,
     cpus: Vec<usize>,
+    /// It has no pools for now.
+    down: bool,
+    /// It does not answer.
+    silent: bool,
 }
 
 pub(crate) fn started(attempt: AttemptId) -> AttemptReport {
@@ -61,6 +65,14 @@ impl PretendedEngine {
 
     pub(crate) fn fail_submits(&self, count: u32) {
         self.change(|seen| seen.failing_submits = count);
+    }
+
+    pub(crate) fn be_down(&self, down: bool) {
+        self.change(|seen| seen.down = down);
+    }
+
+    pub(crate) fn be_silent(&self) {
+        self.change(|seen| seen.silent = true);
     }
 
     pub(crate) fn be_made_of(&self, cpus: Vec<usize>) {
@@ -100,6 +112,16 @@ impl Engine for Handle {
     }
 
     fn inventory(&self) -> Result<Vec<Pool>, EngineError> {
+        if self.0.change(|seen| seen.silent) {
+            return Err(EngineError::Refused("no answer".into()));
+        }
+        self.pools()
+    }
+
+    fn pools(&self) -> Result<Vec<Pool>, EngineError> {
+        if self.0.change(|seen| seen.down) {
+            return Ok(Vec::new());
+        }
         Ok(vec![Pool {
             id: PoolId::new("cpu:test").expect("a name"),
             class: Class::Hpc,

@@ -126,6 +126,42 @@ fn orders_reach_the_engine_and_ends_reach_the_server() {
     assert_eq!(told, [started(id(1)), ended(id(1), EndCause::Cancelled)]);
 }
 
+/// A cluster whose nodes were away when its agent said hello, as after a restart of the controller.
+#[test]
+fn a_centre_whose_nodes_come_back_says_so() {
+    let bench = Bench::new();
+    bench.engine.be_down(true);
+    let _agent = bench.run();
+    assert_eq!(bench.server.pools(), 0);
+    bench.engine.be_down(false);
+    bench.server.until_hellos(2);
+    assert_eq!(bench.server.pools(), 1);
+    bench.server.order(start(1, "here"));
+    bench.engine.until("a start", |seen| seen.submitted == [id(1)]);
+}
+
+/// An engine that hangs says nothing of its pools; who has ends to tell tells them to a server that was restarted.
+#[test]
+fn an_engine_that_hangs_keeps_no_end_from_the_server() {
+    let bench = Bench::new();
+    let _agent = bench.run();
+    bench.server.order(start(1, "here"));
+    bench.engine.until("a start", |seen| seen.submitted == [id(1)]);
+    bench.engine.be_silent();
+    bench.server.restart(2);
+    bench.server.until_hellos(2);
+    bench.engine.happen([ended(id(1), EndCause::Exited)]);
+    bench.engine.until("an acknowledgement", |seen| seen.acknowledged == [id(1)]);
+}
+
+/// Who never joined is told what is wrong with the engine.
+#[test]
+fn an_engine_that_hangs_is_an_error_of_the_first_join() {
+    let bench = Bench::new();
+    bench.engine.be_silent();
+    assert!(matches!(bench.join(), Err(AgentError::Engine(_))));
+}
+
 #[test]
 fn an_order_for_another_centre_is_not_carried_out() {
     let bench = Bench::new();

@@ -47,6 +47,8 @@ struct State {
     measure: Vec<PoolId>,
     hellos: u32,
     fresh: Vec<bool>,
+    /// How many the last hello brought.
+    pools: usize,
     failing_reports: u32,
     lost_answers: u32,
     hello_refusal: Option<ErrorCode>,
@@ -151,6 +153,11 @@ impl PretendedServer {
     /// What each hello said of its folder.
     pub(crate) fn fresh(&self) -> Vec<bool> {
         self.change(|state| state.fresh.clone())
+    }
+
+    /// How many pools the last hello told of.
+    pub(crate) fn pools(&self) -> usize {
+        self.change(|state| state.pools)
     }
 
     pub(crate) fn hellos(&self) -> u32 {
@@ -291,6 +298,7 @@ fn hello(state: &mut State, body: &[u8]) -> (u16, Vec<u8>) {
     state.hellos += 1;
     let hello: Hello = serde_json::from_slice(body).expect("a hello");
     state.fresh.push(hello.fresh);
+    state.pools = hello.pools.len();
     let unrated = hello.pools.into_iter().map(|pool| pool.id).collect();
     match state.hello_refusal {
         Some(code) => problem(code),

@@ -7,26 +7,31 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     clocks::Clocks,
+    cluster::Cluster,
     disk::Disk,
     judge,
     line::{Line, State},
     links::{self, Links, Trouble},
     random::Random,
+    sites::{LOCAL, Site},
     support::running::{Home, PATIENCE, Running, wait_until},
     work::Door,
 };
 
-const CENTRES: [(&str, &str); 2] = [("general-1", "general-1:general:1200"), ("hpc-1", "hpc-1:hpc:2400")];
-
-/// The size of the server's own disk, in megabytes: enough for an episode, and quickly full.
+/// The size of a disk, in megabytes: enough for an episode, and quickly full.
 const DISK_MEGABYTES: u32 = 256;
 
 /// The network. Dropped in this order: processes before what they write to.
 pub(crate) struct Apart {
     server: Option<Running>,
     agents: BTreeMap<&'static str, Running>,
+    sites: Vec<Site>,
+    /// Join tokens of the centres that were added to a server.
+    added: BTreeMap<&'static str, String>,
+    cluster: Option<Cluster>,
     between: Between,
     clocks: Option<Clocks>,
+    /// The server's, or that of the site at a cluster.
     disk: Option<Disk>,
     full: bool,
     pub(crate) door: Door,
@@ -42,35 +47,49 @@ enum Between {
 }
 
 /// A free port below those that the kernel gives to clients: one of these, looking for a server that is away,
-/// may get the server's own port and then finds itself.
+/// may get the server's own port and then finds itself. Clusters have theirs above these.
 fn free_port(random: &mut Random) -> String {
-    let some = || format!("127.0.0.1:{}", 20_000 + random.below(12_000));
+    let some = || format!("127.0.0.1:{}", 6_000 + random.below(6_000));
     std::iter::repeat_with(some).find(|address| TcpListener::bind(address).is_ok()).expect("a free port")
 }
 
 impl Apart {
     pub(crate) fn start(random: &mut Random) -> Apart {
-        Apart::of(Home::new(), None, None, random)
+        Apart::behind_a_line(Home::new(), None, None, random)
     }
 
     /// With a disk of the server's own, where one can be mounted.
     pub(crate) fn on_small_disk(random: &mut Random) -> Apart {
         let home = Home::new();
         let disk = Disk::mount(&home, DISK_MEGABYTES);
-        Apart::of(home, None, disk, random)
+        Apart::behind_a_line(home, None, disk, random)
     }
 
     /// With clocks that can be set, where there is a library for it.
     pub(crate) fn with_clocks(random: &mut Random) -> Option<Apart> {
         let home = Home::new();
         let clocks = Clocks::of(&home)?;
-        Some(Apart::of(home, Some(clocks), None, random))
+        Some(Apart::behind_a_line(home, Some(clocks), None, random))
     }
 
-    fn of(home: Home, clocks: Option<Clocks>, disk: Option<Disk>, random: &mut Random) -> Apart {
+    fn behind_a_line(home: Home, clocks: Option<Clocks>, disk: Option<Disk>, random: &mut Random) -> Apart {
         let listen = free_port(random);
         let between = Between::Line(Line::to(&listen));
-        Apart::between(between, home, clocks, disk, listen)
+        let mut apart = Apart::of(Site::local(&home), between, home, listen);
+        (apart.clocks, apart.disk) = (clocks, disk);
+        apart.begun()
+    }
+
+    /// With one centre, which is a Slurm cluster; with clocks that can be set and a disk of the site's own, where there
+    /// may be such.
+    pub(crate) fn at_cluster(cluster: Cluster, random: &mut Random) -> Apart {
+        let (home, listen) = (Home::new(), free_port(random));
+        let (between, clocks) = (Between::Line(Line::to(&listen)), Clocks::of(&home));
+        let disk = Disk::mount(&home, DISK_MEGABYTES);
+        let sites = vec![Site::at_cluster(&home, disk.as_ref(), &cluster)];
+        let mut apart = Apart::of(sites, between, home, listen);
+        (apart.clocks, apart.disk, apart.cluster) = (clocks, disk, Some(cluster));
+        apart.begun()
     }
 
     /// With each agent at a site of its own. This thread, and what it starts from now on, is on the server's machine:
@@ -78,20 +97,27 @@ impl Apart {
     pub(crate) fn on_links(links: Links, random: &mut Random) -> Apart {
         links.enter_server();
         let listen = format!("{}:{}", links::SERVER, 20_000 + random.below(12_000));
-        Apart::between(Between::Links(links), Home::new(), None, None, listen)
+        let home = Home::new();
+        Apart::of(Site::local(&home), Between::Links(links), home, listen).begun()
     }
 
-    /// The names of the centres.
-    pub(crate) fn sites() -> [&'static str; CENTRES.len()] {
-        CENTRES.map(|(name, _)| name)
+    /// The names of centres of this machine.
+    pub(crate) fn sites() -> [&'static str; LOCAL.len()] {
+        LOCAL.map(|(name, _)| name)
     }
 
-    fn between(between: Between, home: Home, clocks: Option<Clocks>, disk: Option<Disk>, listen: String) -> Apart {
-        let (agents, door) = (BTreeMap::new(), Door::default());
-        let mut apart = Apart { server: None, agents, between, clocks, disk, full: false, door, listen, home };
-        apart.start_server();
-        apart.start_agents();
-        apart
+    fn of(sites: Vec<Site>, between: Between, home: Home, listen: String) -> Apart {
+        let (agents, added, door) = (BTreeMap::new(), BTreeMap::new(), Door::default());
+        let (clocks, disk, full) = (None, None, false);
+        Apart { server: None, agents, sites, added, cluster: None, between, clocks, disk, full, door, listen, home }
+    }
+
+    fn begun(mut self) -> Apart {
+        self.start_server();
+        let added = self.sites.iter().filter(|site| site.declared.is_none());
+        self.added = added.map(|site| (site.name, site.add(&self.home))).collect();
+        self.start_agents();
+        self
     }
 
     /// The file in which tasks note their runs.
@@ -120,7 +146,7 @@ impl Apart {
 
     /// Breaks the link of a site; the site.
     pub(crate) fn break_link(&self, trouble: Trouble, random: &mut Random) -> &'static str {
-        let (Between::Links(links), site) = (&self.between, one(random)) else {
+        let (Between::Links(links), site) = (&self.between, self.one(random)) else {
             panic!("there is a line, and no links")
         };
         links.trouble(site, trouble);
@@ -133,7 +159,8 @@ impl Apart {
     }
 
     fn data(&self) -> String {
-        self.disk.as_ref().map_or_else(|| self.home.path("server"), |disk| disk.path("server"))
+        let disk = self.disk.as_ref().filter(|_| self.cluster.is_none());
+        disk.map_or_else(|| self.home.path("server"), |disk| disk.path("server"))
     }
 
     pub(crate) fn start_server(&mut self) {
@@ -145,7 +172,8 @@ impl Apart {
     pub(crate) fn arm_server(&mut self, armed: &str) {
         let data = self.data();
         let mut arguments = vec!["serve", "--data", &data, "--listen", &self.listen];
-        arguments.extend(CENTRES.iter().flat_map(|(_, declared)| ["--centre", declared]));
+        arguments
+            .extend(self.sites.iter().filter_map(|site| site.declared).flat_map(|declared| ["--centre", declared]));
         let environment = self.environment("server", armed);
         match self.home.try_start(&arguments, &pairs(&environment)) {
             Ok(server) => {
@@ -157,7 +185,7 @@ impl Apart {
     }
 
     pub(crate) fn kill_agent(&mut self, random: &mut Random) {
-        self.kill_agent_of(one(random));
+        self.kill_agent_of(self.one(random));
     }
 
     pub(crate) fn kill_agent_of(&mut self, site: &str) {
@@ -171,7 +199,7 @@ impl Apart {
     }
 
     pub(crate) fn kill_supervisors(&self) {
-        let pids = CENTRES.iter().filter_map(|(site, _)| self.supervisor_pid_of(site));
+        let pids = self.sites.iter().filter_map(|site| self.supervisor_pid_of(site.name));
         for pid in pids.filter_map(Pid::from_raw) {
             // It may have ended by itself.
             _ = kill_process(pid, Signal::KILL);
@@ -186,20 +214,22 @@ impl Apart {
 
     /// The same; what is started ends at a failpoint.
     pub(crate) fn arm_agents(&mut self, armed: &str) {
-        for (centre, _) in CENTRES {
-            if self.agents.get_mut(centre).is_some_and(|agent| agent.ended().is_none()) {
+        for at in 0..self.sites.len() {
+            let name = self.sites[at].name;
+            if self.agents.get_mut(name).is_some_and(|agent| agent.ended().is_none()) {
                 continue;
             }
-            let Some(join) = self.join(centre) else { return };
-            let folder = self.home.path(centre);
-            let arguments = ["agent", "--join", &join, "--memory", "1GiB", "--data", &folder];
-            let environment = self.environment(centre, armed);
+            let Some(join) = self.join(name) else { return };
+            let site = &self.sites[at];
+            let mut arguments = vec!["agent", "--join", &join, "--data", &site.data];
+            arguments.extend(site.engine.iter().map(String::as_str));
+            let environment = self.environment(name, armed);
             let start = || self.home.spawn_with(&arguments, &pairs(&environment));
             let agent = match &self.between {
                 Between::Line(_) => start(),
-                Between::Links(links) => links.at_site(centre, start),
+                Between::Links(links) => links.at_site(name, start),
             };
-            self.agents.insert(centre, agent);
+            self.agents.insert(name, agent);
         }
     }
 
@@ -226,25 +256,21 @@ impl Apart {
 
     /// Sets the clock of one of the sites.
     pub(crate) fn set_site_clock(&self, seconds: i64, random: &mut Random) {
-        self.clocks.as_ref().expect("clocks that can be set").set(one(random), seconds);
+        self.clocks.as_ref().expect("clocks that can be set").set(self.one(random), seconds);
     }
 
     /// Sets the clocks of all sites.
     pub(crate) fn set_site_clocks(&self, seconds: i64) {
         let clocks = self.clocks.as_ref().expect("clocks that can be set");
-        CENTRES.iter().for_each(|(site, _)| clocks.set(site, seconds));
+        self.sites.iter().for_each(|site| clocks.set(site.name, seconds));
     }
 
-    /// What the server printed for a centre, along the line; `None` when it ended before.
+    /// What the agent of a centre is told, to come along the line; `None` when the server ended before it said so.
     fn join(&mut self, centre: &str) -> Option<String> {
-        let server = self.server.as_mut()?;
-        let said = || {
-            let text = server.stderr();
-            let line = text.lines().find(|line| line.starts_with(&format!("centre {centre}:"))).map(str::to_owned);
-            line.map(Some).or_else(|| server.ended().map(|_| None))
+        let word = match self.added.get(centre) {
+            Some(word) => word.clone(),
+            None => self.printed(centre)?,
         };
-        let line = wait_until(Instant::now() + PATIENCE, said).expect("the line for the agent")?;
-        let word = line.split('`').nth(1).and_then(|command| command.split(' ').next_back()).expect("a command");
         let join: JoinToken = word.parse().expect("a join token");
         let server = match &self.between {
             Between::Line(line) => line.url.clone(),
@@ -253,8 +279,22 @@ impl Apart {
         Some(JoinToken { server, ..join }.to_string())
     }
 
+    /// What the server printed for a centre.
+    fn printed(&mut self, centre: &str) -> Option<String> {
+        let server = self.server.as_mut()?;
+        let said = || {
+            let text = server.stderr();
+            let line = text.lines().find(|line| line.starts_with(&format!("centre {centre}:"))).map(str::to_owned);
+            line.map(Some).or_else(|| server.ended().map(|_| None))
+        };
+        let line = wait_until(Instant::now() + PATIENCE, said).expect("the line for the agent")?;
+        let word = line.split('`').nth(1).and_then(|command| command.split(' ').next_back());
+        Some(word.expect("a command").to_owned())
+    }
+
     /// Mends what is broken: the line or the links, the disk, processes that have ended.
     pub(crate) fn mend(&mut self) {
+        self.tend();
         match &self.between {
             Between::Line(line) => line.set(State::Open),
             Between::Links(links) => links.mend(),
@@ -268,6 +308,21 @@ impl Apart {
             self.start_server();
         }
         self.start_agents();
+    }
+
+    pub(crate) fn at_a_cluster(&self) -> bool {
+        self.cluster.is_some()
+    }
+
+    pub(crate) fn cluster(&self) -> &Cluster {
+        self.cluster.as_ref().expect("a cluster")
+    }
+
+    /// Looks after the cluster, where there is one.
+    pub(crate) fn tend(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.tend();
+        }
     }
 
     pub(crate) fn has_disk(&self) -> bool {
@@ -284,11 +339,11 @@ impl Apart {
     }
 
     pub(crate) fn agent_pid(&self, random: &mut Random) -> Option<i32> {
-        self.agents.get(one(random)).and_then(|agent| i32::try_from(agent.pid()).ok())
+        self.agents.get(self.one(random)).and_then(|agent| i32::try_from(agent.pid()).ok())
     }
 
     pub(crate) fn supervisor_pid(&self, random: &mut Random) -> Option<i32> {
-        self.supervisor_pid_of(one(random))
+        self.supervisor_pid_of(self.one(random))
     }
 
     fn supervisor_pid_of(&self, site: &str) -> Option<i32> {
@@ -308,14 +363,34 @@ impl Apart {
         let server = self.server.take().expect("a server runs");
         assert!(server.stop().success(), "the server ends well");
         judge::check_data(&self.home, &self.data());
+        if let Some(cluster) = &self.cluster {
+            cluster.empty();
+        }
+    }
+
+    /// Says what a cluster is at.
+    pub(crate) fn tell(&self) {
+        if let Some(cluster) = &self.cluster {
+            let agent = self.agents.values().next();
+            agent.inspect(|agent| eprintln!("{}", agent.logs()));
+            cluster.tell(&self.sites[0].shared, agent.and_then(|agent| i32::try_from(agent.pid()).ok()));
+        }
+    }
+
+    /// The name of one of the centres.
+    fn one(&self, random: &mut Random) -> &'static str {
+        self.sites[usize::try_from(random.below(self.sites.len() as u64)).expect("a small number")].name
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
     }
 }
 
 fn pairs(environment: &[(String, String)]) -> Vec<(&str, &str)> {
     environment.iter().map(|(name, value)| (&**name, &**value)).collect()
-}
-
-/// The name of one of the centres.
-fn one(random: &mut Random) -> &'static str {
-    CENTRES[usize::try_from(random.below(CENTRES.len() as u64)).expect("a small number")].0
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use huisuan_api::{
@@ -22,7 +22,7 @@ use crate::{
 pub(crate) enum Lost {
     /// Their supervisor lived, so none may.
     Never,
-    /// Their supervisor died, so some may, if the server says so.
+    /// Their supervisor died, or a cluster's controller did and forgot them, so some may, if the server says so.
     Told,
 }
 
@@ -65,34 +65,49 @@ pub(crate) fn check_data(home: &Home, data: &str) {
     assert_eq!(doctor.exit, 0, "{doctor:?}");
 }
 
-/// Waits for the ends of all jobs.
-pub(crate) fn wait_ended(client: &Client) {
+/// Waits for the ends of all jobs; meanwhile somebody looks after what they run on.
+pub(crate) fn wait_ended(client: &Client, patience: Duration, tend: impl Fn()) {
     let waiting = || all_jobs(client).into_iter().filter(|job| ours(job) && open(job)).collect::<Vec<_>>();
-    let ended = wait_until(Instant::now() + PATIENCE, || waiting().is_empty().then_some(()));
+    let ended = wait_until(Instant::now() + patience, || {
+        tend();
+        waiting().is_empty().then_some(())
+    });
     assert!(ended.is_some(), "jobs did not end: {:#?}", waiting());
 }
 
-/// Waits for the ends of all jobs and panics at the first broken promise; the number of runs.
-pub(crate) fn judge(client: &Client, acknowledged: &Acknowledged, trace: &str, lost: Lost) -> usize {
-    wait_ended(client);
+/// What was found where no promise was broken.
+pub(crate) struct Judged {
+    pub(crate) runs: usize,
+    /// Attempts that are told to be lost.
+    pub(crate) lost: usize,
+}
+
+/// Waits for the ends of all jobs and panics at the first broken promise.
+pub(crate) fn judge(client: &Client, acknowledged: &Acknowledged, trace: &str, lost: Lost) -> Judged {
+    wait_ended(client, PATIENCE, || {});
     let found: BTreeMap<u64, JobSummary> =
         all_jobs(client).into_iter().filter(ours).map(|job| (job.job_id, job)).collect();
     let expected: BTreeSet<u64> = acknowledged.jobs.values().map(|(id, _)| *id).collect();
     assert_eq!(expected.len(), acknowledged.jobs.len(), "two keys led to one job");
     assert_eq!(found.keys().copied().collect::<BTreeSet<_>>(), expected, "jobs are lost, or there more than once");
     let runs = runs(trace);
-    let mut known = BTreeSet::new();
+    let (mut known, mut told_lost) = (BTreeSet::new(), 0);
     for (key, (id, sent)) in &acknowledged.jobs {
         let again = client.submit(&JobRequest(sent.spec.clone()), Some(key)).expect("a known key is answered");
         assert_eq!(again.job_id, *id, "key {key} leads to another job");
         let attempts = attempts(client, *id);
         Case { job: &found[id], sent, attempts: &attempts, runs: &runs, lost }.check();
+        told_lost += attempts.iter().filter(|attempt| is_lost(attempt)).count();
         known.extend(attempts.into_iter().map(|attempt| attempt.attempt));
     }
     let unknown: Vec<&String> = runs.keys().filter(|run| !known.contains(*run)).collect();
     assert!(unknown.is_empty(), "attempts ran that the server does not know: {unknown:?}");
     assert!(client.ledger().expect("a ledger").balanced, "the ledger is not balanced");
-    runs.len()
+    Judged { runs: runs.len(), lost: told_lost }
+}
+
+fn is_lost(attempt: &AttemptView) -> bool {
+    attempt.cause.as_deref() == Some("lost")
 }
 
 /// Looks whether what ran is in the books for about as long as it ran, all together. A tenth is missing while the clock
@@ -196,7 +211,7 @@ impl Case<'_> {
     }
 
     fn any_lost(&self) -> bool {
-        self.attempts.iter().any(|attempt| attempt.cause.as_deref() == Some("lost"))
+        self.attempts.iter().any(is_lost)
     }
 
     fn story(&self) -> String {

@@ -164,6 +164,13 @@ impl Links {
         done.expect("the link is there");
     }
 
+    /// From now on what the server's machine has to say for a process that was killed is soon given up, as if the machine
+    /// had lost its power with it.
+    pub(crate) fn forget_the_dead(&self) {
+        let order = "echo 1 >/proc/sys/net/ipv4/tcp_orphan_retries";
+        self.server.run(&["sh", "-c", order]).expect("a namespace has this setting");
+    }
+
     /// Mends all links.
     pub(crate) fn mend(&self) {
         self.server.run(&["iptables", "-F"]).expect("there are tables");

@@ -24,8 +24,8 @@ use crate::{
 
 /// Users who submit at the same time.
 const USERS: u64 = 4;
-/// The longest pause between two submissions of a user, in milliseconds.
-const PAUSE_MS: u64 = 600;
+/// The longest pause between two submissions of a user, in milliseconds, where nobody asks for another.
+pub(crate) const PAUSE_MS: u64 = 600;
 /// The longest run of a task, in milliseconds.
 const RUN_MS: u64 = 300;
 /// The exit code of a task that fails so that it is tried again.
@@ -159,6 +159,15 @@ fn job(key: &str, trace: &str, random: &mut Random) -> Sent {
     sent
 }
 
+/// How users submit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pace {
+    /// So many jobs, without pauses.
+    Jobs(u64),
+    /// Until they are told to stop, with pauses of at most so many milliseconds.
+    Pauses(u64),
+}
+
 /// Users who submit until they are told to stop, each job until it is acknowledged.
 pub(crate) struct Submitters {
     stop: Arc<AtomicBool>,
@@ -166,14 +175,13 @@ pub(crate) struct Submitters {
 }
 
 impl Submitters {
-    /// With a `limit`, each user submits only so many jobs, without pauses.
-    pub(crate) fn start(door: &Door, trace: &str, random: &mut Random, limit: Option<u64>) -> Submitters {
+    pub(crate) fn start(door: &Door, trace: &str, random: &mut Random, pace: Pace) -> Submitters {
         let stop = Arc::new(AtomicBool::new(false));
         let user = |number: u64| {
             let prefix = format!("{}-{number}", random.below(1_000_000));
             let (stop, door, trace) = (Arc::clone(&stop), door.clone(), trace.to_owned());
             let random = Random::new(random.next());
-            std::thread::spawn(move || User { prefix, door, trace, random, limit }.submit(&stop))
+            std::thread::spawn(move || User { prefix, door, trace, random, pace }.submit(&stop))
         };
         let users = (0..USERS).map(user).collect();
         Submitters { stop, users }
@@ -195,14 +203,17 @@ struct User {
     door: Door,
     trace: String,
     random: Random,
-    limit: Option<u64>,
+    pace: Pace,
 }
 
 impl User {
     fn submit(mut self, stop: &AtomicBool) -> Acknowledged {
         let mut all = Acknowledged::default();
         for count in 0.. {
-            let over = self.limit.map_or_else(|| stop.load(Ordering::SeqCst), |limit| count >= limit);
+            let over = match self.pace {
+                Pace::Jobs(limit) => count >= limit,
+                Pace::Pauses(_) => stop.load(Ordering::SeqCst),
+            };
             if over {
                 break;
             }
@@ -215,8 +226,8 @@ impl User {
                 assert_eq!(again, id, "one key led to two jobs");
             }
             all.jobs.insert(key, (id, sent));
-            if self.limit.is_none() {
-                pause(Duration::from_millis(self.random.below(PAUSE_MS)));
+            if let Pace::Pauses(longest_ms) = self.pace {
+                pause(Duration::from_millis(self.random.below(longest_ms)));
             }
         }
         all

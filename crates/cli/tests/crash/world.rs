@@ -105,7 +105,7 @@ impl World {
 
     /// Waits for the end of all acknowledged jobs and looks for broken promises; the number of runs.
     pub(crate) fn judge(&self, acknowledged: &Acknowledged, lost: Lost) -> usize {
-        judge::judge(&self.client(), acknowledged, &self.trace(), lost)
+        judge::judge(&self.client(), acknowledged, &self.trace(), lost).runs
     }
 
     /// Ends the demo in good order and checks what it leaves.

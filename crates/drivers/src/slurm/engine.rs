@@ -150,6 +150,10 @@ impl Engine for SlurmEngine {
         Ok(pools)
     }
 
+    fn pools(&self) -> Result<Vec<Pool>, EngineError> {
+        Ok(self.shared.lock().inventory.pools())
+    }
+
     fn declared_rate(&self, pool: &PoolId) -> Option<GflopPerS> {
         let pools = self.shared.lock().inventory.pools();
         self.shared.config.declared_rate(pools.iter().find(|known| known.id == *pool)?)

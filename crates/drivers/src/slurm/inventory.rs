@@ -80,6 +80,11 @@ impl Inventory {
         &self.alarms
     }
 
+    /// Whether no node can be used: all of them are down, or a controller that was just started has not heard of them.
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// Whether it was ever read.
     pub(super) fn known(&self) -> bool {
         !self.parts.is_empty() || !self.alarms.is_empty()

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{engine::EngineError, local::supervisor::process::now};
 
-/// Nodes are asked for in every so many intervals.
+/// Nodes are asked for in every so many intervals; in each while there is none.
 const NODES_EVERY: u64 = 6;
 
 /// So many jobs are asked for in one `sacct`; more wait for the next interval.
@@ -37,7 +37,7 @@ pub(super) fn run(shared: &Shared) {
     let interval = Duration::from_millis(shared.config.poll_interval_ms);
     let mut round = 0u64;
     while !shared.stopped() {
-        let nodes = match round.is_multiple_of(NODES_EVERY) || !shared.lock().inventory.known() {
+        let nodes = match round.is_multiple_of(NODES_EVERY) || shared.lock().inventory.is_empty() {
             true => refresh_nodes(shared),
             false => Ok(()),
         };

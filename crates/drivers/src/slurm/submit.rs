@@ -4,12 +4,13 @@
 //! known is followed by a look at the queue by name, in `poll.rs`, and only then repeated.
 
 use std::{
+    fs, io,
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use huisuan_model::{AttemptId, EndCause};
+use huisuan_model::{AttemptId, EndCause, StartOrder};
 
 use super::{
     cancel::{LONE_LOOKS_MAX, cancel_alone},
@@ -183,17 +184,54 @@ fn note(state: &mut State, shared: &Shared, submitted: Submitted) -> Result<Vec<
     Ok(refused)
 }
 
+/// Why what an attempt runs is not written down: a sentence for people.
+enum Unprepared {
+    /// It can never start.
+    Never(String),
+    /// The disk is full, which passes.
+    Later(String),
+}
+
+/// Writes down what an attempt runs. The disk may have been full a moment ago, so a failure is believed the second time.
+fn prepare(shared: &Shared, order: &StartOrder) -> Result<(), Unprepared> {
+    let mut failed = Ok(());
+    for _ in 0..2 {
+        failed = match shared.files.prepare(order) {
+            Ok(()) => return Ok(()),
+            Err(why) if full(shared) => return Err(Unprepared::Later(why)),
+            Err(why) => Err(Unprepared::Never(why)),
+        };
+    }
+    failed
+}
+
+/// Whether nothing more fits on the disk, or into what this user may have of it.
+fn full(shared: &Shared) -> bool {
+    let probe = shared.files.paths.dir.join("probe");
+    let written = fs::write(&probe, [0; 4096]);
+    // It may not have been made.
+    let _ = fs::remove_file(&probe);
+    let kind = written.err().map(|error| error.kind());
+    matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+}
+
 /// Writes down what to run, then calls `sbatch` once for all of them.
 fn submit_group(shared: &Shared, mut group: Group) -> Submitted {
-    let mut refused = Vec::new();
-    group.orders.retain(|order| match shared.files.prepare(order) {
+    let (mut refused, mut full) = (Vec::new(), None);
+    group.orders.retain(|order| match prepare(shared, order) {
         Ok(()) => true,
-        Err(why) => {
+        Err(Unprepared::Never(why)) => {
             refused.push((order.attempt, why));
             false
         }
+        Err(Unprepared::Later(why)) => {
+            full = Some(why);
+            true
+        }
     });
     let (shape, submission) = match group.orders.as_slice() {
+        // As after a call that nobody answered: the queue is asked, which does not have them, and they are tried again.
+        [_, ..] if let Some(why) = full => (Shape::Single, Submission::Doubtful(why)),
         [] => (Shape::Single, Submission::Refused("nothing is left of it".to_owned())),
         [_] => (Shape::Single, call(shared, &group, Shape::Single)),
         orders => {

@@ -33,7 +33,7 @@ static SUFFERING: Cluster = Cluster::new("beta", 2);
 
 /// The cluster whose controller is killed: its nodes may be drained at any moment afterwards, too late for its own
 /// test.
-pub(crate) static DYING: Cluster = Cluster::new("gamma", 2);
+static DYING: Cluster = Cluster::new("gamma", 2);
 
 /// Attempts that are told to Slurm in the same words are one array, or each a job of its own.
 const ARRAYS: [usize; 2] = [1, 500];
@@ -66,10 +66,10 @@ pub(crate) fn programs(bench: &Path, program: &str, text: &str) -> PathBuf {
 }
 
 /// A daemon that is stopped, until this is dropped.
-pub(crate) struct Stopped(Pid);
+struct Stopped(Pid);
 
 impl Stopped {
-    pub(crate) fn stop(lab: &Lab, process: &str) -> Self {
+    fn stop(lab: &Lab, process: &str) -> Self {
         let pid = Pid::from_raw(lab.pid(process)).expect("a process");
         kill_process(pid, Signal::STOP).expect("it runs");
         Stopped(pid)
@@ -83,7 +83,7 @@ impl Drop for Stopped {
 }
 
 /// Kills a daemon without notice.
-pub(crate) fn kill(lab: &Lab, process: &str) {
+fn kill(lab: &Lab, process: &str) {
     let daemon = Pid::from_raw(lab.pid(process)).expect("a process");
     let daemon = ProcessHandle(pidfd_open(daemon, PidfdFlags::empty()).expect("it runs"));
     daemon.kill();
@@ -96,7 +96,7 @@ fn replace(lab: &mut MutexGuard<'_, Lab>, process: &str) {
 }
 
 /// A restarted controller may start a job twice, which drains the node: seen in 22.05.
-pub(crate) fn resume_nodes(lab: &Lab) {
+fn resume_nodes(lab: &Lab) {
     let _ = Command::new("scontrol")
         .args(["update", "nodename=gamma[1-2]", "state=resume"])
         .env("SLURM_CONF", lab.conf())

@@ -5,12 +5,12 @@ mod checkpoint;
 mod containers;
 mod crash;
 mod faults;
+mod full;
 mod kubernetes;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod local;
 mod place;
-mod rounds;
 mod sessions;
 mod simulated;
 mod slurm;
@@ -37,13 +37,5 @@ fn supervisor_entry() {
 fn slurm_agent_entry() {
     if std::env::var_os(faults::AGENT_VARIABLE).is_some() {
         faults::agent();
-    }
-}
-
-/// Not a test by itself: an agent that the rounds of faults kill.
-#[test]
-fn slurm_rounds_entry() {
-    if std::env::var_os(rounds::AGENT_VARIABLE).is_some() {
-        rounds::agent();
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The cluster that works: a node for each of so many tests at once.
-static WORKING: Cluster = Cluster::new("alpha", 4);
+pub(crate) static WORKING: Cluster = Cluster::new("alpha", 4);
 
 /// Short times; that of a command is above the laboratory's `MessageTimeout`, as it must be.
 pub(crate) fn config(folder: &Path, conf: &Path, partition: &str) -> SlurmConfig {

@@ -68,8 +68,15 @@ configure() {
     for ((gpu = 0; gpu < gpus; gpu++)); do
         mknod "$device$gpu" c 1 3 2>/dev/null || device=/dev/tty
     done
-    echo "Name=gpu Type=h100 File=$device[0-$((gpus - 1))]" >"$dir/gres.conf"
+    # Without GPUs its nodes are a pool of processors.
+    local types= gres=
+    : >"$dir/gres.conf"
+    if ((gpus > 0)); then
+        echo "Name=gpu Type=h100 File=$device[0-$((gpus - 1))]" >"$dir/gres.conf"
+        types=$'GresTypes=gpu\nAccountingStorageTRES=gres/gpu' gres=Gres=gpu:h100:$gpus
+    fi
     printf 'CgroupAutomount=no\nConstrainCores=no\nConstrainRAMSpace=no\n' >"$dir/cgroup.conf"
+    # What a node's daemon could not launch waits for as long as a credential is good, two minutes by default.
     cat >"$dir/slurm.conf" <<CONF
 ClusterName=$name
 SlurmctldHost=$host(127.0.0.1)
@@ -77,7 +84,7 @@ SlurmctldPort=$port
 SlurmUser=$user
 SlurmdUser=$user
 AuthType=auth/munge
-AuthInfo=socket=$dir/munge/socket
+AuthInfo=socket=$dir/munge/socket,cred_expire=20
 CredType=cred/munge
 StateSaveLocation=$dir/state
 SlurmdSpoolDir=$dir/spool/%n
@@ -102,19 +109,18 @@ KillWait=3
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
-GresTypes=gpu
+$types
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort=$((port + 1))
 AccountingStoragePass=$dir/munge/socket
-AccountingStorageTRES=gres/gpu
 AccountingStorageEnforce=associations
 CONF
     local node
     for ((node = 1; node <= nodes; node++)); do
         mkdir -p "$dir/spool/$name$node"
         echo "NodeName=$name$node NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 2 + node)) CPUs=$cpus" \
-            "CoresPerSocket=$cpus RealMemory=8000 Gres=gpu:h100:$gpus Features=fast,ssd State=UNKNOWN"
+            "CoresPerSocket=$cpus RealMemory=8000 $gres Features=fast,ssd State=UNKNOWN"
     done >>"$dir/slurm.conf"
     cat >>"$dir/slurm.conf" <<CONF
 PartitionName=batch Nodes=$name[1-$nodes] Default=YES MaxTime=7-0 DefaultTime=10 State=UP
