@@ -2,6 +2,8 @@
 
 #[path = "../../../drivers/tests/contract/kubernetes/cluster.rs"]
 mod cluster;
+#[path = "../../../drivers/tests/contract/kubernetes/container.rs"]
+mod container;
 #[path = "../../../drivers/tests/contract/kubernetes/kubelet.rs"]
 mod kubelet;
 #[path = "../../../drivers/tests/contract/kubernetes/real.rs"]

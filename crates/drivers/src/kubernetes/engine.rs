@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
@@ -23,6 +23,7 @@ use super::{
     pod::identity,
     shared::{Errands, Shared, now},
     state::{Look, State},
+    volume::Volume,
     watch,
 };
 use crate::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
@@ -200,6 +201,10 @@ impl Engine for KubernetesEngine {
 
     fn images(&self) -> Result<String, String> {
         Ok("pulled by the nodes of the cluster".to_owned())
+    }
+
+    fn staging_folder(&self) -> Option<PathBuf> {
+        self.shared.volume.as_ref().map(Volume::staging)
     }
 
     fn memory_mode(&self) -> String {

@@ -29,11 +29,12 @@ pub(super) struct Pod {
     pub(super) status: PodStatus,
 }
 
-/// What is asked of a pod; only where it went is read back.
+/// What is asked of a pod; only where it went, and how long it may take to end, is read back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PodSpec {
     pub(super) node_name: String,
+    pub(super) termination_grace_period_seconds: u32,
 }
 
 /// What became of a pod.

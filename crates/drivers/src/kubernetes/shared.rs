@@ -19,6 +19,7 @@ use super::{
     output::Outputs,
     pod::{CENTRE_LABEL, manifest, mark, name},
     state::{Errand, Patience, PodReference, State},
+    volume::Volume,
 };
 use crate::{Alarm, EngineError};
 
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub(super) config: KubernetesConfig,
     pub(super) centre: CentreId,
     pub(super) outputs: Outputs,
+    pub(super) volume: Option<Volume>,
     pub(super) hardware: Mutex<Hardware>,
     /// Why the cluster cannot be watched now, if it cannot.
     pub(super) trouble: Mutex<Option<String>>,
@@ -57,11 +59,13 @@ impl Shared {
         errands: Errands,
     ) -> Result<Shared, EngineError> {
         let outputs = Outputs::open(&config.dir, config.output_bytes_max)?;
+        let volume = Volume::open(&config, &centre)?;
         Ok(Shared {
             client,
             config,
             centre,
             outputs,
+            volume,
             hardware: Mutex::default(),
             trouble: Mutex::default(),
             state: Mutex::new(state),
@@ -109,10 +113,7 @@ impl Shared {
     /// For how long the cluster is trusted to come to an end by itself.
     pub(super) fn patience(&self) -> Patience {
         let seconds = |seconds: u32| DurationMs(u64::from(seconds) * 1_000);
-        Patience {
-            image: seconds(self.config.image_patience_s),
-            exit_code: seconds(self.config.grace_s.saturating_add(EXIT_CODE_WITHIN_S)),
-        }
+        Patience { image: seconds(self.config.image_patience_s), exit_code: seconds(EXIT_CODE_WITHIN_S) }
     }
 
     /// The path of all pods of the namespace.
@@ -182,13 +183,15 @@ impl Shared {
         alarms.into_iter().map(|(subject, what)| Alarm { subject, what }).collect()
     }
 
-    /// The pod that an order becomes.
+    /// The pod that an order becomes; the folders that it will be given are there then.
     pub(super) fn manifest(&self, order: &StartOrder) -> Result<serde_json::Value, String> {
         if order.centre != self.centre {
             return Err(format!("the order is for centre `{}`, this is `{}`", order.centre, self.centre));
         }
         let suits = self.hardware.lock().unwrap_or_else(PoisonError::into_inner).suits(order)?;
-        manifest(order, &suits, &self.config)
+        let manifest = manifest(order, &suits, &self.config)?;
+        self.volume.iter().try_for_each(|volume| volume.prepare(order))?;
+        Ok(manifest)
     }
 }
 

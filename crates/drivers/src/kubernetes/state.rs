@@ -35,7 +35,7 @@ pub(super) struct PodReference {
 pub(super) struct Patience {
     /// For an image to come.
     pub(super) image: DurationMs,
-    /// For the exit code of a container whose pod is over.
+    /// For the exit code of a container whose pod is over, beyond the time that it has to end.
     pub(super) exit_code: DurationMs,
 }
 
@@ -268,7 +268,8 @@ impl State {
         let round = self.round;
         let known = self.attempts.entry(id).or_insert_with(|| Known::new(Stage::Waiting));
         known.confirmed = round;
-        let patient = known.ending_since.is_none_or(|since| now.since(since) < patience.exit_code);
+        let within = patience.exit_code.0 + u64::from(pod.spec.termination_grace_period_seconds) * 1_000;
+        let patient = known.ending_since.is_none_or(|since| now.since(since).0 < within);
         let looks = seen(&pod, known.cancelled || known.doomed.is_some(), now, patient);
         let over = matches!(looks, Seen::Ended(_));
         let asked = pod.metadata.deletion_timestamp.is_some();

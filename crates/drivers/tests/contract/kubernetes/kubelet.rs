@@ -2,7 +2,9 @@
 //! as processes of this machine, and reports what became of them as a real kubelet does.
 //!
 //! It has no containers: images, users and limits of processors are ignored, memory is watched, and paths of volumes
-//! are replaced by folders in the words and variables of the command.
+//! are replaced by folders in the words and variables of the command. A claim is a folder beside those of pods. A hook
+//! is not run: the one that the engine makes would find the processes of this machine in place of a container's, so its
+//! signal is sent to all that the command started, as the hook does.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +24,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
-use super::cluster::{text, time};
+use super::{
+    cluster::{text, time},
+    container::{expanded, hook, mounts},
+};
 
 /// How often a process is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -84,7 +89,7 @@ pub(crate) struct Kubelet {
     pub(crate) node: String,
     /// Outputs, by uid.
     pub(crate) logs: PathBuf,
-    /// Folders of pods.
+    /// Folders of pods, and of claims.
     pub(crate) root: PathBuf,
     pods: Mutex<BTreeMap<String, Sender<Word>>>,
     /// The uid of each pod by its name, and whether it is over.
@@ -270,8 +275,11 @@ impl Run<'_> {
     fn real(&self, text: &str) -> String {
         let folder = self.folder();
         let folder = folder.to_str().expect("scratch paths are UTF-8");
-        expanded(text)
-            .replace("/huisuan/attempt", &format!("{folder}/attempt"))
+        let mut text = expanded(text);
+        for (place, there) in mounts(self.pod, &self.kubelet.root) {
+            text = text.replace(&place, there.to_str().expect("scratch paths are UTF-8"));
+        }
+        text.replace("/huisuan/attempt", &format!("{folder}/attempt"))
             .replace("/huisuan/script", &format!("{folder}/script"))
     }
 
@@ -317,8 +325,12 @@ impl Run<'_> {
                 break status;
             }
             let ask = |seconds: u64, kill_at: &mut Option<Instant>| {
-                // As a container runtime does: the first process is asked, all are killed.
-                let _ = kill_process(group, Signal::TERM);
+                // As a container runtime does: the first process is asked, all are killed. A hook comes before, and has
+                // all of the time.
+                let _ = match hook(spec) {
+                    Some(signal) => kill_process_group(group, signal),
+                    None => kill_process(group, Signal::TERM),
+                };
                 let latest = Instant::now() + Duration::from_secs(seconds);
                 *kill_at = Some(kill_at.map_or(latest, |at: Instant| at.min(latest)));
             };
@@ -355,16 +367,4 @@ fn pause() {
 fn memory(pid: i32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
-}
-
-/// What Kubernetes makes of a text: `$$` is a dollar, `$(NAME)` a variable. No variable is ever to be found in ours.
-fn expanded(text: &str) -> String {
-    let (mut result, mut rest) = (String::new(), text);
-    while let Some(at) = rest.find('$') {
-        result.push_str(&rest[..at]);
-        assert!(!rest[at + 1..].starts_with('('), "a node would replace a variable in `{text}`");
-        result.push('$');
-        rest = rest[at + 1..].strip_prefix('$').unwrap_or(&rest[at + 1..]);
-    }
-    result + rest
 }

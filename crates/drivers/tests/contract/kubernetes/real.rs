@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{Read as _, Write},
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
@@ -24,7 +24,10 @@ use rustls::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::kubelet::{Api, Kubelet};
+use super::{
+    container::{CLAIM, claims, user},
+    kubelet::{Api, Kubelet},
+};
 
 /// Names the kubeconfig of the control plane.
 const VARIABLE: &str = "HUISUAN_KUBERNETES";
@@ -56,6 +59,7 @@ impl Real {
         let (logs, pods) = (real._scratch.path().join("logs"), real._scratch.path().join("pods"));
         fs::create_dir_all(&logs).expect("a folder");
         fs::create_dir_all(&pods).expect("a folder");
+        real.make_volume();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         real.make_node(listener.local_addr().expect("an address").port());
         let kubelet = Kubelet::start(real.api.clone(), &real.name, &logs, &pods);
@@ -74,10 +78,14 @@ impl Real {
     /// The same as its file.
     pub(crate) fn text(&self) -> String {
         format!(
-            "namespace = '{0}'\nkubeconfig = '{1}'\nimage = 'site/base'\ngrace_s = 1\nusage_every_s = 1\n\n\
+            "namespace = '{0}'\nkubeconfig = '{1}'\nimage = 'site/base'\ngrace_s = 1\nusage_every_s = 1\n\
+             user = {2}\nvolume = {{ claim = '{CLAIM}', path = '{3}' }}\n\n\
              [[tolerations]]\nkey = '{MARK}'\nvalue = '{0}'\n\n\
              [[pools]]\nid = 'cpu:test'\nclass = 'general'\nrate_each = 40\nnodes = {{ '{MARK}' = '{0}' }}\n",
-            self.name, self.kubeconfig
+            self.name,
+            self.kubeconfig,
+            user(),
+            self.shared().display()
         )
     }
 
@@ -95,14 +103,44 @@ impl Real {
         assert_eq!(code, 201, "{answer}");
         // Pods are refused until a controller made the account that they all have.
         let account = format!("/api/v1/namespaces/{}/serviceaccounts/default", self.name);
+        self.until("service account", || self.api.call("GET", &account, "", None).0 == 200);
+    }
+
+    /// What agent and pods share, as the agent sees it.
+    fn shared(&self) -> PathBuf {
+        claims(&self._scratch.path().join("pods")).join(CLAIM)
+    }
+
+    /// The scheduler lets no pod with a claim go that has no volume.
+    fn make_volume(&self) {
+        fs::create_dir_all(self.shared()).expect("a folder");
+        let (room, ways) = (json!({ "storage": "1Gi" }), json!(["ReadWriteMany"]));
+        let volume = json!({ "metadata": { "name": self.name }, "spec": {
+            "capacity": room, "accessModes": ways, "hostPath": { "path": self.shared() },
+            "claimRef": { "namespace": self.name, "name": CLAIM },
+        } });
+        let claim = json!({ "metadata": { "name": CLAIM }, "spec": {
+            "accessModes": ways, "storageClassName": "", "volumeName": self.name, "resources": { "requests": room },
+        } });
+        let claims = format!("/api/v1/namespaces/{}/persistentvolumeclaims", self.name);
+        for (path, object) in [("/api/v1/persistentvolumes", volume), (&claims, claim)] {
+            let (code, answer) = self.api.call("POST", path, "application/json", Some(&object));
+            assert_eq!(code, 201, "{answer}");
+        }
+        self.until("bound volume", || {
+            self.api.call("GET", &format!("{claims}/{CLAIM}"), "", None).1["status"]["phase"] == "Bound"
+        });
+    }
+
+    fn until(&self, what: &str, done: impl Fn() -> bool) {
         for _ in 0..600 {
-            if self.api.call("GET", &account, "", None).0 == 200 {
+            if done() {
                 return;
             }
             #[expect(clippy::disallowed_methods, reason = "a pause between two looks at somebody else's program")]
             thread::sleep(Duration::from_millis(100));
         }
-        panic!("no service account in a minute");
+        panic!("no {what} in a minute");
     }
 
     fn make_node(&self, port: u16) {
@@ -137,8 +175,8 @@ impl Drop for Real {
             self.api.call("PATCH", &path, merge, Some(&json!({ "metadata": { "finalizers": null } })));
             self.api.call("DELETE", &path, "application/json", Some(&json!({ "gracePeriodSeconds": 0 })));
         }
-        for path in [format!("/api/v1/nodes/{}", self.name), format!("/api/v1/namespaces/{}", self.name)] {
-            self.api.call("DELETE", &path, "application/json", Some(&json!({})));
+        for kind in ["nodes", "namespaces", "persistentvolumes"] {
+            self.api.call("DELETE", &format!("/api/v1/{kind}/{}", self.name), "application/json", Some(&json!({})));
         }
     }
 }
