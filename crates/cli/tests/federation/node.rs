@@ -8,3 +8,5 @@ mod container;
 mod kubelet;
 #[path = "../../../drivers/tests/contract/kubernetes/real.rs"]
 pub(crate) mod real;
+#[path = "../../../drivers/tests/contract/kubernetes/ways.rs"]
+mod ways;

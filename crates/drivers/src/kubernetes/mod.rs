@@ -13,7 +13,7 @@
 //! Pure: `objects` (what is read), `quantity`, `hardware` (nodes to pools), `pod` (order to pod), `ending` (how it is
 //! told that it ends), `outcome` (pod to end), `state` (what is known and not yet told). Around them: `client` and
 //! `kubeconfig` (HTTP), `journal`, `watch` (list and watch), `errands` (deletions, pods let go, usage), `output` (logs),
-//! `volume` (what agent and pods share), `engine`.
+//! `volume` (what agent and pods share), `session` and `socket` (ways into pods), `engine`.
 
 mod client;
 mod config;
@@ -28,8 +28,11 @@ mod outcome;
 mod output;
 mod pod;
 mod quantity;
+mod session;
 mod shared;
+mod socket;
 mod state;
+mod unverified;
 mod volume;
 mod watch;
 

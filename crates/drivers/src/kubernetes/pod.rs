@@ -1,7 +1,10 @@
 //! From a start order to a pod. Pure: all that a tenant wrote becomes data in the object, nothing of it is read by a
 //! shell, and nothing of a pod's rights is theirs to say.
 
-use huisuan_model::{AttemptId, CentreId, StartOrder, hex, spec::Work};
+use huisuan_model::{
+    AttemptId, CentreId, StartOrder, hex,
+    spec::{JobKind, Work},
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -212,6 +215,11 @@ fn task_container(order: &StartOrder, suits: &Suits, image: &str, words: Vec<Str
             "capabilities": { "drop": ["ALL"] },
         },
     });
+    if order.spec.kind == JobKind::Session {
+        // Its input stays open when a viewer leaves: the next one has the same terminal.
+        container["tty"] = json!(true);
+        container["stdin"] = json!(true);
+    }
     if let Some(lifecycle) = ending.lifecycle() {
         container["lifecycle"] = lifecycle;
     }

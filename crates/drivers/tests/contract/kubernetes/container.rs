@@ -39,6 +39,14 @@ pub(crate) fn mounts(pod: &Value, root: &Path) -> Vec<(String, PathBuf)> {
     claims.collect()
 }
 
+/// What a node gives of a log: all of it, or its last lines.
+pub(crate) fn lines_from(log: &Path, lines: Option<usize>) -> std::io::Result<u64> {
+    let Some(lines) = lines else { return Ok(0) };
+    let text = std::fs::read(log)?;
+    let ends: Vec<usize> = (0..text.len()).filter(|&at| text[at] == b'\n' && at + 1 < text.len()).collect();
+    Ok(ends.len().checked_sub(lines).map_or(0, |skipped| ends[skipped] as u64 + 1))
+}
+
 /// The signal of the hook that the engine makes.
 pub(crate) fn hook(spec: &Value) -> Option<Signal> {
     let words = spec.pointer("/containers/0/lifecycle/preStop/exec/command")?.as_array().expect("words");

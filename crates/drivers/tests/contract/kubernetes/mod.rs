@@ -12,7 +12,9 @@ mod kubelet;
 mod objects;
 mod real;
 mod server;
+mod sessions;
 mod volume;
+mod ways;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -52,7 +54,8 @@ impl Lab {
         std::fs::create_dir_all(&shared).expect("a folder");
         let server = Server::start(logs.clone());
         server.cluster.with(|objects| objects.nodes.insert("node".into(), node("node", json!({}), json!({}))));
-        Kubelet::start(Api::new(&format!("http://127.0.0.1:{}", server.port), "kubelet"), "node", &logs, &pods);
+        let api = Api::new(&format!("http://127.0.0.1:{}", server.port), "kubelet");
+        server.know(Kubelet::start(api, "node", &logs, &pods));
         let folder = tempfile::tempdir().expect("a scratch folder");
         let mut lab = Lab { bench: Bench::new(nothing(), folder), server, shared, _scratch: scratch };
         let engine = KubernetesEngine::open(config(&lab)).expect("a centre");
@@ -183,6 +186,11 @@ impl Anywhere {
         config.dir = folder.path().join("centre");
         let engine = KubernetesEngine::open(config.clone()).expect("a centre");
         Anywhere { bench: Bench::new(engine, folder), config, place: Place::Real(real) }
+    }
+
+    /// Its bench, while it stays.
+    fn take_bench(&mut self) -> Bench {
+        std::mem::replace(&mut self.bench, Bench::new(nothing(), tempfile::tempdir().expect("a scratch folder")))
     }
 
     fn reopen(&mut self) {

@@ -4,8 +4,8 @@
 
 use std::{
     fs,
-    io::{Read as _, Write},
-    net::TcpListener,
+    io::{Read as _, Seek as _, SeekFrom, Write},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -25,14 +25,18 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    container::{CLAIM, claims, user},
+    container::{CLAIM, claims, lines_from, user},
     kubelet::{Api, Kubelet},
+    ways,
 };
 
 /// Names the kubeconfig of the control plane.
 const VARIABLE: &str = "HUISUAN_KUBERNETES";
 /// The label and taint of a test's own node.
 const MARK: &str = "huisuan-test";
+
+/// A connection of the API server.
+type Tls = StreamOwned<ServerConnection, TcpStream>;
 
 static TESTS: AtomicU32 = AtomicU32::new(0);
 
@@ -64,7 +68,7 @@ impl Real {
         real.make_node(listener.local_addr().expect("an address").port());
         let kubelet = Kubelet::start(real.api.clone(), &real.name, &logs, &pods);
         let tls = certificate(real._scratch.path());
-        thread::spawn(move || serve_logs(&listener, &tls, &kubelet));
+        thread::spawn(move || serve_api(&listener, &tls, &kubelet));
         Some(real)
     }
 
@@ -195,8 +199,8 @@ fn certificate(folder: &Path) -> Arc<ServerConfig> {
     Arc::new(config.expect("a key for its certificate"))
 }
 
-/// What a kubelet answers to `/containerLogs/NAMESPACE/POD/CONTAINER`.
-fn serve_logs(listener: &TcpListener, tls: &Arc<ServerConfig>, kubelet: &Arc<Kubelet>) {
+/// What a kubelet answers to `/containerLogs/NAMESPACE/POD/CONTAINER`, `/attach/...` and `/portForward/...`.
+fn serve_api(listener: &TcpListener, tls: &Arc<ServerConfig>, kubelet: &Arc<Kubelet>) {
     for stream in listener.incoming().flatten() {
         let (tls, kubelet) = (Arc::clone(tls), Arc::clone(kubelet));
         thread::spawn(move || -> std::io::Result<()> {
@@ -210,11 +214,34 @@ fn serve_logs(listener: &TcpListener, tls: &Arc<ServerConfig>, kubelet: &Arc<Kub
             }
             let head = String::from_utf8_lossy(&head).into_owned();
             let target = head.split(' ').nth(1).unwrap_or_default();
-            send_log(&mut stream, target, &kubelet)?;
+            let key = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("sec-websocket-key").then_some(value.trim())
+            });
+            match key {
+                Some(key) => open_way(&mut stream, target, key, &kubelet)?,
+                None => send_log(&mut stream, target, &kubelet)?,
+            }
             stream.conn.send_close_notify();
             stream.flush()
         });
     }
+}
+
+fn open_way(stream: &mut Tls, target: &str, key: &str, kubelet: &Kubelet) -> std::io::Result<()> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let pod = path.split('/').nth(3).unwrap_or_default();
+    let Some(terminal) = kubelet.terminal_of(pod) else {
+        return write!(stream, "HTTP/1.1 400 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    };
+    stream.sock.set_read_timeout(Some(ways::LOOK))?;
+    let port = query.split('&').find_map(|part| part.strip_prefix("port=")?.parse().ok());
+    let socket = ways::accept(stream, key)?;
+    match port {
+        Some(port) if path.starts_with("/portForward/") => ways::serve_port(socket, port),
+        _ => ways::serve_terminal(socket, &terminal),
+    }
+    Ok(())
 }
 
 fn send_log(stream: &mut impl Write, target: &str, kubelet: &Kubelet) -> std::io::Result<()> {
@@ -227,6 +254,9 @@ fn send_log(stream: &mut impl Write, target: &str, kubelet: &Kubelet) -> std::io
     };
     write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n")?;
     let limit = query.split('&').find_map(|part| part.strip_prefix("limitBytes=")?.parse().ok()).unwrap_or(u64::MAX);
+    let lines = query.split('&').find_map(|part| part.strip_prefix("tailLines=")?.parse().ok());
+    let mut file = file;
+    file.seek(SeekFrom::Start(lines_from(&kubelet.logs.join(&uid), lines)?))?;
     let mut file = file.take(limit);
     let mut piece = vec![0; 64 << 10];
     loop {
