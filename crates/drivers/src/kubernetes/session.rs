@@ -41,6 +41,8 @@ const SHOWN: usize = 16 << 10;
 const END_WITHIN: Duration = Duration::from_secs(15);
 /// How often it is looked whether the engine is still there.
 const LOOK: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+/// After so many looks without a word the way is shown to be in use: load balancers end connections that are idle.
+const QUIET_LOOKS: u32 = 15;
 /// The character that says to a terminal that there is no more input.
 const END_OF_INPUT: u8 = 4;
 
@@ -202,6 +204,7 @@ impl Way<'_> {
         mut back: impl FnMut(u8, Vec<u8>) -> Option<Frame>,
     ) -> io::Result<Over> {
         let (mut frames, mut piece) = (Frames::default(), vec![0; PAYLOAD_BYTES_MAX]);
+        let mut quiet = 0;
         loop {
             loop {
                 match self.socket.receive()? {
@@ -220,11 +223,16 @@ impl Way<'_> {
             let typing = if all_sent { PollFlags::IN } else { PollFlags::empty() };
             let mut both =
                 [PollFd::new(&self.socket, PollFlags::IN | waiting), PollFd::new(&self.viewer.stream, typing)];
-            match poll(&mut both, Some(&LOOK)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            quiet = match poll(&mut both, Some(&LOOK)) {
+                Ok(0) => quiet + 1,
+                Ok(_) | Err(rustix::io::Errno::INTR) => 0,
                 Err(error) => return Err(error.into()),
-            }
+            };
             let typed = !both[1].revents().is_empty();
+            if quiet == QUIET_LOOKS {
+                quiet = 0;
+                self.socket.ping()?;
+            }
             if self.shared.stopped() {
                 return Ok(Over::Viewer);
             }

@@ -97,6 +97,11 @@ impl Socket {
         done(self.inner.write(Message::binary(message))).map(|_| ())
     }
 
+    /// Shows whatever lies between that the way is in use.
+    pub(super) fn ping(&mut self) -> io::Result<()> {
+        done(self.inner.write(Message::Ping(Vec::new().into()))).map(|_| ())
+    }
+
     /// Sends what was taken as far as that goes without waiting; true when all of it went.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
         done(self.inner.flush())
@@ -232,4 +237,76 @@ fn client_config(tls: &TlsConfig) -> io::Result<Arc<ClientConfig>> {
         }
     };
     Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, path::Path, process::Command, thread};
+
+    use rustls::{ServerConfig, ServerConnection, pki_types::pem::PemObject as _};
+    use ureq::tls::Certificate;
+
+    use super::*;
+
+    /// A key and a certificate for this machine, by openssl, which tests of the real control plane need as well.
+    fn certificate(folder: &Path, name: &str) -> (Vec<u8>, Arc<ServerConfig>) {
+        let (key, pem) = (folder.join(format!("{name}.key")), folder.join(format!("{name}.pem")));
+        let mut command = Command::new("openssl");
+        command
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"])
+            .arg(format!("/CN={name}"));
+        command.args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]);
+        let made = command.arg("-keyout").arg(&key).arg("-out").arg(&pem).output().expect("openssl runs");
+        assert!(made.status.success(), "{made:?}");
+        let chain = vec![CertificateDer::from_pem_file(&pem).expect("a certificate")];
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.expect("versions of TLS").with_no_client_auth();
+        let config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(&key).expect("a key"));
+        (std::fs::read(&pem).expect("a certificate"), Arc::new(config.expect("a key for its certificate")))
+    }
+
+    /// Lets in one connection, says no to what it asks, and gives back whether it was asked at all.
+    fn refuses(config: Arc<ServerConfig>) -> (u16, thread::JoinHandle<bool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let serve = move || {
+            let (tcp, _) = listener.accept().expect("a connection");
+            let mut stream = StreamOwned::new(ServerConnection::new(config).expect("a connection"), tcp);
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") {
+                if stream.read_exact(&mut byte).is_err() {
+                    return false;
+                }
+                head.extend(byte);
+            }
+            let body = r#"{"kind":"Status","code":403,"reason":"Forbidden","message":"not you"}"#;
+            let text = format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).expect("answered");
+            true
+        };
+        (port, thread::spawn(serve))
+    }
+
+    #[test]
+    fn a_server_that_nobody_vouches_for_is_not_spoken_to() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let (known, server) = certificate(scratch.path(), "known");
+        let (other, _) = certificate(scratch.path(), "other");
+        let check = |roots: Option<&[u8]>, code: u16| {
+            let (port, served) = refuses(Arc::clone(&server));
+            let tls = TlsConfig::builder().disable_verification(roots.is_none());
+            let tls = match roots {
+                Some(pem) => tls.root_certs(RootCerts::from([Certificate::from_pem(pem).expect("a certificate")])),
+                None => tls,
+            };
+            let opened = Socket::open(&format!("https://127.0.0.1:{port}"), &tls.build(), Some("secret"), "/way");
+            let Err(error) = opened else { panic!("let in") };
+            assert_eq!(error.code(), code, "{error:?}");
+            assert_eq!(served.join().expect("no panic"), code != 0, "a token that somebody else got");
+        };
+        check(Some(&known), 403);
+        check(Some(&other), 0);
+        check(None, 403);
+    }
 }
