@@ -10,6 +10,7 @@ mod engines;
 mod lab;
 #[expect(dead_code, reason = "the tests of the engine use all of it")]
 mod node;
+mod pods;
 #[path = "../end_to_end/site.rs"]
 #[expect(dead_code, reason = "the end-to-end tests use all of it")]
 mod site;

@@ -2,7 +2,11 @@
 
 #[path = "../../../drivers/tests/contract/kubernetes/cluster.rs"]
 mod cluster;
+#[path = "../../../drivers/tests/contract/kubernetes/container.rs"]
+mod container;
 #[path = "../../../drivers/tests/contract/kubernetes/kubelet.rs"]
 mod kubelet;
 #[path = "../../../drivers/tests/contract/kubernetes/real.rs"]
 pub(crate) mod real;
+#[path = "../../../drivers/tests/contract/kubernetes/ways.rs"]
+mod ways;

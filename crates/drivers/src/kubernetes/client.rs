@@ -8,11 +8,12 @@ use std::{
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use ureq::{Body, http::Request, http::Response};
+use ureq::{Body, http::Request, http::Response, tls::TlsConfig};
 
 use super::{
     kubeconfig::{Access, Token},
     objects::Status,
+    socket::Socket,
 };
 use crate::EngineError;
 
@@ -33,6 +34,7 @@ const TOKEN_FRESH: Duration = Duration::from_secs(60);
 pub(super) struct Client {
     agent: ureq::Agent,
     server: String,
+    tls: TlsConfig,
     token: Token,
     from_file: Mutex<Option<(Instant, String)>>,
 }
@@ -89,14 +91,15 @@ impl Client {
             .max_redirects(0)
             // A cluster is a neighbour; a proxy of the environment is for the way out.
             .proxy(None)
-            .tls_config(access.tls)
+            .tls_config(access.tls.clone())
             .timeout_connect(Some(PATIENCE))
             .timeout_per_read(Some(PATIENCE))
             .timeout_per_write(Some(PATIENCE))
             .user_agent(concat!("huisuan/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Client { agent, server: access.server, token: access.token, from_file: Mutex::new(None) }
+        let Access { server, tls, token } = access;
+        Client { agent, server, tls, token, from_file: Mutex::new(None) }
     }
 
     /// Reads an object.
@@ -124,6 +127,12 @@ impl Client {
             }
             Ok(Box::new(response.into_body().into_reader()) as Box<dyn Read + Send>)
         })
+    }
+
+    /// Opens a way to a pod. It is tried once: somebody waits.
+    pub(super) fn socket(&self, path: &str) -> Result<Socket, CallError> {
+        let token = self.bearer().map_err(CallError::Broken)?;
+        Socket::open(&self.server, &self.tls, token.as_deref(), path)
     }
 
     fn once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response<Body>, Failure> {

@@ -63,6 +63,9 @@ pub struct KubernetesConfig {
     /// The pools; found out from labels and device plugins of the nodes when empty.
     #[serde(default)]
     pub pools: Vec<PoolRule>,
+    /// What agent and pods share; without it no job saves its state here, and no data is brought.
+    #[serde(default)]
+    pub volume: Option<SharedVolume>,
     /// From the first signal to the last, in seconds.
     #[serde(default = "thirty")]
     pub grace_s: u32,
@@ -89,6 +92,16 @@ pub struct Toleration {
     /// `NoSchedule`, `NoExecute` or any when absent.
     #[serde(default)]
     pub effect: Option<String>,
+}
+
+/// A volume that all nodes of the centre and the agent can write to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedVolume {
+    /// The claim in the namespace by which pods get it.
+    pub claim: String,
+    /// Where it is on the agent's machine.
+    pub path: PathBuf,
 }
 
 /// The nodes that make up a pool.
@@ -156,7 +169,8 @@ impl KubernetesConfig {
         };
         label("namespace", &self.namespace)?;
         let names = [&self.queue, &self.service_account, &self.priority_class, &self.runtime_class];
-        for name in names.into_iter().flatten().chain(&self.image_pull_secrets) {
+        let claim = self.volume.as_ref().map(|volume| &volume.claim);
+        for name in names.into_iter().flatten().chain(claim).chain(&self.image_pull_secrets) {
             if !is_dns_name(name) {
                 return Err(format!("`{name}` is no name in Kubernetes; hint: a-z 0-9 - and ."));
             }
@@ -166,6 +180,12 @@ impl KubernetesConfig {
         }
         if let Some(prefix) = self.image_prefixes.iter().find(|prefix| !prefix.ends_with('/')) {
             return Err(format!("image prefix `{prefix}` also begins other registries' names; hint: end it with /"));
+        }
+        if let Some(volume) = self.volume.as_ref().filter(|volume| !volume.path.is_absolute()) {
+            return Err(format!(
+                "path `{}` of the volume is not absolute; hint: begin it with /",
+                volume.path.display()
+            ));
         }
         if self.usage_every_s == 0 {
             return Err("usage_every_s is 0; hint: at least 1".to_owned());
@@ -227,6 +247,9 @@ mod tests {
         check("namespace = 'jobs'\nqueue = 'Q'", "`Q`");
         check("namespace = 'jobs'\nimage_prefixes = ['registry.local']", "end it with /");
         check("namespace = 'jobs'\nusage_every_s = 0", "at least 1");
+        check("namespace = 'jobs'\nvolume = { claim = 'a' }", "path");
+        check("namespace = 'jobs'\nvolume = { claim = 'a', path = 'b' }", "not absolute");
+        check("namespace = 'jobs'\nvolume = { claim = '../a', path = '/b' }", "`../a`");
         let twice = "[[pools]]\nid = 'a'\nclass = 'ai'\n".repeat(2);
         check(&format!("namespace = 'jobs'\n{twice}"), "twice");
     }

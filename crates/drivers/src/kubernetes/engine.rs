@@ -2,13 +2,14 @@
 
 use std::{
     fs::{self, File},
-    path::Path,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
 };
 
-use huisuan_model::{AttemptId, AttemptReport, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
+use huisuan_model::{AttemptId, AttemptReport, ChannelTarget, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
@@ -21,8 +22,10 @@ use super::{
     objects::Pod,
     output,
     pod::identity,
+    session::Viewers,
     shared::{Errands, Shared, now},
     state::{Look, State},
+    volume::Volume,
     watch,
 };
 use crate::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
@@ -39,6 +42,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 pub struct KubernetesEngine {
     shared: Arc<Shared>,
     journal: Mutex<Journal>,
+    viewers: Viewers,
     blank: bool,
     _only_one: File,
 }
@@ -76,7 +80,13 @@ impl KubernetesEngine {
         shared.refresh_hardware()?;
         let version = watch::relist(&shared).map_err(|error| error.during("listing pods"))?;
         let blank = shared.state().is_empty();
-        let engine = KubernetesEngine { shared, journal: Mutex::new(journal), blank, _only_one: only_one };
+        let engine = KubernetesEngine {
+            shared,
+            journal: Mutex::new(journal),
+            viewers: Viewers::default(),
+            blank,
+            _only_one: only_one,
+        };
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
             spawned.map_err(|source| EngineError::Connection { doing: "starting a thread", source })
@@ -200,6 +210,18 @@ impl Engine for KubernetesEngine {
 
     fn images(&self) -> Result<String, String> {
         Ok("pulled by the nodes of the cluster".to_owned())
+    }
+
+    fn staging_folder(&self) -> Option<PathBuf> {
+        self.shared.volume.as_ref().map(Volume::staging)
+    }
+
+    fn sessions(&self) -> Result<(), String> {
+        self.shared.no_sessions.clone().map_or(Ok(()), Err)
+    }
+
+    fn attach(&self, attempt: AttemptId, target: ChannelTarget) -> Result<UnixStream, EngineError> {
+        self.viewers.attach(&self.shared, attempt, target)
     }
 
     fn memory_mode(&self) -> String {

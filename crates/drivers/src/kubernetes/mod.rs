@@ -10,12 +10,14 @@
 //! - **Small state.** `kubernetes.log` in the centre's folder holds what the cluster cannot: what was acknowledged,
 //!   what was cancelled before it was heard of, what was made (so that a pod that vanished is missed).
 //!
-//! Pure: `objects` (what is read), `quantity`, `hardware` (nodes to pools), `pod` (order to pod),
-//! `outcome` (pod to end), `state` (what is known and not yet told). Around them: `client` and `kubeconfig` (HTTP),
-//! `journal`, `watch` (list and watch), `errands` (deletions, pods let go, usage), `output` (logs), `engine`.
+//! Pure: `objects` (what is read), `quantity`, `hardware` (nodes to pools), `pod` (order to pod), `ending` (how it is
+//! told that it ends), `outcome` (pod to end), `state` (what is known and not yet told). Around them: `client` and
+//! `kubeconfig` (HTTP), `journal`, `watch` (list and watch), `errands` (deletions, pods let go, usage), `output` (logs),
+//! `volume` (what agent and pods share), `session` and `socket` (ways into pods), `engine`.
 
 mod client;
 mod config;
+mod ending;
 mod engine;
 mod errands;
 mod hardware;
@@ -26,9 +28,13 @@ mod outcome;
 mod output;
 mod pod;
 mod quantity;
+mod session;
 mod shared;
+mod socket;
 mod state;
+mod unverified;
+mod volume;
 mod watch;
 
-pub use config::{KubernetesConfig, PoolRule, Toleration};
+pub use config::{KubernetesConfig, PoolRule, SharedVolume, Toleration};
 pub use engine::KubernetesEngine;

@@ -29,11 +29,21 @@ pub(super) struct Pod {
     pub(super) status: PodStatus,
 }
 
-/// What is asked of a pod; only where it went is read back.
+/// What is asked of a pod; a few things of it are read back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PodSpec {
     pub(super) node_name: String,
+    pub(super) termination_grace_period_seconds: u32,
+    pub(super) containers: Vec<Container>,
+}
+
+/// One container of a pod as it was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Container {
+    /// Its process has a terminal.
+    pub(super) tty: bool,
 }
 
 /// What became of a pod.
@@ -166,6 +176,20 @@ pub(super) struct ListMetadata {
     pub(super) resource_version: String,
     #[serde(rename = "continue")]
     pub(super) next: String,
+}
+
+/// What a server says of a right that was asked about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct AccessReview {
+    pub(super) status: AccessStatus,
+}
+
+/// The answer itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct AccessStatus {
+    pub(super) allowed: bool,
 }
 
 /// What a server says when it does not do what it was asked.

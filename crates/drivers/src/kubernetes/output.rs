@@ -25,6 +25,10 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How many bytes are moved at once.
 const PIECE: usize = 64 << 10;
 
+/// How much is asked for when only the end of an output is wanted.
+const TAIL_LINES: u32 = 400;
+const TAIL_BYTES: u64 = 4 << 20;
+
 /// Where outputs are kept.
 pub(super) struct Outputs {
     folder: PathBuf,
@@ -138,6 +142,23 @@ pub(super) fn give_up(shared: &Shared, attempt: AttemptId) -> Result<(), CallErr
         fs::rename(&part, &whole)
     };
     make().map_err(CallError::Broken)
+}
+
+/// The end of what a pod wrote, at most so many bytes, from the first whole line on; nothing where that cannot be had.
+pub(super) fn tail(shared: &Shared, pod: &PodReference, bytes_max: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    let path = format!("{}/log?container=task&tailLines={TAIL_LINES}", shared.pod_path(&pod.name));
+    // What is beyond is the end of few and very long lines: it is left out then.
+    let read = shared.client.stream(&path).map(|stream| stream.take(TAIL_BYTES).read_to_end(&mut all));
+    if let Err(error) = read {
+        tracing::debug!(pod = pod.name, error = %error.during("reading output"), "what a session wrote is not shown");
+    }
+    if all.len() > bytes_max {
+        all.drain(..all.len() - bytes_max);
+        let line = all.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        all.drain(..line);
+    }
+    all
 }
 
 /// Writes what comes behind what is there, until the attempt ends or nobody reads any more.

@@ -1,14 +1,19 @@
 //! From a start order to a pod. Pure: all that a tenant wrote becomes data in the object, nothing of it is read by a
 //! shell, and nothing of a pod's rights is theirs to say.
 
-use huisuan_model::{AttemptId, CentreId, StartOrder, hex, spec::Work};
+use huisuan_model::{
+    AttemptId, CentreId, StartOrder, hex,
+    spec::{JobKind, Work},
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
     config::{KubernetesConfig, is_dns_name},
+    ending::Ending,
     hardware::{Requirement, Suits},
     objects::Metadata,
+    volume::{self, mounts},
 };
 use crate::container::{self, ATTEMPT_FOLDER, SCRIPT_FOLDER};
 
@@ -55,8 +60,9 @@ pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesCon
     if let Some(why) = container::refusal(order) {
         return Err(why);
     }
-    if spec.checkpoint.is_some() {
-        return Err("it is to save its state before it is ended, which this engine does not tell it".into());
+    if !mounts(order).is_empty() && config.volume.is_none() {
+        let what = if spec.checkpoint.is_some() { "it is to save its state" } else { "data is to be brought to it" };
+        return Err(format!("{what}, and agent and pods share no volume here; hint: for the site, set `volume`"));
     }
     let words = container::words(order)?;
     let mut annotations = json!({
@@ -105,10 +111,11 @@ pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesCon
 }
 
 fn pod_spec(order: &StartOrder, suits: &Suits, config: &KubernetesConfig, image: &str, words: Vec<String>) -> Value {
+    let ending = Ending::of(order, config.grace_s);
     let mut spec = json!({
         "restartPolicy": "Never",
-        "activeDeadlineSeconds": order.walltime().0.div_ceil(1_000).max(1),
-        "terminationGracePeriodSeconds": config.grace_s,
+        "activeDeadlineSeconds": ending.deadline_s,
+        "terminationGracePeriodSeconds": ending.grace_s,
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
         "securityContext": {
@@ -118,9 +125,13 @@ fn pod_spec(order: &StartOrder, suits: &Suits, config: &KubernetesConfig, image:
             "fsGroup": config.user,
             "seccompProfile": { "type": "RuntimeDefault" },
         },
-        "containers": [task_container(order, suits, image, words)],
-        "volumes": volumes(&order.spec.work),
+        "containers": [task_container(order, suits, image, words, &ending)],
+        "volumes": volumes(order, config),
     });
+    if !mounts(order).is_empty() {
+        // Or a node would give every file of the volume to the group, before each pod.
+        spec["securityContext"]["fsGroupChangePolicy"] = json!("OnRootMismatch");
+    }
     let fields = spec.as_object_mut().expect("it was made as an object");
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -163,7 +174,7 @@ fn affinity(terms: &[Vec<Requirement>]) -> Option<Value> {
     (!terms.is_empty()).then(|| json!({ "nodeAffinity": required() }))
 }
 
-fn task_container(order: &StartOrder, suits: &Suits, image: &str, words: Vec<String>) -> Value {
+fn task_container(order: &StartOrder, suits: &Suits, image: &str, words: Vec<String>, ending: &Ending) -> Value {
     let spec = &order.spec;
     let mut amounts = json!({
         "cpu": format!("{}m", order.cores.0.max(1)),
@@ -173,15 +184,23 @@ fn task_container(order: &StartOrder, suits: &Suits, image: &str, words: Vec<Str
         amounts[resource] = json!((order.devices.0 / 1_000).to_string());
     }
     let folder = spec.directory.as_deref().unwrap_or(ATTEMPT_FOLDER);
+    let shared = mounts(order);
+    let folders = shared.iter().map(|mount| (mount.variable.to_owned(), mount.folder.to_owned()));
     let variables: Vec<Value> = container::variables(order, folder)
         .into_iter()
+        .chain(folders)
         .map(|(name, value)| json!({ "name": name, "value": literal(&value) }))
         .collect();
-    let mut mounts = vec![json!({ "name": "attempt", "mountPath": ATTEMPT_FOLDER })];
+    let mut inside = vec![json!({ "name": "attempt", "mountPath": ATTEMPT_FOLDER })];
     if matches!(spec.work, Work::Script { .. }) {
-        mounts.push(json!({ "name": "script", "mountPath": SCRIPT_FOLDER, "readOnly": true }));
+        inside.push(json!({ "name": "script", "mountPath": SCRIPT_FOLDER, "readOnly": true }));
     }
-    json!({
+    inside.extend(
+        shared
+            .iter()
+            .map(|mount| json!({ "name": volume::NAME, "mountPath": mount.folder, "subPath": mount.sub_path })),
+    );
+    let mut container = json!({
         "name": "task",
         "image": image,
         // `command` alone: what the image would run by itself is never added to it.
@@ -189,21 +208,34 @@ fn task_container(order: &StartOrder, suits: &Suits, image: &str, words: Vec<Str
         "workingDir": folder,
         "env": variables,
         "resources": { "requests": amounts, "limits": amounts },
-        "volumeMounts": mounts,
+        "volumeMounts": inside,
         "securityContext": {
             "allowPrivilegeEscalation": false,
             "privileged": false,
             "capabilities": { "drop": ["ALL"] },
         },
-    })
+    });
+    if order.spec.kind == JobKind::Session {
+        // Its input stays open when a viewer leaves: the next one has the same terminal.
+        container["tty"] = json!(true);
+        container["stdin"] = json!(true);
+    }
+    if let Some(lifecycle) = ending.lifecycle() {
+        container["lifecycle"] = lifecycle;
+    }
+    container
 }
 
-fn volumes(work: &Work) -> Value {
+fn volumes(order: &StartOrder, config: &KubernetesConfig) -> Value {
     let mut volumes = vec![json!({ "name": "attempt", "emptyDir": {} })];
-    if matches!(work, Work::Script { .. }) {
+    if matches!(order.spec.work, Work::Script { .. }) {
         let field = json!({ "fieldPath": format!("metadata.annotations['{SCRIPT}']") });
         let items = json!([{ "path": "script", "fieldRef": field, "mode": 0o555 }]);
         volumes.push(json!({ "name": "script", "downwardAPI": { "items": items } }));
+    }
+    if let Some(shared) = config.volume.as_ref().filter(|_| !mounts(order).is_empty()) {
+        let claim = json!({ "claimName": shared.claim });
+        volumes.push(json!({ "name": volume::NAME, "persistentVolumeClaim": claim }));
     }
     json!(volumes)
 }

@@ -9,16 +9,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use huisuan_model::{AttemptId, CentreId, DurationMs, StartOrder, TimeMs};
+use huisuan_model::{AttemptId, CentreId, DurationMs, Outcome, StartOrder, TimeMs};
+use serde_json::json;
 
 use super::{
-    client::{CallError, Client},
+    client::{CallError, Client, Method},
     config::KubernetesConfig,
     hardware::Hardware,
-    objects::{List, Node, Pod},
+    objects::{AccessReview, List, Node, Pod},
     output::Outputs,
     pod::{CENTRE_LABEL, manifest, mark, name},
     state::{Errand, Patience, PodReference, State},
+    volume::Volume,
 };
 use crate::{Alarm, EngineError};
 
@@ -39,6 +41,9 @@ pub(super) struct Shared {
     pub(super) config: KubernetesConfig,
     pub(super) centre: CentreId,
     pub(super) outputs: Outputs,
+    pub(super) volume: Option<Volume>,
+    /// Why no session runs here, if none does.
+    pub(super) no_sessions: Option<String>,
     pub(super) hardware: Mutex<Hardware>,
     /// Why the cluster cannot be watched now, if it cannot.
     pub(super) trouble: Mutex<Option<String>>,
@@ -57,11 +62,15 @@ impl Shared {
         errands: Errands,
     ) -> Result<Shared, EngineError> {
         let outputs = Outputs::open(&config.dir, config.output_bytes_max)?;
+        let volume = Volume::open(&config, &centre)?;
+        let no_sessions = attaches(&client, &config.namespace).err();
         Ok(Shared {
             client,
             config,
             centre,
             outputs,
+            volume,
+            no_sessions,
             hardware: Mutex::default(),
             trouble: Mutex::default(),
             state: Mutex::new(state),
@@ -96,9 +105,17 @@ impl Shared {
         state.take_news()
     }
 
+    /// How an attempt ends, waited for so long.
+    pub(super) fn end_of(&self, id: AttemptId, within: Duration) -> Option<Outcome> {
+        let open = |state: &mut State| state.end_of(id).is_none() && !self.stopped();
+        let waited = self.changed.wait_timeout_while(self.state(), within, open);
+        waited.unwrap_or_else(PoisonError::into_inner).0.end_of(id).cloned()
+    }
+
     /// Tells the threads to end.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+        self.changed.notify_all();
     }
 
     /// Whether the engine was dropped.
@@ -109,10 +126,7 @@ impl Shared {
     /// For how long the cluster is trusted to come to an end by itself.
     pub(super) fn patience(&self) -> Patience {
         let seconds = |seconds: u32| DurationMs(u64::from(seconds) * 1_000);
-        Patience {
-            image: seconds(self.config.image_patience_s),
-            exit_code: seconds(self.config.grace_s.saturating_add(EXIT_CODE_WITHIN_S)),
-        }
+        Patience { image: seconds(self.config.image_patience_s), exit_code: seconds(EXIT_CODE_WITHIN_S) }
     }
 
     /// The path of all pods of the namespace.
@@ -182,13 +196,28 @@ impl Shared {
         alarms.into_iter().map(|(subject, what)| Alarm { subject, what }).collect()
     }
 
-    /// The pod that an order becomes.
+    /// The pod that an order becomes; the folders that it will be given are there then.
     pub(super) fn manifest(&self, order: &StartOrder) -> Result<serde_json::Value, String> {
         if order.centre != self.centre {
             return Err(format!("the order is for centre `{}`, this is `{}`", order.centre, self.centre));
         }
         let suits = self.hardware.lock().unwrap_or_else(PoisonError::into_inner).suits(order)?;
-        manifest(order, &suits, &self.config)
+        let manifest = manifest(order, &suits, &self.config)?;
+        self.volume.iter().try_for_each(|volume| volume.prepare(order))?;
+        Ok(manifest)
+    }
+}
+
+/// Whether the cluster lets this agent attach to pods; the error says for people that it does not.
+fn attaches(client: &Client, namespace: &str) -> Result<(), String> {
+    let what = json!({ "namespace": namespace, "verb": "get", "resource": "pods", "subresource": "attach" });
+    let question = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+                           "spec": { "resourceAttributes": what } });
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    match client.call::<AccessReview>(Method::Post, path, Some(&question)) {
+        Ok(review) if review.status.allowed => Ok(()),
+        Ok(_) => Err("the agent's role does not let it attach to pods, which sessions need".to_owned()),
+        Err(error) => Err(error.during("asking whether pods may be attached to").to_string()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! What is known of each attempt, and what of it was not told yet. Pure: pods and times come in, reports and errands
 //! come out.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod asked;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 
 use huisuan_model::{AttemptId, AttemptReport, Bytes, DurationMs, EndCause, Outcome, ReportKind, TimeMs, Usage};
-
-use crate::Held;
 
 use super::{
     journal::Entry,
@@ -13,6 +15,8 @@ use super::{
     outcome::{End, Seen, outcome, seen, vanished},
     pod::identity,
 };
+
+pub(super) use asked::Look;
 
 /// Something to be done in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub(super) struct PodReference {
 pub(super) struct Patience {
     /// For an image to come.
     pub(super) image: DurationMs,
-    /// For the exit code of a container whose pod is over.
+    /// For the exit code of a container whose pod is over, beyond the time that it has to end.
     pub(super) exit_code: DurationMs,
 }
 
@@ -160,11 +164,6 @@ impl State {
         }
     }
 
-    /// Whether an attempt is known, and has ended.
-    pub(super) fn look(&self, id: AttemptId) -> Option<Look> {
-        self.attempts.get(&id).map(|known| Look { ended: known.ended(), pod: known.last.as_ref().map(reference) })
-    }
-
     /// Marks what lives as cancelled; gives back the pods to end.
     pub(super) fn cancel(&mut self, ids: &[AttemptId]) -> Vec<Errand> {
         let mut errands = Vec::new();
@@ -196,25 +195,6 @@ impl State {
         }
     }
 
-    /// What cannot begin, and why.
-    pub(super) fn stuck(&self) -> impl Iterator<Item = (AttemptId, &str)> {
-        let open = self.attempts.iter().filter(|(_, known)| !known.ended());
-        open.filter_map(|(&id, known)| Some((id, known.stuck.as_ref()?.1.as_str())))
-    }
-
-    /// What has not ended, and what has and was not acknowledged.
-    pub(super) fn held(&self) -> Held {
-        let mut held = Held::default();
-        for (&id, known) in &self.attempts {
-            match known.stage {
-                Stage::Ended { acknowledged: true, .. } => {}
-                Stage::Ended { acknowledged: false, .. } => held.ended.push(id),
-                Stage::Creating | Stage::Waiting | Stage::Running { .. } => held.live.push(id),
-            }
-        }
-        held
-    }
-
     /// Tells an end again; false for an attempt that is not known.
     pub(super) fn tell_again(&mut self, id: AttemptId) -> bool {
         let Some(known) = self.attempts.get(&id) else { return false };
@@ -222,16 +202,6 @@ impl State {
             self.outbox.push(report.clone());
         }
         true
-    }
-
-    /// The ends of these attempts that were not acknowledged before.
-    pub(super) fn unacknowledged(&self, ids: &[AttemptId]) -> Vec<AttemptReport> {
-        let ids: BTreeSet<_> = ids.iter().collect();
-        let found = ids.into_iter().filter_map(|id| match &self.attempts.get(id)?.stage {
-            Stage::Ended { report, acknowledged: false } => Some(report.clone()),
-            _ => None,
-        });
-        found.collect()
     }
 
     /// Notes that these ends are recorded elsewhere; gives back the pods to let go.
@@ -254,21 +224,14 @@ impl State {
         self.round
     }
 
-    /// What should have been in the list that began with `round`, and was not.
-    pub(super) fn missing(&self, round: u64, listed: &BTreeSet<AttemptId>) -> Vec<AttemptId> {
-        let missing = |(id, known): &(&AttemptId, &Known)| {
-            !known.ended() && known.stage != Stage::Creating && known.confirmed < round && !listed.contains(id)
-        };
-        self.attempts.iter().filter(missing).map(|(&id, _)| id).collect()
-    }
-
     /// Takes in how a pod is now.
     pub(super) fn take(&mut self, pod: Pod, now: TimeMs, patience: Patience) -> Option<Errand> {
         let (id, _) = identity(&pod.metadata)?;
         let round = self.round;
         let known = self.attempts.entry(id).or_insert_with(|| Known::new(Stage::Waiting));
         known.confirmed = round;
-        let patient = known.ending_since.is_none_or(|since| now.since(since) < patience.exit_code);
+        let within = patience.exit_code.0 + u64::from(pod.spec.termination_grace_period_seconds) * 1_000;
+        let patient = known.ending_since.is_none_or(|since| now.since(since).0 < within);
         let looks = seen(&pod, known.cancelled || known.doomed.is_some(), now, patient);
         let over = matches!(looks, Seen::Ended(_));
         let asked = pod.metadata.deletion_timestamp.is_some();
@@ -383,17 +346,6 @@ impl State {
     }
 }
 
-/// What can be told of an attempt at a glance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Look {
-    pub(super) ended: bool,
-    /// Its pod, unless it was let go or never was.
-    pub(super) pod: Option<PodReference>,
-}
-
 fn reference(pod: &Pod) -> PodReference {
     PodReference { name: pod.metadata.name.clone(), uid: pod.metadata.uid.clone() }
 }
-
-#[cfg(test)]
-mod tests;

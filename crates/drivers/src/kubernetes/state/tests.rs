@@ -1,5 +1,7 @@
 //! Whatever a cluster says in whatever order: one start, one end, and nothing after it.
 
+use std::collections::BTreeSet;
+
 use huisuan_model::{JobId, Outcome};
 use proptest::prelude::*;
 use serde_json::json;

@@ -5,7 +5,7 @@
 //! grow, changes may name the version that they are for, deletion waits for grace and finalizers.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
@@ -34,6 +34,8 @@ pub(crate) struct Objects {
     pub(crate) changes: VecDeque<Change>,
     /// Changes up to this version are forgotten.
     pub(crate) forgotten: u64,
+    /// Parts of pods that the agent's role does not name.
+    pub(crate) forbidden: BTreeSet<String>,
     /// Watches that began before this count end at once.
     pub(crate) cut: u64,
 }

@@ -2,7 +2,9 @@
 //! as processes of this machine, and reports what became of them as a real kubelet does.
 //!
 //! It has no containers: images, users and limits of processors are ignored, memory is watched, and paths of volumes
-//! are replaced by folders in the words and variables of the command.
+//! are replaced by folders in the words and variables of the command. A claim is a folder beside those of pods. A hook
+//! is not run: the one that the engine makes would find the processes of this machine in place of a container's, so its
+//! signal is sent to all that the command started, as the hook does.
 
 use std::{
     collections::BTreeMap,
@@ -15,21 +17,24 @@ use std::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, Sender, channel},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
-use super::cluster::{text, time};
+use super::{
+    cluster::{text, time},
+    container::{expanded, hook, mounts},
+    ways::Terminal,
+};
 
 /// How often a process is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// For a moment after its start a process still counts the memory of this program, whose copy it was.
 const YOUNG: Duration = Duration::from_millis(100);
-
 /// How to speak to an API server.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
@@ -79,14 +84,17 @@ enum Word {
 }
 
 /// One fake node.
+#[derive(Debug)]
 pub(crate) struct Kubelet {
     pub(crate) api: Api,
     pub(crate) node: String,
     /// Outputs, by uid.
     pub(crate) logs: PathBuf,
-    /// Folders of pods.
+    /// Folders of pods, and of claims.
     pub(crate) root: PathBuf,
     pods: Mutex<BTreeMap<String, Sender<Word>>>,
+    /// Terminals of containers that have one, by uid.
+    terminals: Mutex<BTreeMap<String, Arc<Terminal>>>,
     /// The uid of each pod by its name, and whether it is over.
     known: Mutex<BTreeMap<String, (String, bool)>>,
 }
@@ -100,6 +108,7 @@ impl Kubelet {
             logs: logs.to_owned(),
             root: root.to_owned(),
             pods: Mutex::default(),
+            terminals: Mutex::default(),
             known: Mutex::default(),
         });
         let taking = Arc::clone(&kubelet);
@@ -118,6 +127,12 @@ impl Kubelet {
     pub(crate) fn uid_of(&self, pod: &str) -> Option<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(pod).map(|(uid, _)| uid.clone())
+    }
+
+    /// The terminal of a pod of a name.
+    pub(crate) fn terminal_of(&self, pod: &str) -> Option<Arc<Terminal>> {
+        let terminals = self.terminals.lock().unwrap_or_else(PoisonError::into_inner);
+        terminals.get(&self.uid_of(pod)?).cloned()
     }
 
     /// Whether all of a pod's output is written.
@@ -220,9 +235,10 @@ impl Run<'_> {
                                     "startedAt": "1970-01-01T00:00:00Z", "finishedAt": time() });
                 ("Failed", state, None, false)
             }
-            Ok(child) => {
+            Ok((child, terminal)) => {
                 self.tell("Running", json!({ "running": { "startedAt": started_at } }), None);
                 let ended = self.run_to_end(child, &started_at);
+                terminal.into_iter().for_each(|terminal| terminal.join().expect("all is written"));
                 let code = std::os::unix::process::ExitStatusExt::signal(&ended.status).map_or_else(
                     || ended.status.code().expect("it exited or was ended by a signal"),
                     |signal| 128 + signal,
@@ -270,12 +286,15 @@ impl Run<'_> {
     fn real(&self, text: &str) -> String {
         let folder = self.folder();
         let folder = folder.to_str().expect("scratch paths are UTF-8");
-        expanded(text)
-            .replace("/huisuan/attempt", &format!("{folder}/attempt"))
+        let mut text = expanded(text);
+        for (place, there) in mounts(self.pod, &self.kubelet.root) {
+            text = text.replace(&place, there.to_str().expect("scratch paths are UTF-8"));
+        }
+        text.replace("/huisuan/attempt", &format!("{folder}/attempt"))
             .replace("/huisuan/script", &format!("{folder}/script"))
     }
 
-    fn spawn(&self) -> Result<Child, String> {
+    fn spawn(&self) -> Result<(Child, Option<JoinHandle<()>>), String> {
         let container = &self.pod["spec"]["containers"][0];
         let folder = self.folder();
         fs::create_dir_all(folder.join("attempt")).expect("a folder");
@@ -290,17 +309,36 @@ impl Run<'_> {
             .map(|word| self.real(word.as_str().expect("a word")))
             .collect();
         let log = File::create(self.kubelet.logs.join(text(self.pod, "/metadata/uid"))).expect("a log");
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        let tty = container["tty"] == true;
+        // Makes a session at the terminal, as a container runtime does.
+        let mut command = Command::new(if tty { "setsid" } else { &words[0] });
+        if tty {
+            command.arg("-c").args(&words);
+        } else {
+            command.args(&words[1..]).process_group(0);
+        }
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
         for variable in container["env"].as_array().into_iter().flatten() {
             command.env(text(variable, "/name"), self.real(text(variable, "/value")));
         }
         let place = PathBuf::from(self.real(text(container, "/workingDir")));
         // A container runtime makes the folder that a command is to run in.
         fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
-        command.current_dir(place).process_group(0).stdin(Stdio::null());
-        command.stdout(log.try_clone().expect("a log")).stderr(log);
-        command.spawn().map_err(|error| format!("exec: \"{}\": {error}", words[0]))
+        command.current_dir(place);
+        let failed = |error| format!("exec: \"{}\": {error}", words[0]);
+        if !tty {
+            command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
+            return Ok((command.spawn().map_err(failed)?, None));
+        }
+        let (terminal, slave) = Terminal::open();
+        let again = || slave.try_clone().expect("a terminal");
+        let child = command.stdin(again()).stdout(again()).stderr(again()).spawn().map_err(failed)?;
+        // While it is open here the terminal never ends.
+        drop((command, slave));
+        let written = terminal.serve(log);
+        let mut terminals = self.kubelet.terminals.lock().unwrap_or_else(PoisonError::into_inner);
+        terminals.insert(text(self.pod, "/metadata/uid").to_owned(), terminal);
+        Ok((child, Some(written)))
     }
 
     fn run_to_end(&self, mut child: Child, started_at: &str) -> Ended {
@@ -317,8 +355,12 @@ impl Run<'_> {
                 break status;
             }
             let ask = |seconds: u64, kill_at: &mut Option<Instant>| {
-                // As a container runtime does: the first process is asked, all are killed.
-                let _ = kill_process(group, Signal::TERM);
+                // As a container runtime does: the first process is asked, all are killed. A hook comes before, and has
+                // all of the time.
+                let _ = match hook(spec) {
+                    Some(signal) => kill_process_group(group, signal),
+                    None => kill_process(group, Signal::TERM),
+                };
                 let latest = Instant::now() + Duration::from_secs(seconds);
                 *kill_at = Some(kill_at.map_or(latest, |at: Instant| at.min(latest)));
             };
@@ -355,16 +397,4 @@ fn pause() {
 fn memory(pid: i32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
-}
-
-/// What Kubernetes makes of a text: `$$` is a dollar, `$(NAME)` a variable. No variable is ever to be found in ours.
-fn expanded(text: &str) -> String {
-    let (mut result, mut rest) = (String::new(), text);
-    while let Some(at) = rest.find('$') {
-        result.push_str(&rest[..at]);
-        assert!(!rest[at + 1..].starts_with('('), "a node would replace a variable in `{text}`");
-        result.push('$');
-        rest = rest[at + 1..].strip_prefix('$').unwrap_or(&rest[at + 1..]);
-    }
-    result + rest
 }

@@ -6,13 +6,17 @@
 
 mod apart;
 mod cluster;
+mod container;
 mod faults;
 mod kubelet;
 mod objects;
 mod real;
 mod server;
+mod sessions;
+mod volume;
+mod ways;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use huisuan_drivers::{KubernetesConfig, KubernetesEngine};
 use huisuan_model::{Bytes, CentreId, JobSpec, Millicores, RangeSet, StartOrder};
@@ -20,12 +24,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::{
+    container::{CLAIM, user},
     kubelet::{Api, Kubelet},
     server::Server,
 };
 use crate::{
     bench::{Bench, PATIENCE, end_of, id, order, script, task},
-    suite,
+    checkpoint, staging, suite,
 };
 
 /// How the engine marks what is of the centre `here`: the beginning of the name's SHA-256.
@@ -35,6 +40,8 @@ const HERE: &str = "fcec915097";
 pub(crate) struct Lab {
     pub(crate) bench: Bench,
     pub(crate) server: Arc<Server>,
+    /// What agent and pods share.
+    pub(crate) shared: PathBuf,
     _scratch: TempDir,
 }
 
@@ -43,13 +50,17 @@ impl Lab {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let (logs, pods) = (scratch.path().join("logs"), scratch.path().join("pods"));
         std::fs::create_dir_all(&logs).expect("a folder");
-        std::fs::create_dir_all(&pods).expect("a folder");
+        let shared = container::claims(&pods).join(CLAIM);
+        std::fs::create_dir_all(&shared).expect("a folder");
         let server = Server::start(logs.clone());
         server.cluster.with(|objects| objects.nodes.insert("node".into(), node("node", json!({}), json!({}))));
-        Kubelet::start(Api::new(&format!("http://127.0.0.1:{}", server.port), "kubelet"), "node", &logs, &pods);
+        let api = Api::new(&format!("http://127.0.0.1:{}", server.port), "kubelet");
+        server.know(Kubelet::start(api, "node", &logs, &pods));
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let engine = KubernetesEngine::open(config(folder.path(), &server)).expect("a centre");
-        Lab { bench: Bench::new(engine, folder), server, _scratch: scratch }
+        let mut lab = Lab { bench: Bench::new(nothing(), folder), server, shared, _scratch: scratch };
+        let engine = KubernetesEngine::open(config(&lab)).expect("a centre");
+        lab.bench.engine = Box::new(engine);
+        lab
     }
 
     /// Its bench, for who needs nothing else.
@@ -66,7 +77,7 @@ impl Lab {
     /// Another agent takes over what the folder and the cluster hold.
     pub(crate) fn reopen(&mut self) {
         self.close();
-        let config = config(self.bench.folder.path(), &self.server);
+        let config = config(self);
         self.bench.engine = Box::new(KubernetesEngine::open(config).expect("again"));
         self.bench.reports.clear();
     }
@@ -110,8 +121,9 @@ pub(crate) fn node(name: &str, labels: serde_json::Value, more: serde_json::Valu
     })
 }
 
-/// The configuration of a centre whose files are in `folder`.
-pub(crate) fn config(folder: &Path, server: &Server) -> KubernetesConfig {
+/// The configuration of a centre whose files are in the folder of a bench.
+pub(crate) fn config(lab: &Lab) -> KubernetesConfig {
+    let (folder, server) = (lab.bench.folder.path(), &lab.server);
     let kubeconfig = folder.join("kubeconfig");
     let text = format!(
         "clusters: [{{name: fake, cluster: {{server: 'http://127.0.0.1:{}'}}}}]\n\
@@ -121,8 +133,13 @@ pub(crate) fn config(folder: &Path, server: &Server) -> KubernetesConfig {
     );
     std::fs::write(&kubeconfig, text).expect("written");
     let path = folder.join("kubernetes.toml");
-    std::fs::write(&path, "namespace = 'jobs'\nimage = 'site/base'\ngrace_s = 1\nusage_every_s = 1\n")
-        .expect("written");
+    let shared = lab.shared.display();
+    let text = format!(
+        "namespace = 'jobs'\nimage = 'site/base'\ngrace_s = 1\nusage_every_s = 1\nuser = {}\n\
+         volume = {{ claim = '{CLAIM}', path = '{shared}' }}\n",
+        user()
+    );
+    std::fs::write(&path, text).expect("written");
     let mut config = KubernetesConfig::read(&path).expect("a configuration");
     config.centre = Some(CentreId::new("here").expect("a name"));
     config.dir = folder.join("centre");
@@ -160,8 +177,8 @@ impl Anywhere {
     fn new() -> Anywhere {
         let Some(real) = real::Real::from_environment() else {
             let mut lab = Lab::new();
-            let bench = lab.take_bench();
-            return Anywhere { config: config(bench.folder.path(), &lab.server), bench, place: Place::Fake(lab) };
+            let config = config(&lab);
+            return Anywhere { config, bench: lab.take_bench(), place: Place::Fake(lab) };
         };
         let folder = tempfile::tempdir().expect("a scratch folder");
         let mut config = real.config(folder.path());
@@ -169,6 +186,11 @@ impl Anywhere {
         config.dir = folder.path().join("centre");
         let engine = KubernetesEngine::open(config.clone()).expect("a centre");
         Anywhere { bench: Bench::new(engine, folder), config, place: Place::Real(real) }
+    }
+
+    /// Its bench, while it stays.
+    fn take_bench(&mut self) -> Bench {
+        std::mem::replace(&mut self.bench, Bench::new(nothing(), tempfile::tempdir().expect("a scratch folder")))
     }
 
     fn reopen(&mut self) {
@@ -206,11 +228,9 @@ contract! {
     suite::capacity_is_never_exceeded,
     suite::a_report_comes_until_it_is_acknowledged,
     suite::what_is_held_is_told_and_what_is_missing_is_looked_for,
-}
-
-#[test]
-fn what_is_to_save_its_state_is_refused() {
-    crate::checkpoint::is_refused(&mut Anywhere::new().bench);
+    checkpoint::state_is_saved_within_the_walltime,
+    checkpoint::state_is_saved_when_room_is_taken_away,
+    staging::data_is_where_the_variable_says,
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn a_queue_of_kueue_admits_gangs_as_groups() {
     let mut lab = Lab::new();
     lab.close();
     let queue = Some("tenant-a".to_owned());
-    let opened = KubernetesEngine::open(KubernetesConfig { queue, ..config(lab.bench.folder.path(), &lab.server) });
+    let opened = KubernetesEngine::open(KubernetesConfig { queue, ..config(&lab) });
     lab.bench.engine = Box::new(opened.expect("again"));
     let gang = Arc::new(JobSpec { gang: true, tasks: "0-1".parse().expect("indices"), ..script("true") });
     let accounted = StartOrder { account: Some("tenant-b".into()), ..order(3, script("true")) };
@@ -276,7 +276,7 @@ fn an_order_goes_to_the_pool_that_it_was_placed_on() {
     });
     lab.close();
     let pools = vec![rule("gpu", Some("nvidia.com/gpu"), "a", 19_500), rule("cpu", None, "b", 40)];
-    let opened = KubernetesEngine::open(KubernetesConfig { pools, ..config(lab.bench.folder.path(), &lab.server) });
+    let opened = KubernetesEngine::open(KubernetesConfig { pools, ..config(&lab) });
     lab.bench.engine = Box::new(opened.expect("again"));
     let placed = |job: u64, pool: &str| StartOrder {
         pool: Some(PoolId::new(pool).expect("a name")),
@@ -295,7 +295,7 @@ fn an_order_goes_to_the_pool_that_it_was_placed_on() {
 #[test]
 fn two_agents_do_not_share_a_folder() {
     let lab = Lab::new();
-    let Err(error) = KubernetesEngine::open(config(lab.bench.folder.path(), &lab.server)) else { panic!("two") };
+    let Err(error) = KubernetesEngine::open(config(&lab)) else { panic!("two") };
     assert!(error.to_string().contains("another agent"), "{error}");
 }
 

@@ -4,9 +4,9 @@
 
 use std::{
     fs,
-    io::{Read as _, Write},
-    net::TcpListener,
-    path::Path,
+    io::{Read as _, Seek as _, SeekFrom, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
@@ -24,12 +24,19 @@ use rustls::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::kubelet::{Api, Kubelet};
+use super::{
+    container::{CLAIM, claims, lines_from, user},
+    kubelet::{Api, Kubelet},
+    ways,
+};
 
 /// Names the kubeconfig of the control plane.
 const VARIABLE: &str = "HUISUAN_KUBERNETES";
 /// The label and taint of a test's own node.
 const MARK: &str = "huisuan-test";
+
+/// A connection of the API server.
+type Tls = StreamOwned<ServerConnection, TcpStream>;
 
 static TESTS: AtomicU32 = AtomicU32::new(0);
 
@@ -56,11 +63,12 @@ impl Real {
         let (logs, pods) = (real._scratch.path().join("logs"), real._scratch.path().join("pods"));
         fs::create_dir_all(&logs).expect("a folder");
         fs::create_dir_all(&pods).expect("a folder");
+        real.make_volume();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         real.make_node(listener.local_addr().expect("an address").port());
         let kubelet = Kubelet::start(real.api.clone(), &real.name, &logs, &pods);
         let tls = certificate(real._scratch.path());
-        thread::spawn(move || serve_logs(&listener, &tls, &kubelet));
+        thread::spawn(move || serve_api(&listener, &tls, &kubelet));
         Some(real)
     }
 
@@ -74,10 +82,14 @@ impl Real {
     /// The same as its file.
     pub(crate) fn text(&self) -> String {
         format!(
-            "namespace = '{0}'\nkubeconfig = '{1}'\nimage = 'site/base'\ngrace_s = 1\nusage_every_s = 1\n\n\
+            "namespace = '{0}'\nkubeconfig = '{1}'\nimage = 'site/base'\ngrace_s = 1\nusage_every_s = 1\n\
+             user = {2}\nvolume = {{ claim = '{CLAIM}', path = '{3}' }}\n\n\
              [[tolerations]]\nkey = '{MARK}'\nvalue = '{0}'\n\n\
              [[pools]]\nid = 'cpu:test'\nclass = 'general'\nrate_each = 40\nnodes = {{ '{MARK}' = '{0}' }}\n",
-            self.name, self.kubeconfig
+            self.name,
+            self.kubeconfig,
+            user(),
+            self.shared().display()
         )
     }
 
@@ -95,14 +107,44 @@ impl Real {
         assert_eq!(code, 201, "{answer}");
         // Pods are refused until a controller made the account that they all have.
         let account = format!("/api/v1/namespaces/{}/serviceaccounts/default", self.name);
+        self.until("service account", || self.api.call("GET", &account, "", None).0 == 200);
+    }
+
+    /// What agent and pods share, as the agent sees it.
+    fn shared(&self) -> PathBuf {
+        claims(&self._scratch.path().join("pods")).join(CLAIM)
+    }
+
+    /// The scheduler lets no pod with a claim go that has no volume.
+    fn make_volume(&self) {
+        fs::create_dir_all(self.shared()).expect("a folder");
+        let (room, ways) = (json!({ "storage": "1Gi" }), json!(["ReadWriteMany"]));
+        let volume = json!({ "metadata": { "name": self.name }, "spec": {
+            "capacity": room, "accessModes": ways, "hostPath": { "path": self.shared() },
+            "claimRef": { "namespace": self.name, "name": CLAIM },
+        } });
+        let claim = json!({ "metadata": { "name": CLAIM }, "spec": {
+            "accessModes": ways, "storageClassName": "", "volumeName": self.name, "resources": { "requests": room },
+        } });
+        let claims = format!("/api/v1/namespaces/{}/persistentvolumeclaims", self.name);
+        for (path, object) in [("/api/v1/persistentvolumes", volume), (&claims, claim)] {
+            let (code, answer) = self.api.call("POST", path, "application/json", Some(&object));
+            assert_eq!(code, 201, "{answer}");
+        }
+        self.until("bound volume", || {
+            self.api.call("GET", &format!("{claims}/{CLAIM}"), "", None).1["status"]["phase"] == "Bound"
+        });
+    }
+
+    fn until(&self, what: &str, done: impl Fn() -> bool) {
         for _ in 0..600 {
-            if self.api.call("GET", &account, "", None).0 == 200 {
+            if done() {
                 return;
             }
             #[expect(clippy::disallowed_methods, reason = "a pause between two looks at somebody else's program")]
             thread::sleep(Duration::from_millis(100));
         }
-        panic!("no service account in a minute");
+        panic!("no {what} in a minute");
     }
 
     fn make_node(&self, port: u16) {
@@ -137,8 +179,8 @@ impl Drop for Real {
             self.api.call("PATCH", &path, merge, Some(&json!({ "metadata": { "finalizers": null } })));
             self.api.call("DELETE", &path, "application/json", Some(&json!({ "gracePeriodSeconds": 0 })));
         }
-        for path in [format!("/api/v1/nodes/{}", self.name), format!("/api/v1/namespaces/{}", self.name)] {
-            self.api.call("DELETE", &path, "application/json", Some(&json!({})));
+        for kind in ["nodes", "namespaces", "persistentvolumes"] {
+            self.api.call("DELETE", &format!("/api/v1/{kind}/{}", self.name), "application/json", Some(&json!({})));
         }
     }
 }
@@ -157,8 +199,8 @@ fn certificate(folder: &Path) -> Arc<ServerConfig> {
     Arc::new(config.expect("a key for its certificate"))
 }
 
-/// What a kubelet answers to `/containerLogs/NAMESPACE/POD/CONTAINER`.
-fn serve_logs(listener: &TcpListener, tls: &Arc<ServerConfig>, kubelet: &Arc<Kubelet>) {
+/// What a kubelet answers to `/containerLogs/NAMESPACE/POD/CONTAINER`, `/attach/...` and `/portForward/...`.
+fn serve_api(listener: &TcpListener, tls: &Arc<ServerConfig>, kubelet: &Arc<Kubelet>) {
     for stream in listener.incoming().flatten() {
         let (tls, kubelet) = (Arc::clone(tls), Arc::clone(kubelet));
         thread::spawn(move || -> std::io::Result<()> {
@@ -172,11 +214,34 @@ fn serve_logs(listener: &TcpListener, tls: &Arc<ServerConfig>, kubelet: &Arc<Kub
             }
             let head = String::from_utf8_lossy(&head).into_owned();
             let target = head.split(' ').nth(1).unwrap_or_default();
-            send_log(&mut stream, target, &kubelet)?;
+            let key = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("sec-websocket-key").then_some(value.trim())
+            });
+            match key {
+                Some(key) => open_way(&mut stream, target, key, &kubelet)?,
+                None => send_log(&mut stream, target, &kubelet)?,
+            }
             stream.conn.send_close_notify();
             stream.flush()
         });
     }
+}
+
+fn open_way(stream: &mut Tls, target: &str, key: &str, kubelet: &Kubelet) -> std::io::Result<()> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let pod = path.split('/').nth(3).unwrap_or_default();
+    let Some(terminal) = kubelet.terminal_of(pod) else {
+        return write!(stream, "HTTP/1.1 400 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    };
+    stream.sock.set_read_timeout(Some(ways::LOOK))?;
+    let port = query.split('&').find_map(|part| part.strip_prefix("port=")?.parse().ok());
+    let socket = ways::accept(stream, key)?;
+    match port {
+        Some(port) if path.starts_with("/portForward/") => ways::serve_port(socket, port),
+        _ => ways::serve_terminal(socket, &terminal),
+    }
+    Ok(())
 }
 
 fn send_log(stream: &mut impl Write, target: &str, kubelet: &Kubelet) -> std::io::Result<()> {
@@ -189,6 +254,9 @@ fn send_log(stream: &mut impl Write, target: &str, kubelet: &Kubelet) -> std::io
     };
     write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n")?;
     let limit = query.split('&').find_map(|part| part.strip_prefix("limitBytes=")?.parse().ok()).unwrap_or(u64::MAX);
+    let lines = query.split('&').find_map(|part| part.strip_prefix("tailLines=")?.parse().ok());
+    let mut file = file;
+    file.seek(SeekFrom::Start(lines_from(&kubelet.logs.join(&uid), lines)?))?;
     let mut file = file.take(limit);
     let mut piece = vec![0; 64 << 10];
     loop {

@@ -3,17 +3,22 @@
 //! Faults meet the engine only: who sends the token `kubelet` is never disturbed.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     net::{TcpListener, TcpStream},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, Objects, Refusal, text};
+use super::{
+    cluster::{Cluster, Objects, Refusal, text},
+    container::lines_from,
+    kubelet::Kubelet,
+    ways,
+};
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +33,7 @@ pub(crate) enum Act {
     Slow(u64),
 }
 
-/// A fault that waits for requests of a kind: a method, or `LIST`, `WATCH`, `LOG`.
+/// A fault that waits for requests of a kind: a method, or `LIST`, `WATCH`, `LOG`, `WAY`, `REVIEW`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fault {
     pub(crate) on: &'static str,
@@ -46,6 +51,8 @@ pub(crate) struct Server {
     /// Where the fake kubelet writes outputs, by uid.
     pub(crate) logs: PathBuf,
     pub(crate) port: u16,
+    /// Whose pods are attached to.
+    kubelet: OnceLock<Arc<Kubelet>>,
 }
 
 struct Request {
@@ -53,6 +60,8 @@ struct Request {
     path: String,
     query: String,
     token: String,
+    /// Of who wants to open a WebSocket.
+    key: Option<String>,
     body: Value,
 }
 
@@ -63,6 +72,8 @@ impl Request {
 
     fn kind(&self) -> &str {
         match self.method.as_str() {
+            "GET" if self.key.is_some() => "WAY",
+            "POST" if self.path.ends_with("reviews") => "REVIEW",
             "GET" if self.path.ends_with("/log") => "LOG",
             "GET" if self.parameter("watch").is_some() => "WATCH",
             "GET" if self.path.ends_with("/pods") => "LIST",
@@ -82,6 +93,7 @@ impl Server {
             requests: Mutex::default(),
             logs,
             port,
+            kubelet: OnceLock::new(),
         });
         let accepting = Arc::clone(&server);
         thread::spawn(move || {
@@ -93,6 +105,11 @@ impl Server {
         let scheduling = Arc::clone(&server);
         thread::spawn(move || scheduling.schedule());
         server
+    }
+
+    /// Tells it of the node whose pods are attached to.
+    pub(crate) fn know(&self, kubelet: Arc<Kubelet>) {
+        assert!(self.kubelet.set(kubelet).is_ok(), "one node");
     }
 
     /// From now on, faults.
@@ -147,6 +164,7 @@ impl Server {
                 self.watch(stream, &request, Duration::from_millis(late)).map(|()| false)
             }
             "LOG" => self.log(stream, &request).map(|()| false),
+            "WAY" => self.way(stream, &request).map(|()| false),
             _ => {
                 let result = self.carry_out(&request);
                 if act == Some(Act::DropAfter) {
@@ -173,6 +191,12 @@ impl Server {
                 Ok(request.body.clone())
             }),
             ("PATCH", ["api", "v1", "nodes", ..]) => Ok(json!({})),
+            ("POST", ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"]) => {
+                let attributes = &request.body["spec"]["resourceAttributes"];
+                Ok(
+                    json!({ "status": { "allowed": !cluster.lock().forbidden.contains(text(attributes, "/subresource")) } }),
+                )
+            }
             ("GET", ["apis", "metrics.k8s.io", ..]) => {
                 let objects = cluster.lock();
                 if objects.metrics.is_empty() {
@@ -232,6 +256,23 @@ impl Server {
         }
     }
 
+    /// What the API server passes on to a node.
+    fn way(&self, stream: &TcpStream, request: &Request) -> io::Result<()> {
+        let mut parts = request.path.rsplit('/');
+        let (kind, pod) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let kubelet = self.kubelet.get().expect("a node");
+        let Some(terminal) = kubelet.terminal_of(pod) else {
+            return answer(stream, Err(Refusal(400, "BadRequest", format!("container of {pod} has no terminal"))));
+        };
+        let socket = ways::accept(stream, request.key.as_deref().unwrap_or_default())?;
+        stream.set_read_timeout(Some(ways::LOOK))?;
+        match request.parameter("ports").and_then(|port| port.parse().ok()) {
+            Some(port) if kind == "portforward" => ways::serve_port(socket, port),
+            _ => ways::serve_terminal(socket, &terminal),
+        }
+        Ok(())
+    }
+
     fn log(&self, stream: &TcpStream, request: &Request) -> io::Result<()> {
         let name = request.path.trim_end_matches("/log").rsplit('/').next().unwrap_or_default();
         let pod = match self.cluster.lock().find(name) {
@@ -245,7 +286,10 @@ impl Server {
         }
         begin_chunks(stream)?;
         let limit: u64 = request.parameter("limitBytes").and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
-        let mut file = std::fs::File::open(path)?.take(limit);
+        let lines = request.parameter("tailLines").and_then(|text| text.parse().ok());
+        let mut file = std::fs::File::open(&path)?;
+        file.seek(SeekFrom::Start(lines_from(&path, lines)?))?;
+        let mut file = file.take(limit);
         let mut piece = vec![0; 64 << 10];
         loop {
             // Looked up before reading: what was written until then is all there is.
@@ -313,6 +357,7 @@ fn read(stream: &TcpStream) -> io::Result<Option<Request>> {
         path: path.to_owned(),
         query: query.to_owned(),
         token,
+        key: header("sec-websocket-key"),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     }))
 }

@@ -1,0 +1,90 @@
+//! What agent and pods share: which folders a pod is given, and what happens where there are none.
+
+use std::{fs, os::unix::fs::MetadataExt as _};
+
+use huisuan_drivers::{KubernetesConfig, KubernetesEngine, SubmitResult};
+use huisuan_model::{
+    DurationMs, EndCause, JobSpec,
+    spec::{Checkpoint, DataReference},
+};
+use serde_json::json;
+
+use super::{HERE, Lab, config, container::user};
+use crate::{
+    bench::{Bench, expect_cause, order, script},
+    checkpoint,
+};
+
+fn saving(signal: &str, grace_ms: u64) -> Option<Checkpoint> {
+    Some(Checkpoint { signal: signal.to_owned(), grace: DurationMs(grace_ms) })
+}
+
+fn refused(bench: &Bench, job: u64, spec: JobSpec, hint: &str) {
+    let results = bench.engine.submit(&[order(job, spec)]).expect("submitted");
+    assert!(matches!(&results[..], [SubmitResult::Refused { why }] if why.contains(hint)), "{results:?}: {hint}");
+}
+
+fn with_input() -> JobSpec {
+    let input = DataReference { url: "https://h/x".into(), path: "in".into(), bytes: None, sha256: None, at: None };
+    JobSpec { inputs: vec![input], ..script("true") }
+}
+
+#[test]
+fn without_a_volume_nothing_is_saved_or_brought() {
+    let mut lab = Lab::new();
+    lab.close();
+    let opened = KubernetesEngine::open(KubernetesConfig { volume: None, ..config(&lab) });
+    lab.bench.engine = Box::new(opened.expect("again"));
+    assert_eq!(lab.bench.engine.staging_folder(), None);
+    checkpoint::is_refused(&mut lab.bench);
+    refused(&lab.bench, 4, with_input(), "data is to be brought");
+}
+
+/// A pod sees its own folders of the volume alone, is told to save by its own signal, and has its own time.
+#[test]
+fn a_pod_gets_its_own_folders_only() {
+    let lab = Lab::new();
+    let plain = script("true");
+    lab.bench.submit(&[
+        order(1, JobSpec { checkpoint: saving("USR1", 90_000), walltime: DurationMs(600_000), ..with_input() }),
+        order(2, plain),
+    ]);
+    let objects = lab.server.cluster.lock();
+    let spec = &objects.pods[&lab.pod(1)]["spec"];
+    let container = &spec["containers"][0];
+    let mounts: Vec<_> =
+        container["volumeMounts"].as_array().expect("mounts").iter().filter(|one| one["name"] == "shared").collect();
+    let expected = [
+        json!({ "name": "shared", "mountPath": "/huisuan/checkpoint", "subPath": format!("{HERE}/checkpoints/1/0") }),
+        json!({ "name": "shared", "mountPath": "/huisuan/data", "subPath": format!("{HERE}/staging/1/0.1/data") }),
+    ];
+    assert_eq!(mounts, expected.iter().collect::<Vec<_>>());
+    assert_eq!(spec["volumes"][2], json!({ "name": "shared", "persistentVolumeClaim": { "claimName": "shared" } }));
+    assert_eq!((&spec["activeDeadlineSeconds"], &spec["terminationGracePeriodSeconds"]), (&json!(510), &json!(90)));
+    assert_eq!(container["lifecycle"]["preStop"]["exec"]["command"][4], "USR1");
+    for path in ["checkpoints/1/0", "staging/1/0.1/data"] {
+        let folder = fs::metadata(lab.shared.join(HERE).join(path)).expect("made before the pod");
+        assert_eq!((folder.uid(), folder.mode() & 0o777), (user(), 0o700), "{path}");
+    }
+    let other = &objects.pods[&lab.pod(2)]["spec"];
+    assert_eq!(other["volumes"].as_array().map(Vec::len), Some(2), "no job gets what it did not ask for");
+    assert_eq!(other["containers"][0].get("lifecycle"), None);
+}
+
+/// A task whose data cannot be where it looks for it is not started; another centre may have it.
+#[test]
+fn a_volume_that_is_not_there_any_more_is_noticed() {
+    let mut lab = Lab::new();
+    let away = lab.shared.with_extension("away");
+    fs::rename(&lab.shared, &away).expect("unmounted");
+    fs::create_dir_all(lab.shared.join(HERE)).expect("an empty place");
+    refused(&lab.bench, 1, with_input(), "not at");
+    expect_cause(&lab.bench.run(order(2, script("exit 0"))), EndCause::Exited);
+    lab.close();
+    let Err(error) = KubernetesEngine::open(config(&lab)) else { panic!("another volume") };
+    assert!(error.to_string().contains("not the volume that was there before"), "{error}");
+    fs::remove_dir_all(&lab.shared).expect("removed");
+    fs::rename(&away, &lab.shared).expect("mounted again");
+    lab.reopen();
+    lab.bench.submit(&[order(3, with_input())]);
+}
