@@ -7,6 +7,7 @@
 //! | accepted: on disk, then answered | `engine.rs`, `journal.rs` |
 //! | submitted, held, under the attempt's name; its number written down; released | `submit.rs`, `release.rs` |
 //! | those of which Slurm is told the same together, as one array with a list of attempts | `request.rs`, `lists.rs` |
+//! | what it runs written down, as a process or a container | `start.rs` |
 //! | claimed and run by the wrapper, which records the end | `wrapper.sh` |
 //! | its news seen in the shared folder, without asking Slurm | `look.rs` |
 //! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `ours.rs`, `answers.rs` |
@@ -39,6 +40,7 @@ mod release;
 mod request;
 mod session;
 mod shared;
+mod start;
 mod state;
 mod submit;
 mod verdict;

@@ -199,7 +199,7 @@ impl Place {
                 Some(ExitKind::Exited { exit_code, signal, .. }) => {
                     return Some(exit_code.or(signal.map(|signal| 128 + signal)).unwrap_or_default());
                 }
-                Some(ExitKind::StartFailed(_)) => return Some(127),
+                Some(ExitKind::StartFailed(_) | ExitKind::Lost { .. }) => return Some(127),
                 None if shared.stopped() => return None,
                 None => shared.pause(LOOK),
             }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The cluster that works: a node for each of so many tests at once.
-static WORKING: Cluster = Cluster::new("alpha", 4);
+pub(crate) static WORKING: Cluster = Cluster::new("alpha", 4);
 
 /// Short times; that of a command is above the laboratory's `MessageTimeout`, as it must be.
 pub(crate) fn config(folder: &Path, conf: &Path, partition: &str) -> SlurmConfig {
@@ -54,7 +54,7 @@ fn bench() -> Bench {
 suite::whole_contract!(bench());
 
 /// An order for GPUs.
-fn with_devices(job: u64, text: &str, count: u64, any_of: &[&str]) -> StartOrder {
+pub(crate) fn with_devices(job: u64, text: &str, count: u64, any_of: &[&str]) -> StartOrder {
     let any_of = any_of.iter().map(|name| PoolId::new(name).expect("a name")).collect();
     let devices = Some(DeviceNeed { count: MilliDevices(count), any_of, memory_min: Bytes::ZERO });
     let mut spec = script(text);
