@@ -14,7 +14,7 @@
 //! | cancelled, after a look at the queue | `cancel.rs` |
 //! | what holds room in Slurm and will never use it, ended | `leftovers.rs` |
 //! | judged | `verdict.rs` |
-//! | a terminal given to whoever attaches to a session, by a step of its job | `session.rs` |
+//! | a terminal given to whoever attaches to a session, by a step of its job; so a connection to a port | `session.rs`, `port.rs` |
 //! | its end on disk, then told until it is acknowledged | `state.rs` |
 //!
 //! An attempt starts at most once, because whoever creates its claim file may start it, and nobody else ever. It is
@@ -36,6 +36,7 @@ mod look;
 mod open;
 mod ours;
 mod poll;
+mod port;
 mod release;
 mod request;
 mod session;
