@@ -269,7 +269,7 @@ end_container() {
         state=$("${podman[@]}" container inspect '--format={{.State.Status}} {{.State.ExitCode}}' "$name")
         case $state in
             exited\ * | stopped\ *) how=Exit status=${state#* } ;;
-            *) ((outside)) || [ -e "$dir/walltime" ] || lost="podman's client was killed, so it was ended" ;;
+            *) ((outside || walltime)) || lost="podman's client was killed, so it was ended" ;;
         esac
     fi
     until "${podman[@]}" rm --force --time=0 --ignore "$name" >/dev/null; do
@@ -277,7 +277,8 @@ end_container() {
         pause 1000
     done
     echo over >&"$tie"
-    if [ "$how" = Exit ] && ((status >= 125)) && [ ! -s "$dir/container.pid" ]; then
+    # Unless it was told to end before it ran.
+    if [ "$how" = Exit ] && ((status >= 125 && outside == 0 && walltime == 0)) && [ ! -s "$dir/container.pid" ]; then
         while IFS= read -r line; do [[ $line == 'Error: '* ]] && said=${line#Error: }; done <"$stderr"
         start_failed "${said:-podman did not start it and does not say why}"
     fi

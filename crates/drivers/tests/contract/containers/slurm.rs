@@ -17,9 +17,11 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::{Imaged, container_contract, containers, first_process, left, own};
 use crate::{
     bench::{Bench, PATIENCE, ProcessHandle, expect_cause, id, order, script},
-    faults::{kill, programs},
+    faults::{SUFFERING, kill, programs},
+    lab::Lab,
     place::Place,
     slurm::{WORKING, config, job_name, with_devices},
+    suite,
 };
 
 /// An engine whose nodes run containers as this machine does.
@@ -48,6 +50,18 @@ fn bench() -> Bench {
 }
 
 container_contract!(bench());
+
+/// Containers are those of the node, whichever cluster it belongs to.
+#[test]
+fn another_cluster_runs_them_too() {
+    let lab = SUFFERING.take();
+    for case in [suite::runs_and_reports, suite::exit_codes, super::walltime_and_cancellation_end_the_container] {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let place = Place::of(&lab, "one");
+        let engine = open(folder.path(), &place, |_, _| {});
+        case(&mut Bench::new(engine, folder).at(place));
+    }
+}
 
 #[test]
 fn an_image_that_is_not_on_the_node_fails_with_its_reason() {
@@ -108,12 +122,20 @@ fn process(words: &[&str]) -> ProcessHandle {
     ProcessHandle(pidfd_open(pid, PidfdFlags::empty()).expect("it runs"))
 }
 
+/// What a program of Slurm says, once its controller has time to answer: other tests keep it busy.
+fn asked(lab: &Lab, program: &str, arguments: &[&str]) -> String {
+    let ask = || Command::new(program).args(arguments).env("SLURM_CONF", lab.conf()).output().expect("it is there");
+    let answer = (0..10).map(|_| ask()).find(|answer| answer.status.success()).expect("the controller answers");
+    String::from_utf8_lossy(&answer.stdout).trim().to_owned()
+}
+
 /// Slurm kills what it finds of the job, which is not the container.
 #[test]
 fn a_job_that_slurm_kills_leaves_no_container() {
     let mut bench = bench();
     let first = sleeping(&mut bench);
-    WORKING.take().call("scancel", &["--full", "--signal=KILL", "--jobname", &job_name(&bench, "1.0.1")]);
+    let name = job_name(&bench, "1.0.1");
+    asked(&WORKING.take(), "scancel", &["--full", "--signal=KILL", "--jobname", &name]);
     first.wait_gone();
     nothing_is_left(&bench);
     let end = bench.end(id(1, 0));
@@ -155,7 +177,8 @@ fn a_killed_step_leaves_no_container() {
     let place = bench.place.as_ref().expect("a place");
     let daemon = format!("slurmd.{}", place.partition.trim_start_matches("alone"));
     let mut lab = WORKING.take();
-    let number = lab.call("squeue", &["--noheader", "--name", &job_name(&bench, "1.0.1"), "--format=%A"]);
+    let name = job_name(&bench, "1.0.1");
+    let number = asked(&lab, "squeue", &["--noheader", "--name", &name, "--format=%A"]);
     kill(&lab, &daemon);
     process(&["slurmstepd:", &format!("[{number}.batch]")]).kill();
     lab.restart(&daemon);
