@@ -143,3 +143,82 @@ fn environment(order: &StartOrder, paths: &AttemptPaths) -> Vec<OsString> {
     let saves = order.spec.checkpoint.as_ref().map(|_| pair(CHECKPOINT_VARIABLE, paths.checkpoint.as_os_str()));
     own.chain(ours).chain(data).chain(none).chain(saves).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use huisuan_model::{
+        AttemptId, CentreId, JobId, JobSpec, MilliDevices, Millicores, ProjectId, TenantId, spec::Work,
+    };
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::local::paths::Paths;
+
+    fn order(words: Vec<String>, environment: BTreeMap<String, String>, devices: u64) -> StartOrder {
+        let spec = JobSpec { work: Work::Command(words), environment, ..JobSpec::command("x", &["true"]) };
+        StartOrder {
+            attempt: AttemptId { job: JobId(7), task: 3, attempt: 2 },
+            centre: CentreId::new("c").expect("a name"),
+            tenant: TenantId::new("t").expect("a name"),
+            project: ProjectId::new("p").expect("a name"),
+            spec: Arc::new(spec),
+            cores: Millicores(1000),
+            devices: MilliDevices(devices),
+            pool: None,
+            account: None,
+        }
+    }
+
+    fn split(text: &[u8]) -> Vec<String> {
+        let words = text.strip_suffix(&[0]).expect("each ends with a NUL").split(|&byte| byte == 0);
+        words.map(|word| String::from_utf8(word.to_vec()).expect("text")).collect()
+    }
+
+    proptest! {
+        /// The wrapper finds the words and variables of a process as they were written, whatever is in them.
+        #[test]
+        fn what_a_process_runs_is_read_as_it_is(
+            words in vec("[^\\x00]{0,20}", 1..5),
+            value in "[^\\x00]{0,20}",
+        ) {
+            let folder = tempfile::tempdir().expect("a scratch folder");
+            let order = order(words.clone(), [("A".to_owned(), value.clone())].into(), 1_000);
+            let paths = Paths::make(folder.path()).expect("made").attempt(order.attempt);
+            let read = split(&Start::of_process(&order, &paths).expect("it may run").text());
+            let count: usize = read[3].parse().expect("a number");
+            prop_assert_eq!(&read[4], &format!("A={value}"));
+            prop_assert_eq!(&read[4 + count..], &words[..]);
+        }
+    }
+
+    #[test]
+    fn a_container_is_named_with_what_the_node_must_add() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let mut order = order(vec!["true".to_owned()], BTreeMap::new(), 2_000);
+        let image = format!("localhost/x@sha256:{}", "0a".repeat(32));
+        Arc::make_mut(&mut order.spec).image = Some(image.clone());
+        let paths = Paths::make(folder.path()).expect("made").attempt(order.attempt);
+        paths.make().expect("made");
+        let containers = toml::from_str::<crate::local::container::ContainerRules>("runtime = \"runc\"\nuser = 1\n");
+        let containers = containers.expect("rules").declared().expect("not disabled");
+        let start = Start::of_container(&order, &paths, &containers).expect("it may run");
+        let name = name(&paths, order.attempt);
+        let container = split(&start.container.as_ref().expect("it is in one").text());
+        assert_eq!(container, [&name, "2", "/dev", "/usr/bin/podman", "--runtime=runc"]);
+        let read = split(&start.text());
+        assert_eq!(read[3..5], ["1".to_owned(), format!("HUISUAN_ATTEMPT_DIR={}", paths.dir.display())]);
+        assert_eq!(read.last(), Some(&image));
+        assert!(read[5].starts_with("--timeout=") && read.contains(&format!("--name={name}")), "{read:?}");
+        assert_eq!(refusal(&order, Some(&containers)), None);
+        assert_eq!(refusal(&order, None).as_deref(), Some(NO_IMAGES));
+        let text = include_str!("../container/devices.txt");
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            assert!(fields.len() >= 3 && fields[1].contains('%'), "{line}");
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-/%+,".contains(&b);
+            assert!(fields.iter().all(|field| field.bytes().all(plain)), "{line}");
+        }
+    }
+}

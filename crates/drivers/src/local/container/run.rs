@@ -74,8 +74,11 @@ pub(crate) fn prepare(
     }
     if let Work::Script { text, .. } = &order.spec.work {
         let script = paths.script();
-        write_script(&script, text).map_err(|error| failed("script", &script, &error))?;
+        write_new(&script, text, 0o555).map_err(|error| failed("script", &script, &error))?;
     }
+    let text: String = listed(order).map(|(name, value)| format!("{name}={value}\n")).collect();
+    let list = paths.variables();
+    write_new(&list, &text, 0o400).map_err(|error| failed("list of variables", &list, &error))?;
     let output = |path: &Path| make_output(path, owner).map_err(|error| failed("output", path, &error));
     Ok((output(&paths.stdout())?, output(&paths.stderr())?))
 }
@@ -90,7 +93,6 @@ pub(crate) fn arguments(
     let image = spec.image.as_ref().ok_or("the job names no image")?;
     let words = words(order)?;
     let (program, rest) = words.split_first().ok_or("the command has no words")?;
-    let folder = spec.directory.as_deref().unwrap_or(ATTEMPT_FOLDER);
     let memory = spec.memory.0.saturating_add(MEMORY_BEYOND);
     let mut all: Vec<String> = BOUNDS.map(str::to_owned).into();
     let mut add = |word: String| all.push(word);
@@ -123,17 +125,34 @@ pub(crate) fn arguments(
         add(mount(&paths.data, DATA_FOLDER, false)?);
         add(format!("--env={DATA_VARIABLE}={DATA_FOLDER}"));
     }
-    variables(order, folder).into_iter().for_each(|(name, value)| add(format!("--env={name}={value}")));
+    add(format!("--env-file={}", plain(&paths.variables())?));
+    let unlisted = variables(order, directory(order)).into_iter().filter(|(_, value)| !can_be_listed(value));
+    unlisted.for_each(|(name, value)| add(format!("--env={name}={value}")));
     if !order.devices.is_zero() {
         // Vendors' hooks would add what an image or they themselves wish: what was given is named to podman instead.
         HOOK_CHOICES.iter().for_each(|name| add(format!("--env={name}=void")));
     }
-    add(format!("--workdir={folder}"));
+    add(format!("--workdir={}", directory(order)));
     // As a list of one word it is no text to split, and what the image would run by itself is not added to it.
     add(format!("--entrypoint={}", serde_json::json!([program])));
     add(image.clone());
     rest.iter().cloned().for_each(add);
     Ok(all)
+}
+
+/// Where the task begins.
+fn directory(order: &StartOrder) -> &str {
+    order.spec.directory.as_deref().unwrap_or(ATTEMPT_FOLDER)
+}
+
+/// The variables that podman reads from a file: whoever may list the processes of a machine reads command lines, too.
+fn listed(order: &StartOrder) -> impl Iterator<Item = (String, String)> {
+    variables(order, directory(order)).into_iter().filter(|(_, value)| can_be_listed(value))
+}
+
+/// Podman reads a list by lines of at most 64 KiB.
+fn can_be_listed(value: &str) -> bool {
+    value.len() < 1 << 15 && !value.contains(['\n', '\r'])
 }
 
 /// What every container is bounded by. Numbers of this process: above them a runtime has no right to set any, and
@@ -182,13 +201,13 @@ fn give_all(folder: &Path, owner: Option<u32>) -> io::Result<()> {
     Ok(())
 }
 
-fn write_script(path: &Path, text: &str) -> io::Result<()> {
+fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     // A container that runs keeps the file that it began with.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o555).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(text.as_bytes())
 }
 
@@ -244,7 +263,9 @@ mod tests {
     fn nothing_a_tenant_wrote_is_an_option() {
         let mut order = order(&["--privileged", "--volume=/:/host", "$(id)"]);
         let spec = Arc::make_mut(&mut order.spec);
-        spec.environment = [("A".to_owned(), "--privileged\n b".to_owned())].into();
+        spec.environment = [("A", "--privileged\n b"), ("SECRET", "$(id) 汇算 ")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
         spec.directory = Some("/x --volume=/:/y".into());
         let line = line(&containers(&[]), &order);
         let image = line.iter().position(|word| word == order.spec.image.as_ref().expect("it has one")).expect("named");
@@ -257,9 +278,13 @@ mod tests {
             "--network=none",
             "--pull=never",
             "--cap-drop=all",
-            "--env=HUISUAN_ATTEMPT_DIR=/huisuan/attempt",
         ] {
             assert!(line.contains(&word.to_owned()), "no {word} in {line:?}");
+        }
+        assert!(line.iter().all(|word| !word.contains("SECRET")), "others may read it: {line:?}");
+        let listed: Vec<(String, String)> = listed(&order).collect();
+        for (name, value) in [("SECRET", "$(id) 汇算 "), ("HUISUAN_ATTEMPT_DIR", "/huisuan/attempt")] {
+            assert!(listed.contains(&(name.to_owned(), value.to_owned())), "no {name} in {listed:?}");
         }
         let mounts: Vec<&String> =
             line.iter().filter(|word| word.starts_with("--mount") || word.starts_with("--volume=")).collect();
