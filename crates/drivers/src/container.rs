@@ -17,6 +17,9 @@ const SIGNAL_MAX: i32 = 64;
 /// whatever it was given.
 const DEVICE_CHOICES: [&str; 3] = ["NVIDIA_VISIBLE_DEVICES", "ASCEND_VISIBLE_DEVICES", "ASCEND_RT_VISIBLE_DEVICES"];
 
+/// Those by which hooks of vendors add devices to a container that podman starts.
+pub(crate) const HOOK_CHOICES: [&str; 2] = ["NVIDIA_VISIBLE_DEVICES", "ASCEND_VISIBLE_DEVICES"];
+
 /// Splits what a container ended with into an exit code and a signal: both come as one number.
 pub(crate) fn code_and_signal(code: i32) -> (Option<i32>, Option<i32>) {
     match code - 128 {

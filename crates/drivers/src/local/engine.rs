@@ -150,12 +150,7 @@ impl Engine for LocalEngine {
 
     fn images(&self) -> Result<String, String> {
         let containers = self.config.containers.as_ref().map_err(Clone::clone)?;
-        let runtime = containers.runtime.as_ref().map_or_else(String::new, |runtime| format!(" with {runtime}"));
-        let pulled = match containers.registries.is_empty() {
-            true => "images of this machine only".to_owned(),
-            false => format!("pulled from {}", containers.registries.join(", ")),
-        };
-        Ok(format!("{}{runtime}, {pulled}", containers.podman.display()))
+        Ok(containers.told("this machine"))
     }
 
     fn sessions(&self) -> Result<(), String> {

@@ -16,7 +16,7 @@
 
 mod config;
 mod connection;
-mod container;
+pub(crate) mod container;
 pub(crate) mod engine;
 pub(crate) mod paths;
 pub(crate) mod records;

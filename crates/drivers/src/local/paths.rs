@@ -159,6 +159,11 @@ impl AttemptPaths {
         self.dir.join("work")
     }
 
+    /// The variables of the attempt's container.
+    pub(crate) fn variables(&self) -> PathBuf {
+        self.dir.join("variables")
+    }
+
     /// Which process is the container's first.
     pub(crate) fn container(&self) -> PathBuf {
         self.dir.join("container.pid")

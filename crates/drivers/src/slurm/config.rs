@@ -9,7 +9,7 @@ use std::{
 use huisuan_model::{Bytes, Class, GflopPerS, Pool, PoolId, TenantId};
 use serde::Deserialize;
 
-use crate::engine::EngineError;
+use crate::{engine::EngineError, local::container::ContainerRules};
 
 /// A Slurm cluster as a centre. Read from TOML; unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -45,6 +45,9 @@ pub struct SlurmConfig {
     /// What is known of accelerators beyond what Slurm says.
     #[serde(default)]
     pub devices: Vec<DeviceType>,
+    /// That nodes run container images, and how; they run none when absent. Nobody looks whether that is so.
+    #[serde(default)]
+    pub containers: Option<ContainerRules>,
     /// Whether the cluster keeps accounts (`sacct`). Without them an attempt whose own record is missing ends as lost.
     #[serde(default = "yes")]
     pub accounting: bool,
@@ -197,7 +200,12 @@ impl SlurmConfig {
         {
             return Err("intervals, rates and limits must be above 0".to_owned());
         }
-        Ok(())
+        self.containers.as_ref().map_or(Ok(()), ContainerRules::check)
+    }
+
+    /// Whether nodes run container images.
+    pub(super) fn images(&self) -> bool {
+        self.containers.as_ref().is_some_and(|rules| !rules.disabled)
     }
 
     /// The account that a tenant's jobs run under.
@@ -249,5 +257,8 @@ mod tests {
         }
         check(&format!("{good}[[devices]]\ngres = \"gpu:a:1\"\npool = \"H100\"\n"), Err("gpu:a:1"));
         check(&format!("{good}poll_interval_ms = 0\n"), Err("above 0"));
+        check(&format!("{good}[containers]\nruntime = \"runc\"\n"), Ok(()));
+        check(&format!("{good}[containers]\nuser = 0\n"), Err("root"));
+        check(&format!("{good}[containers]\nprivileged = true\n"), Err("privileged"));
     }
 }

@@ -21,13 +21,14 @@ use super::{
     look, poll,
     session::Viewers,
     shared::Shared,
+    start::refusal,
     state::{Record, State, never_ran},
     submit,
 };
 use crate::{
     engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult},
     failpoint,
-    local::{engine::read_part, records::read_done, wire::Batch},
+    local::{container::ContainerRules, engine::read_part, records::read_done, wire::Batch},
 };
 
 /// A lock is tried for two seconds.
@@ -57,7 +58,8 @@ impl SlurmEngine {
     pub fn open(config: SlurmConfig) -> Result<Self, EngineError> {
         config.check().map_err(|detail| EngineError::Config { path: config.folder.clone(), detail })?;
         let failed = EngineError::file("folder", &config.folder);
-        let files = Files::make(&config.folder).map_err(failed)?;
+        let mut files = Files::make(&config.folder).map_err(failed)?;
+        files.containers = config.containers.as_ref().and_then(ContainerRules::declared);
         let lock = lock_folder(&files)?;
         let (journal, known) = Journal::open(&files)?;
         let state = State::recover(journal, known);
@@ -138,6 +140,12 @@ impl Engine for SlurmEngine {
         Some(self.shared.files.paths.staging())
     }
 
+    fn images(&self) -> Result<String, String> {
+        let containers = self.shared.files.containers.as_ref();
+        let containers = containers.ok_or("its configuration has no `[containers]`, or disables them")?;
+        Ok(format!("{}, as the configuration says: not tried", containers.told("each node")))
+    }
+
     fn blank(&self) -> bool {
         fs::read_dir(self.shared.files.paths.attempts()).is_ok_and(|mut attempts| attempts.next().is_none())
     }
@@ -181,6 +189,8 @@ impl Engine for SlurmEngine {
                     state.tell_end(report);
                 }
                 results.push(SubmitResult::Duplicate);
+            } else if let Some(why) = refusal(start, shared.files.containers.as_ref()) {
+                results.push(SubmitResult::Refused { why });
             } else if let Err(why) = state.inventory.gres(start) {
                 results.push(SubmitResult::Refused { why });
             } else {

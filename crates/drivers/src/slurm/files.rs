@@ -7,10 +7,10 @@
 //! | `slurm.log` | orders, numbers of jobs, ends: the engine's memory, see `journal.rs` |
 //! | `arrays/` | lists that say which attempt each element of an array is, see `lists.rs` |
 //! | `news/` | empty files by which wrappers say that something happened; one listing shows all |
-//! | `attempts/JOB/TASK.ATTEMPT/` | `start` what to run; `claim`, `used`, `alive`, `exit` by the wrapper; `done.json` by the engine; of a session `keys`, `words`, `tty`, see `session.rs` |
+//! | `devices` | which device nodes a container needs for its accelerators, see `container/devices.txt` |
+//! | `attempts/JOB/TASK.ATTEMPT/` | `start` what to run, `container` in what, see `start.rs`; `claim`, `used`, `alive`, `exit` by the wrapper; `done.json` by the engine; of a session `keys`, `words`, `tty`, see `session.rs` |
 
 use std::{
-    ffi::OsString,
     fs::{self, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::{
@@ -22,17 +22,25 @@ use std::{
 
 use huisuan_model::{AttemptId, Bytes, DurationMs, StartOrder, TimeMs, spec::JobKind};
 
-use super::{job::SlurmJob, lists::Lists, session};
-use crate::{
-    local::{
-        paths::{AttemptPaths, Paths},
-        supervisor::start::{CHECKPOINT_VARIABLE, Outputs, program, variables},
-    },
-    staging::DATA_VARIABLE,
+use super::{
+    job::SlurmJob,
+    lists::Lists,
+    session,
+    start::{NO_IMAGES, Start},
+};
+use crate::local::{
+    container::Containers,
+    paths::{AttemptPaths, Paths},
 };
 
 /// The script of every job.
 const WRAPPER: &str = include_str!("wrapper.sh");
+
+/// Which device nodes a container needs.
+const DEVICES: &str = include_str!("../container/devices.txt");
+
+/// The file of an attempt in a container.
+const CONTAINER: &str = "container";
 
 /// The wrapper's exit code when another one claimed the attempt.
 pub(super) const CLAIMED_ELSEWHERE: i32 = 113;
@@ -49,6 +57,8 @@ pub(super) struct Files {
     pub(super) lists: Lists,
     /// What names of jobs begin with.
     pub(super) prefix: String,
+    /// How compute nodes run container images; they run none when absent.
+    pub(super) containers: Option<Containers>,
 }
 
 /// What the name of a job stands for.
@@ -76,11 +86,13 @@ pub(super) struct Exit {
     pub(super) cpu: DurationMs,
 }
 
-/// The two ways in which an attempt ends.
+/// The ways in which an attempt ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ExitKind {
     /// It could not be started: a sentence for people.
     StartFailed(String),
+    /// Its wrapper lost sight of it and ended what was left: a sentence for people.
+    Lost { started_at: TimeMs, detail: String },
     /// It ran.
     Exited {
         started_at: TimeMs,
@@ -121,8 +133,9 @@ impl Files {
             ));
         }
         write_whole(&paths.dir.join("wrapper.sh"), WRAPPER.as_bytes())?;
+        write_whole(&paths.dir.join("devices"), DEVICES.as_bytes())?;
         let lists = Lists::open(&paths.dir.join("arrays"))?;
-        Ok(Files { paths, lists, prefix: format!("hs-{word}-") })
+        Ok(Files { paths, lists, prefix: format!("hs-{word}-"), containers: None })
     }
 
     pub(super) fn wrapper(&self) -> PathBuf {
@@ -178,16 +191,12 @@ impl Files {
         let paths = self.attempt(order.attempt);
         let failed = |error: io::Error| format!("the attempt's folder cannot be written: {error}");
         paths.make().map_err(failed)?;
-        let directory = order.spec.directory.as_deref().map_or(paths.dir.as_path(), Path::new);
-        if !directory.is_absolute() {
-            return Err(format!("directory `{}` is not absolute", directory.display()));
-        }
-        let (program, arguments) = program(order, &paths)?;
-        let outputs = Outputs::of(order, &paths.dir);
-        let stdout = outputs.stdout.map_or_else(|| paths.stdout(), PathBuf::from);
-        let stderr = outputs.stderr.map_or_else(|| paths.stderr(), PathBuf::from);
-        let variables = environment(order, &paths);
-        if order.spec.checkpoint.is_some() {
+        let start = match (&order.spec.image, &self.containers) {
+            (None, _) => Start::of_process(order, &paths)?,
+            (Some(_), Some(containers)) => Start::of_container(order, &paths, containers)?,
+            (Some(_), None) => return Err(NO_IMAGES.to_owned()),
+        };
+        if order.spec.checkpoint.is_some() && order.spec.image.is_none() {
             let folder = &paths.checkpoint;
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.map_err(|error| format!("checkpoint folder `{}` cannot be made: {error}", folder.display()))?;
@@ -195,15 +204,10 @@ impl Files {
         if order.spec.kind == JobKind::Session {
             session::make_keys(&paths.dir).map_err(failed)?;
         }
-        let mut text = Vec::new();
-        let count = variables.len().to_string();
-        let head = [directory.as_os_str(), stdout.as_os_str(), stderr.as_os_str(), count.as_ref()];
-        let tail = std::iter::once(&program).chain(&arguments).map(std::ffi::OsStr::new);
-        for word in head.into_iter().chain(variables.iter().map(OsString::as_os_str)).chain(tail) {
-            text.extend_from_slice(word.as_bytes());
-            text.push(0);
+        if let Some(container) = &start.container {
+            write_whole(&paths.dir.join(CONTAINER), &container.text()).map_err(failed)?;
         }
-        write_whole(&paths.dir.join("start"), &text).map_err(failed)
+        write_whole(&paths.dir.join("start"), &start.text()).map_err(failed)
     }
 
     /// Where the outputs go: standard output, then standard error. `None` when it was never prepared.
@@ -258,24 +262,6 @@ impl Files {
     }
 }
 
-/// The variables of an attempt beyond those that Slurm sets: as text, in the order in which they count.
-fn environment(order: &StartOrder, paths: &AttemptPaths) -> Vec<OsString> {
-    let pair = |name: &str, value: &std::ffi::OsStr| {
-        let mut text = OsString::from(name);
-        text.push("=");
-        text.push(value);
-        text
-    };
-    let own = order.spec.environment.iter().map(|(name, value)| pair(name, value.as_ref()));
-    // Slurm's own number of the job stays: `srun` inside of it needs that one.
-    let ours = variables(order, &paths.dir).into_iter().filter(|(name, _)| *name != "SLURM_JOB_ID");
-    let ours = ours.map(|(name, value)| pair(name, &value));
-    let none = order.devices.is_zero().then(|| OsString::from("CUDA_VISIBLE_DEVICES="));
-    let data = order.spec.staged().then(|| pair(DATA_VARIABLE, paths.data.as_os_str()));
-    let saves = order.spec.checkpoint.as_ref().map(|_| pair(CHECKPOINT_VARIABLE, paths.checkpoint.as_os_str()));
-    own.chain(ours).chain(data).chain(none).chain(saves).collect()
-}
-
 fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
@@ -299,8 +285,10 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 fn read_exit(text: &str) -> Option<Exit> {
     let body = text.strip_suffix("complete\n")?;
     let number = |name| field(body, name)?.parse::<i64>().ok();
+    let detail = || Some(field(body, "detail")?.chars().take(300).collect());
     let how = match field(body, "cause")? {
-        "start-failed" => ExitKind::StartFailed(field(body, "detail")?.chars().take(300).collect()),
+        "start-failed" => ExitKind::StartFailed(detail()?),
+        "lost" => ExitKind::Lost { started_at: TimeMs(number("started_at")?), detail: detail()? },
         "exited" => {
             let status = i32::try_from(number("status")?).ok()?;
             let signal = number("signal").and_then(|signal| i32::try_from(signal).ok());

@@ -95,14 +95,17 @@ impl Inventory {
         self.walltime_max.map_or(u64::MAX, |most| most.0 / 60_000).max(1)
     }
 
+    /// The memory of the largest node that an order may get; no bound while nothing is known of the cluster.
+    pub(super) fn memory_max(&self, order: &StartOrder) -> Bytes {
+        let parts = self.parts.iter().filter(|part| order.pool.as_ref().is_none_or(|pool| *pool == part.pool.id));
+        parts.map(|part| part.memory_max).max().unwrap_or(Bytes(u64::MAX))
+    }
+
     /// The value of `--gres` that an order needs, or why it can never run here. While nothing is known of the cluster
     /// everything may fit.
     pub(super) fn gres(&self, order: &StartOrder) -> Result<Option<String>, String> {
         if order.cores.is_zero() {
             return Err("it asks for no cores".to_owned());
-        }
-        if order.spec.image.is_some() {
-            return Err("it asks for a container image, this engine runs processes only".to_owned());
         }
         if !order.devices.0.is_multiple_of(1000) {
             return Err("it asks for a part of an accelerator, this engine gives whole ones".to_owned());
@@ -160,7 +163,7 @@ impl Part {
             devices: MilliDevices::ZERO,
             device_memory: known.map_or(Bytes::ZERO, |device| device.memory),
             rating: None,
-            images: false,
+            images: config.images(),
             topology: None,
         };
         Part { pool, gres, cores_max: 0, memory_max: Bytes::ZERO, devices_max: 0 }

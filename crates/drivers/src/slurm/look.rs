@@ -91,12 +91,13 @@ pub(super) fn end(shared: &Shared, exits: &[(AttemptId, Exit)]) -> Result<(), En
     let mut state = shared.lock();
     let mut ends = Vec::new();
     for (id, exit) in exits {
-        if let ExitKind::Exited { started_at, .. } = exit.how {
+        if let ExitKind::Exited { started_at, .. } | ExitKind::Lost { started_at, .. } = exit.how {
             state.note_started(*id, started_at);
         }
         let Some(open) = state.open_mut(*id) else { continue };
         let used = shared.files.used(*id).unwrap_or(open.used);
-        let evidence = Evidence { used, memory: open.order.memory(), cancelled: open.cancelled, ..record_alone(exit) };
+        let (memory, contained) = (open.order.memory(), open.order.spec.image.is_some());
+        let evidence = Evidence { used, memory, contained, cancelled: open.cancelled, ..record_alone(exit) };
         match judge(&evidence) {
             Verdict::Ended(end) => ends.push((*id, end)),
             _ => open.exit_seen = true,
@@ -129,6 +130,7 @@ fn record_alone(exit: &Exit) -> Evidence<'_> {
         launches_failed: 0,
         given_up: false,
         memory: Bytes(u64::MAX),
+        contained: false,
         account: None,
         cancelled: false,
         silent: false,

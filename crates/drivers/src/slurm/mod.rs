@@ -7,13 +7,14 @@
 //! | accepted: on disk, then answered | `engine.rs`, `journal.rs` |
 //! | submitted, held, under the attempt's name; its number written down; released | `submit.rs`, `release.rs` |
 //! | those of which Slurm is told the same together, as one array with a list of attempts | `request.rs`, `lists.rs` |
+//! | what it runs written down, as a process or a container | `start.rs` |
 //! | claimed and run by the wrapper, which records the end | `wrapper.sh` |
 //! | its news seen in the shared folder, without asking Slurm | `look.rs` |
 //! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `ours.rs`, `answers.rs` |
 //! | cancelled, after a look at the queue | `cancel.rs` |
 //! | what holds room in Slurm and will never use it, ended | `leftovers.rs` |
 //! | judged | `verdict.rs` |
-//! | a terminal given to whoever attaches to a session, by a step of its job | `session.rs` |
+//! | a terminal given to whoever attaches to a session, by a step of its job; so a connection to a port | `session.rs`, `port.rs` |
 //! | its end on disk, then told until it is acknowledged | `state.rs` |
 //!
 //! An attempt starts at most once, because whoever creates its claim file may start it, and nobody else ever. It is
@@ -35,10 +36,12 @@ mod look;
 mod open;
 mod ours;
 mod poll;
+mod port;
 mod release;
 mod request;
 mod session;
 mod shared;
+mod start;
 mod state;
 mod submit;
 mod verdict;

@@ -201,6 +201,7 @@ struct Look {
     claim: Option<Claim>,
     exit: Option<Exit>,
     memory: Bytes,
+    contained: bool,
     cancelled: bool,
     silent: bool,
     used: super::files::Used,
@@ -292,7 +293,8 @@ fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
     let silent = quiet >= patience(shared, open, claim.is_some(), exit.is_some());
     let (cancelled, job, used) = (open.cancelled, open.job, used.unwrap_or(open.used));
     let (memory, launches_failed, given_up) = (open.order.memory(), open.launches_failed, open.given_up);
-    Ok(Some(Look { doubt, launches_failed, given_up, job, claim, exit, memory, cancelled, silent, used }))
+    let contained = open.order.spec.image.is_some();
+    Ok(Some(Look { doubt, launches_failed, given_up, job, claim, exit, memory, contained, cancelled, silent, used }))
 }
 
 /// How long an attempt may be quiet before it is taken to be gone. Where the claim settles it anyhow, not long; where
@@ -328,6 +330,7 @@ impl Look {
             launches_failed: self.launches_failed,
             given_up: self.given_up,
             memory: self.memory,
+            contained: self.contained,
             account,
             cancelled: self.cancelled,
             silent: self.silent,

@@ -33,7 +33,11 @@ use rustix::{
     io::Errno,
 };
 
-use super::{files::ExitKind, shared::Shared};
+use super::{
+    files::ExitKind,
+    port::{self, Connection},
+    shared::Shared,
+};
 use crate::{engine::EngineError, local::supervisor::session::each_frame};
 
 /// The named pipe in a session's folder. Where it is, the wrapper makes a terminal.
@@ -67,9 +71,12 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The character that says to a terminal that there is no more input.
 const END_OF_INPUT: u8 = 4;
 
-/// Who is attached to the sessions of an engine: one at a time to each.
+/// Who is attached to the sessions of an engine: one at a time to the terminal of each, any number to its ports.
 #[derive(Debug, Default)]
-pub(super) struct Viewers(Arc<Mutex<BTreeMap<AttemptId, Attached>>>);
+pub(super) struct Viewers {
+    terminals: Arc<Mutex<BTreeMap<AttemptId, Attached>>>,
+    ports: Mutex<Vec<Connection>>,
+}
 
 #[derive(Debug)]
 struct Attached {
@@ -88,7 +95,7 @@ struct Viewer {
 }
 
 /// One session in its job.
-struct Place {
+pub(super) struct Place {
     id: AttemptId,
     /// What Slurm calls the job within itself.
     job: u64,
@@ -104,12 +111,13 @@ pub(super) fn make_keys(folder: &Path) -> io::Result<()> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A lock whose holders leave it whole wherever they stop.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Viewers {
-    /// A stream of frames to the terminal of a session that runs, in place of whoever had it.
+    /// A stream of frames to a session that runs: to its terminal, in place of whoever had it, or to a port.
     pub(super) fn attach(
         &self,
         shared: &Arc<Shared>,
@@ -118,8 +126,11 @@ impl Viewers {
     ) -> Result<UnixStream, EngineError> {
         let place = Place::of(shared, id)?;
         if let ChannelTarget::Port(port) = target {
-            let why = format!("port {port} cannot be reached: sessions at Slurm centres have terminals only");
-            return Err(EngineError::Refused(why));
+            let (theirs, connection) = port::open(shared, &place, port)?;
+            let mut ports = lock(&self.ports);
+            ports.retain(|connection| !connection.over());
+            ports.push(connection);
+            return Ok(theirs);
         }
         let failed = |source| EngineError::Connection { doing: "attaching", source };
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
@@ -127,7 +138,7 @@ impl Viewers {
         let viewer = Arc::new(Viewer { stream, handle: ours, gone: AtomicBool::new(false) });
         let step = shared.client.start("srun", &place.step(RELAY, &[&place.output.display().to_string()]));
         let step = step.map_err(failed)?;
-        let (shared, all, served) = (Arc::clone(shared), Arc::clone(&self.0), Arc::clone(&viewer));
+        let (shared, all, served) = (Arc::clone(shared), Arc::clone(&self.terminals), Arc::clone(&viewer));
         let serve = move || {
             serve(&shared, &place, &served, step);
             let mut all = lock(&all);
@@ -136,7 +147,7 @@ impl Viewers {
             }
         };
         // Locked until it is there: a thread that ends at once finds itself.
-        let mut all = lock(&self.0);
+        let mut all = lock(&self.terminals);
         let thread = thread::Builder::new().name("session".into()).spawn(serve).map_err(failed)?;
         if let Some(former) = all.insert(id, Attached { viewer, thread }) {
             former.viewer.send(&Frame::Refused("somebody else is attached to this session now".to_owned()));
@@ -149,7 +160,8 @@ impl Viewers {
 impl Drop for Viewers {
     /// Ends the channels, and so their steps; the sessions go on. The engine's folder is not used any more then.
     fn drop(&mut self) {
-        let all = std::mem::take(&mut *lock(&self.0));
+        std::mem::take(&mut *lock(&self.ports)).into_iter().for_each(Connection::end);
+        let all = std::mem::take(&mut *lock(&self.terminals));
         all.values().for_each(|attached| attached.viewer.end());
         for attached in all.into_values() {
             let _ = attached.thread.join();
@@ -184,7 +196,7 @@ impl Place {
     }
 
     /// The arguments of `srun` for a script on the session's node, beside what runs there.
-    fn step(&self, script: &str, arguments: &[&str]) -> Vec<String> {
+    pub(super) fn step(&self, script: &str, arguments: &[&str]) -> Vec<String> {
         let folder = self.folder.display().to_string();
         let job = format!("--jobid={}", self.job);
         let beside = ["--overlap", "--nodes=1", "--ntasks=1", "--mem=0", "--gres=none", "--unbuffered", "--quiet"];
@@ -199,7 +211,7 @@ impl Place {
                 Some(ExitKind::Exited { exit_code, signal, .. }) => {
                     return Some(exit_code.or(signal.map(|signal| 128 + signal)).unwrap_or_default());
                 }
-                Some(ExitKind::StartFailed(_)) => return Some(127),
+                Some(ExitKind::StartFailed(_) | ExitKind::Lost { .. }) => return Some(127),
                 None if shared.stopped() => return None,
                 None => shared.pause(LOOK),
             }
@@ -227,15 +239,20 @@ fn serve(shared: &Shared, place: &Place, viewer: &Viewer, mut step: Child) {
         }
         show(shared, place, viewer, &mut step);
         viewer.end();
-        // Its input is closed now, so it ends by itself, unless its node hangs.
-        for _ in 0..LEAVE_WITHIN.as_millis() / LOOK.as_millis() {
-            if !matches!(step.try_wait(), Ok(None)) {
-                break;
-            }
-            thread::park_timeout(LOOK);
-        }
-        let _ = step.kill();
+        leave(&mut step);
     });
+}
+
+/// Lets a step go whose input is closed: it ends by itself, unless its node hangs.
+pub(super) fn leave(step: &mut Child) {
+    drop(step.stdin.take());
+    for _ in 0..LEAVE_WITHIN.as_millis() / LOOK.as_millis() {
+        if !matches!(step.try_wait(), Ok(None)) {
+            break;
+        }
+        thread::park_timeout(LOOK);
+    }
+    let _ = step.kill();
     let _ = step.wait();
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Evidence<'a> {
     pub(super) given_up: bool,
     /// What it asked for.
     pub(super) memory: Bytes,
+    /// It ran in a container: what Slurm saw of it is podman's client.
+    pub(super) contained: bool,
     /// What accounting says; the outer `None` when it was not asked.
     pub(super) account: Option<Option<&'a AccountedJob>>,
     /// This engine was told to end it.
@@ -106,6 +108,10 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
             let usage = Usage::default();
             return Verdict::Ended(Ended { at: exit.at, started_at: None, outcome, usage });
         }
+        ExitKind::Lost { started_at, detail } => {
+            let (outcome, usage) = (outcome(EndCause::Lost, detail), used(evidence));
+            return Verdict::Ended(Ended { at: exit.at, started_at: Some(*started_at), outcome, usage });
+        }
         ExitKind::Exited { started_at, exit_code, signal, outside, walltime } => {
             (*started_at, *exit_code, *signal, *outside, *walltime)
         }
@@ -130,7 +136,7 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
         },
     };
     let wall = exit.at.since(started_at);
-    let account = evidence.account.flatten().map_or(Usage::default(), |job| job.usage);
+    let account = accounted(evidence, evidence.account.flatten()).unwrap_or_default();
     let cpu = exit.cpu.max(evidence.used.cpu).max(account.cpu);
     let usage =
         Usage { wall, cpu, memory_peak: evidence.used.memory_peak.max(account.memory_peak), ..Usage::default() };
@@ -171,7 +177,7 @@ fn began_later(evidence: &Evidence<'_>, claimed_at: Option<TimeMs>) -> bool {
 fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&AccountedJob>) -> Verdict {
     let code = account.map(|job| job.exit_code);
     let Some(claim) = evidence.claim else { return judge_unclaimed(evidence, ending, account) };
-    let usage = account.map_or_else(|| used(evidence), |job| job.usage.merge(used(evidence)));
+    let usage = accounted(evidence, account).map_or_else(|| used(evidence), |usage| usage.merge(used(evidence)));
     let (cause, exit_code, signal, detail) = match ending {
         _ if evidence.cancelled => (EndCause::Cancelled, None, Some(9), ""),
         Ending::Cancelled | Ending::NodeFailed if evidence.given_up || began_later(evidence, None) => {
@@ -235,6 +241,11 @@ fn judge_forgotten(evidence: &Evidence<'_>) -> Verdict {
             Verdict::Ended(Ended { at: evidence.now, started_at: claim.at, outcome, usage: used(evidence) })
         }
     }
+}
+
+/// What Slurm saw of the task.
+fn accounted(evidence: &Evidence<'_>, account: Option<&AccountedJob>) -> Option<Usage> {
+    account.filter(|_| !evidence.contained).map(|job| job.usage)
 }
 
 fn used(evidence: &Evidence<'_>) -> Usage {

@@ -8,12 +8,13 @@
 #
 # FOLDER is the engine's, shared with the agent. An element of an array finds its attempt in FOLDER/arrays/LIST. What to run
 # is in `start` of the attempt's folder, NUL-separated and never read as shell text: directory, stdout, stderr, number of
-# variables, variables, words. Builtins are used where a program would do as
+# variables, variables, words. Where a file `container` is beside it, the words are what follows `podman run`, and the
+# container's process is podman's, not this shell's: it is found by its name. Builtins are used where a program would do as
 # well: each process costs a short job more than all of this.
 set -f
 LC_ALL=C
 folder=$1 attempt=$2 walltime_ms=$3 grace_ms=$4 beat_ms=$5 notice=$6 ahead_ms=$7
-asked=
+asked= name= podman=()
 trap 'asked=1' USR2
 claimed_elsewhere=113 folder_unusable=114
 umask 077
@@ -44,11 +45,16 @@ pause() {
     read -r -t "$seconds" -u "$silence"
 }
 
+# Processor time of the children, as `times` says it. A container is none of them: what counts is what was seen of it.
+used() {
+    if [ -n "$name" ]; then echo 0m0.000s 0m0.000s; else times; fi
+}
+
 # record LINE...: the done record. Its last line says that it is whole. A full disk is waited for.
 record() {
     local tries=60
     now
-    until { { printf '%s\n' version=1 "at=$at" "$@"; times; echo complete; } >"$dir/exit"; } 2>/dev/null; do
+    until { { printf '%s\n' version=1 "at=$at" "$@"; used; echo complete; } >"$dir/exit"; } 2>/dev/null; do
         ((tries-- > 0)) || return
         sleep 5
     done
@@ -61,6 +67,55 @@ record() {
 start_failed() {
     record cause=start-failed "detail=${1//$'\n'/ }"
     exit 127
+}
+
+# Sets `most` to a limit of this process, at most $2: above its own hard limits a runtime has no right to set any.
+limit() {
+    most=$(ulimit -H "$1")
+    if [[ $most == unlimited ]] || ((most > $2)); then most=$2; fi
+}
+
+# Completes the words for podman by what this node alone knows: its name and options are in `container`.
+contain() {
+    local devices root item most list options=()
+    {
+        IFS= read -r -d '' name && IFS= read -r -d '' devices && IFS= read -r -d '' root
+        while IFS= read -r -d '' item; do podman+=("$item"); done
+    } <"$dir/container"
+    type -P -- "${podman[0]}" >/dev/null || start_failed "this node runs no containers: \`${podman[0]}\` is not there"
+    limit -n $((1 << 20))
+    options+=("--ulimit=nofile=$most:$most")
+    limit -u $((1 << 15))
+    options+=("--ulimit=nproc=$most:$most")
+    while read -r item list; do [ "$item" = Cpus_allowed_list: ] && break; done </proc/self/status
+    options+=("--cpuset-cpus=$list")
+    ((devices == 0)) || give_devices
+    words=("${podman[@]}" run "${options[@]}" "${words[@]}")
+}
+
+# Adds the device nodes of the accelerators that Slurm gave this job, and of no others, to `options`.
+give_devices() {
+    local mark each rest given index item node group nodes=() missing=()
+    while read -r mark each rest; do
+        [[ -n $mark && $mark != '#'* && -c $root/$mark ]] && break
+    done <"$folder/devices"
+    [ -n "$mark" ] || start_failed "this node has no device nodes of accelerators that are known in \`$root\`"
+    IFS=, read -r -a given <<<"${SLURM_JOB_GPUS-}"
+    ((${#given[@]} == devices)) || start_failed "Slurm gave $devices accelerators and names \`${SLURM_JOB_GPUS-}\`"
+    for index in "${given[@]}"; do
+        [[ $index =~ ^[0-9]{1,4}$ ]] || start_failed "Slurm names an accelerator \`$index\`, which is no number"
+        IFS=, read -r -a item <<<"$each"
+        node=${item[0]/[%]+128/$((index + 128))} node=${node/[%]/$index}
+        [ -c "$root/$node" ] || start_failed "accelerator $index has no device node \`$root/$node\`"
+        nodes+=("$node")
+        for node in "${item[@]:1}"; do [ -c "$root/${node/[%]/$index}" ] && nodes+=("${node/[%]/$index}"); done
+    done
+    for node in $rest; do [ -c "$root/$node" ] && nodes+=("$node"); done
+    for node in "${nodes[@]}"; do options+=("--device=$root/$node:/dev/$node"); done
+    # Nodes mostly belong to a group of those who may use them, which another user's containers cannot be given.
+    ((EUID == 0)) && for group in $(cd "$root" && stat -c %g "${nodes[@]}" | sort -nu); do
+        ((group == 0)) || options+=("--group-add=$group")
+    done
 }
 
 # Whoever creates this file, and nobody else ever, may start the attempt.
@@ -81,6 +136,7 @@ printf '%s\n' version=1 "at=$at" "job=${SLURM_JOB_ID-}" "node=${SLURMD_NODENAME-
         if ((${#environment[@]} < count)); then environment+=("$item"); else words+=("$item"); fi
     done
 } <"$dir/start"
+[ -e "$dir/container" ] && contain
 program=${words[0]}
 # A variable that means something to this shell is left to `env`; others can be exported here, which costs less.
 path=$PATH careful=0
@@ -150,17 +206,29 @@ page_size() {
 
 # Ends the attempt when its walltime is over; until then, tells now and then that it lives, and what it uses.
 watch() {
-    local left=$((walltime_ms - ahead_ms)) step=$((beat_ms < 1000 ? beat_ms : 1000)) peak=0 page= ticks pages
+    local left=$((walltime_ms - ahead_ms)) step=$((beat_ms < 1000 ? beat_ms : 1000)) peak=0 spent=0 page= ticks pages
+    local task=$child
     exec 5>&- 6>&-
+    if [ -n "$name" ]; then
+        exec {tie}>&-
+        # It has begun when podman has written down which process it is.
+        while [ ! -s "$dir/container.pid" ] && [ -d "/proc/$$" ] && ((left > 0)); do pause 50; ((left -= 50)); done
+        read -r task <"$dir/container.pid"
+        : >"$news/$attempt.start"
+    fi
     while ((left > 0)); do
         ((step = step < left ? step : left, left -= step))
         pause "$step"
+        # A container ends with this shell, and so do its signs of life.
+        [ -z "$name" ] || [ -d "/proc/$$" ] || exit
         [ -n "$page" ] || page_size
         ((ticks = 0, pages = 0))
-        add_tree "$child"
+        add_tree "$task"
         now
-        ((peak = pages > peak ? pages : peak, step = beat_ms))
-        printf '%s\n' "wall_ms=$((at - started_at))" "cpu_ms=$((ticks * 10))" "memory_peak=$((peak * page))" complete >"$dir/used"
+        ((spent = ticks > spent ? ticks : spent, peak = pages > peak ? pages : peak))
+        # Of a container nobody tells the rest at its end: the looks at it are closer at first.
+        ((step = ${#name} && 2 * step < beat_ms ? 2 * step : beat_ms))
+        printf '%s\n' "wall_ms=$((at - started_at))" "cpu_ms=$((spent * 10))" "memory_peak=$((peak * page))" complete >"$dir/used"
         printf . >>"$dir/alive"
         : >"$news/$attempt.used"
     done
@@ -171,25 +239,72 @@ watch() {
 end_child() {
     kill -s "$notice" -- "-$child"
     pause "$grace_ms"
+    # Podman passes other signals on, but not this one.
+    [ -z "$name" ] || "${podman[@]}" kill --signal=KILL "$name" >/dev/null
     kill -KILL -- "-$child"
+}
+
+# Slurm does not find the processes of a container when it ends a job by force. This one does: podman has put it as far away
+# from this shell as them, and it waits for the end of a pipe of which this shell alone has the other one.
+tie_container() {
+    exec {tie}> >(
+        exec >/dev/null 2>&1 5>&- 6>&-
+        trap '' TERM HUP INT USR1 USR2
+        # Twice a child, with a session of its own: nobody's when this shell has gone.
+        (setsid bash -c "$keeper" huisuan "$dir" "$name" "${podman[@]}" <&0 &)
+    )
+}
+# Its text: removes the container, after the podman that may be making it, unless told that all is over.
+keeper='while IFS= read -r line; do [ "$line" = over ] && exit; client=$line; done
+if [ -n "$client" ] && grep -qzxF "HUISUAN_ATTEMPT_DIR=$1" "/proc/$client/environ"; then kill -KILL "$client"; fi
+name=$2
+shift 2
+for _ in {1..60}; do "$@" rm --force --time=0 --ignore "$name" && exit; sleep 1; done'
+
+# Sets `status` and `signal` to how the task in the container ended, and sees that it is gone.
+end_container() {
+    local line said= state= tries=60
+    if [ "$how" != Exit ]; then
+        # Its client was killed: by this shell, or podman knows more.
+        state=$("${podman[@]}" container inspect '--format={{.State.Status}} {{.State.ExitCode}}' "$name")
+        case $state in
+            exited\ * | stopped\ *) how=Exit status=${state#* } ;;
+            *) ((outside || walltime)) || lost="podman's client was killed, so it was ended" ;;
+        esac
+    fi
+    until "${podman[@]}" rm --force --time=0 --ignore "$name" >/dev/null; do
+        ((tries-- > 0)) || { lost="its container $name cannot be ended and may run" && break; }
+        pause 1000
+    done
+    echo over >&"$tie"
+    # Unless it was told to end before it ran.
+    if [ "$how" = Exit ] && ((status >= 125 && outside == 0 && walltime == 0)) && [ ! -s "$dir/container.pid" ]; then
+        while IFS= read -r line; do [[ $line == 'Error: '* ]] && said=${line#Error: }; done <"$stderr"
+        start_failed "${said:-podman did not start it and does not say why}"
+    fi
+    # What a container ends with is one number: of a signal, 128 more.
+    [ "$how" = Exit ] && ((status > 128 && status <= 192)) && signal=$((status - 128))
 }
 
 # Slurm asks all processes of a job to end, this one included; the agent asks this one.
 asked_to_end() {
     interrupted=1
     ((outside++)) && return
-    end_child 2>/dev/null &
+    { [ -z "$name" ] || exec {tie}>&-; end_child; } 2>/dev/null &
     killer=$!
 }
 
 # Job control gives each background process a group of its own, and tells exit codes above 128 from signals.
+[ -z "$name" ] || tie_container
 set -m
-outside=0 interrupted=1 killer= how=
+outside=0 interrupted=1 killer= how= lost=
 trap 'jobs -l >|"$dir/how"' CHLD
 (
     umask 022
     if [ -p "$dir/keys" ]; then exec 0<>"$dir/keys"; else exec </dev/null; fi
     exec >&5 2>&6 5>&- 6>&-
+    # Whoever makes a container is known before it makes one.
+    [ -z "$name" ] || { echo "$BASHPID" >&"$tie" && exec {tie}>&-; }
     ((careful)) && exec env "${environment[@]}" "${words[@]}"
     export "${environment[@]}"
     exec "${words[@]}"
@@ -197,7 +312,7 @@ trap 'jobs -l >|"$dir/how"' CHLD
 child=$!
 trap asked_to_end TERM USR2
 [ -z "$asked" ] || asked_to_end
-: >"$news/$attempt.start"
+[ -n "$name" ] || : >"$news/$attempt.start"
 watch 2>/dev/null &
 watcher=$!
 disown "$watcher"
@@ -221,5 +336,13 @@ if ((status > 128)); then
 fi
 walltime=0
 [ -e "$dir/walltime" ] && walltime=1
+if [ -n "$name" ]; then
+    ((status > 128)) || how=Exit
+    end_container 2>/dev/null
+fi
+if [ -n "$lost" ]; then
+    record cause=lost "started_at=$started_at" "detail=$lost"
+    exit 1
+fi
 record cause=exited "started_at=$started_at" "status=$status" "signal=$signal" "outside=$outside" "walltime=$walltime"
 exit "$status"

@@ -29,7 +29,7 @@ pub(crate) const AGENT_VARIABLE: &str = "HUISUAN_TEST_SLURM_AGENT";
 const ARRAY_VARIABLE: &str = "HUISUAN_TEST_SLURM_ARRAY";
 
 /// The cluster that is ill-treated; by one test at a time.
-static SUFFERING: Cluster = Cluster::new("beta", 2);
+pub(crate) static SUFFERING: Cluster = Cluster::new("beta", 2);
 
 /// The cluster whose controller is killed: its nodes may be drained at any moment afterwards, too late for its own
 /// test.

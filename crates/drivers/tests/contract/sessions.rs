@@ -10,7 +10,7 @@ use std::{
 use huisuan_drivers::EngineError;
 use huisuan_model::{
     AttemptId, ChannelTarget, EndCause, JobSpec, Stream,
-    channel::{Frame, Frames},
+    channel::{Frame, Frames, PAYLOAD_BYTES_MAX},
     spec::{JobKind, Work},
 };
 
@@ -31,7 +31,11 @@ pub(crate) struct Viewer {
 
 impl Viewer {
     pub(crate) fn of(bench: &Bench, attempt: AttemptId) -> Viewer {
-        let stream = bench.engine.attach(attempt, ChannelTarget::Terminal).expect("a session that runs");
+        Viewer::at(bench, attempt, ChannelTarget::Terminal)
+    }
+
+    pub(crate) fn at(bench: &Bench, attempt: AttemptId, target: ChannelTarget) -> Viewer {
+        let stream = bench.engine.attach(attempt, target).expect("a session that runs");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut viewer = Viewer { stream, frames: Frames::default() };
         assert_eq!(viewer.next(), Some(Frame::Ready));
@@ -75,6 +79,26 @@ impl Viewer {
             }
         }
         seen
+    }
+
+    /// Sends bytes and reads as many.
+    pub(crate) fn echoes(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut back = Vec::with_capacity(bytes.len());
+        let mut sends = self.stream.try_clone().expect("a handle");
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for piece in bytes.chunks(PAYLOAD_BYTES_MAX) {
+                    sends.write_all(&Frame::Data(piece.to_vec()).bytes()).expect("it is read");
+                }
+            });
+            while back.len() < bytes.len() {
+                match self.next() {
+                    Some(Frame::Data(piece)) => back.extend(piece),
+                    other => panic!("{other:?} after {} bytes", back.len()),
+                }
+            }
+        });
+        back
     }
 
     /// What came until the session or the channel ended.

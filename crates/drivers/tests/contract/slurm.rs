@@ -54,7 +54,7 @@ fn bench() -> Bench {
 suite::whole_contract!(bench());
 
 /// An order for GPUs.
-fn with_devices(job: u64, text: &str, count: u64, any_of: &[&str]) -> StartOrder {
+pub(crate) fn with_devices(job: u64, text: &str, count: u64, any_of: &[&str]) -> StartOrder {
     let any_of = any_of.iter().map(|name| PoolId::new(name).expect("a name")).collect();
     let devices = Some(DeviceNeed { count: MilliDevices(count), any_of, memory_min: Bytes::ZERO });
     let mut spec = script(text);
@@ -253,7 +253,7 @@ pub(crate) fn job_name(bench: &Bench, attempt: &str) -> String {
 }
 
 mod sessions {
-    use huisuan_model::{ChannelTarget, EndCause};
+    use huisuan_model::{ChannelTarget, EndCause, channel::Frame};
 
     use super::{bench, id, task};
     use crate::sessions::{Viewer, begun, contract};
@@ -280,14 +280,18 @@ mod sessions {
     }
 
     #[test]
-    fn a_port_of_a_node_and_a_batch_job_are_refused() {
+    fn a_port_of_the_node_and_a_batch_job_are_refused() {
         let mut bench = bench();
         let (attempt, _viewer) = begun(&mut bench, 1, &["/bin/sh"]);
         let refused = |bench: &super::Bench, attempt, target, words: &str| {
             let error = bench.engine.attach(attempt, target).expect_err(words).to_string();
             assert!(error.contains(words), "{error}");
         };
-        refused(&bench, attempt, ChannelTarget::Port(8888), "terminals only");
+        // Of the node, which is this machine, and of nobody's session.
+        let foreign = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = foreign.local_addr().expect("an address").port();
+        refused(&bench, attempt, ChannelTarget::Port(port), "no process of this session");
+        refused(&bench, id(9, 0), ChannelTarget::Port(port), "no session");
         refused(&bench, id(9, 0), ChannelTarget::Terminal, "no session");
         bench.submit(&[task(2, 0, &std::sync::Arc::new(super::script("sleep 60")))]);
         bench.started(id(2, 0));
@@ -295,5 +299,40 @@ mod sessions {
         bench.engine.cancel(&[attempt, id(2, 0)]).expect("told");
         assert_eq!(bench.end(attempt).outcome.cause, EndCause::Cancelled);
         bench.end(id(2, 0));
+    }
+
+    /// A server of the session that says its port, and gives back what it is sent, to several at once.
+    const ECHOES: &str = "import socket, threading\n\
+        def serve(one):\n    \
+            while (data := one.recv(65536)): one.sendall(data)\n    \
+            one.close()\n\
+        server = socket.create_server(('127.0.0.1', 0))\n\
+        print('port', server.getsockname()[1], 'end', flush=True)\n\
+        while True: threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()\n";
+
+    #[test]
+    fn a_port_of_a_session_is_reached_by_several() {
+        let mut bench = bench();
+        let (attempt, mut viewer) = begun(&mut bench, 1, &["python3", "-c", ECHOES]);
+        let said = viewer.sees("end\r\n");
+        let port = said.split_ascii_whitespace().nth(1).and_then(|port| port.parse().ok()).expect("a port");
+        let mut all: Vec<Viewer> = (0..3).map(|_| Viewer::at(&bench, attempt, ChannelTarget::Port(port))).collect();
+        for (number, connection) in all.iter_mut().enumerate() {
+            connection.types(&format!("one {number}\n"));
+        }
+        for (number, connection) in all.iter_mut().enumerate() {
+            assert_eq!(connection.sees("\n"), format!("one {number}\n"));
+        }
+        // Bytes of any kind, more than any buffer on the way holds.
+        let bytes: Vec<u8> =
+            (0..2_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        assert_eq!(all[0].echoes(&bytes), bytes);
+        // Whoever goes leaves the others.
+        drop(all.remove(0));
+        all[0].types("still\n");
+        assert_eq!(all[0].sees("\n"), "still\n");
+        bench.engine.cancel(&[attempt]).expect("told");
+        bench.end(attempt);
+        assert!(matches!(all[0].end(), None | Some(Frame::End)), "it ends with its session");
     }
 }

@@ -30,6 +30,26 @@ pub struct Containers {
     /// What images may be pulled begin with; all others must be on this machine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<String>,
+    /// Where device nodes of accelerators are; `/dev` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_root: Option<PathBuf>,
+}
+
+impl Containers {
+    /// User and group of what runs in them; `None` where that is the user who starts them.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        rustix::process::geteuid().is_root().then_some(self.user)
+    }
+
+    /// What runs them and where their images come from, for people; `place` is where they run.
+    pub(crate) fn told(&self, place: &str) -> String {
+        let runtime = self.runtime.as_ref().map_or_else(String::new, |runtime| format!(" with {runtime}"));
+        let pulled = match self.registries.is_empty() {
+            true => format!("images of {place} only"),
+            false => format!("pulled from {}", self.registries.join(", ")),
+        };
+        format!("{}{runtime}, {pulled}", self.podman.display())
+    }
 }
 
 /// What a site says of containers; all of it may be left out.
@@ -48,7 +68,12 @@ pub struct ContainerRules {
     /// Registries that images are pulled from, each with its slash: `registry.local/`. None when absent.
     #[serde(default)]
     pub registries: Vec<String>,
+    /// Where device nodes of accelerators are, for tests with nodes that stand in for them; `/dev` when absent.
+    pub device_root: Option<PathBuf>,
 }
+
+/// Where podman is on machines that cannot be asked.
+const PODMAN: &str = "/usr/bin/podman";
 
 /// The configuration file of the local engine.
 #[derive(Debug, Default, Deserialize)]
@@ -71,12 +96,19 @@ impl ContainerRules {
 
     fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string().trim().replace('\n', " "))?;
-        let rules = file.containers;
+        file.containers.check().map(|()| file.containers)
+    }
+
+    /// Checks what will become arguments of podman. The error is a sentence for people.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let rules = self;
         if rules.user == Some(0) {
             return Err("containers.user is 0: no container runs as root".into());
         }
-        if let Some(podman) = rules.podman.as_ref().filter(|podman| !podman.is_absolute()) {
-            return Err(format!("containers.podman `{}` is not absolute", podman.display()));
+        for (key, path) in [("podman", &rules.podman), ("device_root", &rules.device_root)] {
+            if let Some(path) = path.as_ref().filter(|path| !path.is_absolute()) {
+                return Err(format!("containers.{key} `{}` is not absolute", path.display()));
+            }
         }
         if let Some(runtime) = &rules.runtime
             && !runtime.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b))
@@ -87,8 +119,16 @@ impl ContainerRules {
             Some(registry) => Err(format!(
                 "containers.registries: `{registry}` also begins other registries' names; hint: end it with /"
             )),
-            None => Ok(rules),
+            None => Ok(()),
         }
+    }
+
+    /// Containers as the site declares them for machines that cannot be asked, such as compute nodes; `None` when it
+    /// disables them.
+    pub(crate) fn declared(&self) -> Option<Containers> {
+        let ContainerRules { podman, runtime, user, registries, device_root, .. } = self.clone();
+        let (podman, user) = (podman.unwrap_or_else(|| PODMAN.into()), user.unwrap_or(NOBODY));
+        (!self.disabled).then_some(Containers { podman, runtime, user, registries, device_root })
     }
 
     /// Looks whether containers can be run here: starts one that has no program in it, and sees podman say so.
@@ -104,9 +144,8 @@ impl ContainerRules {
             Some(podman) => podman.clone(),
             None => in_path("podman").ok_or("podman is not installed; hint: apt-get install podman")?,
         };
-        let user = self.user.unwrap_or(NOBODY);
-        let registries = self.registries.clone();
-        let mut containers = Containers { podman, runtime: self.runtime.clone(), user, registries };
+        let rules = ContainerRules { podman: Some(podman), ..self.clone() };
+        let mut containers = rules.declared().expect("they are not disabled");
         let mut tried = containers.probe(scratch);
         if self.runtime.is_none() {
             for runtime in RUNTIMES.iter().filter(|runtime| in_path(runtime).is_some()) {
@@ -148,6 +187,7 @@ mod tests {
         check("[containers]\nregistries = ['registry.local']", "end it with /");
         check("[containers]\nruntime = 'runc --privileged'", "runtime");
         check("[containers]\npodman = 'podman'", "absolute");
+        check("[containers]\ndevice_root = 'dev'", "absolute");
         check("[containers]\nprivileged = true", "privileged");
         check("[container]", "container");
     }

@@ -41,7 +41,7 @@ pub(crate) enum Client {
 
 /// The name of an attempt's container. Another centre on this machine may have the same attempt, but not in this
 /// folder.
-pub(super) fn name(paths: &AttemptPaths, attempt: AttemptId) -> String {
+pub(crate) fn name(paths: &AttemptPaths, attempt: AttemptId) -> String {
     let mark = hex::encode(&Sha256::digest(paths.dir.as_os_str().as_bytes())[..5]);
     format!("hs-{mark}-{}-{}-{}", attempt.job, attempt.task, attempt.attempt)
 }

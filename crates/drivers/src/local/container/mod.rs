@@ -19,6 +19,6 @@ mod podman;
 mod run;
 
 pub use config::{ContainerRules, Containers};
-pub(crate) use end::{Client, Container};
+pub(crate) use end::{Client, Container, name};
 pub(crate) use podman::{Images, State};
-pub(crate) use run::start;
+pub(crate) use run::{arguments, prepare, start};

@@ -102,6 +102,7 @@ impl Containers {
         fs::create_dir_all(&root).map_err(failed)?;
         let mut arguments: Vec<String> = ["run", "--rm", "--network=none"].map(str::to_owned).into();
         arguments.extend(super::run::limits());
+        arguments.extend(super::run::BOUNDS.map(str::to_owned));
         arguments.push("--rootfs".into());
         let words = arguments.iter().map(OsStr::new).chain([root.as_os_str(), OsStr::new("/nothing")]);
         let answer = self.call(words);

@@ -2,7 +2,6 @@
 //! `=`, or after the image, where podman reads no options.
 
 use std::{
-    ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
     os::unix::{
@@ -18,7 +17,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::{config::Containers, end};
 use crate::{
-    container::{ATTEMPT_FOLDER, SCRIPT_FOLDER, variables, words},
+    container::{ATTEMPT_FOLDER, HOOK_CHOICES, SCRIPT_FOLDER, variables, words},
     local::{paths::AttemptPaths, supervisor::start::DIR_VARIABLE},
     staging::DATA_VARIABLE,
 };
@@ -29,8 +28,9 @@ const CHECKPOINT_FOLDER: &str = "/huisuan/checkpoint";
 /// Where the task finds what is brought to it.
 const DATA_FOLDER: &str = "/huisuan/data";
 
-/// So many processes and threads, so that one task cannot take all of the machine's.
-const PROCESSES_MAX: u32 = 4096;
+/// What every container is bounded by on every machine: so many processes and threads, so that one task cannot take all
+/// of the machine's, and nothing of the machine's own environment.
+pub(crate) const BOUNDS: [&str; 2] = ["--pids-limit=4096", "--http-proxy=false"];
 
 /// The kernel's own limit of memory lies so much above what was asked for: the supervisor looks every 100 ms and says
 /// which task had too much; this ends what grows faster than it looks.
@@ -43,7 +43,24 @@ pub(crate) fn start(
     paths: &AttemptPaths,
     cpus: &[usize],
 ) -> Result<Child, String> {
-    let owner = rustix::process::geteuid().is_root().then_some(containers.user);
+    let (stdout, stderr) = prepare(containers, order, paths)?;
+    let cpus: Vec<String> = cpus.iter().map(usize::to_string).collect();
+    let here = limits().into_iter().chain([format!("--cpuset-cpus={}", cpus.join(","))]);
+    let mut command = containers.command();
+    command.arg("run").args(here).args(arguments(containers, order, paths)?);
+    // By this the client is found again when the supervisor died before it wrote down which it is.
+    command.env(DIR_VARIABLE, &paths.dir).current_dir(&paths.dir).process_group(0);
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    command.spawn().map_err(|error| format!("podman cannot be started: {error}"))
+}
+
+/// Makes what a container finds of the machine, and the files for its outputs. May be repeated while it runs.
+pub(crate) fn prepare(
+    containers: &Containers,
+    order: &StartOrder,
+    paths: &AttemptPaths,
+) -> Result<(File, File), String> {
+    let owner = containers.owner();
     let failed =
         |what: &str, path: &Path, error: &io::Error| format!("{what} `{}` cannot be made: {error}", path.display());
     let mut folders = vec![("folder", paths.work())];
@@ -57,47 +74,38 @@ pub(crate) fn start(
     }
     if let Work::Script { text, .. } = &order.spec.work {
         let script = paths.script();
-        write_script(&script, text).map_err(|error| failed("script", &script, &error))?;
+        write_new(&script, text, 0o555).map_err(|error| failed("script", &script, &error))?;
     }
+    let text: String = listed(order).map(|(name, value)| format!("{name}={value}\n")).collect();
+    let list = paths.variables();
+    write_new(&list, &text, 0o400).map_err(|error| failed("list of variables", &list, &error))?;
     let output = |path: &Path| make_output(path, owner).map_err(|error| failed("output", path, &error));
-    let (stdout, stderr) = (output(&paths.stdout())?, output(&paths.stderr())?);
-    let mut command = containers.command();
-    command.args(arguments(containers, order, paths, cpus, owner)?);
-    // By this the client is found again when the supervisor died before it wrote down which it is.
-    command.env(DIR_VARIABLE, &paths.dir).current_dir(&paths.dir).process_group(0);
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-    command.spawn().map_err(|error| format!("podman cannot be started: {error}"))
+    Ok((output(&paths.stdout())?, output(&paths.stderr())?))
 }
 
-/// All words after `podman`.
-fn arguments(
+/// All words after `podman run` but those that only the machine can say on which it runs: [`limits`] and its processors.
+pub(crate) fn arguments(
     containers: &Containers,
     order: &StartOrder,
     paths: &AttemptPaths,
-    cpus: &[usize],
-    owner: Option<u32>,
-) -> Result<Vec<OsString>, String> {
+) -> Result<Vec<String>, String> {
     let spec = &order.spec;
     let image = spec.image.as_ref().ok_or("the job names no image")?;
     let words = words(order)?;
     let (program, rest) = words.split_first().ok_or("the command has no words")?;
-    let folder = spec.directory.as_deref().unwrap_or(ATTEMPT_FOLDER);
     let memory = spec.memory.0.saturating_add(MEMORY_BEYOND);
-    let cpus: Vec<String> = cpus.iter().map(usize::to_string).collect();
-    let mut all: Vec<OsString> = vec!["run".into()];
-    let mut add = |word: String| all.push(word.into());
+    let mut all: Vec<String> = BOUNDS.map(str::to_owned).into();
+    let mut add = |word: String| all.push(word);
     add(format!("--name={}", end::name(paths, order.attempt)));
     add(format!("--pull={}", if containers.pulls(image) { "missing" } else { "never" }));
     for word in ["--network=none", "--log-driver=passthrough", "--cap-drop=all", "--security-opt=no-new-privileges"] {
         add(word.to_owned());
     }
-    limits().into_iter().for_each(&mut add);
     // No swap beyond the memory: the share of one task is not another's disk.
     add(format!("--memory={memory}b"));
     add(format!("--memory-swap={memory}b"));
     add(format!("--shm-size={}b", spec.memory.0));
-    add(format!("--cpuset-cpus={}", cpus.join(",")));
-    add(match owner {
+    add(match containers.owner() {
         Some(user) => format!("--user={user}:{user}"),
         None => "--userns=keep-id".to_owned(),
     });
@@ -117,13 +125,34 @@ fn arguments(
         add(mount(&paths.data, DATA_FOLDER, false)?);
         add(format!("--env={DATA_VARIABLE}={DATA_FOLDER}"));
     }
-    variables(order, folder).into_iter().for_each(|(name, value)| add(format!("--env={name}={value}")));
-    add(format!("--workdir={folder}"));
+    add(format!("--env-file={}", plain(&paths.variables())?));
+    let unlisted = variables(order, directory(order)).into_iter().filter(|(_, value)| !can_be_listed(value));
+    unlisted.for_each(|(name, value)| add(format!("--env={name}={value}")));
+    if !order.devices.is_zero() {
+        // Vendors' hooks would add what an image or they themselves wish: what was given is named to podman instead.
+        HOOK_CHOICES.iter().for_each(|name| add(format!("--env={name}=void")));
+    }
+    add(format!("--workdir={}", directory(order)));
     // As a list of one word it is no text to split, and what the image would run by itself is not added to it.
     add(format!("--entrypoint={}", serde_json::json!([program])));
     add(image.clone());
     rest.iter().cloned().for_each(add);
     Ok(all)
+}
+
+/// Where the task begins.
+fn directory(order: &StartOrder) -> &str {
+    order.spec.directory.as_deref().unwrap_or(ATTEMPT_FOLDER)
+}
+
+/// The variables that podman reads from a file: whoever may list the processes of a machine reads command lines, too.
+fn listed(order: &StartOrder) -> impl Iterator<Item = (String, String)> {
+    variables(order, directory(order)).into_iter().filter(|(_, value)| can_be_listed(value))
+}
+
+/// Podman reads a list by lines of at most 64 KiB.
+fn can_be_listed(value: &str) -> bool {
+    value.len() < 1 << 15 && !value.contains(['\n', '\r'])
 }
 
 /// What every container is bounded by. Numbers of this process: above them a runtime has no right to set any, and
@@ -137,8 +166,6 @@ pub(super) fn limits() -> Vec<String> {
         format!("--ulimit=nofile={}", most(Resource::Nofile, 1 << 20)),
         // Podman bounds itself by the usual number of process ids. All containers of one user share it.
         format!("--ulimit=nproc={}", most(Resource::Nproc, 1 << 15)),
-        format!("--pids-limit={PROCESSES_MAX}"),
-        "--http-proxy=false".to_owned(),
     ]
 }
 
@@ -174,14 +201,19 @@ fn give_all(folder: &Path, owner: Option<u32>) -> io::Result<()> {
     Ok(())
 }
 
-fn write_script(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o555).open(path)?;
+fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    // A container that runs keeps the file that it began with.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(text.as_bytes())
 }
 
 /// Given to the container's user, which could not open `/dev/stdout` again otherwise. Its folder stays closed.
 fn make_output(path: &Path, owner: Option<u32>) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     fchown(&file, owner, owner)?;
     Ok(file)
 }
@@ -217,26 +249,28 @@ mod tests {
 
     fn containers(registries: &[&str]) -> Containers {
         let registries = registries.iter().map(|&registry| registry.to_owned()).collect();
-        Containers { podman: "/usr/bin/podman".into(), runtime: None, user: 65_534, registries }
+        let podman = "/usr/bin/podman".into();
+        Containers { podman, runtime: None, user: 65_534, registries, device_root: None }
     }
 
-    fn line(containers: &Containers, order: &StartOrder, owner: Option<u32>) -> Vec<String> {
+    fn line(containers: &Containers, order: &StartOrder) -> Vec<String> {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let paths = Paths::make(scratch.path()).expect("made").attempt(order.attempt);
-        let words = arguments(containers, order, &paths, &[0, 2], owner).expect("a command line");
-        words.into_iter().map(|word| word.into_string().expect("text")).collect()
+        arguments(containers, order, &paths).expect("a command line")
     }
 
     #[test]
     fn nothing_a_tenant_wrote_is_an_option() {
         let mut order = order(&["--privileged", "--volume=/:/host", "$(id)"]);
         let spec = Arc::make_mut(&mut order.spec);
-        spec.environment = [("A".to_owned(), "--privileged\n b".to_owned())].into();
+        spec.environment = [("A", "--privileged\n b"), ("SECRET", "$(id) 汇算 ")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
         spec.directory = Some("/x --volume=/:/y".into());
-        let line = line(&containers(&[]), &order, Some(65_534));
+        let line = line(&containers(&[]), &order);
         let image = line.iter().position(|word| word == order.spec.image.as_ref().expect("it has one")).expect("named");
         assert_eq!(line[image + 1..], ["--volume=/:/host", "$(id)"]);
-        assert!(line[1..image].iter().all(|word| word.starts_with("--") && word.contains('=')), "{line:?}");
+        assert!(line[..image].iter().all(|word| word.starts_with("--") && word.contains('=')), "{line:?}");
         for word in [
             "--entrypoint=[\"--privileged\"]",
             "--env=A=--privileged\n b",
@@ -244,11 +278,13 @@ mod tests {
             "--network=none",
             "--pull=never",
             "--cap-drop=all",
-            "--user=65534:65534",
-            "--cpuset-cpus=0,2",
-            "--env=HUISUAN_ATTEMPT_DIR=/huisuan/attempt",
         ] {
             assert!(line.contains(&word.to_owned()), "no {word} in {line:?}");
+        }
+        assert!(line.iter().all(|word| !word.contains("SECRET")), "others may read it: {line:?}");
+        let listed: Vec<(String, String)> = listed(&order).collect();
+        for (name, value) in [("SECRET", "$(id) 汇算 "), ("HUISUAN_ATTEMPT_DIR", "/huisuan/attempt")] {
+            assert!(listed.contains(&(name.to_owned(), value.to_owned())), "no {name} in {listed:?}");
         }
         let mounts: Vec<&String> =
             line.iter().filter(|word| word.starts_with("--mount") || word.starts_with("--volume=")).collect();
@@ -258,10 +294,12 @@ mod tests {
     #[test]
     fn only_a_registry_of_the_site_is_pulled_from() {
         let order = order(&["true"]);
-        let pull = |registries: &[&str]| line(&containers(registries), &order, None)[2].clone();
-        assert_eq!(pull(&["docker.io/"]), "--pull=never");
-        assert_eq!(pull(&["docker.io/", "localhost/"]), "--pull=missing");
-        assert!(line(&containers(&[]), &order, None).contains(&"--userns=keep-id".to_owned()));
+        let has = |registries: &[&str], word: &str| line(&containers(registries), &order).contains(&word.to_owned());
+        assert!(has(&["docker.io/"], "--pull=never"));
+        assert!(has(&["docker.io/", "localhost/"], "--pull=missing"));
+        // Whoever runs the tests: never root.
+        let root = rustix::process::geteuid().is_root();
+        assert!(has(&[], if root { "--user=65534:65534" } else { "--userns=keep-id" }));
     }
 
     #[test]
@@ -269,7 +307,7 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let order = order(&["true"]);
         let paths = Paths::make(&scratch.path().join("a,target=")).expect("made").attempt(order.attempt);
-        let error = arguments(&containers(&[]), &order, &paths, &[0], None).expect_err("refused");
+        let error = arguments(&containers(&[]), &order, &paths).expect_err("refused");
         assert!(error.contains("comma"), "{error}");
     }
 }

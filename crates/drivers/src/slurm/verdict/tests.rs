@@ -19,6 +19,7 @@ fn nothing() -> Evidence<'static> {
         launches_failed: 0,
         given_up: false,
         memory: Bytes(100),
+        contained: false,
         account: None,
         cancelled: false,
         silent: true,
@@ -214,4 +215,21 @@ proptest! {
         let good = judge(&Evidence { exit: Some(&exit), ..evidence });
         prop_assert!(matches!(&good, Verdict::Ended(end) if end.outcome.success()), "{good:?}");
     }
+}
+
+/// A record of a container that its wrapper lost sight of says so, and what podman's client used is not the task's.
+#[test]
+fn of_a_container_only_what_was_seen_of_it_counts() {
+    let how = ExitKind::Lost { started_at: TimeMs(4_000), detail: "its client was killed".into() };
+    let lost = Exit { at: TimeMs(9_000), how, cpu: DurationMs::ZERO };
+    assert_eq!(told(&Evidence { exit: Some(&lost), cancelled: true, ..nothing() }), "lost - -");
+    let claim = Some(Claim { at: Some(TimeMs(4_000)), job: None });
+    let killed = account(Ending::Failed, 0, 9, 500);
+    let check = |contained: bool, expected: (&str, u64)| {
+        let evidence = Evidence { claim, contained, account: Some(Some(&killed)), ..nothing() };
+        let Verdict::Ended(end) = judge(&evidence) else { panic!("it ended: {evidence:?}") };
+        assert_eq!((end.outcome.cause.as_str(), end.usage.memory_peak.0), expected);
+    };
+    check(false, ("memory", 500));
+    check(true, ("exited", 0));
 }

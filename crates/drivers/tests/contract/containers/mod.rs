@@ -1,38 +1,80 @@
-//! The contract on the local engine in containers, by a real podman, and what only containers promise.
+//! The contract on engines in containers, by a real podman, and what only containers promise: at a local centre and on
+//! real Slurm clusters.
 //!
 //! The image is made by the tests (`lab/image.rs`); no registry is asked.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+mod local;
+mod slurm;
 
-use huisuan_drivers::{
-    Alarm, ContainerRules, Containers, Engine, EngineError, Held, LocalEngine, LogChunk, SubmitResult,
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
 };
+
+use huisuan_drivers::{Alarm, ContainerRules, Containers, Engine, EngineError, Held, LogChunk, SubmitResult};
 use huisuan_model::{
     AttemptId, AttemptReport, Bytes, DurationMs, EndCause, EngineKind, JobSpec, Pool, PoolId, StartOrder, Stream,
     spec::{Checkpoint, Work},
 };
 
 use crate::{
-    bench::{Bench, ProcessHandle, expect_cause, id, open_with, order, script},
+    bench::{Bench, PATIENCE, ProcessHandle, expect_cause, id, order, script},
     lab::image::image,
-    staging, suite,
 };
 
-fn containers(dir: &std::path::Path) -> Containers {
+/// The contract in containers as tests, each on an engine of its own that the expression makes. The others of the contract
+/// look at files of this machine or at signals to a first process.
+macro_rules! container_contract {
+    ($bench:expr) => {
+        $crate::suite::contract! {
+            $bench,
+            runs_and_reports,
+            exit_codes,
+            arrays_know_who_they_are,
+            environment,
+            output_of_any_kind,
+            usage_is_measured,
+        }
+        $crate::containers::contract! {
+            $bench,
+            a_task_sees_nothing_but_its_own,
+            what_cannot_start_says_why,
+            walltime_and_cancellation_end_the_container,
+            state_is_saved_where_the_next_attempt_finds_it,
+            a_burst_beyond_the_limit_ends,
+        }
+        #[test]
+        fn data_is_where_the_variable_says() {
+            $crate::staging::data_is_where_the_variable_says(&mut $bench);
+        }
+    };
+}
+
+/// Those named of it that are of this module.
+macro_rules! contract {
+    ($bench:expr, $($name:ident),* $(,)?) => {$(
+        #[test]
+        fn $name() {
+            $crate::containers::$name(&mut $bench);
+        }
+    )*};
+}
+
+pub(crate) use {container_contract, contract};
+
+/// Podman as it works here.
+fn containers(dir: &Path) -> Containers {
     fs::create_dir_all(dir).expect("a folder");
     ContainerRules::default().find(dir).expect("podman works here")
 }
 
-/// A local centre whose orders all get the image.
-struct Imaged(LocalEngine);
+/// An engine whose orders all get the image.
+struct Imaged<E>(E);
 
-impl Imaged {
-    fn open(dir: &std::path::Path) -> Imaged {
-        Imaged(open_with(dir, "", 1 << 30, Ok(containers(dir))).expect("a local centre"))
-    }
-}
-
-impl Engine for Imaged {
+impl<E: Engine> Engine for Imaged<E> {
     fn kind(&self) -> EngineKind {
         self.0.kind()
     }
@@ -67,6 +109,9 @@ impl Engine for Imaged {
     fn cancel(&self, attempts: &[AttemptId]) -> Result<(), EngineError> {
         self.0.cancel(attempts)
     }
+    fn knows(&self, attempt: AttemptId) -> Result<bool, EngineError> {
+        self.0.knows(attempt)
+    }
     fn held(&self) -> Result<Option<Held>, EngineError> {
         self.0.held()
     }
@@ -79,28 +124,6 @@ impl Engine for Imaged {
     fn logs(&self, attempt: AttemptId, stream: Stream, offset: u64, limit: usize) -> Result<LogChunk, EngineError> {
         self.0.logs(attempt, stream, offset, limit)
     }
-}
-
-fn bench() -> Bench {
-    let folder = tempfile::tempdir().expect("a scratch folder");
-    let engine = Imaged::open(&folder.path().join("centre"));
-    Bench::new(engine, folder)
-}
-
-// The others of the contract look at files of this machine or at signals to a first process, see below.
-suite::contract! {
-    bench(),
-    runs_and_reports,
-    exit_codes,
-    refusals,
-    arrays_know_who_they_are,
-    environment,
-    output_of_any_kind,
-    a_queued_attempt_is_cancelled,
-    an_unknown_attempt_is_cancelled_for_ever,
-    memory_is_limited,
-    usage_is_measured,
-    a_report_comes_until_it_is_acknowledged,
 }
 
 /// A file in what an attempt sees as its own folder.
@@ -118,17 +141,22 @@ fn left(bench: &Bench) -> usize {
     String::from_utf8_lossy(&all.stdout).lines().filter(|labels| labels.contains(&folder)).count()
 }
 
-/// The first process of an attempt's container.
+/// The first process of an attempt's container, which may still be made.
 fn first_process(bench: &Bench, attempt: AttemptId) -> ProcessHandle {
     let file = own(bench, attempt, "../container.pid");
-    let pid = fs::read_to_string(file).expect("it runs").trim().parse().expect("a process id");
+    let until = Instant::now() + PATIENCE;
+    let pid = loop {
+        match fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()) {
+            Some(pid) => break pid,
+            None => assert!(Instant::now() < until, "it does not run"),
+        }
+        thread::park_timeout(Duration::from_millis(20));
+    };
     let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
     ProcessHandle(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).expect("it runs"))
 }
 
-#[test]
-fn a_task_sees_nothing_but_its_own() {
-    let mut bench = bench();
+pub(crate) fn a_task_sees_nothing_but_its_own(bench: &mut Bench) {
     let mut spec = script(
         "id -u; ls /huisuan; pwd; touch mine && echo touched; grep Cap /proc/self/status | tr -d '\\t'; \
          grep -c : /proc/net/dev; touch /huisuan/script/script || echo closed; ls /proc | grep -c '^[0-9]'; \
@@ -147,13 +175,11 @@ fn a_task_sees_nothing_but_its_own() {
     }
     // Its own loopback is the only network, and few processes are to be seen.
     assert!(text.lines().any(|line| line == "1"), "{text}");
-    assert!(own(&bench, id(1, 0), "mine").exists());
-    assert_eq!(left(&bench), 0);
+    assert!(own(bench, id(1, 0), "mine").exists());
+    assert_eq!(left(bench), 0);
 }
 
-#[test]
-fn what_cannot_start_says_why() {
-    let mut bench = bench();
+pub(crate) fn what_cannot_start_says_why(bench: &mut Bench) {
     let mut check = |job, spec, hint| bench.fails_to_start(job, spec, hint);
     check(1, JobSpec::command("x", &["/no/such/program"]), "/no/such/program");
     check(2, JobSpec::command("x", &["no-such-program"]), "no-such-program");
@@ -163,29 +189,10 @@ fn what_cannot_start_says_why() {
     let mut spec = script("");
     spec.work = Work::Script { text: "#!/no/such/interpreter\n".into(), arguments: vec![] };
     check(4, spec, "/no/such/interpreter");
-    assert_eq!(left(&bench), 0);
+    assert_eq!(left(bench), 0);
 }
 
-#[test]
-fn an_image_that_is_not_here_is_refused_and_goes_elsewhere() {
-    let bench = bench();
-    let other = format!("localhost/huisuan-test@sha256:{}", "0a".repeat(32));
-    let mut orders = vec![order(1, script("true")), order(2, script("true")), order(3, script("true"))];
-    for order in &mut orders[..2] {
-        std::sync::Arc::make_mut(&mut order.spec).image = Some(other.clone());
-    }
-    std::sync::Arc::make_mut(&mut orders[2].spec).output = Some("/tmp/x".into());
-    let results = bench.engine.submit(&orders).expect("submitted");
-    for (result, hint) in results.iter().zip(["not on this machine", "not on this machine", "file of the node"]) {
-        assert!(matches!(result, SubmitResult::Refused { why } if why.contains(hint)), "{result:?}");
-    }
-    assert!(bench.engine.inventory().expect("an inventory").iter().all(|pool| pool.images));
-    assert!(bench.engine.images().is_ok_and(|how| how.contains("images of this machine only")));
-}
-
-#[test]
-fn walltime_and_cancellation_end_the_container() {
-    let mut bench = bench();
+pub(crate) fn walltime_and_cancellation_end_the_container(bench: &mut Bench) {
     let mut spec = script("sleep 1000");
     spec.walltime = DurationMs(1500);
     let end = bench.run(order(1, spec));
@@ -198,7 +205,7 @@ fn walltime_and_cancellation_end_the_container() {
     assert_eq!(bench.stdout(id(2, 0)), "saved\n");
     bench.submit(&[order(3, script("trap '' TERM; while :; do sleep 0.05; done"))]);
     bench.started(id(3, 0));
-    let first = first_process(&bench, id(3, 0));
+    let first = first_process(bench, id(3, 0));
     bench.engine.cancel(&[id(3, 0)]).expect("cancelled");
     expect_cause(&bench.end(id(3, 0)), EndCause::Cancelled);
     first.wait_gone();
@@ -206,17 +213,10 @@ fn walltime_and_cancellation_end_the_container() {
     bench.submit(&[order(4, script("sleep 1000"))]);
     bench.engine.cancel(&[id(4, 0)]).expect("cancelled");
     expect_cause(&bench.end(id(4, 0)), EndCause::Cancelled);
-    assert_eq!(left(&bench), 0);
+    assert_eq!(left(bench), 0);
 }
 
-#[test]
-fn data_is_where_the_variable_says() {
-    staging::data_is_where_the_variable_says(&mut bench());
-}
-
-#[test]
-fn state_is_saved_where_the_next_attempt_finds_it() {
-    let mut bench = bench();
+pub(crate) fn state_is_saved_where_the_next_attempt_finds_it(bench: &mut Bench) {
     let save = "trap 'echo saved > $HUISUAN_CHECKPOINT_DIR/state; exit 0' USR1; while :; do sleep 0.01; done";
     let mut spec = script(save);
     spec.walltime = DurationMs(4000);
@@ -231,53 +231,7 @@ fn state_is_saved_where_the_next_attempt_finds_it() {
     assert_eq!(bench.stdout(attempt), "saved\n");
 }
 
-#[test]
-fn a_killed_supervisor_loses_no_container_and_no_exit_code() {
-    let mut bench = bench();
-    let dir = bench.folder.path().join("centre");
-    let text = |code: u32| format!("until [ -e go ]; do sleep 0.02; done; echo done; exit {code}");
-    let mut orders = vec![order(1, script(&text(5))), order(2, script(&text(6)))];
-    orders.iter_mut().for_each(|order| order.cores = huisuan_model::Millicores(500));
-    bench.submit(&orders);
-    bench.started(id(1, 0));
-    bench.started(id(2, 0));
-    crate::crash::supervisor(&dir).kill();
-    // The second ends while nobody watches.
-    let second = first_process(&bench, id(2, 0));
-    fs::write(own(&bench, id(2, 0), "go"), "").expect("a file");
-    second.wait_gone();
-    bench.engine = Box::new(Imaged::open(&dir));
-    bench.reports.clear();
-    fs::write(own(&bench, id(1, 0), "go"), "").expect("a file");
-    for (job, code) in [(1, 5), (2, 6)] {
-        let end = bench.end(id(job, 0));
-        assert_eq!((end.outcome.cause, end.outcome.exit_code), (EndCause::Exited, Some(code)), "{end:?}");
-        assert_eq!(bench.stdout(id(job, 0)), "done\n");
-    }
-    assert_eq!(left(&bench), 0);
-}
-
-#[test]
-fn a_killed_client_takes_its_container_along() {
-    let mut bench = bench();
-    bench.submit(&[order(1, script("sleep 1000"))]);
-    bench.started(id(1, 0));
-    assert_eq!(left(&bench), 1, "as the other tests count");
-    let first = first_process(&bench, id(1, 0));
-    let claim = fs::read_to_string(own(&bench, id(1, 0), "../claim")).expect("a claim");
-    let pid = claim.split("\"pid\":").nth(1).and_then(|rest| rest.split(',').next()).expect("it runs");
-    let pid = rustix::process::Pid::from_raw(pid.parse().expect("a number")).expect("a process id");
-    ProcessHandle(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).expect("it runs")).kill();
-    let end = bench.end(id(1, 0));
-    expect_cause(&end, EndCause::Lost);
-    assert!(end.outcome.detail.contains("client was killed"), "{end:?}");
-    first.wait_gone();
-    assert_eq!(left(&bench), 0);
-}
-
-#[test]
-fn a_burst_beyond_the_limit_ends() {
-    let mut bench = bench();
+pub(crate) fn a_burst_beyond_the_limit_ends(bench: &mut Bench) {
     let mut spec = script("x=$(head -c 900000000 /dev/zero | tr '\\0' x); echo ${#x}");
     spec.memory = Bytes(16 << 20);
     let end = bench.run(order(1, spec));
@@ -285,5 +239,5 @@ fn a_burst_beyond_the_limit_ends() {
     let by_kernel = (end.outcome.cause, end.outcome.signal) == (EndCause::Exited, Some(9));
     assert!(by_kernel || end.outcome.cause == EndCause::Memory, "{end:?}");
     assert!(end.usage.memory_peak < Bytes(200 << 20), "{end:?}");
-    assert_eq!(left(&bench), 0);
+    assert_eq!(left(bench), 0);
 }
