@@ -83,7 +83,7 @@ impl Drop for Stopped {
 }
 
 /// Kills a daemon without notice.
-fn kill(lab: &Lab, process: &str) {
+pub(crate) fn kill(lab: &Lab, process: &str) {
     let daemon = Pid::from_raw(lab.pid(process)).expect("a process");
     let daemon = ProcessHandle(pidfd_open(daemon, PidfdFlags::empty()).expect("it runs"));
     daemon.kill();
