@@ -64,19 +64,7 @@ pub fn describe(reason: &Reason, currency: &str) -> (String, Value) {
         Reason::NoImages { centres } => {
             ("no centre that could take it runs container images".to_owned(), json!({ "centres": centres }))
         }
-        Reason::Budget { needed, available, limit } => {
-            let told = match limit {
-                None => "more than the tenant has free",
-                Some(BudgetLimit::Month) => "more than its tenant's budget of the month has left",
-                Some(BudgetLimit::Hour) => "more than its tenant's cap on an hour leaves for its walltime",
-                Some(BudgetLimit::Project) => "more than its project's budget of the month has left",
-            };
-            let (told, mut details) = hold(("needed", *needed), ("available", *available), told, currency);
-            if let Some(limit) = limit {
-                details["limit"] = json!(limit);
-            }
-            (told, details)
-        }
+        Reason::Budget { needed, available, limit } => budget(*needed, *available, *limit, currency),
         Reason::JobBudget { needed, left } => {
             hold(("needed", *needed), ("left", *left), "more than its own budget has left", currency)
         }
@@ -171,6 +159,21 @@ fn dependency(on: JobId, when: When, jobs: u32) -> (String, Value) {
     };
     let message = format!("it waits for job {on} to {}{others}", becomes(when));
     (message, json!({ "job_id": on, "when": when, "jobs": jobs }))
+}
+
+/// What leaves too little for a hold: the tenant's money, or a limit on it.
+fn budget(needed: Money, available: Money, limit: Option<BudgetLimit>, currency: &str) -> (String, Value) {
+    let told = match limit {
+        None => "more than the tenant has free",
+        Some(BudgetLimit::Month) => "more than its tenant's budget of the month has left",
+        Some(BudgetLimit::Hour) => "more than its tenant's cap on an hour leaves for its walltime",
+        Some(BudgetLimit::Project) => "more than its project's budget of the month has left",
+    };
+    let (told, mut details) = hold(("needed", needed), ("available", available), told, currency);
+    if let Some(limit) = limit {
+        details["limit"] = json!(limit);
+    }
+    (told, details)
 }
 
 /// A hold that is too much, and what there is.

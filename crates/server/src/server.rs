@@ -133,8 +133,7 @@ impl Server {
         let directory = DataDirectory::open(&config.data)?;
         let secret = Secret::of(&config.data).context("the secret of the data directory cannot be read")?;
         let mut store = Store::open(directory)?;
-        let epoch = store.next_epoch()?;
-        let rows = store.load()?;
+        let (epoch, rows) = (store.next_epoch()?, store.load()?);
         let recorded_at = rows.at;
         let clock = Arc::new(Clock::starting_at(recorded_at));
         let state = restore(rows)?;
@@ -153,11 +152,7 @@ impl Server {
             answers: answers::start(runtime.handle()),
         };
         let (writer, writer_thread) = Writer::start(state, chain, store, clock.clone(), disk.clone(), listeners)?;
-        let seen = Seen::of(&config.data);
-        // What was recorded after the last note was seen, too. Without a note nobody knows, and nothing is said.
-        let seen_until = seen.last().map_or_else(|| clock.now(), |last| last.max(recorded_at));
-        writer.execute_blocking(identity::server(), Command::Resume { seen_until })?;
-        seen.note(clock.now());
+        let seen = resume(&writer, &clock, &config.data, recorded_at)?;
         open_tenant(&writer, config.funds)?;
         let reasons = SharedReasons::default();
         let planner = Planner {
@@ -331,6 +326,16 @@ pub(crate) fn restore(rows: Rows) -> anyhow::Result<State> {
 
 /// The most jobs of the local tenant that have not ended: the network's memory is sized for a million.
 const LOCAL_JOBS_MAX: u64 = 1_100_000;
+
+/// Tells the state what time it is, and for how long nobody looked.
+fn resume(writer: &Writer, clock: &Clock, data: &Path, recorded_at: TimeMs) -> anyhow::Result<Seen> {
+    let seen = Seen::of(data);
+    // What was recorded after the last note was seen, too. Without a note nobody knows, and nothing is said.
+    let seen_until = seen.last().map_or_else(|| clock.now(), |last| last.max(recorded_at));
+    writer.execute_blocking(identity::server(), Command::Resume { seen_until })?;
+    seen.note(clock.now());
+    Ok(seen)
+}
 
 /// Opens the local tenant and gives it its money. Either may be done already, because a server may have ended
 /// between the two.

@@ -247,8 +247,8 @@ fn becomes(when: &str) -> Option<&'static str> {
 mod tests {
     use huisuan_api::reasons::{describe, describe_end};
     use huisuan_model::{
-        Bytes, CentreId, EndReason, JobId, JobState, MilliDevices, Millicores, Money, PoolId, QuotaResource, Reason,
-        ReservationId, TimeMs, When,
+        BudgetLimit, Bytes, CentreId, EndReason, JobId, JobState, MilliDevices, Millicores, Money, PoolId,
+        QuotaResource, Reason, ReservationId, TimeMs, When,
     };
 
     use super::*;
@@ -320,6 +320,16 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_says_in_chinese_which_limit_it_is() {
+        for (limit, whose) in
+            [(BudgetLimit::Hour, "租户的每小时上限对其时限仅余"), (BudgetLimit::Project, "项目本月预算仅余")]
+        {
+            let reason = Reason::Budget { needed: Money(2_500_000), available: Money(1), limit: Some(limit) };
+            check(reason, &format!("需冻结 CNY 2.50，而{whose} CNY 0.000001"));
+        }
+    }
+
+    #[test]
     fn every_reason_has_a_chinese_sentence_with_its_numbers() {
         let centre = || CentreId::new("hpc-1").expect("a name");
         let pool = || PoolId::new("cpu:x").expect("a name");
@@ -343,14 +353,6 @@ mod tests {
         check(
             Reason::Budget { needed: Money(2_500_000), available: Money(1), limit: None },
             "需冻结 CNY 2.50，而租户可用余额为 CNY 0.000001",
-        );
-        check(
-            Reason::Budget {
-                needed: Money(2_500_000),
-                available: Money(1),
-                limit: Some(huisuan_model::BudgetLimit::Project),
-            },
-            "需冻结 CNY 2.50，而项目本月预算仅余 CNY 0.000001",
         );
         check(
             Reason::JobBudget { needed: Money(2_500_000), left: Money(1) },
