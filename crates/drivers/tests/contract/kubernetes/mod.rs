@@ -266,10 +266,11 @@ fn many_short_tasks_all_end_once() {
     assert_eq!(ends.count(), 100);
 }
 
-/// Attempts that fit on a node all at once, so that no scheduler has to come back to them.
+/// Up to 200 attempts that fit on a node all at once, so that no scheduler has to come back to them. Each has more memory
+/// than `true` takes where it is so slow to end that the kubelet looks at it.
 fn small(count: u32) -> Vec<StartOrder> {
     let mut spec = JobSpec::command("true", &["/bin/true"]);
-    spec.memory = Bytes(1 << 20);
+    spec.memory = Bytes(4 << 20);
     spec.tasks = RangeSet::from_range(0, count - 1);
     let spec = Arc::new(spec);
     spec.tasks.iter().map(|index| StartOrder { cores: Millicores(5), ..task(1, index, &spec) }).collect()

@@ -307,7 +307,8 @@ fn observation_costs_the_same_for_many() {
     let before = lab.server.count("LIST") + lab.server.count("WATCH") + lab.server.count("GET");
     lab.bench.submit(&orders);
     for order in &orders {
-        assert!(lab.bench.end(order.attempt).outcome.success());
+        let end = lab.bench.end(order.attempt);
+        assert!(end.outcome.success(), "{end:?}");
     }
     let asked = lab.server.count("LIST") + lab.server.count("WATCH") + lab.server.count("GET") - before;
     assert!(asked < 30, "{asked} questions for 200 attempts");

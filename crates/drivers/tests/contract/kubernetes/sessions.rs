@@ -15,7 +15,7 @@ use huisuan_model::{
 };
 use serde_json::json;
 
-use super::{Anywhere, Lab, config};
+use super::{Anywhere, Lab, config, server::Act};
 use crate::{
     bench::{Bench, PATIENCE, id, script, task},
     sessions::{Viewer, begun},
@@ -112,6 +112,25 @@ fn only_sessions_have_terminals() {
     }
     bench.engine.cancel(&[id(1, 0)]).expect("told");
     bench.end(id(1, 0));
+}
+
+/// Somebody waits for an answer, so a way that cannot be had is said at once, and the session goes on.
+#[test]
+fn a_way_that_cannot_be_had_leaves_the_session_as_it_is() {
+    let mut lab = Lab::new();
+    let (attempt, mut viewer) = begun(&mut lab.bench, 1, &["/bin/sh"]);
+    let check = |act, words: &str| {
+        lab.server.fail("WAY", act, 1);
+        let error = lab.bench.engine.attach(attempt, ChannelTarget::Terminal).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    check(Act::Answer(403), "role lacks this right");
+    check(Act::Answer(500), "500");
+    check(Act::DropBefore, "broke");
+    viewer.types("echo still-$((40 + 2)); exit 4\n");
+    viewer.sees("still-42\r\n");
+    assert_eq!(viewer.end(), Some(Frame::Exited(4)), "whoever was attached stays so");
+    lab.bench.end(attempt);
 }
 
 /// What an agent may not do is said before a session is placed there.
