@@ -60,6 +60,35 @@ fn decisions_are_the_same_on_one_thread_and_on_two() {
     assert_eq!(together, [alone.clone(), alone]);
 }
 
+/// Where two centres cost alike, what fits both leaves the one that another needs, if one cycle sees both.
+#[test]
+fn where_prices_are_alike_more_starts_by_what_moves() {
+    let crowded = [
+        ("price_cny_per_p_h = 4.0", "price_cny_per_p_h = 6.0"),
+        ("rating_noise_percent = 2", "rating_noise_percent = 0"),
+        ("every_ms = 1000", "every_ms = 600000"),
+        ("jobs_per_day = 60\n", "jobs_per_day = 200\nburst = 12\n"),
+        ("tenants = { university = 3, plant = 1 }", "tenants = { plant = 1 }"),
+        ("data_gib = 200\ndata_at = \"city-ai\"\n", ""),
+        ("tasks = [1, 2, 4, 8]\ngang = true\n", ""),
+        ("priority = 10", "priority = -1"),
+    ];
+    let crowded = crowded.into_iter().fold(small(), |text, (old, new)| {
+        assert!(text.contains(old), "{old}");
+        text.replace(old, new)
+    });
+    let off = crowded.replace("every_ms = 600000", "every_ms = 600000\nimprovement_steps_max = 0");
+    let improved = |text: &str| {
+        let (report, _) = run(&parse(text).expect("a scenario"), |_| ());
+        let wait = report.families["vision"].wait_s.expect("some started").mean;
+        (report.improved, report.decision_hash, wait)
+    };
+    let (with, without) = (improved(&crowded), improved(&off));
+    assert!(with.0 > 0 && without.0 == 0, "{with:?} and {without:?}");
+    assert!(with.2 < without.2, "what fits one centre alone waits less: {with:?} and {without:?}");
+    assert_eq!(with, improved(&crowded), "the same decisions every time");
+}
+
 #[test]
 fn every_scenario_of_the_repository_is_sound() {
     let files = fs::read_dir(folder()).expect("a folder").flatten().map(|entry| entry.path());
