@@ -268,7 +268,7 @@ end_container() {
         # Its client was killed: by this shell, or podman knows more.
         state=$("${podman[@]}" container inspect '--format={{.State.Status}} {{.State.ExitCode}}' "$name")
         case $state in
-            exited\ * | stopped\ *) how=Exit status=${state#* } ;;
+            exited\ * | stopped\ *) how=Exit status=${state#* } signal= ;;
             *) ((outside || walltime)) || lost="podman's client was killed, so it was ended" ;;
         esac
     fi
