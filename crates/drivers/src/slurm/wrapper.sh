@@ -268,7 +268,7 @@ end_container() {
         # Its client was killed: by this shell, or podman knows more.
         state=$("${podman[@]}" container inspect '--format={{.State.Status}} {{.State.ExitCode}}' "$name")
         case $state in
-            exited\ * | stopped\ *) how=Exit status=${state#* } ;;
+            exited\ * | stopped\ *) how=Exit status=${state#* } signal= ;;
             *) ((outside || walltime)) || lost="podman's client was killed, so it was ended" ;;
         esac
     fi
@@ -298,7 +298,7 @@ asked_to_end() {
 [ -z "$name" ] || tie_container
 set -m
 outside=0 interrupted=1 killer= how= lost=
-trap 'jobs -l >|"$dir/how"' CHLD
+trap 'jobs -l >>"$dir/how"' CHLD
 (
     umask 022
     if [ -p "$dir/keys" ]; then exec 0<>"$dir/keys"; else exec </dev/null; fi
@@ -317,13 +317,27 @@ watch 2>/dev/null &
 watcher=$!
 disown "$watcher"
 exec 5>&- 6>&-
+# Sets `how` to what bash said last of the child, and `code` to its number where that is all.
+tell_how() {
+    local pid word number
+    while read -r _ pid word number _; do [ "$pid" = "$child" ] && how=$word code=$number; done <"$dir/how"
+}
 while ((interrupted)); do
     interrupted=0
     wait "$child"
     status=$?
+    ((status < 0)) || continue
+    # Signals that come together can take the answer away, of a child that runs as well: seen in bash 5.2.
+    tell_how
+    case $how in
+        Done) status=0 ;;
+        Exit) status=$code ;;
+        Hangup) status=129 ;;
+        Terminated) status=143 ;;
+        Killed) status=137 ;;
+        *) if [ -d "/proc/$child" ]; then interrupted=1; pause 20; else status=137; fi ;;
+    esac
 done 2>/dev/null
-# Two signals at the same moment can take the answer away from `wait`: seen in bash 5.2.
-((status < 0)) && { wait "$child"; status=$?; } 2>/dev/null
 # Slurm asks one process after the other: this one's turn may come when the child is gone already.
 ((status == 143 && outside == 0)) && pause 200
 trap '' TERM USR2
@@ -331,7 +345,7 @@ trap - CHLD
 kill -KILL -- "-$child" "-$watcher" ${killer:+"-$killer"} 2>/dev/null
 signal=
 if ((status > 128)); then
-    while read -r _ pid word _; do [ "$pid" = "$child" ] && how=$word; done <"$dir/how"
+    tell_how
     [ "$how" = Exit ] || signal=$((status - 128))
 fi
 walltime=0
