@@ -27,7 +27,7 @@ use crate::{
     held::Compared,
     key::Key,
     memory::{Memory, MemoryError},
-    offer::{Offer, offered},
+    offer::{Offer, changed, offered},
     pause::{Backoff, StopFlag},
     policy::SitePolicy,
     rate::{Depth, PoolRecord, rate_pools},
@@ -230,13 +230,11 @@ impl Agent {
         Ok(welcome)
     }
 
-    /// A hello of an agent that has joined: what is new at the centre since is measured.
+    /// A hello of an agent that has joined: what is new or larger at the centre since is measured.
     fn hello_again(&mut self) -> Result<u64, AgentError> {
         let before = self.told.clone();
         let Welcome { epoch, unrated, .. } = self.hello()?;
-        let known = |id: &PoolId| before.iter().any(|pool| pool.id == *id);
-        let new: Vec<PoolId> = unrated.into_iter().filter(|id| !known(id)).collect();
-        if let Err(error) = self.rate_new(&new) {
+        if let Err(error) = self.rate_new(&changed(&before, &self.told, unrated)) {
             tracing::warn!(%error, "new pools were not measured");
         }
         Ok(epoch)

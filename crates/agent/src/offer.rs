@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use huisuan_drivers::Engine;
-use huisuan_model::Pool;
+use huisuan_model::{Pool, PoolId};
 
 use crate::gate::Gate;
 
@@ -48,4 +48,49 @@ fn every(told: &[Pool]) -> Duration {
 pub(crate) fn offered(mut pools: Vec<Pool>, gate: &Gate) -> Vec<Pool> {
     pools.retain(|pool| gate.policy().offers(pool.id.as_str()));
     pools
+}
+
+/// Of pools without a rating those that are others than before: new, or of another size, which voids a rating.
+pub(crate) fn changed(before: &[Pool], now: &[Pool], mut unrated: Vec<PoolId>) -> Vec<PoolId> {
+    unrated.retain(|id| now.iter().any(|pool| pool.id == *id && !before.contains(pool)));
+    unrated
+}
+
+#[cfg(test)]
+mod tests {
+    use huisuan_model::{Bytes, Class, MilliDevices, Millicores};
+
+    use super::*;
+
+    fn pools(cores: &[(&str, u64)]) -> Vec<Pool> {
+        let pool = |&(name, cores): &(&str, u64)| Pool {
+            id: PoolId::new(name).expect("a name"),
+            class: Class::General,
+            cores: Millicores(cores),
+            memory: Bytes(1 << 30),
+            devices: MilliDevices::ZERO,
+            device_memory: Bytes::ZERO,
+            rating: None,
+            images: false,
+            topology: None,
+        };
+        cores.iter().map(pool).collect()
+    }
+
+    #[test]
+    fn what_is_new_or_of_another_size_is_rated_and_nothing_else() {
+        let check = |before: &[(&str, u64)], now: &[(&str, u64)], expected: &[&str]| {
+            let (before, now) = (pools(before), pools(now));
+            let unrated = now.iter().map(|pool| pool.id.clone()).collect();
+            let found = changed(&before, &now, unrated);
+            assert_eq!(found.iter().map(PoolId::as_str).collect::<Vec<_>>(), expected);
+        };
+        check(&[], &[], &[]);
+        check(&[("a", 8)], &[("a", 8)], &[]);
+        check(&[("a", 8)], &[("a", 16)], &["a"]);
+        check(&[], &[("a", 8)], &["a"]);
+        check(&[("a", 8), ("b", 4)], &[("a", 8), ("b", 2), ("c", 1)], &["b", "c"]);
+        // One that has a rating is not asked for.
+        assert_eq!(changed(&pools(&[]), &pools(&[("a", 8)]), Vec::new()), []);
+    }
 }
