@@ -8,7 +8,6 @@ use huisuan_model::AttemptId;
 use super::{
     answers::{JobState, QueuedJob},
     files::Files,
-    job::SlurmJob,
     open::Phase,
     ours::Ours,
     state::State,
@@ -17,9 +16,6 @@ use crate::local::records::read_done;
 
 /// A job may be cleaned up after for so many looks at the queue, before it is told once more to go.
 const GHOST_LOOKS: u32 = 4;
-
-/// An element that runs for so many looks and has not begun never will. A prolog may take its time.
-const UNBEGUN_LOOKS: u32 = 30;
 
 /// Cancels copies that wait, and what Slurm takes to run though its attempt has ended.
 /// A controller that was killed before it saved an end believes in such a job until its time limit.
@@ -53,18 +49,82 @@ pub(super) fn doom_leftovers(state: &mut State, files: &Files, ours: &Ours) {
     state.ghosts = ghosts;
 }
 
-/// Gives up an element that was placed and never launched: its attempt is submitted again. Seen in 22.05: a controller
-/// that was killed gives numbers again, a node that remembers the number refuses the launch and asks for the job to be
-/// cancelled, and the controller does not find elements of arrays by the number that the node names.
-pub(super) fn give_up_unbegun(state: &mut State, files: &Files, id: AttemptId, queued: Option<&QueuedJob>) {
+/// Gives up a job that was placed and, after so many looks at it, not launched: its attempt is submitted again. Seen
+/// in 22.05: a controller that was killed gives numbers again, a node that remembers the number refuses the launch and asks
+/// for the job to be cancelled, and the controller does not find what the node names.
+pub(super) fn give_up_unbegun(
+    state: &mut State,
+    files: &Files,
+    id: AttemptId,
+    queued: Option<&QueuedJob>,
+    launch_looks: u32,
+) {
     let Some(open) = state.open_mut(id) else { return };
     let runs = queued.is_some_and(|job| job.runs) && open.started_at.is_none() && !open.exit_seen;
     open.looks_unbegun = if runs { open.looks_unbegun + 1 } else { 0 };
-    if let Some(job @ SlurmJob::Element(..)) = open.job
-        && open.looks_unbegun >= UNBEGUN_LOOKS
+    if let Some(job) = open.job
+        && open.looks_unbegun >= launch_looks
     {
         (open.looks_unbegun, open.given_up) = (0, true);
-        tracing::warn!(attempt = %id, %job, "slurm placed an element and did not launch it, cancelling it");
+        tracing::warn!(attempt = %id, %job, "slurm placed a job and did not launch it, cancelling it");
         state.doom(id, job, files);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use huisuan_model::{CentreId, JobId, JobSpec, MilliDevices, Millicores, ProjectId, StartOrder, TenantId, TimeMs};
+
+    use super::*;
+    use crate::slurm::{job::SlurmJob, journal::Journal};
+
+    const LOOKS: u32 = 3;
+
+    fn order(job: u64) -> Arc<StartOrder> {
+        Arc::new(StartOrder {
+            attempt: AttemptId { job: JobId(job), task: 0, attempt: 1 },
+            centre: CentreId::new("c").expect("a name"),
+            tenant: TenantId::new("t").expect("a name"),
+            project: ProjectId::new("p").expect("a name"),
+            spec: Arc::new(JobSpec::command("x", &["true"])),
+            cores: Millicores(1000),
+            devices: MilliDevices::ZERO,
+            pool: None,
+            account: None,
+        })
+    }
+
+    /// Whether a job is given up at its last look; `looks` say of each whether Slurm shows it as running.
+    fn check(job: SlurmJob, looks: &[bool], begun: bool, expected: bool) {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let files = Files::make(&folder.path().join("centre")).expect("made");
+        let (journal, known) = Journal::open(&files).expect("a new log");
+        let mut state = State::recover(journal, known);
+        let order = order(1);
+        let id = order.attempt;
+        state.enqueue(order);
+        let open = state.open_mut(id).expect("it is open");
+        open.job = Some(job);
+        open.started_at = begun.then_some(TimeMs(1));
+        for &runs in looks {
+            assert!(state.doomed.is_empty(), "too early: {looks:?}");
+            let (state_of, name) = (JobState::Active, "x".to_owned());
+            let queued = QueuedJob { state: state_of, runs, placed: true, began: None, reason: String::new(), name };
+            give_up_unbegun(&mut state, &files, id, Some(&queued), LOOKS);
+        }
+        assert_eq!(state.doomed.contains_key(&job), expected, "{job} {looks:?}");
+        assert_eq!(state.open(id).expect("it is open").given_up, expected);
+    }
+
+    #[test]
+    fn what_is_placed_and_never_launched_is_given_up() {
+        for job in [SlurmJob::Single(7), SlurmJob::Element(7, 2, 1)] {
+            check(job, &[true; 3], false, true);
+            check(job, &[true; 2], false, false);
+            check(job, &[true, true, false, true, true], false, false);
+            check(job, &[true; 9], true, false);
+        }
     }
 }

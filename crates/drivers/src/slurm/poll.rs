@@ -106,7 +106,7 @@ fn poll(shared: &Shared) -> Result<(), EngineError> {
         let mut state = shared.lock();
         // What was doomed in the meantime may have been submitted after this look.
         let later = std::mem::take(&mut state.doomed);
-        let doubts = sort_out(&mut state, &shared.files, &ours, poll);
+        let doubts = sort_out(&mut state, &shared.files, &ours, poll, shared.config.launch_looks);
         state.unswept |= !ours.strange.is_empty();
         doomed.append(&mut std::mem::replace(&mut state.doomed, later));
         doubts?
@@ -119,7 +119,13 @@ fn poll(shared: &Shared) -> Result<(), EngineError> {
 
 /// Takes over what the queue shows: numbers that were not known, copies that are too many, jobs that are still held.
 /// Gives back the attempts that must be looked at one by one, with the state of their job.
-fn sort_out(state: &mut State, files: &Files, ours: &Ours, poll: u64) -> Result<Vec<Doubt>, EngineError> {
+fn sort_out(
+    state: &mut State,
+    files: &Files,
+    ours: &Ours,
+    poll: u64,
+    launch_looks: u32,
+) -> Result<Vec<Doubt>, EngineError> {
     doom_leftovers(state, files, ours);
     let none = BTreeMap::new();
     let mut doubts = Vec::new();
@@ -153,7 +159,7 @@ fn sort_out(state: &mut State, files: &Files, ours: &Ours, poll: u64) -> Result<
             state.held.insert(id);
         }
         note_waiting(state, id, queued);
-        give_up_unbegun(state, files, id, queued);
+        give_up_unbegun(state, files, id, queued, launch_looks);
         let unheard = state.open(id).is_some_and(|open| open.exit_seen || open.started_at.is_none());
         if !here || (unheard && queued.is_some_and(|job| job.state == JobState::Active)) {
             let left_out = queued.is_none() && state.open(id).is_some_and(|open| ours.have_the_rest_of(open.job));
