@@ -249,10 +249,6 @@ pub(super) const TIME_MINUTES: Word = word("{} min", "{} 分钟");
 pub(super) const TIME_HOURS: Word = word("{} h", "{} 小时");
 pub(super) const TIME_DAYS: Word = word("{} d", "{} 天");
 
-pub(super) const TERM_FIT: Word = word("fit", "贴合");
-pub(super) const TERM_PRICE: Word = word("price", "价格");
-pub(super) const TERM_WAIT: Word = word("no wait", "无需等待");
-
 pub(super) const REASON_LATENCY: Word = word("latency bound", "受时延限制");
 pub(super) const REASON_BEHIND: Word = word("behind others", "排在其后");
 pub(super) const REASON_BUDGET: Word = word("budget", "余额不足");
@@ -321,9 +317,16 @@ pub(super) fn cause(cause: &str) -> Option<Word> {
 /// The word of a term of a score.
 pub(super) fn term(term: &str) -> Option<Word> {
     Some(match term {
-        "wait" => TERM_WAIT,
-        "price" => TERM_PRICE,
-        "fit" => TERM_FIT,
+        "wait" => word("no wait", "无需等待"),
+        "price" => word("price", "价格"),
+        "fit" => word("fit", "贴合"),
+        "start" => word("start", "启动早晚"),
+        "transfer" => word("way of the data", "数据传输"),
+        "energy" => word("energy", "能耗"),
+        "carbon" => word("carbon", "碳排放"),
+        "target" => word("target of the network", "全网目标"),
+        "scarcity" => word("scarcity", "稀缺"),
+        "moved" => word("moved for another", "为他人让位"),
         _ => return None,
     })
 }
