@@ -1,6 +1,10 @@
 //! What this machine can give to a centre.
 
-use std::{ffi::OsString, fs, path::PathBuf};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use huisuan_measure::{Host, MeasureSpec, cpu_part};
 use huisuan_model::{Bytes, PoolId};
@@ -51,9 +55,24 @@ pub(crate) fn data_folder() -> Result<PathBuf, Failure> {
         })
 }
 
+/// Where a server keeps its data: the folder of a demo is that of its server, too.
+pub(crate) fn server_data(folder: &Path) -> PathBuf {
+    let server = folder.join("server");
+    if server.is_dir() { server } else { folder.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folder_of_a_demo_is_that_of_its_server() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        assert_eq!(server_data(folder.path()), folder.path());
+        let server = folder.path().join("server");
+        std::fs::create_dir(&server).expect("made");
+        assert_eq!(server_data(folder.path()), server);
+    }
 
     #[test]
     fn total_memory_is_read_in_bytes() {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     args::DoctorArgs,
     failure::{Exit, Failure},
+    machine,
     session::Session,
     table::{Cell, Listing},
     text,
@@ -105,14 +106,12 @@ pub(crate) fn report(session: &Session, checks: &Checks) -> Result<(), Failure> 
     }
 }
 
-/// Looks at the data of a server that does not run. The folder of a demo is that of its server, too.
+/// Looks at the data of a server that does not run.
 fn stored(checks: &mut Checks, folder: &Path) {
-    let below = folder.join("server");
-    let folder = if below.is_dir() { &below } else { folder };
     // A journal that cannot be folded panics inside, which `verify` tells as an error.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let verified = verify(folder);
+    let verified = verify(&machine::server_data(folder));
     std::panic::set_hook(hook);
     match verified {
         Ok(verified) => {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use huisuan_api::{
@@ -15,6 +15,7 @@ use crate::{
     args::{AuditArgs, ExportArgs},
     commands::logs::copy,
     failure::{Exit, Failure},
+    machine,
     output::fields,
     session::Session,
     table::{Cell, Listing},
@@ -24,7 +25,7 @@ use crate::{
 /// Audits a server's books, or those of a folder; a finding is an error.
 pub(crate) fn audit(session: &Session, args: &AuditArgs) -> Result<(), Failure> {
     let audit = match &args.data {
-        Some(data) => audit_data(&below(data)).map_err(cannot)?.view(),
+        Some(data) => audit_data(&machine::server_data(data)).map_err(cannot)?.view(),
         None => session.client()?.audit()?,
     };
     session.output.one(
@@ -76,8 +77,10 @@ fn export_folder(session: &Session, args: &ExportArgs, data: &Path) -> Result<()
     let format: Format = args.format.parse().map_err(|detail: String| Failure::new(Exit::Usage, detail))?;
     let span = Span { from: args.from.map(|at| at.0), until: args.to.map(|at| at.0) };
     let mut out = io::stdout().lock();
-    export_data(&below(data), begin(format, span, session.now()), |piece| Ok(out.write_all(piece.as_bytes())?))
-        .map_err(cannot)
+    export_data(&machine::server_data(data), begin(format, span, session.now()), |piece| {
+        Ok(out.write_all(piece.as_bytes())?)
+    })
+    .map_err(cannot)
 }
 
 /// Writes an export to standard output, in its own format whatever `-o` says.
@@ -88,12 +91,6 @@ pub(crate) fn export(session: &Session, args: &ExportArgs) -> Result<(), Failure
     let bound = |at: Option<huisuan_api::Timestamp>| at.map(|at| at.to_string());
     let query = ExportQuery { format: args.format.clone(), from: bound(args.from), to: bound(args.to) };
     copy(session.client()?.export(&query)?).map(drop)
-}
-
-/// The folder of a demo is that of its server, too.
-fn below(data: &Path) -> PathBuf {
-    let server = data.join("server");
-    if server.is_dir() { server } else { data.to_owned() }
 }
 
 fn cannot(error: anyhow::Error) -> Failure {

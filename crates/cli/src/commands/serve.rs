@@ -14,7 +14,7 @@ pub(crate) fn serve(session: &Session, args: &ServeArgs) -> Result<(), Failure> 
     logging::to_stderr();
     let interrupt = Interrupt::listen();
     let data = match &args.data {
-        Some(data) => data.clone(),
+        Some(data) => machine::server_data(data),
         None => machine::data_folder()?.join("server"),
     };
     let ceilings = parts::ceilings(&parts::registry(args.parts.as_deref())?);

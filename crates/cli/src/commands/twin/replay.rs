@@ -13,6 +13,7 @@ use huisuan_study::{
 
 use crate::{
     failure::{Exit, Failure},
+    machine,
     output::fields,
     session::Session,
     table::{Cell, Listing},
@@ -63,9 +64,7 @@ fn read(path: &Path, each: &mut dyn FnMut(&huisuan_model::Entry)) -> Result<(), 
     if path.is_file() {
         return read_journal_file(path, each).map_err(super::run::refused);
     }
-    let below = path.join("server");
-    let folder = if below.is_dir() { &below } else { path };
-    huisuan_server::read_journal(folder, |entry| each(entry))?;
+    huisuan_server::read_journal(&machine::server_data(path), |entry| each(entry))?;
     Ok(())
 }
 
