@@ -1,5 +1,7 @@
 //! Whose turn it is: the tenant with the smallest weighted dominant share, in it the project with the smallest, in it
-//! the first job. A turn lasts as long as it would if it were given task by task.
+//! the first job. Of equal shares that one goes first whose first job does: shares have no memory, so that where jobs are
+//! large and most hold nothing, any fixed order of tenants would starve the last of them. A turn lasts as long as it
+//! would if it were given task by task.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -18,7 +20,31 @@ use crate::{
 type Turn = (Reverse<i32>, i64, u128, TimeMs, JobId);
 
 /// Where a job stands in the whole line: its tenant, its project, and its turn there. Smaller goes first.
-pub(crate) type Rank = ((Share, usize), (Share, usize), Turn);
+pub(crate) type Rank = (Standing, Standing, Turn);
+
+/// How much a tenant or a project holds, and its [seat](Seats) among equals.
+type Standing = (Share, usize);
+
+/// An order of tenants or of projects, for those of equal shares: that of their first jobs as the cycle begins, so that it
+/// goes by priority, deadline and age, and not by names. Who has no job that takes part sits last.
+struct Seats {
+    /// The seat of each, by number.
+    of: Vec<usize>,
+    /// Who sits where.
+    numbers: Vec<usize>,
+}
+
+impl Seats {
+    fn new(firsts: &[Option<Turn>]) -> Self {
+        let mut numbers: Vec<usize> = (0..firsts.len()).collect();
+        numbers.sort_by_key(|&number| (firsts[number].is_none(), firsts[number], number));
+        let mut of = vec![0; firsts.len()];
+        for (seat, &number) in numbers.iter().enumerate() {
+            of[number] = seat;
+        }
+        Seats { of, numbers }
+    }
+}
 
 /// What a job's place and its turn need of it, read all at once: a million jobs lie far apart in memory, and each of
 /// them is waited for once only.
@@ -83,11 +109,11 @@ struct Project {
 /// One tenant with its projects that still take part.
 struct Tenant {
     holder: Holder,
-    projects: BinaryHeap<Reverse<(Share, usize)>>,
+    projects: BinaryHeap<Reverse<Standing>>,
 }
 
 impl Tenant {
-    fn next_project(&self) -> Option<(Share, usize)> {
+    fn next_project(&self) -> Option<Standing> {
         self.projects.peek().map(|&Reverse(next)| next)
     }
 }
@@ -99,6 +125,9 @@ pub(crate) struct Queue<'a> {
     now: TimeMs,
     tenants: Vec<Tenant>,
     projects: Vec<Project>,
+    tenant_seats: Seats,
+    project_seats: Seats,
+    /// Of tenants by seat.
     heads: Tournament,
     /// In the order of the snapshot's shapes.
     lanes: Vec<Lane<'a>>,
@@ -122,6 +151,8 @@ impl<'a> Queue<'a> {
                 .map(|&holder| Tenant { holder, projects: BinaryHeap::new() })
                 .collect(),
             projects: Vec::with_capacity(problem.holders.projects.len()),
+            tenant_seats: Seats::new(&[]),
+            project_seats: Seats::new(&[]),
             heads: Tournament::new(problem.holders.tenants.len()),
             lanes: snapshot.shapes.iter().zip(&problem.shapes).map(|(view, shape)| lane(view, shape)).collect(),
             current: None,
@@ -135,25 +166,49 @@ impl<'a> Queue<'a> {
                 queue.join(number, queue.lanes[number].job(0));
             }
         }
-        for (number, project) in queue.projects.iter().enumerate() {
-            if !project.shapes.is_empty() {
-                queue.tenants[project.tenant].projects.push(Reverse((project.holder.share(), number)));
-            }
-        }
-        for (number, tenant) in queue.tenants.iter().enumerate() {
-            if !tenant.projects.is_empty() {
-                queue.heads.set(number, Some(tenant.holder.share()));
-            }
-        }
+        queue.seat();
         queue
+    }
+
+    /// Gives projects and tenants their seats and lets those take part that have jobs.
+    fn seat(&mut self) {
+        let firsts: Vec<Option<Turn>> =
+            self.projects.iter().map(|project| project.shapes.peek().map(|Reverse((turn, _))| *turn)).collect();
+        let mut of_tenants = vec![None; self.tenants.len()];
+        for (project, first) in self.projects.iter().zip(&firsts) {
+            let of: &mut Option<Turn> = &mut of_tenants[project.tenant];
+            *of = (*of).into_iter().chain(*first).min();
+        }
+        (self.project_seats, self.tenant_seats) = (Seats::new(&firsts), Seats::new(&of_tenants));
+        for (number, project) in self.projects.iter().enumerate() {
+            if !project.shapes.is_empty() {
+                let standing = (project.holder.share(), self.project_seats.of[number]);
+                self.tenants[project.tenant].projects.push(Reverse(standing));
+            }
+        }
+        for (number, tenant) in self.tenants.iter().enumerate() {
+            if !tenant.projects.is_empty() {
+                self.heads.set(self.tenant_seats.of[number], Some(tenant.holder.share()));
+            }
+        }
+    }
+
+    fn of_tenant(&self, number: usize) -> Standing {
+        (self.tenants[number].holder.share(), self.tenant_seats.of[number])
+    }
+
+    fn of_project(&self, number: usize) -> Standing {
+        (self.projects[number].holder.share(), self.project_seats.of[number])
     }
 
     /// The index of the shape whose turn it is and its job. It must be [put back](Queue::put_back) before the next.
     pub(crate) fn pop(&mut self) -> Option<(usize, Head)> {
         assert!(self.current.is_none(), "one turn at a time");
-        let (_, tenant) = self.heads.first()?;
-        self.heads.set(tenant, None);
-        let Reverse((_, project)) = self.tenants[tenant].projects.pop().expect("a tenant in the heap has a project");
+        let (_, seat) = self.heads.first()?;
+        self.heads.set(seat, None);
+        let tenant = self.tenant_seats.numbers[seat];
+        let Reverse((_, seat)) = self.tenants[tenant].projects.pop().expect("a tenant in the heap has a project");
+        let project = self.project_seats.numbers[seat];
         let Reverse((_, shape)) = self.projects[project].shapes.pop().expect("a project in the heap has a shape");
         self.current = Some(shape);
         let lane = &self.lanes[shape];
@@ -165,14 +220,14 @@ impl<'a> Queue<'a> {
     pub(crate) fn lasts(&self, class: usize, rate: u64, most: u64) -> u64 {
         let (tenant, project) = self.holders();
         let others = [
-            (tenant, &self.tenants[tenant].holder, self.heads.first()),
-            (project, &self.projects[project].holder, self.tenants[tenant].next_project()),
+            (self.tenant_seats.of[tenant], &self.tenants[tenant].holder, self.heads.first()),
+            (self.project_seats.of[project], &self.projects[project].holder, self.tenants[tenant].next_project()),
         ];
         let over = |tasks: u64| {
             let more = rate.saturating_mul(tasks);
             others
                 .iter()
-                .any(|(number, holder, next)| next.is_some_and(|next| (holder.share_with(class, more), *number) > next))
+                .any(|(seat, holder, next)| next.is_some_and(|next| (holder.share_with(class, more), *seat) > next))
         };
         if most <= 1 || over(1) {
             return most.min(1);
@@ -207,10 +262,9 @@ impl<'a> Queue<'a> {
     /// Whether it is another's turn now.
     pub(crate) fn over(&self) -> bool {
         let (tenant, project) = self.holders();
-        let passed =
-            |share: Share, number: usize, next: Option<(Share, usize)>| next.is_some_and(|next| (share, number) > next);
-        passed(self.tenants[tenant].holder.share(), tenant, self.heads.first())
-            || passed(self.projects[project].holder.share(), project, self.tenants[tenant].next_project())
+        let passed = |own: Standing, next: Option<Standing>| next.is_some_and(|next| own > next);
+        passed(self.of_tenant(tenant), self.heads.first())
+            || passed(self.of_project(project), self.tenants[tenant].next_project())
     }
 
     /// Ends the turn. The shape takes part again with the same job, with its next one, or no more.
@@ -226,11 +280,11 @@ impl<'a> Queue<'a> {
             Again::Never => {}
         }
         if !self.projects[project].shapes.is_empty() {
-            let share = self.projects[project].holder.share();
-            self.tenants[tenant].projects.push(Reverse((share, project)));
+            let standing = self.of_project(project);
+            self.tenants[tenant].projects.push(Reverse(standing));
         }
         if !self.tenants[tenant].projects.is_empty() {
-            self.heads.set(tenant, Some(self.tenants[tenant].holder.share()));
+            self.heads.set(self.tenant_seats.of[tenant], Some(self.tenants[tenant].holder.share()));
         }
     }
 
@@ -242,9 +296,8 @@ impl<'a> Queue<'a> {
     /// Where a job of a shape, given by its index, would stand in line now.
     pub(crate) fn rank(&self, shape: usize, job: usize) -> Option<Rank> {
         let lane = &self.lanes[shape];
-        let Project { tenant, holder, .. } = &self.projects[lane.project];
         let turn = turn(self.order, self.now, &lane.job(job)?, lane);
-        Some(((self.tenants[*tenant].holder.share(), *tenant), (holder.share(), lane.project), turn))
+        Some((self.of_tenant(self.projects[lane.project].tenant), self.of_project(lane.project), turn))
     }
 
     /// Lets the jobs of a shape before one, given by its index, take part no more.

@@ -168,6 +168,19 @@ fn one_by_one(cores: u64, arrays: &[(u64, u32)], weights: &[u32]) -> Vec<u64> {
     }
 }
 
+/// Shares have no memory: where one job fills the network, whoever has none running holds as little as the others.
+#[test]
+fn of_equal_shares_the_first_job_goes_first() {
+    let of_age = |tenant: &str, id: u64, age_ms: i64| {
+        let job = JobView { submitted_at: TimeMs(-age_ms), ..job(id, 1) };
+        (of(tenant, "p", shape(4)), vec![job])
+    };
+    let mut snapshot =
+        network(vec![centre("a", 4)], vec![of_age("anna", 1, 10), of_age("mia", 2, 30), of_age("zoe", 3, 20)]);
+    snapshot.tenants = ["anna", "mia", "zoe"].map(|name| tenant(name, 1)).into();
+    check(&snapshot, &[(2, 1)]);
+}
+
 proptest! {
     #[test]
     fn turns_are_as_if_task_by_task(
@@ -187,6 +200,28 @@ proptest! {
             placed[usize::try_from(job).expect("a small number") - 1] = tasks;
         }
         prop_assert_eq!(placed, one_by_one(cores, &arrays, &weights));
+    }
+
+    /// Whatever tenants and projects are called, the same jobs start.
+    #[test]
+    fn names_decide_nothing(
+        cores in 1u64..60,
+        jobs in prop::collection::vec((0usize..4, 0usize..2, 1u64..30, 1u32..5, 0i64..4), 1..9),
+        by in 1usize..4,
+    ) {
+        let named = |by: usize| {
+            let shapes = jobs.iter().zip(1..).map(|(&(tenant, project, cores, tasks, age), id)| {
+                let (tenant, project) = (format!("t{}", (tenant + by) % 4), format!("p{}", (project + by) % 2));
+                let job = JobView { submitted_at: TimeMs(-age), ..job(id, tasks) };
+                // No two shapes alike, so that none has to be joined with another.
+                let shape = Shape { memory: huisuan_model::Bytes(id), ..shape(cores) };
+                (of(&tenant, &project, shape), vec![job])
+            });
+            let mut snapshot = network(vec![centre("a", cores)], shapes.collect());
+            snapshot.tenants = (0..4).map(|index| tenant(&format!("t{index}"), 1)).collect();
+            given(&snapshot, &Policy::default())
+        };
+        prop_assert_eq!(named(0), named(by));
     }
 
     #[test]
