@@ -55,10 +55,11 @@ pub(crate) fn data_folder() -> Result<PathBuf, Failure> {
         })
 }
 
-/// Where a server keeps its data: the folder of a demo is that of its server, too.
+/// Where a server keeps its data: the folder of a demo is that of its server, too, unless it has data of its own.
 pub(crate) fn server_data(folder: &Path) -> PathBuf {
     let server = folder.join("server");
-    if server.is_dir() { server } else { folder.to_owned() }
+    let data = |folder: &Path| folder.join("huisuan.db").is_file();
+    if data(&server) && !data(folder) { server } else { folder.to_owned() }
 }
 
 #[cfg(test)]
@@ -70,8 +71,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a scratch folder");
         assert_eq!(server_data(folder.path()), folder.path());
         let server = folder.path().join("server");
-        std::fs::create_dir(&server).expect("made");
+        fs::create_dir(&server).expect("made");
+        assert_eq!(server_data(folder.path()), folder.path());
+        fs::write(server.join("huisuan.db"), "").expect("written");
         assert_eq!(server_data(folder.path()), server);
+        fs::write(folder.path().join("huisuan.db"), "").expect("written");
+        assert_eq!(server_data(folder.path()), folder.path());
     }
 
     #[test]
