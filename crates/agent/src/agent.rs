@@ -234,8 +234,11 @@ impl Agent {
     fn hello_again(&mut self) -> Result<u64, AgentError> {
         let before = self.told.clone();
         let Welcome { epoch, unrated, .. } = self.hello()?;
-        if let Err(error) = self.rate_new(&changed(&before, &self.told, unrated)) {
-            tracing::warn!(%error, "new pools were not measured");
+        let new = changed(&before, &self.told, unrated);
+        if let Err(error) = self.rate_new(&new) {
+            tracing::warn!(%error, "new pools were not measured, trying again");
+            // As if they were not told of: the next look at the centre finds them new, and says hello again.
+            self.told.retain(|pool| !new.contains(&pool.id));
         }
         Ok(epoch)
     }

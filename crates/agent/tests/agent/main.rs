@@ -349,14 +349,31 @@ fn a_server_that_refuses_or_is_away_is_an_error_of_the_join() {
     assert!(matches!(away, Err(AgentError::Server { .. })), "{away:?}");
 }
 
+/// A CPU that this process may use.
+fn a_cpu() -> usize {
+    let allowed = rustix::thread::sched_getaffinity(None).expect("the CPUs of this process");
+    (0..rustix::thread::CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).expect("a CPU")
+}
+
+/// A pool without a rating gets no work: one that was lost on its way is made again.
+#[test]
+fn a_new_pool_whose_rating_did_not_arrive_is_rated_again() {
+    let bench = Bench::new();
+    bench.engine.be_made_of(vec![a_cpu()]);
+    bench.engine.be_down(true);
+    let _agent = run(join(&bench.server, &bench.engine, bench.folder.path(), true).expect("joined"));
+    bench.server.fail_ratings(1);
+    bench.engine.be_down(false);
+    let [rated] = bench.server.until_ratings(1).try_into().expect("one pool");
+    assert_eq!(rated.pool.as_str(), "cpu:test");
+}
+
 #[test]
 fn a_pool_in_this_machine_is_rated_by_measuring_it() {
     let bench = Bench::new();
     drop(join(&bench.server, &bench.engine, bench.folder.path(), true).expect("joined"));
     assert!(bench.server.ratings().is_empty(), "a pool elsewhere cannot be measured from here");
-    let allowed = rustix::thread::sched_getaffinity(None).expect("the CPUs of this process");
-    let cpu = (0..rustix::thread::CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).expect("a CPU");
-    bench.engine.be_made_of(vec![cpu]);
+    bench.engine.be_made_of(vec![a_cpu()]);
     drop(join(&bench.server, &bench.engine, bench.folder.path(), true).expect("joined"));
     let [rated] = bench.server.ratings().try_into().expect("one pool");
     assert_eq!((rated.pool.as_str(), rated.rating.mark), ("cpu:test", Mark::Measured));

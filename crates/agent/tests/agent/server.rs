@@ -50,6 +50,7 @@ struct State {
     /// How many the last hello brought.
     pools: usize,
     failing_reports: u32,
+    failing_ratings: u32,
     lost_answers: u32,
     hello_refusal: Option<ErrorCode>,
     /// A batch with a report of this attempt is refused for good.
@@ -127,6 +128,10 @@ impl PretendedServer {
 
     pub(crate) fn fail_reports(&self, count: u32) {
         self.change(|state| state.failing_reports = count);
+    }
+
+    pub(crate) fn fail_ratings(&self, count: u32) {
+        self.change(|state| state.failing_ratings = count);
     }
 
     pub(crate) fn refuse_reports_of(&self, attempt: AttemptId) {
@@ -264,6 +269,10 @@ fn answer(shared: &Shared, target: &str, body: Vec<u8>) -> Option<(u16, Vec<u8>)
             let nothing = |state: &mut State| state.orders.len() as u64 <= after && state.questions.is_empty();
             state = shared.changed.wait_timeout_while(state, wait, nothing).expect("no panic").0;
             orders(&mut state, after)
+        }
+        "/v1/agent/here/ratings" if state.failing_ratings > 0 => {
+            state.failing_ratings -= 1;
+            problem(ErrorCode::Unavailable)
         }
         "/v1/agent/here/ratings" => {
             state.ratings.extend(serde_json::from_slice::<Ratings>(&body).expect("ratings").ratings);
