@@ -53,7 +53,8 @@ impl Cluster {
     pub(crate) fn config(&self, folder: &str) -> String {
         format!(
             "folder = \"{folder}\"\npartitions = [\"batch\"]\naccount = \"lab\"\nslurm_conf = \"{}\"\nrate_each = 10\n\
-             poll_interval_ms = 500\nlook_interval_ms = 50\ngrace_ms = 300\nbeat_ms = 500\ncommand_timeout_ms = 4000\n",
+             poll_interval_ms = 500\nlaunch_ms = 15000\nlook_interval_ms = 50\ngrace_ms = 300\nbeat_ms = 500\n\
+             command_timeout_ms = 4000\n",
             self.tended().lab.conf().display()
         )
     }

@@ -60,10 +60,10 @@ pub struct SlurmConfig {
     /// Milliseconds between two questions to Slurm. One `squeue`, and at most one `sacct`, are asked each time.
     #[serde(default = "ten_seconds")]
     pub poll_interval_ms: u64,
-    /// After so many questions to Slurm a job that it placed and did not launch is submitted again. A site's prologs
-    /// take less time than that.
-    #[serde(default = "launch_looks")]
-    pub launch_looks: u32,
+    /// Milliseconds after which a job that Slurm shows as running and that has not begun is submitted again. A site's
+    /// prologs count, and take less time than that.
+    #[serde(default = "launch_ms")]
+    pub launch_ms: u64,
     /// Milliseconds between two looks into the folder, which cost Slurm nothing.
     #[serde(default = "look_interval")]
     pub look_interval_ms: u64,
@@ -122,8 +122,8 @@ fn yes() -> bool {
 fn ten_seconds() -> u64 {
     10_000
 }
-fn launch_looks() -> u32 {
-    30
+fn launch_ms() -> u64 {
+    300_000
 }
 fn look_interval() -> u64 {
     250
@@ -198,13 +198,13 @@ impl SlurmConfig {
                 return Err(format!("gres `{}` is not NAME or NAME:TYPE", device.gres));
             }
         }
-        let positive = [self.poll_interval_ms, self.look_interval_ms, self.beat_ms, self.command_timeout_ms];
+        let positive =
+            [self.poll_interval_ms, self.launch_ms, self.look_interval_ms, self.beat_ms, self.command_timeout_ms];
         if positive.contains(&0)
             || self.submit_per_s == 0
             || self.submit_burst == 0
             || self.open_max == 0
             || self.array_max == 0
-            || self.launch_looks == 0
         {
             return Err("intervals, rates and limits must be above 0".to_owned());
         }
@@ -265,7 +265,7 @@ mod tests {
         }
         check(&format!("{good}[[devices]]\ngres = \"gpu:a:1\"\npool = \"H100\"\n"), Err("gpu:a:1"));
         check(&format!("{good}poll_interval_ms = 0\n"), Err("above 0"));
-        check(&format!("{good}launch_looks = 0\n"), Err("above 0"));
+        check(&format!("{good}launch_ms = 0\n"), Err("above 0"));
         check(&format!("{good}[containers]\nruntime = \"runc\"\n"), Ok(()));
         check(&format!("{good}[containers]\nuser = 0\n"), Err("root"));
         check(&format!("{good}[containers]\nprivileged = true\n"), Err("privileged"));

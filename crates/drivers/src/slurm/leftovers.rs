@@ -1,7 +1,10 @@
 //! Jobs that hold room at the centre and will never use it. Slurm leaves them behind when its controller is killed, and
 //! keeps them until their time limit.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use huisuan_model::AttemptId;
 
@@ -49,23 +52,28 @@ pub(super) fn doom_leftovers(state: &mut State, files: &Files, ours: &Ours) {
     state.ghosts = ghosts;
 }
 
-/// Gives up a job that was placed and, after so many looks at it, not launched: its attempt is submitted again. Seen
-/// in 22.05: a controller that was killed gives numbers again, a node that remembers the number refuses the launch and asks
-/// for the job to be cancelled, and the controller does not find what the node names.
+/// Gives up a job that was placed and, for so long since the first look at it, not launched: its attempt is submitted
+/// again. Seen in 22.05: a controller that was killed gives numbers again, a node that remembers the number refuses the
+/// launch and asks for the job to be cancelled, and the controller does not find what the node names.
 pub(super) fn give_up_unbegun(
     state: &mut State,
     files: &Files,
     id: AttemptId,
     queued: Option<&QueuedJob>,
-    launch_looks: u32,
+    launch: Duration,
+    now: Instant,
 ) {
     let Some(open) = state.open_mut(id) else { return };
     let runs = queued.is_some_and(|job| job.runs) && open.started_at.is_none() && !open.exit_seen;
-    open.looks_unbegun = if runs { open.looks_unbegun + 1 } else { 0 };
+    if !runs {
+        open.unbegun_since = None;
+        return;
+    }
+    let since = *open.unbegun_since.get_or_insert(now);
     if let Some(job) = open.job
-        && open.looks_unbegun >= launch_looks
+        && now.saturating_duration_since(since) >= launch
     {
-        (open.looks_unbegun, open.given_up) = (0, true);
+        (open.unbegun_since, open.given_up) = (None, true);
         tracing::warn!(attempt = %id, %job, "slurm placed a job and did not launch it, cancelling it");
         state.doom(id, job, files);
     }
@@ -80,7 +88,8 @@ mod tests {
     use super::*;
     use crate::slurm::{job::SlurmJob, journal::Journal};
 
-    const LOOKS: u32 = 3;
+    const EVERY: Duration = Duration::from_secs(10);
+    const LAUNCH: Duration = Duration::from_secs(25);
 
     fn order(job: u64) -> Arc<StartOrder> {
         Arc::new(StartOrder {
@@ -96,7 +105,7 @@ mod tests {
         })
     }
 
-    /// Whether a job is given up at its last look; `looks` say of each whether Slurm shows it as running.
+    /// Whether a job is given up at its last look; `looks`, one each 10 s, say whether Slurm shows it as running.
     fn check(job: SlurmJob, looks: &[bool], begun: bool, expected: bool) {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let files = Files::make(&folder.path().join("centre")).expect("made");
@@ -108,11 +117,13 @@ mod tests {
         let open = state.open_mut(id).expect("it is open");
         open.job = Some(job);
         open.started_at = begun.then_some(TimeMs(1));
+        let mut now = Instant::now();
         for &runs in looks {
             assert!(state.doomed.is_empty(), "too early: {looks:?}");
             let (state_of, name) = (JobState::Active, "x".to_owned());
             let queued = QueuedJob { state: state_of, runs, placed: true, began: None, reason: String::new(), name };
-            give_up_unbegun(&mut state, &files, id, Some(&queued), LOOKS);
+            give_up_unbegun(&mut state, &files, id, Some(&queued), LAUNCH, now);
+            now += EVERY;
         }
         assert_eq!(state.doomed.contains_key(&job), expected, "{job} {looks:?}");
         assert_eq!(state.open(id).expect("it is open").given_up, expected);
@@ -121,9 +132,9 @@ mod tests {
     #[test]
     fn what_is_placed_and_never_launched_is_given_up() {
         for job in [SlurmJob::Single(7), SlurmJob::Element(7, 2, 1)] {
-            check(job, &[true; 3], false, true);
-            check(job, &[true; 2], false, false);
-            check(job, &[true, true, false, true, true], false, false);
+            check(job, &[true; 4], false, true);
+            check(job, &[true; 3], false, false);
+            check(job, &[true, true, true, false, true, true, true], false, false);
             check(job, &[true; 9], true, false);
         }
     }

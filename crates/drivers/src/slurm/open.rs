@@ -50,8 +50,8 @@ pub(super) struct Open {
     pub(super) quiet_since: Option<Instant>,
     /// How often Slurm ended its job before it began.
     pub(super) launches_failed: u32,
-    /// By how many looks at the queue in a row it ran there, and had not begun.
-    pub(super) looks_unbegun: u32,
+    /// Since which look at the queue it runs there, and has not begun.
+    pub(super) unbegun_since: Option<Instant>,
     /// It did not begin, and its job was cancelled for it.
     pub(super) given_up: bool,
     /// How often Slurm refused it for a reason that is not known to last.
@@ -72,7 +72,7 @@ impl Open {
             beats: 0,
             quiet_since: None,
             launches_failed: 0,
-            looks_unbegun: 0,
+            unbegun_since: None,
             given_up: false,
             refusals: 0,
         }

@@ -106,7 +106,8 @@ fn poll(shared: &Shared) -> Result<(), EngineError> {
         let mut state = shared.lock();
         // What was doomed in the meantime may have been submitted after this look.
         let later = std::mem::take(&mut state.doomed);
-        let doubts = sort_out(&mut state, &shared.files, &ours, poll, shared.config.launch_looks);
+        let launch = Duration::from_millis(shared.config.launch_ms);
+        let doubts = sort_out(&mut state, &shared.files, &ours, poll, launch);
         state.unswept |= !ours.strange.is_empty();
         doomed.append(&mut std::mem::replace(&mut state.doomed, later));
         doubts?
@@ -124,10 +125,10 @@ fn sort_out(
     files: &Files,
     ours: &Ours,
     poll: u64,
-    launch_looks: u32,
+    launch: Duration,
 ) -> Result<Vec<Doubt>, EngineError> {
     doom_leftovers(state, files, ours);
-    let none = BTreeMap::new();
+    let (none, now) = (BTreeMap::new(), Instant::now());
     let mut doubts = Vec::new();
     for id in state.in_slurm.clone() {
         let jobs = ours.jobs.get(&id).unwrap_or(&none);
@@ -159,7 +160,7 @@ fn sort_out(
             state.held.insert(id);
         }
         note_waiting(state, id, queued);
-        give_up_unbegun(state, files, id, queued, launch_looks);
+        give_up_unbegun(state, files, id, queued, launch, now);
         let unheard = state.open(id).is_some_and(|open| open.exit_seen || open.started_at.is_none());
         if !here || (unheard && queued.is_some_and(|job| job.state == JobState::Active)) {
             let left_out = queued.is_none() && state.open(id).is_some_and(|open| ours.have_the_rest_of(open.job));

@@ -29,7 +29,8 @@ pub(crate) static WORKING: Cluster = Cluster::new("alpha", 4);
 pub(crate) fn config(folder: &Path, conf: &Path, partition: &str) -> SlurmConfig {
     let text = format!(
         "folder = \"{}\"\npartitions = [\"{partition}\"]\naccount = \"lab\"\nslurm_conf = \"{}\"\n\
-         poll_interval_ms = 500\nlook_interval_ms = 50\ngrace_ms = 300\nbeat_ms = 500\ncommand_timeout_ms = 15000\n",
+         poll_interval_ms = 500\nlaunch_ms = 15000\nlook_interval_ms = 50\ngrace_ms = 300\nbeat_ms = 500\n\
+         command_timeout_ms = 15000\n",
         folder.display(),
         conf.display()
     );
