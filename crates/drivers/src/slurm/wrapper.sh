@@ -304,7 +304,12 @@ trap 'jobs -l >>"$dir/how"' CHLD
     if [ -p "$dir/keys" ]; then exec 0<>"$dir/keys"; else exec </dev/null; fi
     exec >&5 2>&6 5>&- 6>&-
     # Whoever makes a container is known before it makes one.
-    [ -z "$name" ] || { echo "$BASHPID" >&"$tie" && exec {tie}>&-; }
+    if [ -n "$name" ]; then
+        trap '' PIPE
+        echo "$BASHPID" 2>/dev/null >&"$tie" || { echo 'Error: the keeper of its container is gone' >&2; exit 125; }
+        trap - PIPE
+        exec {tie}>&-
+    fi
     ((careful)) && exec env "${environment[@]}" "${words[@]}"
     export "${environment[@]}"
     exec "${words[@]}"
@@ -340,7 +345,8 @@ while ((interrupted)); do
 done 2>/dev/null
 # Slurm asks one process after the other: this one's turn may come when the child is gone already.
 ((status == 143 && outside == 0)) && pause 200
-trap '' TERM USR2
+# Whose keeper is gone still tells how its task ended.
+trap '' TERM USR2 PIPE
 trap - CHLD
 kill -KILL -- "-$child" "-$watcher" ${killer:+"-$killer"} 2>/dev/null
 signal=

@@ -167,6 +167,20 @@ fn a_killed_client_ends_its_container() {
     assert_eq!(left(&bench), 0);
 }
 
+/// The keeper is there for the end of the wrapper alone: without it the task goes on, and its end is told.
+#[test]
+fn a_killed_keeper_changes_nothing() {
+    let mut bench = bench();
+    bench.submit(&[order(1, script("until [ -e go ]; do sleep 0.05; done; exit 5"))]);
+    bench.started(id(1, 0));
+    let folder = bench.folder.path().display().to_string();
+    process(&["while IFS= read", &folder, "/1/0.1"]).kill();
+    fs::write(own(&bench, id(1, 0), "go"), "").expect("a file");
+    let end = bench.end(id(1, 0));
+    assert_eq!((end.outcome.cause, end.outcome.exit_code), (EndCause::Exited, Some(5)), "{end:?}");
+    assert_eq!(left(&bench), 0);
+}
+
 /// The node's daemon and the step die; the wrapper is nobody's then, and sees its container to the end.
 #[test]
 fn a_killed_step_leaves_no_container() {
