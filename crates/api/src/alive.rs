@@ -1,8 +1,10 @@
 //! Connections whose other end is gone and did not say so: its machine lost power, or a link lost the packets that
 //! would have said it.
 //!
-//! Who waits for an answer sends nothing, so TCP by itself never notices. The kernel asks instead, and a connection
-//! that nobody acknowledges any more breaks [`GONE_AFTER`] at the latest.
+//! Who waits for an answer sends nothing, so TCP by itself never notices. The kernel asks instead, and a quiet
+//! connection that nobody acknowledges any more breaks [`GONE_AFTER`] at the latest. While data is under way the kernel
+//! sends it again and asks nothing: then [`watch_closely`] alone keeps that time, and [`watch`] leaves it to TCP, for which
+//! it is a quarter of an hour.
 
 use std::{io, os::fd::AsFd, time::Duration};
 
@@ -14,7 +16,7 @@ const QUIET: Duration = Duration::from_secs(4);
 const EVERY: Duration = Duration::from_secs(2);
 /// So many times.
 const TIMES: u32 = 3;
-/// The longest time for which an end that is gone goes unnoticed.
+/// The longest time for which an end that is gone goes unnoticed, on a quiet connection or one watched closely.
 pub const GONE_AFTER: Duration = Duration::from_secs(10);
 
 /// Has the kernel ask a quiet connection whether its other end is there. A few packets of 40 bytes each 4 s.

@@ -67,7 +67,8 @@ fn connect<F>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no delay not set");
     }
-    // Who is gone and could not say so holds no connection, and is not taken to be waiting for orders.
+    // Who is gone and could not say so holds no quiet connection, and is not taken to be waiting for orders. With an
+    // answer under way it takes TCP longer to give up: a slow reader looks the same.
     if let Err(error) = alive::watch(&stream) {
         tracing::debug!(%error, "connection not watched");
     }
