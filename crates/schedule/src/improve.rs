@@ -3,8 +3,9 @@
 //! A turn gives a job the best place that is left, and cannot know that somebody later in line fits nowhere else. So
 //! those that found no room are gone through once more, in line: where the cycle has placed tasks at a pool of theirs
 //! that could start as well elsewhere, as many of these as it takes are moved there, if others then start in their
-//! place. Nobody loses by it: what was placed still starts now, for no more money and no slower ([`stock`]), and what
-//! was promised is kept. Room goes to the first in line that it is enough for, so that nobody is overtaken by a move.
+//! place. Nobody loses by it: what was placed still starts now, for no more money and no slower, where a twentieth
+//! within one part number counts as the same ([`stock`]), and what was promised is kept. Room goes to the first in line
+//! that it is enough for, so that nobody is overtaken by a move.
 //!
 //! It is a bounded search and no solver: what was moved is not moved on, so that there are no chains, and what moves
 //! goes to where room is free already. Left out are pools that show their nodes, centres that hide their queue, gangs
