@@ -1,5 +1,5 @@
 //! NVIDIA's devices by cuBLAS: the driver and the library are loaded at run time, and their absence is a reason, not an
-//! error. No real device was there when this was made: it is tested with a library that multiplies on the processor
+//! error. Not tried on a device: it is tested with a library that multiplies on the processor
 //! (`tests/fake_cuda.c`), which shows that arguments, layouts and types are right, not how fast anything is.
 //!
 //! `library.rs` calls foreign code, `matrices.rs` makes inputs and checks products, this file times them.
