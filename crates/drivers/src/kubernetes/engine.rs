@@ -3,21 +3,20 @@
 use std::{
     fs::{self, File},
     os::unix::net::UnixStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
 };
 
 use huisuan_model::{AttemptId, AttemptReport, ChannelTarget, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
-use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
 use super::{
     client::{CallError, Client, Method},
     config::KubernetesConfig,
     errands,
-    journal::{Entry, Journal},
+    journal::{Entry, Journal, lock},
     kubeconfig::Access,
     objects::Pod,
     output,
@@ -25,7 +24,7 @@ use super::{
     session::Viewers,
     shared::{Errands, Shared, now},
     state::{Look, State},
-    volume::Volume,
+    volume::{NoPod, Volume},
     watch,
 };
 use crate::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
@@ -34,9 +33,6 @@ use crate::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
 const AT_ONCE: usize = 8;
 /// So many orders are made one after the other in any case: what was ordered first waits first.
 const LANE_MIN: usize = 16;
-/// How often the folder's lock is tried, and the pause between.
-const LOCK_TRIES: u32 = 40;
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs attempts as pods of a Kubernetes cluster.
 pub struct KubernetesEngine {
@@ -248,12 +244,17 @@ impl Engine for KubernetesEngine {
     fn submit(&self, starts: &[StartOrder]) -> Result<Vec<SubmitResult>, EngineError> {
         let mut results: Vec<Option<SubmitResult>> = Vec::with_capacity(starts.len());
         let mut wanted: Vec<(&StartOrder, Value)> = Vec::new();
+        let mut later = None;
         for order in starts {
             let known = self.look(order.attempt).is_some();
             let manifest = match (!known).then(|| self.shared.manifest(order)).transpose() {
                 Ok(manifest) => manifest,
-                Err(why) => {
+                Err(NoPod::Refused(why)) => {
                     results.push(Some(SubmitResult::Refused { why }));
+                    continue;
+                }
+                Err(NoPod::Later(error)) => {
+                    later = later.or(Some(error));
                     continue;
                 }
             };
@@ -271,6 +272,10 @@ impl Engine for KubernetesEngine {
         self.shared.changed([]);
         let outcomes = self.create_all(&wanted);
         let mut made = self.settle(&wanted, outcomes)?.into_iter();
+        // The others are made by now; whoever asks again is told so.
+        if let Some(error) = later {
+            return Err(error);
+        }
         let answer = |result: Option<SubmitResult>| {
             result.unwrap_or_else(|| made.next().expect("every order without an answer was made or failed"))
         };
@@ -378,22 +383,4 @@ impl Engine for KubernetesEngine {
         };
         Ok(LogChunk { data, offset, end: false })
     }
-}
-
-/// One process for a folder. A process that was just started by the one before may hold its lock until it runs a
-/// program of its own, so a lock that is taken is looked at again for two seconds.
-fn lock(dir: &Path) -> Result<File, EngineError> {
-    let path = dir.join("engine.lock");
-    let file = File::create(&path).map_err(EngineError::file("lock", &path))?;
-    for _ in 0..LOCK_TRIES {
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            return Ok(file);
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "no descriptor tells of a lock: this is a pause between two looks"
-        )]
-        thread::sleep(LOCK_PAUSE);
-    }
-    Err(EngineError::Refused(format!("folder `{}` is used by another agent; hint: stop that one first", dir.display())))
 }

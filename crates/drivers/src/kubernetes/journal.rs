@@ -7,9 +7,12 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use huisuan_model::{AttemptId, AttemptReport, TimeMs};
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
@@ -19,6 +22,9 @@ const WHAT: &str = "journal of a kubernetes centre";
 
 /// The version of the lines; the first line says it.
 const VERSION: u32 = 1;
+/// How often the folder's lock is tried, and the pause between.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// One thing to remember.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +102,24 @@ impl Journal {
         let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
         written.map_err(EngineError::file(WHAT, &self.path))
     }
+}
+
+/// One process for a folder. A process that was just started by the one before may hold its lock until it runs a
+/// program of its own, so a lock that is taken is looked at again for two seconds.
+pub(super) fn lock(dir: &Path) -> Result<File, EngineError> {
+    let path = dir.join("engine.lock");
+    let file = File::create(&path).map_err(EngineError::file("lock", &path))?;
+    for _ in 0..LOCK_TRIES {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(file);
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "no descriptor tells of a lock: this is a pause between two looks"
+        )]
+        thread::sleep(LOCK_PAUSE);
+    }
+    Err(EngineError::Refused(format!("folder `{}` is used by another agent; hint: stop that one first", dir.display())))
 }
 
 #[cfg(test)]

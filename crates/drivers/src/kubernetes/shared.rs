@@ -20,7 +20,7 @@ use super::{
     output::Outputs,
     pod::{CENTRE_LABEL, manifest, mark, name},
     state::{Errand, Patience, PodReference, State},
-    volume::Volume,
+    volume::{NoPod, Volume},
 };
 use crate::{Alarm, EngineError};
 
@@ -197,9 +197,9 @@ impl Shared {
     }
 
     /// The pod that an order becomes; the folders that it will be given are there then.
-    pub(super) fn manifest(&self, order: &StartOrder) -> Result<serde_json::Value, String> {
+    pub(super) fn manifest(&self, order: &StartOrder) -> Result<serde_json::Value, NoPod> {
         if order.centre != self.centre {
-            return Err(format!("the order is for centre `{}`, this is `{}`", order.centre, self.centre));
+            return Err(format!("the order is for centre `{}`, this is `{}`", order.centre, self.centre).into());
         }
         let suits = self.hardware.lock().unwrap_or_else(PoisonError::into_inner).suits(order)?;
         let manifest = manifest(order, &suits, &self.config)?;

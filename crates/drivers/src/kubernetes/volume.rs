@@ -63,6 +63,21 @@ fn checkpoint_path(id: AttemptId) -> String {
     format!("checkpoints/{}/{}", id.job, id.task)
 }
 
+/// Why an order becomes no pod.
+#[derive(Debug)]
+pub(super) enum NoPod {
+    /// It never will here; a sentence for people.
+    Refused(String),
+    /// It may when it is asked for again.
+    Later(EngineError),
+}
+
+impl From<String> for NoPod {
+    fn from(why: String) -> NoPod {
+        NoPod::Refused(why)
+    }
+}
+
 /// The volume as the agent sees it.
 #[derive(Debug)]
 pub(super) struct Volume {
@@ -103,26 +118,34 @@ impl Volume {
         self.root.join("staging")
     }
 
-    /// Makes what an order's pod will be given, and gives it to the user of pods; the error is a sentence for people.
-    pub(super) fn prepare(&self, order: &StartOrder) -> Result<(), String> {
-        let failed = |error: io::Error| format!("its folders in the volume cannot be made: {error}");
+    /// Makes what an order's pod will be given, and gives it to the user of pods. A volume that fails is no refusal: the pod
+    /// may be there already, by a creation that nobody answered.
+    pub(super) fn prepare(&self, order: &StartOrder) -> Result<(), NoPod> {
+        let later = |error| NoPod::Later(EngineError::file("volume", &self.root)(error));
         if mounts(order).is_empty() {
             return Ok(());
         }
         match fs::read_to_string(self.root.join(WHICH)) {
             Ok(which) if which == self.which => {}
-            _ => return Err(format!("the volume is not at `{}` any more; hint: mount it", self.root.display())),
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
+                return Err(later(error));
+            }
+            _ => return Err(format!("the volume is not at `{}` any more; hint: mount it", self.root.display()).into()),
         }
+        self.make_folders(order).map_err(later)
+    }
+
+    fn make_folders(&self, order: &StartOrder) -> io::Result<()> {
         if order.spec.checkpoint.is_some() {
             let folder = self.root.join(checkpoint_path(order.attempt));
-            make(folder.parent().expect("it is below the root"), 0o711).map_err(failed)?;
-            make(&folder, 0o700).map_err(failed)?;
-            self.give(&folder, false).map_err(failed)?;
+            make(folder.parent().expect("it is below the root"), 0o711)?;
+            make(&folder, 0o700)?;
+            self.give(&folder, false)?;
         }
         if order.spec.staged() {
             let folder = staging::data_folder(&self.staging(), order.attempt);
-            make(&folder, 0o700).map_err(failed)?;
-            self.give(&folder, true).map_err(failed)?;
+            make(&folder, 0o700)?;
+            self.give(&folder, true)?;
         }
         Ok(())
     }

@@ -71,6 +71,24 @@ fn a_pod_gets_its_own_folders_only() {
     assert_eq!(other["containers"][0].get("lifecycle"), None);
 }
 
+/// The pod of an order may be there by a creation that nobody answered: a volume that fails ends no attempt, and holds up
+/// nobody who does not need it.
+#[test]
+fn a_volume_that_fails_is_no_refusal() {
+    let lab = Lab::new();
+    let orders = [order(1, JobSpec { checkpoint: saving("USR1", 1_000), ..script("true") }), order(2, script("true"))];
+    let folder = lab.shared.join(HERE).join("checkpoints");
+    fs::remove_dir(&folder).expect("removed");
+    fs::write(&folder, "in its place").expect("written");
+    let error = lab.bench.engine.submit(&orders).expect_err("asked again").to_string();
+    assert!(error.contains("volume") && error.contains("hint:"), "{error}");
+    let made = |job| lab.server.cluster.lock().pods.contains_key(&lab.pod(job));
+    assert_eq!((made(1), made(2)), (false, true));
+    fs::remove_file(&folder).expect("removed");
+    let results = lab.bench.engine.submit(&orders).expect("submitted");
+    assert_eq!(results, [SubmitResult::Accepted, SubmitResult::Duplicate]);
+}
+
 /// A task whose data cannot be where it looks for it is not started; another centre may have it.
 #[test]
 fn a_volume_that_is_not_there_any_more_is_noticed() {
