@@ -226,6 +226,11 @@ impl Engine for KubernetesEngine {
 
     fn inventory(&self) -> Result<Vec<Pool>, EngineError> {
         self.shared.refresh_hardware()?;
+        self.pools()
+    }
+
+    /// Known since the engine was opened.
+    fn pools(&self) -> Result<Vec<Pool>, EngineError> {
         Ok(self.shared.hardware.lock().unwrap_or_else(PoisonError::into_inner).pools())
     }
 

@@ -9,7 +9,7 @@ use huisuan_model::{
 };
 use serde_json::{Value, json};
 
-use super::{Lab, config, node, small};
+use super::{Lab, config, node, server::Act, small};
 use crate::bench::{expect_cause, id, order, script, task};
 
 /// A node without a kubelet: what goes there happens only when a test says so.
@@ -51,6 +51,20 @@ fn the_inventory_is_what_nodes_offer() {
     let alarms: Vec<_> = lab.bench.engine.alarms().into_iter().map(|alarm| (alarm.subject, alarm.what)).collect();
     let expected = [("node cordoned", "it is cordoned"), ("node dead", "it is not ready")];
     assert_eq!(alarms, expected.map(|(subject, what)| (subject.to_owned(), what.to_owned())));
+}
+
+/// An agent looks often whether its pools are others by now, and says what is known when the cluster does not answer.
+#[test]
+fn pools_are_remembered_and_not_asked_for() {
+    let lab = Lab::new();
+    let known = lab.bench.engine.pools().expect("known since it was opened");
+    assert_eq!(known.len(), 1, "{known:?}");
+    let asked = lab.server.count("GET");
+    assert_eq!(lab.bench.engine.pools().expect("remembered"), known);
+    assert_eq!(lab.server.count("GET"), asked, "nobody was asked");
+    lab.server.fail("GET", Act::Answer(500), 100);
+    lab.bench.engine.inventory().expect_err("the cluster does not answer");
+    assert_eq!(lab.bench.engine.pools().expect("remembered"), known);
 }
 
 #[test]
