@@ -41,6 +41,10 @@ const SHOWN: usize = 16 << 10;
 const END_WITHIN: Duration = Duration::from_secs(15);
 /// How often it is looked whether the engine is still there.
 const LOOK: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+/// How long is waited when there is more to read already.
+const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+/// So many messages of the cluster are passed on before the other side is looked at.
+const AT_A_TIME: usize = 64;
 /// After so many looks without a word the way is shown to be in use: load balancers end connections that are idle.
 const QUIET_LOOKS: u32 = 15;
 /// The character that says to a terminal that there is no more input.
@@ -206,14 +210,19 @@ impl Way<'_> {
         let (mut frames, mut piece) = (Frames::default(), vec![0; PAYLOAD_BYTES_MAX]);
         let mut quiet = 0;
         loop {
-            loop {
+            // A terminal may write without end: keys, and whoever takes the place, are still seen.
+            let mut drained = false;
+            for _ in 0..AT_A_TIME {
                 match self.socket.receive()? {
                     Received::Bytes { channel, bytes } if bytes.is_empty() && channel != INPUT => {}
                     Received::Bytes { channel, bytes } => {
                         // Who does not listen any more may have typed before: that is still passed on, up to its end.
                         let _ = back(channel, bytes).map(|frame| self.say(&frame));
                     }
-                    Received::Nothing => break,
+                    Received::Nothing => {
+                        drained = true;
+                        break;
+                    }
                     Received::Closed => return Ok(Over::Cluster),
                 }
             }
@@ -223,8 +232,8 @@ impl Way<'_> {
             let typing = if all_sent { PollFlags::IN } else { PollFlags::empty() };
             let mut both =
                 [PollFd::new(&self.socket, PollFlags::IN | waiting), PollFd::new(&self.viewer.stream, typing)];
-            quiet = match poll(&mut both, Some(&LOOK)) {
-                Ok(0) => quiet + 1,
+            quiet = match poll(&mut both, Some(if drained { &LOOK } else { &NO_TIME })) {
+                Ok(0) if drained => quiet + 1,
                 Ok(_) | Err(rustix::io::Errno::INTR) => 0,
                 Err(error) => return Err(error.into()),
             };

@@ -101,12 +101,18 @@ impl Viewer {
         back
     }
 
-    /// What came until the session or the channel ended.
+    /// What came when the session or the channel ended.
     pub(crate) fn end(&mut self) -> Option<Frame> {
+        self.rest().1
+    }
+
+    /// The same, and how many bytes came before.
+    pub(crate) fn rest(&mut self) -> (usize, Option<Frame>) {
+        let mut bytes = 0;
         loop {
             match self.next() {
-                Some(Frame::Data(_)) => {}
-                other => return other,
+                Some(Frame::Data(piece)) => bytes += piece.len(),
+                other => return (bytes, other),
             }
         }
     }

@@ -6,11 +6,12 @@ use std::{
     os::unix::net::UnixStream,
     sync::Arc,
     thread,
+    time::Instant,
 };
 
 use huisuan_drivers::KubernetesEngine;
 use huisuan_model::{
-    ChannelTarget,
+    ChannelTarget, Stream,
     channel::{Frame, Frames},
 };
 use serde_json::json;
@@ -98,6 +99,26 @@ fn a_session_outlives_its_agent() {
     again.sees("still-seven\r\n");
     assert_eq!(again.end(), Some(Frame::Exited(3)));
     assert_eq!(anywhere.bench.end(attempt).outcome.exit_code, Some(3));
+}
+
+/// What a program wrote and nobody has read yet keeps nobody from taking the terminal over.
+#[test]
+fn a_terminal_with_much_to_show_is_taken_over_at_once() {
+    const WRITTEN: usize = 8 << 20;
+    let mut anywhere = Anywhere::new();
+    let text = format!("yes | head -c {WRITTEN}; echo; sleep 60");
+    let (attempt, mut viewer) = begun(&mut anywhere.bench, 1, &["/bin/sh", "-c", &text]);
+    let deadline = Instant::now() + PATIENCE;
+    let logs = |at| anywhere.bench.engine.logs(attempt, Stream::Stdout, at, 1).expect("output").data;
+    while logs(WRITTEN as u64).is_empty() {
+        assert!(Instant::now() < deadline, "not all was written");
+    }
+    let _again = Viewer::of(&anywhere.bench, attempt);
+    let (seen, end) = viewer.rest();
+    assert!(matches!(&end, Some(Frame::Refused(why)) if why.contains("somebody else")), "{end:?}");
+    assert!(seen < WRITTEN / 2, "{seen} bytes came first");
+    anywhere.bench.engine.cancel(&[attempt]).expect("told");
+    anywhere.bench.end(attempt);
 }
 
 #[test]
