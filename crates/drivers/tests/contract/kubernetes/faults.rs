@@ -1,13 +1,16 @@
 //! What goes wrong between engine and cluster, and must not matter: every attempt starts once and its end is told.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use huisuan_drivers::SubmitResult;
 use huisuan_model::{EndCause, ReportKind, StartOrder};
 use serde_json::json;
 
 use super::{Lab, server::Act};
-use crate::bench::{end_of, expect_cause, id, order, script};
+use crate::bench::{PATIENCE, end_of, expect_cause, id, order, script};
 
 /// An order that leaves a trace outside of everything.
 fn traced(lab: &Lab, job: u64, then: &str) -> StartOrder {
@@ -177,6 +180,12 @@ fn a_pod_that_somebody_removed_is_lost_and_never_started_again() {
     let order = traced(&lab, 1, "sleep 1000");
     lab.bench.submit(std::slice::from_ref(&order));
     lab.bench.started(id(1, 0));
+    // A container is told of before the first line of its script has run.
+    let deadline = Instant::now() + PATIENCE;
+    while starts(&lab).is_empty() {
+        assert!(Instant::now() < deadline, "no trace");
+        std::thread::yield_now();
+    }
     lab.close();
     let name = lab.pod(1);
     lab.server.cluster.with(|all| {
