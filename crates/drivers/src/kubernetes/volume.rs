@@ -118,8 +118,8 @@ impl Volume {
         self.root.join("staging")
     }
 
-    /// Makes what an order's pod will be given, and gives it to the user of pods. A volume that fails is no refusal: the pod
-    /// may be there already, by a creation that nobody answered.
+    /// Makes what an order's pod will be given, and gives it to the user of pods. A volume that fails is no refusal:
+    /// the pod may be there already, by a creation that nobody answered.
     pub(super) fn prepare(&self, order: &StartOrder) -> Result<(), NoPod> {
         let later = |error| NoPod::Later(EngineError::file("volume", &self.root)(error));
         if mounts(order).is_empty() {
@@ -130,7 +130,10 @@ impl Volume {
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
                 return Err(later(error));
             }
-            _ => return Err(format!("the volume is not at `{}` any more; hint: mount it", self.root.display()).into()),
+            _ => {
+                let why = format!("the volume is not at `{}` any more; hint: mount it", self.root.display());
+                return Err(NoPod::Refused(why));
+            }
         }
         self.make_folders(order).map_err(later)
     }

@@ -71,8 +71,8 @@ fn a_pod_gets_its_own_folders_only() {
     assert_eq!(other["containers"][0].get("lifecycle"), None);
 }
 
-/// The pod of an order may be there by a creation that nobody answered: a volume that fails ends no attempt, and holds up
-/// nobody who does not need it.
+/// The pod of an order may be there by a creation that nobody answered: a volume that fails ends no attempt, and holds
+/// up nobody who does not need it.
 #[test]
 fn a_volume_that_fails_is_no_refusal() {
     let lab = Lab::new();
