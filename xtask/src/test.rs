@@ -7,7 +7,10 @@ use crate::{
     step::{self, Outcome, Steps},
 };
 use anyhow::Result;
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// Crash tests need a binary with failpoints compiled in, which no other test may see.
 const CRASH_TESTS: &str = "crates/cli/tests/crash.rs";
@@ -39,6 +42,7 @@ pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     let cargo = |arguments: &str| cargo(arguments, seed);
     steps.command("build", &mut cargo("test --workspace --all-targets --no-run"));
     steps.command("tests", &mut cargo("test --workspace --all-targets"));
+    steps.call("public traces", traces);
     steps.command("documentation tests", &mut cargo("test --workspace --doc"));
     steps.command("accelerators, on fakes", &mut cargo("test -p huisuan-measure --features cuda"));
     let engines = "test -p huisuan-drivers --features failpoints --test contract -- crash:: faults::";
@@ -56,6 +60,15 @@ pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     let test = cargo("test -p huisuan-ledger --test focus");
     before_outsiders(steps, "bills before outsiders", focus::environment(repository), test, "HUISUAN_FOCUS_PYTHON");
     kubernetes::add(steps, repository, seed);
+}
+
+/// Whether the tests had the public traces: without them they compare no published result, and pass.
+fn traces() -> Outcome {
+    match std::env::var_os("HUISUAN_TRACES") {
+        Some(folder) if Path::new(&folder).is_dir() => Outcome::Passed,
+        Some(folder) => Outcome::Failed(format!("HUISUAN_TRACES names `{}`, which is no folder", folder.display())),
+        None => Outcome::Skipped("HUISUAN_TRACES names no folder: no published result was compared".to_owned()),
+    }
 }
 
 /// `cargo` with arguments separated by blanks, and the seed of all that is drawn.
