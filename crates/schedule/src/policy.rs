@@ -48,8 +48,8 @@ pub struct Order {
 const DAY_MS: u64 = 86_400_000;
 
 impl Default for Order {
-    /// First come, first served within a project, as people expect. `area_first` waits less on the whole: with two
-    /// days of guard it cuts the mean bounded slowdown of public logs by a third to a half (docs/traces.md).
+    /// First come, first served within a project, as people expect. `area_first` waits less on the whole, as `saf-guard`
+    /// of one pool does, which cuts the mean bounded slowdown of public logs by a third to a half (docs/traces.md).
     fn default() -> Self {
         Order { fair_share: true, urgent_ms: DAY_MS, area_first: false, guard_ms: 2 * DAY_MS }
     }
