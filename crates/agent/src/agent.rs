@@ -1,6 +1,7 @@
 //! Joining the network, and the loop that pulls orders.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::PathBuf,
     sync::Arc,
@@ -315,7 +316,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Hands orders to the engine: all starts, then all stops. A stop never comes before its start.
+    /// Hands orders to the engine: all starts, then all stops. A stop never comes before its start, and one of what began
+    /// earlier does not wait for an engine that takes no starts, as one whose disk is full.
     fn carry_out(&self, orders: Vec<SequencedOrder>) -> Result<(), EngineError> {
         let (mut starts, mut stops): (Vec<StartOrder>, Vec<AttemptId>) = (Vec::new(), Vec::new());
         for SequencedOrder { order, .. } in orders {
@@ -327,8 +329,13 @@ impl Agent {
                 Order::Stop(attempt) => stops.push(attempt),
             }
         }
-        self.desk().take(starts)?;
-        self.desk().stop(&stops)
+        let new: BTreeSet<AttemptId> = starts.iter().map(|start| start.attempt).collect();
+        let taken = self.desk().take(starts);
+        if taken.is_err() {
+            stops.retain(|attempt| !new.contains(attempt));
+        }
+        let stopped = self.desk().stop(&stops);
+        taken.and(stopped)
     }
 
     fn desk(&self) -> Desk<'_> {

@@ -320,6 +320,21 @@ fn an_engine_that_fails_gets_the_orders_again() {
     bench.engine.until("a start", |seen| seen.submitted == [id(1)]);
 }
 
+/// An engine that takes nothing new, as one whose disk is full, still ends what it has.
+#[test]
+fn a_stop_does_not_wait_for_starts_that_fail() {
+    let bench = Bench::new();
+    let _agent = bench.run();
+    bench.server.order(start(1, "here"));
+    bench.engine.until("a start", |seen| seen.submitted == [id(1)]);
+    bench.engine.fail_submits(u32::MAX);
+    bench.server.order(start(2, "here"));
+    bench.server.order(Order::Stop(id(2)));
+    bench.server.order(Order::Stop(id(1)));
+    bench.engine.until("its stop", |seen| seen.cancelled.contains(&id(1)));
+    bench.engine.until("nothing that did not start", |seen| !seen.cancelled.contains(&id(2)));
+}
+
 #[test]
 fn output_is_given_to_who_asks() {
     let bench = Bench::new();
