@@ -298,10 +298,12 @@ impl Agent {
             let Orders { orders, log_requests, measure, channels, .. } = orders;
             let allowed = self.gate.policy().sessions();
             channels.into_iter().for_each(|order| self.channels.open(&self.client, &self.engine, order, allowed));
-            log_requests.iter().for_each(|request| self.answer(request));
             self.measure(&measure);
             let last = orders.iter().map(|order| order.seq).max().unwrap_or(after);
-            match self.carry_out(orders) {
+            let carried_out = self.carry_out(orders);
+            // After the orders: who follows a task from its placement on asks for the output of what is ordered here.
+            log_requests.iter().for_each(|request| self.answer(request));
+            match carried_out {
                 Ok(()) => {
                     after = last;
                     backoff.reset();

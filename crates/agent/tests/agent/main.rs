@@ -338,11 +338,13 @@ fn a_stop_does_not_wait_for_starts_that_fail() {
 #[test]
 fn output_is_given_to_who_asks() {
     let bench = Bench::new();
-    let _agent = bench.run();
     let request =
         |number, job| LogRequest { id: number, attempt: id(job), stream: Stream::Stderr, offset: 2, limit: 3 };
+    // Asked for before the engine knows of it: order and question come together.
+    bench.server.order(start(1, "here"));
     bench.server.ask(request(7, 1));
     bench.server.ask(request(8, 404));
+    let _agent = bench.run();
     let answers = bench.server.until_answers(2);
     assert_eq!(answers[0], ("/v1/agent/here/logs/7?end=true&offset=2".to_owned(), b"cde".to_vec()));
     assert!(answers[1].0.contains("/logs/8?") && answers[1].0.contains("error=attempt"), "{answers:?}");
