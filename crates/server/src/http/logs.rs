@@ -11,7 +11,7 @@ use axum::{
 };
 use futures_util::stream;
 use huisuan_api::{ErrorCode, routes::LogsQuery};
-use huisuan_model::{AttemptId, CentreId, JobId, Stream};
+use huisuan_model::{Attempt, AttemptId, AttemptState, CentreId, JobId, Stream};
 
 use super::{
     App, Failure,
@@ -76,7 +76,7 @@ pub(crate) async fn logs(
     Ok((plain, Body::from_stream(pieces)).into_response())
 }
 
-/// The last attempt of the task; with `follow`, waits until there is one.
+/// The last attempt of the task; with `follow`, waits until there is one and its centre knows of it.
 async fn find(
     shared: &Arc<Shared>,
     id: JobId,
@@ -92,8 +92,11 @@ async fn find(
             return Err(Failure::new(ErrorCode::NotFound, detail));
         }
         let attempt = shared.readers.read(move |reader| reader.last_attempt(id, task)).await?;
-        if let Some(attempt) = attempt {
-            return Ok((attempt.centre, attempt.id));
+        let waits = |attempt: &Attempt| follow && attempt.state == AttemptState::Placed && !job.state.terminal();
+        if let Some(attempt) = &attempt
+            && !waits(attempt)
+        {
+            return Ok((attempt.centre.clone(), attempt.id));
         }
         if !follow || job.state.terminal() {
             let detail = format!("task {task} of job {id} has not run, so there is no output");
