@@ -41,7 +41,8 @@ pub(crate) fn add(steps: &mut Steps<'_>, repository: &Repository, seed: u64) {
     eprintln!("seed {seed}; other cases: cargo xtask test --seed N");
     let cargo = |arguments: &str| cargo(arguments, seed);
     steps.command("build", &mut cargo("test --workspace --all-targets --no-run"));
-    steps.command("tests", &mut cargo("test --workspace --all-targets"));
+    // One program that fails hides no other.
+    steps.command("tests", &mut cargo("test --workspace --all-targets --no-fail-fast"));
     steps.call("public traces", traces);
     steps.command("documentation tests", &mut cargo("test --workspace --doc"));
     steps.command("accelerators, on fakes", &mut cargo("test -p huisuan-measure --features cuda"));
