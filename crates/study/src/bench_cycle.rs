@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn decisions_are_those_of_every_build() {
         let report = run(&SMALL, 1, || 0);
-        assert_eq!(report.decision_hash, "0716d88d6f0deaae");
+        assert_eq!(report.decision_hash, "8f5d3b4edac907b6");
     }
 
     #[test]
