@@ -121,28 +121,29 @@ fn lines(known: &BTreeMap<AttemptId, Remembered>) -> Vec<Line> {
     lines
 }
 
+/// An order for tests: one task of a job.
+#[cfg(test)]
+pub(super) fn order(job: u64) -> StartOrder {
+    use huisuan_model::{CentreId, JobId, JobSpec, MilliDevices, Millicores, ProjectId, TenantId};
+
+    StartOrder {
+        attempt: AttemptId { job: JobId(job), task: 0, attempt: 1 },
+        centre: CentreId::new("c").expect("a name"),
+        tenant: TenantId::new("t").expect("a name"),
+        project: ProjectId::new("p").expect("a name"),
+        spec: Arc::new(JobSpec::command("x", &["true"])),
+        cores: Millicores(1000),
+        devices: MilliDevices::ZERO,
+        pool: None,
+        account: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use huisuan_model::{
-        CentreId, EndCause, JobId, JobSpec, MilliDevices, Millicores, Outcome, ProjectId, ReportKind, TenantId, TimeMs,
-        Usage,
-    };
+    use huisuan_model::{EndCause, Outcome, ReportKind, TimeMs, Usage};
 
     use super::*;
-
-    fn order(job: u64) -> StartOrder {
-        StartOrder {
-            attempt: AttemptId { job: JobId(job), task: 0, attempt: 1 },
-            centre: CentreId::new("c").expect("a name"),
-            tenant: TenantId::new("t").expect("a name"),
-            project: ProjectId::new("p").expect("a name"),
-            spec: Arc::new(JobSpec::command("x", &["true"])),
-            cores: Millicores(1000),
-            devices: MilliDevices::ZERO,
-            pool: None,
-            account: None,
-        }
-    }
 
     #[test]
     fn what_is_open_or_not_acknowledged_comes_back() {

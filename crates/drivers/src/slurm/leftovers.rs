@@ -83,27 +83,16 @@ pub(super) fn give_up_unbegun(
 mod tests {
     use std::sync::Arc;
 
-    use huisuan_model::{CentreId, JobId, JobSpec, MilliDevices, Millicores, ProjectId, StartOrder, TenantId, TimeMs};
+    use huisuan_model::TimeMs;
 
     use super::*;
-    use crate::slurm::{job::SlurmJob, journal::Journal};
+    use crate::slurm::{
+        job::SlurmJob,
+        journal::{Journal, order},
+    };
 
     const EVERY: Duration = Duration::from_secs(10);
     const LAUNCH: Duration = Duration::from_secs(25);
-
-    fn order(job: u64) -> Arc<StartOrder> {
-        Arc::new(StartOrder {
-            attempt: AttemptId { job: JobId(job), task: 0, attempt: 1 },
-            centre: CentreId::new("c").expect("a name"),
-            tenant: TenantId::new("t").expect("a name"),
-            project: ProjectId::new("p").expect("a name"),
-            spec: Arc::new(JobSpec::command("x", &["true"])),
-            cores: Millicores(1000),
-            devices: MilliDevices::ZERO,
-            pool: None,
-            account: None,
-        })
-    }
 
     /// Whether a job is given up at its last look; `looks`, one each 10 s, say whether Slurm shows it as running.
     fn check(job: SlurmJob, looks: &[bool], begun: bool, expected: bool) {
@@ -111,7 +100,7 @@ mod tests {
         let files = Files::make(&folder.path().join("centre")).expect("made");
         let (journal, known) = Journal::open(&files).expect("a new log");
         let mut state = State::recover(journal, known);
-        let order = order(1);
+        let order = Arc::new(order(1));
         let id = order.attempt;
         state.enqueue(order);
         let open = state.open_mut(id).expect("it is open");

@@ -207,26 +207,20 @@ fn memory_mib(order: &StartOrder, inventory: &Inventory) -> u64 {
 mod tests {
     use std::collections::BTreeSet;
 
-    use huisuan_model::{AttemptId, Bytes, CentreId, JobId, JobSpec, MilliDevices, Millicores, ProjectId, TenantId};
+    use huisuan_model::{Bytes, JobSpec};
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::slurm::{config::example, journal::Journal};
+    use crate::slurm::{
+        config::example,
+        journal::{Journal, order},
+    };
 
     /// Kinds differ in what Slurm is told; 4 can never run.
-    fn order(job: u64, kind: u64) -> Arc<StartOrder> {
-        let spec = JobSpec { memory: Bytes((1 + kind) << 20), ..JobSpec::command("x", &["true"]) };
-        Arc::new(StartOrder {
-            attempt: AttemptId { job: JobId(job), task: 0, attempt: 1 },
-            centre: CentreId::new("c").expect("a name"),
-            tenant: TenantId::new("t").expect("a name"),
-            project: ProjectId::new("p").expect("a name"),
-            spec: Arc::new(spec),
-            cores: Millicores(1000),
-            devices: MilliDevices::ZERO,
-            pool: None,
-            account: (kind == 4).then(|| "--uid=0".to_owned()),
-        })
+    fn order_of(job: u64, kind: u64) -> Arc<StartOrder> {
+        let order = order(job);
+        let spec = Arc::new(JobSpec { memory: Bytes((1 + kind) << 20), ..JobSpec::clone(&order.spec) });
+        Arc::new(StartOrder { spec, account: (kind == 4).then(|| "--uid=0".to_owned()), ..order })
     }
 
     proptest! {
@@ -244,7 +238,7 @@ mod tests {
             let mut state = State::recover(journal, known);
             let config = SlurmConfig { array_max, ..example(folder.path()) };
             for (job, &(kind, refusals)) in (0..).zip(&waiting) {
-                let order = order(job, kind);
+                let order = order_of(job, kind);
                 let id = order.attempt;
                 state.enqueue(order);
                 state.open_mut(id).expect("it is open").refusals = refusals;
@@ -279,7 +273,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let files = Files::make(&folder.path().join("centre")).expect("made");
         let config = example(folder.path());
-        let order = order(7, 1);
+        let order = order_of(7, 1);
         let request = Request::of(&order, &Inventory::default(), &config).expect("it may run");
         let array = request.arguments(&config, &files, &order, Shape::Array { list: 12, elements: 30 });
         for word in ["--hold", "--array=0-30", "--mem=2M", &format!("--job-name={}", files.array_name(12)), "array.12"]
