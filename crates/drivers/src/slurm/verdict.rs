@@ -74,6 +74,7 @@ const LAUNCHES_MAX: u32 = 5;
 const TOO_MUCH_MEMORY: &str = "used more memory than it asked for";
 const BEFORE_IT_RAN: &str = "cancelled at the centre before it ran";
 const SLURM_SAYS: &str = "told by Slurm, its own record is missing";
+const KILLED: &str = "Slurm calls it cancelled, and it had no time to record its end";
 const FORGOTTEN: &str = "Slurm lost track of it, and it was ended";
 
 /// A job that began later than its attempt was claimed, by more than clocks differ, is not the one that ran it. Slurm
@@ -194,7 +195,8 @@ fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&Accounte
             Some((_, signal)) => (EndCause::Exited, None, Some(signal), SLURM_SAYS),
             None => (EndCause::Lost, None, None, "Slurm calls it failed, its own record is missing"),
         },
-        Ending::Cancelled => (EndCause::Cancelled, None, None, "cancelled at the centre"),
+        // Who cancels a job gives it time to record that. A controller that was restarted kills what it does not know.
+        Ending::Cancelled => (EndCause::Lost, None, None, KILLED),
         Ending::Preempted => (EndCause::Cancelled, None, None, "preempted by the centre"),
         Ending::Timeout => (EndCause::Walltime, None, Some(9), "ended by Slurm's time limit"),
         Ending::OutOfMemory => (EndCause::Memory, None, Some(9), TOO_MUCH_MEMORY),
