@@ -17,6 +17,7 @@ use huisuan_model::{
 use super::{
     Observer, faults,
     happening::{Happening, Place},
+    moving::Moving,
     origins::Origins,
     site::{Later, VirtualCentre},
 };
@@ -49,7 +50,7 @@ pub struct Counts {
 /// A simulated network under way.
 pub struct World<O> {
     pub(super) setup: Setup,
-    kernel: Kernel<Happening>,
+    pub(super) kernel: Kernel<Happening>,
     state: State,
     workload: Workload,
     next: Option<Arrival>,
@@ -67,8 +68,9 @@ pub struct World<O> {
     counts: Counts,
     level: Level,
     memory: Memory,
+    pub(super) moving: Moving,
     pub(super) origins: Origins,
-    observer: O,
+    pub(super) observer: O,
 }
 
 impl<O: Observer> World<O> {
@@ -101,6 +103,7 @@ impl<O: Observer> World<O> {
             counts: Counts::default(),
             level: Level::default(),
             memory: Memory::default(),
+            moving: Moving::new(&setup),
             origins: Origins::new(&setup),
             observer,
             setup,
@@ -170,6 +173,8 @@ impl<O: Observer> World<O> {
             Happening::Plan => self.plan(now),
             Happening::Deliver(place) => self.at(place, |site, later| site.perform(now, later)),
             Happening::Report(place) => self.report(place, now),
+            Happening::Moved(change) => self.moved(change, now),
+            Happening::Brought(place, ticket) => self.at(place, |site, later| site.brought(ticket, now, later)),
             Happening::Begin(place, ticket) => self.at(place, |site, later| site.begin(ticket, now, later)),
             Happening::End(place, ticket) => self.at(place, |site, later| site.end(ticket, now, later)),
             Happening::Fault(number) => self.fault(number, now),
@@ -192,6 +197,7 @@ impl<O: Observer> World<O> {
 
     /// Shows the observer the state at the end; called once, after the last step.
     pub fn close(&mut self) {
+        self.stop_moving(self.setup.end);
         self.observer.sampled(self.setup.end, &self.state);
     }
 
@@ -246,6 +252,10 @@ impl<O: Observer> World<O> {
         act(&mut self.centres[usize::from(place)], &mut later);
         later.drain(..).for_each(|(at, happening)| self.schedule(at, happening));
         self.later = later;
+        let wishes = std::mem::take(&mut self.centres[usize::from(place)].wishes);
+        if !wishes.is_empty() {
+            self.carry(place, wishes);
+        }
     }
 
     fn await_arrival(&mut self) {
