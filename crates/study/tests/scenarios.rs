@@ -178,6 +178,11 @@ fn what_cannot_be_is_refused_with_its_place() {
     refused("users_at = \"city-ai\"", "users_at = \"city-ai\"\ncentres = [\"west-ai\"]", &["within reach"]);
     refused("mean_between_h = 200", "mean_between_h = 0", &["mean_between_h"]);
     refused("until_h = 11.5", "until_h = 9", &["until_h", "a number from 10"]);
+    refused("devices = 8", "devices = 100000", &["family", "`training`", "some pool could run", "can never run"]);
+    let twice = "until_h = 16\n[[maintenance]]\ncentre = \"west-ai\"\nfrom_h = 15\nuntil_h = 17";
+    refused("until_h = 16", twice, &["centre", "`west-ai`", "at the same time"]);
+    refused("retries = 2", "retries = 101", &["retries", "`101` where at most 100"]);
+    refused("funds_cny = 1e7", "funds_cny = 1e7\njobs_max = 0", &["jobs_max", "`0`", "a whole number from 1"]);
 }
 
 #[test]
@@ -195,6 +200,7 @@ fn a_trace_is_refused_with_its_place() {
     check("submit_ms,", "submit,", &["line 1", "no column `submit_ms`"]);
     check("60000,120000,", "60000,soon,", &["line 3", "run_ms", "`soon`", "a whole number"]);
     check(",research,", ",nobody,", &["tenant", "`nobody`", "a tenant of the scenario"]);
+    check(",general,,", ",general,mars,", &["centre", "`mars`", "a centre of the scenario"]);
     check(",general,", ",generals,", &["class", "`generals`"]);
     check("0,90000,", "0,90000,1,", &["line 2"]);
 }

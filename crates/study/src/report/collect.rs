@@ -14,7 +14,7 @@ use huisuan_twin::{
 
 use super::{
     moves::{self, LineTally},
-    series::{CentreLine, Line},
+    series::Line,
     tally::{Away, Group, PoolTally},
 };
 use crate::{
@@ -272,7 +272,7 @@ impl Observer for Collector<'_> {
             *line.used.entry(pool.class).or_default() += part.busy * pool.rate;
             line.power_kw += part.power_w / 1_000.0;
             let id = &self.scenario.setup.sites[pool.centre].centre.id;
-            let centre = line.centres.entry(id.clone()).or_insert_with(CentreLine::default);
+            let centre = line.centres.entry(id.clone()).or_default();
             centre.cost_cny += pool.cost as f64 / 1e6;
             centre.energy_kwh += pool.energy_kwh;
             centre.energy_cny += pool.energy_cny;

@@ -79,7 +79,7 @@ pub(super) struct TenantFile {
     pub(super) id: Spanned<String>,
     pub(super) funds_cny: Spanned<f64>,
     /// The most jobs that it may have at once.
-    pub(super) jobs_max: Option<u64>,
+    pub(super) jobs_max: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Deserialize)]

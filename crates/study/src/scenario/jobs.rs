@@ -266,7 +266,10 @@ fn specs(
         let part = |all: &Reading| Reading { at: all.at.clone(), bytes: Bytes(all.bytes.0.div_ceil(readers)) };
         let reads = data.iter().map(part).collect();
         let spec = JobSpec { tasks: RangeSet::from_range(0, last), reads, ..spec.clone() };
-        spec.validate().map_err(|error| check.refuse(error.field, &file.name, error.value, &error.expected))?;
+        spec.validate().map_err(|error| {
+            // Values of a spec come in quotes of their own.
+            check.refuse(error.field, &file.name, error.value.trim_matches('`'), &error.expected)
+        })?;
         match specs.iter_mut().find(|(known, _)| known.tasks == spec.tasks) {
             Some((_, weight)) => *weight += 1,
             None => specs.push((Arc::new(spec), 1)),

@@ -123,6 +123,7 @@ impl Scenario {
                 family: family_facts.len(),
                 name: found.name.get_ref(),
                 tenants: &names,
+                sites: &sites,
             };
             let read = trace::read(&folder.join(found.file.get_ref()), &frame);
             jobs.append(&mut read.map_err(|error| match error {
@@ -150,6 +151,7 @@ impl Scenario {
             sample_every_ms: in_units(check.number("sample_minutes", &file.sample_minutes, 0.01..=1e6)?, 60_000.0),
         };
         reservations::possible(check, &file, &setup)?;
+        runnable(check, &file, &setup, &families)?;
         let name = file.name.get_ref().clone();
         let facts = Facts { sites: site_facts, links, families: family_facts, zone_ms };
         let title = Title::of(&file.title, &name);
@@ -192,7 +194,8 @@ fn tenants(check: Check<'_>, file: &File) -> Result<Vec<(Tenant, Money)>, ReadEr
         let twice = tenants.iter().any(|(tenant, _)| tenant.id == id);
         check.holds(!twice, "id", &found.id, &id, "a tenant that is listed once")?;
         let funds = check.number("funds_cny", &found.funds_cny, 0.0..=5e11)?;
-        tenants.push((Tenant::new(id, found.jobs_max.unwrap_or(JOBS_MAX)), Money(in_units(funds, 1e6) as i64)));
+        let jobs_max = found.jobs_max.as_ref().map(|most| check.whole("jobs_max", most, 1..=u64::MAX)).transpose()?;
+        tenants.push((Tenant::new(id, jobs_max.unwrap_or(JOBS_MAX)), Money(in_units(funds, 1e6) as i64)));
     }
     // The books hold all money of a currency together in 64 bits.
     let all: i128 = tenants.iter().map(|(_, funds)| i128::from(funds.0)).sum();
@@ -235,6 +238,17 @@ fn planning(check: Check<'_>, file: &File) -> Result<Planning, ReadError> {
         seed: Seed(file.seed),
         every_ms: asked.every_ms.as_ref().map_or(Ok(1_000), |every| check.whole("every_ms", every, 1..=86_400_000))?,
     })
+}
+
+/// Refuses a family whose work no pool could run even if nothing else did.
+fn runnable(check: Check<'_>, file: &File, setup: &Setup, families: &[Family]) -> Result<(), ReadError> {
+    match World::refused_family(setup, families, ()) {
+        None => Ok(()),
+        Some((number, refusal)) => {
+            let name = &file.family[number].name;
+            Err(check.refuse("family", name, name.get_ref(), &format!("work that some pool could run ({refusal})")))
+        }
+    }
 }
 
 /// Refuses families that wait for each other in a circle.

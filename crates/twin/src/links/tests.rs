@@ -71,8 +71,8 @@ fn told(story: &Story, mut look: impl FnMut(&mut Transfers)) -> Fates {
         let (_, route, bytes, _) = story.asked[id as usize];
         if starts {
             transfers.start(id, route, Bytes(bytes));
-        } else if !fates.contains_key(&id) {
-            fates.insert(id, Err(transfers.stop(id).0));
+        } else {
+            fates.entry(id).or_insert_with(|| Err(transfers.stop(id).0));
         }
         look(&mut transfers);
     }

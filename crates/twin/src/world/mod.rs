@@ -4,7 +4,7 @@
 //! - `site`: a virtual centre, which does what an agent and its engine do;
 //! - `moving`: what goes over the lines between centres;
 //! - `origins`: who gives commands;
-//! - `faults`: what goes wrong;
+//! - `faults`: what goes wrong; `trial`: what is refused before anything runs;
 //! - `observer`: who watches.
 
 mod faults;
@@ -14,6 +14,7 @@ mod observer;
 mod origins;
 mod run;
 mod site;
+mod trial;
 
 pub use observer::{Observer, Transfer};
 pub use run::{Counts, World};

@@ -112,22 +112,6 @@ impl<O: Observer> World<O> {
         world
     }
 
-    /// The first reservation of a setup that its network refuses at the beginning, by its place in the list, and why.
-    ///
-    /// # Panics
-    ///
-    /// As [`World::new`], but for reservations.
-    pub fn refused_reservation(setup: &Setup, observer: O) -> Option<(usize, Refusal)> {
-        let empty = Setup { reservations: Vec::new(), ..setup.clone() };
-        let workload = Workload::new(Vec::new(), Vec::new(), setup.start, setup.end, setup.seed);
-        let mut world = World::new(empty, workload, observer);
-        let operator = world.origins.operator.clone();
-        setup.reservations.iter().enumerate().find_map(|(number, asked)| {
-            let command = Command::Reserve(Box::new(asked.clone()));
-            world.execute(&operator, &command, setup.start).err().map(|refusal| (number, refusal))
-        })
-    }
-
     /// Opens tenants and centres and puts the first events in line.
     fn found(&mut self) {
         let now = self.setup.start;
@@ -341,7 +325,7 @@ impl<O: Observer> World<O> {
         self.execute(origin, command, now).unwrap_or_else(|refusal| panic!("the twin's own `{name}`: {refusal}"))
     }
 
-    fn execute(&mut self, origin: &Origin, command: &Command, now: TimeMs) -> Result<usize, Refusal> {
+    pub(super) fn execute(&mut self, origin: &Origin, command: &Command, now: TimeMs) -> Result<usize, Refusal> {
         let events = execute(&mut self.state, origin, command, now)?;
         self.counts.events += events.len() as u64;
         for event in &events {
