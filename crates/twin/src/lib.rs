@@ -5,7 +5,7 @@
 //! Start reading at [`World`], then [`setup`] (what a network is made of) and [`workload`] (what comes).
 //!
 //! - [`kernel`]: what happens next; [`random`]: named streams of numbers;
-//! - `world`: the loop and the virtual centres; [`decision`]: one figure for all decisions of a run;
+//! - [`links`]: transfers that share the lines between centres;
 //! - [`machine`]: a log of jobs on one machine of equal processors, behind one queue;
 //! - [`packing`]: tasks that arrive at nodes with devices;
 //! - [`bench`]: a made-up network to measure a cycle with.
@@ -16,6 +16,7 @@ pub mod bench;
 pub mod decision;
 mod fixed;
 pub mod kernel;
+pub mod links;
 pub mod machine;
 pub mod packing;
 pub mod random;
@@ -24,7 +25,7 @@ pub mod setup;
 pub mod workload;
 mod world;
 
-pub use world::{Counts, Observer, World};
+pub use world::{Counts, Observer, Transfer, World};
 
 pub use huisuan_control as control;
 pub use huisuan_schedule as schedule;

@@ -71,8 +71,6 @@ pub struct Site {
     pub order_delay_ms: u64,
     /// How long its agent gathers reports before it sends them, the way included, in milliseconds.
     pub report_delay_ms: u64,
-    /// How long the data of each family takes to get here before a task starts, in milliseconds, by family.
-    pub staging_ms: Vec<u64>,
     /// The queue that others fill, too, of an engine that does not tell of it.
     pub hidden: Option<HiddenQueue>,
 }

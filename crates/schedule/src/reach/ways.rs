@@ -4,7 +4,7 @@
 //! other end declares its own. Where no links lead, the distance of two declared places gives the least round trip
 //! that fibre along the ground could have ([`Place::round_trip_us_least`]): a bound, not a promise, and marked so.
 
-use huisuan_model::{CentreId, Facts, Mark, Place};
+use huisuan_model::{Bytes, CentreId, Facts, Mark, Place, facts};
 
 use crate::snapshot::CentreView;
 
@@ -17,14 +17,23 @@ pub struct Way {
     pub bytes_per_s: Option<u64>,
     /// What 10^9 bytes cost over it, in millionths.
     pub price_per_gb: i64,
+    /// Over how many links it leads; none along the ground.
+    pub links: u32,
     /// `declared` over links, `modelled` along the ground.
     pub mark: Mark,
 }
 
 impl Way {
-    const HERE: Way = Way { round_trip_us: 0, bytes_per_s: None, price_per_gb: 0, mark: Mark::Declared };
+    const HERE: Way = Way { round_trip_us: 0, bytes_per_s: None, price_per_gb: 0, links: 0, mark: Mark::Declared };
 
-    /// This way and then another; the order in which equal ways are told apart is that of round trips alone.
+    /// How long so many bytes take if nothing else is under way, the asking for them included, in milliseconds, rounded
+    /// up; `None` where no links lead.
+    pub fn transfer_ms(&self, bytes: Bytes) -> Option<u64> {
+        let alone_ms = facts::transfer_ms(bytes, self.bytes_per_s?);
+        Some(alone_ms.saturating_add(self.round_trip_us.div_ceil(1_000)))
+    }
+
+    /// This way and then another.
     fn then(&self, next: &Way) -> Way {
         let narrowest = |one: Option<u64>, other: Option<u64>| match (one, other) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -34,12 +43,15 @@ impl Way {
             round_trip_us: self.round_trip_us + next.round_trip_us,
             bytes_per_s: narrowest(self.bytes_per_s, next.bytes_per_s),
             price_per_gb: self.price_per_gb.saturating_add(next.price_per_gb),
+            links: self.links + next.links,
             mark: Mark::Declared,
         }
     }
 
-    fn rank(&self) -> (u64, i64) {
-        (self.round_trip_us, self.price_per_gb)
+    /// What makes one way better than another. With the links in it every part of a best way is a best way, and the
+    /// rest of it is better than the whole: so [`Ways::path`] ends.
+    fn rank(&self) -> (u64, i64, u32) {
+        (self.round_trip_us, self.price_per_gb, self.links)
     }
 }
 
@@ -53,6 +65,8 @@ pub struct Ways {
     places: Vec<Option<Place>>,
     /// `between[from * centres + to]`.
     between: Vec<Option<Way>>,
+    /// The centre at the end of the first link of the way, in the same order.
+    first: Vec<Option<usize>>,
 }
 
 impl Ways {
@@ -66,7 +80,7 @@ impl Ways {
     pub fn new(sites: &[Declared<'_>]) -> Self {
         let count = sites.len();
         let ids: Vec<CentreId> = sites.iter().map(|(id, ..)| (*id).clone()).collect();
-        let mut between = vec![None; count * count];
+        let (mut between, mut first) = (vec![None; count * count], vec![None; count * count]);
         for (from, (id, _, facts)) in sites.iter().enumerate() {
             between[from * count + from] = Some(Way::HERE);
             for link in facts.iter().flat_map(|facts| &facts.links) {
@@ -76,17 +90,18 @@ impl Ways {
                     round_trip_us: link.round_trip_us,
                     bytes_per_s: Some(link.bytes_per_s),
                     price_per_gb: link.price_per_gb.0,
+                    links: 1,
                     mark: Mark::Declared,
                 };
-                between[from * count + to] = Some(way);
+                (between[from * count + to], first[from * count + to]) = (Some(way), Some(to));
                 let own = sites[to].2.iter().flat_map(|facts| &facts.links).any(|back| back.to == **id);
                 if !own {
-                    between[to * count + from] = Some(way);
+                    (between[to * count + from], first[to * count + from]) = (Some(way), Some(from));
                 }
             }
         }
         let places = sites.iter().map(|(_, place, _)| *place).collect();
-        let mut ways = Ways { ids, places, between };
+        let mut ways = Ways { ids, places, between, first };
         ways.join();
         ways.bridge();
         ways
@@ -95,6 +110,18 @@ impl Ways {
     /// The way from one centre to another, by their places in the order of ids.
     pub fn between(&self, from: usize, to: usize) -> Option<Way> {
         self.between[from * self.ids.len() + to]
+    }
+
+    /// The centres on the way from one to another, both of them included, by their places in the order of ids; `None`
+    /// where no links lead. Each link of it is the best way between its two ends.
+    pub fn path(&self, from: usize, to: usize) -> Option<Vec<usize>> {
+        let mut path = vec![from];
+        let mut at = from;
+        while at != to {
+            at = self.first[at * self.ids.len() + to]?;
+            path.push(at);
+        }
+        Some(path)
     }
 
     /// The place of a centre in the order of ids.
@@ -119,6 +146,7 @@ impl Ways {
                     let known = &mut self.between[from * count + to];
                     if known.is_none_or(|known| joined.rank() < known.rank()) {
                         *known = Some(joined);
+                        self.first[from * count + to] = self.first[from * count + through];
                     }
                 }
             }
@@ -133,7 +161,8 @@ impl Ways {
                 let way = &mut self.between[from * count + to];
                 if let (None, Some(one), Some(other)) = (*way, one, other) {
                     let round_trip_us = one.round_trip_us_least(other);
-                    *way = Some(Way { round_trip_us, bytes_per_s: None, price_per_gb: 0, mark: Mark::Modelled });
+                    *way =
+                        Some(Way { round_trip_us, bytes_per_s: None, price_per_gb: 0, links: 0, mark: Mark::Modelled });
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The terms of a score that do not change while a cycle goes on: price, start, transfer, energy, carbon, target.
 
-use huisuan_model::{Bytes, ScoreTerm, Shape, TargetPart, Targets, TimeMs, facts, spec::Reading};
+use huisuan_model::{Bytes, ScoreTerm, Shape, TargetPart, Targets, TimeMs, spec::Reading};
 
 use super::Ways;
 use crate::{
@@ -169,7 +169,5 @@ fn transfer_ms(ways: &Ways, reading: &Reading, to: usize, tasks: u64) -> Option<
     if from == to {
         return Some(0);
     }
-    let way = ways.between(from, to)?;
-    let bytes = Bytes(reading.bytes.0.saturating_mul(tasks));
-    Some(facts::transfer_ms(bytes, way.bytes_per_s?).saturating_add(way.round_trip_us.div_ceil(1_000)))
+    ways.between(from, to)?.transfer_ms(Bytes(reading.bytes.0.saturating_mul(tasks)))
 }

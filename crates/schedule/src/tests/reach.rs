@@ -245,6 +245,31 @@ fn naive_us(snapshot: &Snapshot, from: usize, to: usize) -> Option<u64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
+    /// What a way says of itself is what its links say together.
+    #[test]
+    fn every_way_adds_up_over_its_path(snapshot in any_snapshot()) {
+        let ways = Ways::of(&snapshot.centres);
+        for (from, to) in (0..16).map(|pair| (pair / 4, pair % 4)) {
+            let over_links = ways.between(from, to).filter(|way| way.mark == Mark::Declared);
+            let Some(path) = ways.path(from, to) else {
+                prop_assert!(over_links.is_none(), "{from} {to}: {over_links:?}");
+                continue;
+            };
+            let way = over_links.expect("a path is a way over links");
+            prop_assert_eq!((path.first(), path.last()), (Some(&from), Some(&to)));
+            let link = |pair: &[usize]| {
+                let links = |at: usize| snapshot.centres[at].facts.iter().flat_map(|facts| &facts.links);
+                let there = links(pair[0]).find(|link| link.to == snapshot.centres[pair[1]].id);
+                let back = || links(pair[1]).find(|link| link.to == snapshot.centres[pair[0]].id);
+                there.or_else(back).expect("a link between neighbours").clone()
+            };
+            let links: Vec<_> = path.windows(2).map(link).collect();
+            prop_assert_eq!(way.links as usize, links.len());
+            prop_assert_eq!(way.round_trip_us, links.iter().map(|link| link.round_trip_us).sum::<u64>());
+            prop_assert_eq!(way.bytes_per_s, links.iter().map(|link| link.bytes_per_s).min());
+        }
+    }
+
     #[test]
     fn no_latency_bound_is_ever_broken(snapshot in any_snapshot()) {
         let plan = plan(&snapshot);

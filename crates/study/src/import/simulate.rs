@@ -168,7 +168,6 @@ fn site(centre: &ImportedCentre, now_ms: i64) -> Site {
         pools: centre.pools.iter().map(|pool| twin_pool(pool, class, now_ms)).collect(),
         order_delay_ms: 0,
         report_delay_ms: 0,
-        staging_ms: Vec::new(),
         hidden: None,
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::Class;
+use huisuan_model::{CentreId, Class};
 
 use super::{Chart, Curve};
-use crate::report::{Line, Report};
+use crate::report::{CentreLine, Line, Report};
 
-/// Use, queue, waits and power over time, each with the name of its file without `.svg`.
+/// Use, queue, waits, power, cost, energy and emissions over time, each with the name of its file without `.svg`.
 pub fn charts(report: &Report, lines: &[Line]) -> Vec<(&'static str, Chart)> {
     let note = format!(
         "{} / {} · {}, seed {} · MODELLED / 模拟结果",
@@ -47,5 +47,30 @@ pub fn charts(report: &Report, lines: &[Line]) -> Vec<(&'static str, Chart)> {
         ("queue", chart("Waiting jobs / 排队作业", "jobs", None, waiting)),
         ("waits", chart("Median wait of started jobs / 等待时间中位数", "wait (s)", None, waits)),
         ("power", chart("Power of all sites / 总功率", "power (kW)", None, power)),
+        ("cost", chart("Cost of ended tasks / 已结束任务的费用", "CNY", None, by_centre(lines, |sum| sum.cost_cny))),
+        ("energy", chart("Energy of sites / 能耗", "kWh", None, by_centre(lines, |sum| sum.energy_kwh))),
+        ("carbon", chart("Emissions of sites / 碳排放", "kg CO2", None, by_centre(lines, |sum| sum.carbon_kg))),
     ]
+}
+
+/// Curves of one chart.
+const CURVES_MAX: usize = 6;
+
+/// What centres came to over time: those that came to most each with a curve, the others together.
+fn by_centre(lines: &[Line], figure: fn(&CentreLine) -> f64) -> Vec<Curve> {
+    let Some(last) = lines.last() else { return Vec::new() };
+    let mut ids: Vec<&CentreId> = last.centres.keys().collect();
+    // The sort is stable, so that equal ones stay in the order of ids.
+    ids.sort_by(|a, b| figure(&last.centres[*b]).total_cmp(&figure(&last.centres[*a])));
+    let alone = if ids.len() > CURVES_MAX { CURVES_MAX - 1 } else { ids.len() };
+    let (first, rest) = ids.split_at(alone);
+    let curve = |name: String, of: &[&CentreId]| {
+        let sum = |line: &Line| of.iter().filter_map(|id| line.centres.get(*id)).map(figure).sum();
+        Curve { name, points: lines.iter().map(|line| (line.at_s / 3_600.0, sum(line))).collect() }
+    };
+    let mut curves: Vec<Curve> = first.iter().map(|id| curve(id.to_string(), &[*id])).collect();
+    if !rest.is_empty() {
+        curves.push(curve(format!("{} others / 其他", rest.len()), rest));
+    }
+    curves
 }

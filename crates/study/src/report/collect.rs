@@ -7,12 +7,13 @@ use huisuan_model::{
     command::Origin, spec::Need,
 };
 use huisuan_twin::{
-    Observer,
+    Observer, Transfer,
     control::{Refusal, State},
     workload::Arrival,
 };
 
 use super::{
+    moves::{self, LineTally},
     series::Line,
     tally::{Away, Group, PoolTally},
 };
@@ -28,7 +29,7 @@ pub struct Collector<'a> {
     pub(super) pools: Vec<PoolTally>,
     place_of: BTreeMap<(CentreId, PoolId), usize>,
     /// Attempts that take room.
-    attempts: BTreeMap<AttemptId, Taken>,
+    pub(super) attempts: BTreeMap<AttemptId, Taken>,
     /// Jobs that have not ended.
     pub(super) jobs: BTreeMap<JobId, Seen>,
     pub(super) families: Vec<Group>,
@@ -42,6 +43,8 @@ pub struct Collector<'a> {
     pub(super) waiting_max: BTreeMap<Class, u64>,
     /// Tasks that ran away from home, by family and pool.
     pub(super) away: BTreeMap<(usize, usize), Away>,
+    /// What each direction of a link carried, by the places of its ends.
+    pub(super) lines_used: BTreeMap<(usize, usize), LineTally>,
     pub(super) lines: Vec<Line>,
     sampled_at: TimeMs,
     submitted: Option<JobId>,
@@ -62,8 +65,8 @@ pub(super) struct Seen {
 
 /// An attempt that takes room: its pool, its part of it, and what it keeps busy while it runs.
 #[derive(Debug)]
-struct Taken {
-    pool: usize,
+pub(super) struct Taken {
+    pub(super) pool: usize,
     part: u64,
     busy: u64,
 }
@@ -95,6 +98,7 @@ impl<'a> Collector<'a> {
             running: BTreeMap::new(),
             waiting_max: BTreeMap::new(),
             away: BTreeMap::new(),
+            lines_used: BTreeMap::new(),
             lines: Vec::new(),
             sampled_at: start,
             submitted: None,
@@ -176,7 +180,7 @@ impl<'a> Collector<'a> {
     }
 
     fn ended(&mut self, now: TimeMs, event: &Event) {
-        let Event::AttemptEnded { attempt, outcome, work, cost, usage, .. } = event else { return };
+        let Event::AttemptEnded { attempt, outcome, work, cost, started_at, at, .. } = event else { return };
         let Some(taken) = self.attempts.remove(attempt) else { return };
         let tally = &mut self.pools[taken.pool];
         let class = tally.class;
@@ -190,7 +194,10 @@ impl<'a> Collector<'a> {
         let (family, tenant) = (seen.family, seen.tenant.clone());
         if let Some(away) = self.away.get_mut(&(family, taken.pool)) {
             away.work += u128::from(work.0);
-            away.busy_ms += u128::from(taken.busy) * u128::from(usage.wall.0);
+            let hours = moves::by_hour(started_at.unwrap_or(*at), *at, self.scenario.facts.zone_ms);
+            for (sum, ms) in away.busy_ms.iter_mut().zip(hours) {
+                *sum += u128::from(taken.busy) * u128::from(ms);
+            }
         }
         self.each_group(family, &tenant, |group| {
             group.cost += i128::from(cost.0);
@@ -246,6 +253,10 @@ impl Observer for Collector<'_> {
         }
     }
 
+    fn moved(&mut self, transfer: &Transfer<'_>) {
+        self.transferred(transfer);
+    }
+
     fn sampled(&mut self, now: TimeMs, _: &State) {
         let start = self.scenario.setup.start;
         let span_ms = now.since(self.sampled_at).0;
@@ -260,6 +271,12 @@ impl Observer for Collector<'_> {
             *line.allocated.entry(pool.class).or_default() += part.allocated * pool.rate;
             *line.used.entry(pool.class).or_default() += part.busy * pool.rate;
             line.power_kw += part.power_w / 1_000.0;
+            let id = &self.scenario.setup.sites[pool.centre].centre.id;
+            let centre = line.centres.entry(id.clone()).or_default();
+            centre.cost_cny += pool.cost as f64 / 1e6;
+            centre.energy_kwh += pool.energy_kwh;
+            centre.energy_cny += pool.energy_cny;
+            centre.carbon_kg += pool.carbon_kg;
         }
         for (class, rate) in rates {
             line.allocated.entry(class).and_modify(|sum| *sum /= rate);

@@ -145,20 +145,68 @@ pub struct Transfers {
     pub to: String,
     /// Tasks that ran there.
     pub tasks: u64,
-    /// Data moved for them; every task moves all of it.
+    /// Data moved for them.
     pub gib: f64,
-    /// How long that delayed each task.
+    /// How long a transfer delayed its task on average.
     pub staging_s: f64,
+    /// How long the scheduler takes these transfers to last, which knows of nothing else on the way.
+    pub staging_expected_s: f64,
+    /// The longest of these transfers.
+    pub staging_s_max: f64,
     /// Round trip that users have more than at home.
     pub round_trip_ms: Option<f64>,
     /// Work of ended tasks.
     pub work_p_h: f64,
     /// What tenants paid less than the same work costs at home; negative when they paid more.
     pub saved: Cost,
-    /// What its energy cost less than the same energy of machines at home, both with their PUE and daily mean price.
+    /// What the energy of its ended tasks cost less than the same energy of machines at home in the same hours, both
+    /// with their PUE.
     pub energy_saved: Cost,
     /// What it emitted less, likewise.
     pub carbon_saved_kg: f64,
+    /// What moving the data took.
+    pub transfer: TransferCosts,
+    /// What remains of all that was saved.
+    pub net: Net,
+}
+
+/// What moving data took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TransferCosts {
+    /// The price of the links.
+    pub price: Cost,
+    /// Energy of the links.
+    pub energy_kwh: f64,
+    /// What that cost where the data lay, in the hours of the transfers.
+    pub energy_price: Cost,
+    /// What it emitted there.
+    pub carbon_kg: f64,
+}
+
+/// What remains of savings when the transfers are paid.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Net {
+    /// Of what tenants paid less: without the price of the links.
+    pub saved: Cost,
+    /// Of what energy cost less.
+    pub energy_saved: Cost,
+    /// Of what was emitted less.
+    pub carbon_saved_kg: f64,
+}
+
+/// One direction of a link that carried something.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LinkFigures {
+    /// Where it begins.
+    pub from: String,
+    /// Where it ends.
+    pub to: String,
+    /// Transfers that went over it, whole or not.
+    pub transfers: u64,
+    /// What it carried.
+    pub gib: f64,
+    /// The mean part of its bandwidth that was used.
+    pub used: f64,
 }
 
 /// What ran away from its data and users, in sum.
@@ -172,8 +220,10 @@ pub struct Moved {
     pub work_p_h: f64,
     /// Data moved for them.
     pub gib: f64,
-    /// How long that delayed each on average.
+    /// How long a transfer delayed its task on average.
     pub staging_s_mean: f64,
+    /// How long the scheduler takes them to last.
+    pub staging_expected_s_mean: f64,
     /// Round trip that their users have more than at home, on average over tasks of families with users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub round_trip_ms_mean: Option<f64>,
@@ -183,6 +233,10 @@ pub struct Moved {
     pub energy_saved: Cost,
     /// What it emitted less.
     pub carbon_saved_kg: f64,
+    /// What moving the data took.
+    pub transfer: TransferCosts,
+    /// What remains of all that was saved.
+    pub net: Net,
 }
 
 /// Plans of the network level.
@@ -251,4 +305,7 @@ pub struct Report {
     pub moved: Option<Moved>,
     /// What ran away from home.
     pub transfers: Vec<Transfers>,
+    /// Links that carried something, each direction for itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<LinkFigures>,
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use huisuan_model::Class;
+use huisuan_model::{CentreId, Class};
 use serde::Serialize;
 
 /// One moment of the series; ratios and counts are by class.
@@ -22,9 +22,42 @@ pub struct Line {
     pub wait_p50_s: BTreeMap<Class, f64>,
     /// Power of all centres, in kW.
     pub power_kw: f64,
+    /// What each centre has come to since the start of the run.
+    pub centres: BTreeMap<CentreId, CentreLine>,
 }
 
-/// The series as comma-separated values with a header line; empty fields for what is not known.
+/// What one centre, or all of them, have come to since the start of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct CentreLine {
+    /// What tenants paid for tasks that have ended.
+    pub cost_cny: f64,
+    /// Energy of the whole site.
+    pub energy_kwh: f64,
+    /// What that cost.
+    pub energy_cny: f64,
+    /// What it emitted.
+    pub carbon_kg: f64,
+}
+
+impl CentreLine {
+    const COLUMNS: [&str; 4] = ["cost_cny", "energy_kwh", "energy_cny", "carbon_kg"];
+
+    fn plus(self, other: &CentreLine) -> CentreLine {
+        CentreLine {
+            cost_cny: self.cost_cny + other.cost_cny,
+            energy_kwh: self.energy_kwh + other.energy_kwh,
+            energy_cny: self.energy_cny + other.energy_cny,
+            carbon_kg: self.carbon_kg + other.carbon_kg,
+        }
+    }
+
+    fn figures(&self) -> [f64; 4] {
+        [self.cost_cny, self.energy_kwh, self.energy_cny, self.carbon_kg]
+    }
+}
+
+/// The series as comma-separated values with a header line; empty fields for what is not known. What all centres and
+/// each of them have come to stands at the end.
 pub fn csv(lines: &[Line]) -> String {
     let mut text = String::from("at_s");
     for class in Class::ALL {
@@ -33,7 +66,13 @@ pub fn csv(lines: &[Line]) -> String {
             let _ = write!(text, ",{class}_{column}");
         }
     }
-    text.push_str(",power_kw\n");
+    text.push_str(",power_kw");
+    let centres: Vec<&CentreId> = lines.first().map_or_else(Vec::new, |line| line.centres.keys().collect());
+    let owners = std::iter::once("all").chain(centres.iter().map(|id| id.as_str()));
+    for (owner, column) in owners.flat_map(|owner| CentreLine::COLUMNS.map(|column| (owner, column))) {
+        let _ = write!(text, ",{owner}_{column}");
+    }
+    text.push('\n');
     for line in lines {
         let _ = write!(text, "{}", line.at_s);
         for class in &Class::ALL {
@@ -45,7 +84,12 @@ pub fn csv(lines: &[Line]) -> String {
             let (waiting, running) = (count(&line.waiting), count(&line.running));
             let _ = write!(text, ",{allocated},{used},{waiting},{running},{wait}");
         }
-        let _ = writeln!(text, ",{:.3}", line.power_kw);
+        let _ = write!(text, ",{:.3}", line.power_kw);
+        let all = line.centres.values().fold(CentreLine::default(), CentreLine::plus);
+        for figure in std::iter::once(&all).chain(line.centres.values()).flat_map(CentreLine::figures) {
+            let _ = write!(text, ",{figure:.3}");
+        }
+        text.push('\n');
     }
     text
 }

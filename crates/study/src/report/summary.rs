@@ -71,8 +71,9 @@ pub fn report(world: World<Collector<'_>>) -> (Report, Vec<super::Line>) {
             gap_percent_mean: rounded(level.gap_ppm_sum as f64 / level.plans as f64 / 1e4),
             gap_percent_max: rounded(f64::from(level.gap_ppm_max) / 1e4),
         }),
-        moved: away::moved(&transfers, placements),
+        moved: away::moved(&collector, &transfers, placements),
         transfers,
+        links: away::links(&collector),
     };
     (report, collector.lines)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use huisuan_model::{Class, Pool, TimeMs, Topology};
 
-use super::{level::Level, racks::GangFigures};
-use crate::scenario::{PoolFacts, SiteFacts};
+use super::{level::Level, moves::Moves, racks::GangFigures};
+use crate::scenario::{HOURS, PoolFacts, SiteFacts};
 
 /// One pool.
 #[derive(Debug)]
@@ -114,6 +114,7 @@ pub(super) struct Away {
     pub(super) tasks: u64,
     /// Of those that have ended.
     pub(super) work: u128,
-    /// Of those that have ended: thousandths kept busy times milliseconds.
-    pub(super) busy_ms: u128,
+    /// Of those that have ended: thousandths kept busy times milliseconds, by hour of the local day.
+    pub(super) busy_ms: [u128; HOURS],
+    pub(super) moves: Moves,
 }

@@ -65,8 +65,28 @@ pub(super) fn faults(
     for found in &file.maintenance {
         faults.push(Fault::Maintenance { centre: centre(&found.centre)?, span: span(&found.from_h, &found.until_h)? });
     }
+    apart(check, file, &faults)?;
     for found in &file.link_loss {
         faults.push(Fault::LinkLoss { centre: centre(&found.centre)?, span: span(&found.from_h, &found.until_h)? });
     }
     Ok(faults)
+}
+
+/// Refuses outages and maintenance of one centre that overlap: it would be open again when the first of them ends.
+fn apart(check: Check<'_>, file: &File, faults: &[Fault]) -> Result<(), ReadError> {
+    let closed = faults.iter().filter_map(|fault| match fault {
+        Fault::Outage { centre, span, .. } | Fault::Maintenance { centre, span } => Some((centre, span)),
+        Fault::Nodes { .. } | Fault::LinkLoss { .. } => None,
+    });
+    let fields =
+        file.outage.iter().map(|found| &found.centre).chain(file.maintenance.iter().map(|found| &found.centre));
+    let closed: Vec<_> = closed.zip(fields).collect();
+    for (number, ((centre, span), field)) in closed.iter().enumerate() {
+        let overlaps = |((other, earlier), _): &((&CentreId, &Span), &Spanned<String>)| {
+            other == centre && earlier.from < span.until && span.from < earlier.until
+        };
+        let expected = "a centre that no other outage or maintenance closes at the same time";
+        check.holds(!closed[..number].iter().any(overlaps), "centre", field, centre, expected)?;
+    }
+    Ok(())
 }

@@ -79,7 +79,7 @@ pub(super) struct TenantFile {
     pub(super) id: Spanned<String>,
     pub(super) funds_cny: Spanned<f64>,
     /// The most jobs that it may have at once.
-    pub(super) jobs_max: Option<u64>,
+    pub(super) jobs_max: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,6 +157,8 @@ pub(super) struct LinkFile {
     pub(super) gbit_per_s: Spanned<f64>,
     /// What 10^9 bytes cost.
     pub(super) price_cny_per_gb: Option<Spanned<f64>>,
+    /// What moving 10^9 bytes takes; only reports count it.
+    pub(super) wh_per_gb: Option<Spanned<f64>>,
 }
 
 #[derive(Debug, Deserialize)]

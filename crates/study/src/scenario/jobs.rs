@@ -41,7 +41,7 @@ pub struct FamilyFacts {
     pub round_trip_ms_max: Option<f64>,
     /// The centre next to its users.
     pub users_at: Option<usize>,
-    /// What is moved to each task that starts elsewhere.
+    /// What is moved to each task that starts elsewhere; of a gang what is moved to all of its tasks together.
     pub data_bytes: u64,
     /// Where that lies.
     pub data_at: Option<usize>,
@@ -64,11 +64,10 @@ pub(super) struct World<'a> {
     pub(super) zone_ms: i64,
 }
 
-/// A family: what the twin draws, what reports know, and how long its data takes to each centre.
+/// A family: what the twin draws, and what reports know.
 pub(super) struct Made {
     pub(super) family: Family,
     pub(super) facts: FamilyFacts,
-    pub(super) staging_ms: Vec<u64>,
 }
 
 impl World<'_> {
@@ -80,7 +79,6 @@ impl World<'_> {
     pub(super) fn family(&self, check: Check<'_>, file: &FamilyFile) -> Result<Made, ReadError> {
         let facts = self.facts(check, file)?;
         let centres = self.centres(check, file, &facts)?;
-        let staging_ms = (0..self.sites.len()).map(|at| self.staging_ms(&facts, at)).collect();
         let (draw, unit) = length(check, file)?;
         let percent = |field, value: &Option<Spanned<f64>>, default| -> Result<f64, ReadError> {
             check.number_or(field, value.as_ref(), default, 0.0..=100.0)
@@ -109,11 +107,11 @@ impl World<'_> {
             busy_percent: in_units(percent("busy_percent", &file.busy_percent, 100.0)?, 1.0),
             after: after.map(|after| self.leader(check, after)).transpose()?,
         };
-        Ok(Made { family, facts, staging_ms })
+        Ok(Made { family, facts })
     }
 
     /// What the jobs of a family mind of the network.
-    fn reach(&self, facts: &FamilyFacts) -> (Option<LatencyBound>, Vec<Reading>) {
+    fn reach(&self, facts: &FamilyFacts) -> (Option<LatencyBound>, Option<Reading>) {
         let id = |at: usize| self.sites[at].centre.id.clone();
         let latency = facts.round_trip_ms_max.zip(facts.users_at).map(|(most, users)| LatencyBound {
             round_trip_max: DurationMs(in_units(most, 1.0)),
@@ -121,7 +119,7 @@ impl World<'_> {
             place: None,
         });
         let home = facts.data_at.filter(|_| facts.data_bytes > 0);
-        (latency, home.map(|home| Reading { at: id(home), bytes: Bytes(facts.data_bytes) }).into_iter().collect())
+        (latency, home.map(|home| Reading { at: id(home), bytes: Bytes(facts.data_bytes) }))
     }
 
     fn leader(&self, check: Check<'_>, after: &Spanned<String>) -> Result<usize, ReadError> {
@@ -142,7 +140,7 @@ impl World<'_> {
         let expected = "`users_at` beside `round_trip_ms_max`, and `data_at` beside `data_gib`";
         check.holds(pairs, "users_at", &file.name, file.name.get_ref(), expected)?;
         let data_gib = check.number_or("data_gib", file.data_gib.as_ref(), 0.0, 0.0..=1e9)?;
-        let way = |at| self.routes.between(users_at?, at).map(|route| route.round_trip_ms);
+        let way = |at| self.routes.between(users_at?, at);
         Ok(FamilyFacts {
             name: file.name.get_ref().clone(),
             title: Title::of(&file.title, file.name.get_ref()),
@@ -180,12 +178,6 @@ impl World<'_> {
         let mut ids: Vec<CentreId> = open.into_iter().map(|at| self.sites[at].centre.id.clone()).collect();
         ids.sort();
         Ok(ids)
-    }
-
-    /// How long the data of a family takes to a centre, alone on the way.
-    fn staging_ms(&self, facts: &FamilyFacts, at: usize) -> u64 {
-        let way = facts.data_at.filter(|&home| home != at).and_then(|home| self.routes.between(home, at));
-        way.map_or(0, |route| in_units(facts.data_bytes as f64 * 8.0 / (route.gbit_per_s * 1e9), 1_000.0))
     }
 
     fn owners(&self, check: Check<'_>, file: &FamilyFile) -> Result<Vec<Owner>, ReadError> {
@@ -245,7 +237,7 @@ fn specs(
     check: Check<'_>,
     file: &FamilyFile,
     centres: &[CentreId],
-    (latency, reads): (Option<LatencyBound>, Vec<Reading>),
+    (latency, data): (Option<LatencyBound>, Option<Reading>),
 ) -> Result<Vec<(Arc<JobSpec>, u64)>, ReadError> {
     let one = Spanned::new(file.name.span(), vec![1]);
     let sizes = file.tasks.as_ref().unwrap_or(&one);
@@ -258,7 +250,7 @@ fn specs(
     spec.walltime = DurationMs(in_units(walltime_s, 1e3));
     spec.class = file.class;
     spec.centres = centres.to_vec();
-    (spec.latency, spec.reads) = (latency, reads);
+    spec.latency = latency;
     spec.objective = file.objective.unwrap_or_default();
     spec.gang = file.gang;
     spec.topology = racks::together(check, file)?;
@@ -269,8 +261,15 @@ fn specs(
     for &size in sizes.get_ref() {
         let last = u32::try_from(size.saturating_sub(1)).ok().filter(|_| (1..=limits::TASKS_MAX).contains(&size));
         let last = last.ok_or_else(|| check.refuse("tasks", sizes, size, "numbers of tasks from 1 to 10000000"))?;
-        let spec = JobSpec { tasks: RangeSet::from_range(0, last), ..spec.clone() };
-        spec.validate().map_err(|error| check.refuse(error.field, &file.name, error.value, &error.expected))?;
+        // A gang reads its data once: each of its tasks a part of it.
+        let readers = if file.gang { size } else { 1 };
+        let part = |all: &Reading| Reading { at: all.at.clone(), bytes: Bytes(all.bytes.0.div_ceil(readers)) };
+        let reads = data.iter().map(part).collect();
+        let spec = JobSpec { tasks: RangeSet::from_range(0, last), reads, ..spec.clone() };
+        spec.validate().map_err(|error| {
+            // Values of a spec come in quotes of their own.
+            check.refuse(error.field, &file.name, error.value.trim_matches('`'), &error.expected)
+        })?;
         match specs.iter_mut().find(|(known, _)| known.tasks == spec.tasks) {
             Some((_, weight)) => *weight += 1,
             None => specs.push((Arc::new(spec), 1)),

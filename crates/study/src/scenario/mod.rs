@@ -1,7 +1,7 @@
 //! Scenario files: a network, its work, its policy and its faults in TOML, checked whole before anything runs.
 //!
 //! - `file`: the format, as it is written;
-//! - `check`: refusals with file, line, field and what was expected;
+//! - `check`, `syntax`: refusals with file, line, field and what was expected;
 //! - `declared`: what of it the control plane is told: links and power;
 //! - `network`, `jobs`, `faults`, `trace`: from the format to what the twin runs;
 //! - `policy`: policies by name; `racks`: how nodes are connected;
@@ -21,10 +21,11 @@ mod racks;
 mod read;
 mod reservations;
 mod routes;
+mod syntax;
 mod trace;
 
 pub use jobs::FamilyFacts;
-pub use network::{HOURS, PoolFacts, SiteFacts};
+pub use network::{HOURS, LinkFacts, PoolFacts, SiteFacts};
 pub use policy::{POLICIES, policy};
 pub use read::{Facts, Scenario, Title, read_scenario};
 pub use trace::COLUMNS;

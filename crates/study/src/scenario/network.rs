@@ -13,7 +13,7 @@ use super::{
     file::{CentreFile, Hourly, LinkFile, PoolFile},
     racks,
     read::Title,
-    routes::{Route, Routes},
+    routes::Routes,
 };
 use crate::read::ReadError;
 
@@ -47,6 +47,17 @@ pub struct PoolFacts {
     pub node_watts_idle: f64,
     /// What a node draws when all of it works.
     pub node_watts_busy: f64,
+}
+
+/// What a report knows of one direction of a link.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinkFacts {
+    /// What it carries.
+    pub gbit_per_s: f64,
+    /// Yuan for 10^9 bytes.
+    pub price_cny_per_gb: f64,
+    /// Energy of 10^9 bytes.
+    pub wh_per_gb: f64,
 }
 
 /// A centre and what only reports know of it.
@@ -83,7 +94,6 @@ pub(super) fn site(check: Check<'_>, file: &CentreFile, seed: u64) -> Result<(Si
         pools,
         order_delay_ms: file.order_delay_ms.unwrap_or(ORDER_DELAY_MS),
         report_delay_ms: file.report_delay_ms.unwrap_or(REPORT_DELAY_MS),
-        staging_ms: Vec::new(),
         hidden: hidden(check, file, seed)?,
     };
     Ok((site, facts))
@@ -173,19 +183,31 @@ fn hourly(
     }
 }
 
-/// All ways between centres.
-pub(super) fn routes(check: Check<'_>, sites: &[Site], files: &[LinkFile]) -> Result<Routes, ReadError> {
+/// Links by the places of their ends, each direction for itself.
+pub(super) type Links = BTreeMap<(usize, usize), LinkFacts>;
+
+/// All ways between centres, and the links that they lead over. A link goes both ways, unless another one is told from
+/// its end to its beginning.
+pub(super) fn routes(check: Check<'_>, sites: &[Site], files: &[LinkFile]) -> Result<(Routes, Links), ReadError> {
     let ids = || sites.iter().map(|site| site.centre.id.as_str());
-    let mut links = Vec::new();
+    let (mut round_trips, mut links) = (Vec::new(), Links::new());
+    let mut back = Links::new();
     for file in files {
         let from = check.known("from", &file.from, "centre", ids())?;
         let to = check.known("to", &file.to, "centre", ids())?;
         check.holds(from != to, "to", &file.to, file.to.get_ref(), "another centre than `from`")?;
-        let route = Route {
-            round_trip_ms: check.number("round_trip_ms", &file.round_trip_ms, 0.0..=60_000.0)?,
+        let facts = LinkFacts {
             gbit_per_s: check.number("gbit_per_s", &file.gbit_per_s, 0.001..=1e6)?,
+            price_cny_per_gb: check.number_or("price_cny_per_gb", file.price_cny_per_gb.as_ref(), 0.0, 0.0..=1e6)?,
+            wh_per_gb: check.number_or("wh_per_gb", file.wh_per_gb.as_ref(), 0.0, 0.0..=1e6)?,
         };
-        links.push((from, to, route));
+        let twice = links.insert((from, to), facts).is_some();
+        check.holds(!twice, "to", &file.to, file.to.get_ref(), "a link that is listed once")?;
+        back.insert((to, from), facts);
+        round_trips.push((from, to, check.number("round_trip_ms", &file.round_trip_ms, 0.0..=60_000.0)?));
     }
-    Ok(Routes::new(sites.len(), &links))
+    for (ends, facts) in back {
+        links.entry(ends).or_insert(facts);
+    }
+    Ok((Routes::new(sites.len(), &round_trips), links))
 }

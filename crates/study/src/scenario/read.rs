@@ -17,8 +17,8 @@ use super::{
     declared, faults,
     file::{File, TitleFile},
     jobs::{self, FamilyFacts, Made},
-    network::{self, SiteFacts},
-    policy, reservations, trace,
+    network::{self, LinkFacts, SiteFacts},
+    policy, reservations, syntax, trace,
 };
 use crate::read::{ReadError, Text, read_text};
 
@@ -49,6 +49,8 @@ impl Title {
 pub struct Facts {
     /// The centres.
     pub sites: Vec<SiteFacts>,
+    /// Both directions of the links, by the places of their ends.
+    pub links: std::collections::BTreeMap<(usize, usize), LinkFacts>,
     /// The families; those of traces stand at the end.
     pub families: Vec<FamilyFacts>,
     /// Milliseconds that local hours begin after those of UTC.
@@ -88,13 +90,13 @@ impl Scenario {
     /// Those of [`read_scenario`].
     pub fn parse(text: &Text, folder: &Path) -> Result<Scenario, ReadError> {
         let check = Check { text };
-        let file: File = toml::from_str(&text.text).map_err(|error| syntax(check, &error))?;
+        let file: File = toml::from_str(&text.text).map_err(|error| syntax::refused(check, &error))?;
         let (start, zone_ms) = moment(check, &file.start)?;
         let hours = check.number("hours", &file.hours, 0.001..=87_840.0)?;
         let end = TimeMs(start.0 + in_units(hours, 3_600_000.0) as i64);
         let tenants = tenants(check, &file)?;
         let (mut sites, site_facts) = sites(check, &file)?;
-        let routes = network::routes(check, &sites, &file.link)?;
+        let (routes, links) = network::routes(check, &sites, &file.link)?;
         declared::declare(check, &mut sites, &site_facts, &file, zone_ms)?;
         let names: Vec<TenantId> = tenants.iter().map(|(tenant, _)| tenant.id.clone()).collect();
         let faults = faults::faults(check, &file, &sites, &site_facts, start)?;
@@ -108,8 +110,7 @@ impl Scenario {
         }
         acyclic(check, &file, &made)?;
         let (mut families, mut family_facts) = (Vec::new(), Vec::new());
-        for Made { family, facts, staging_ms } in made {
-            sites.iter_mut().zip(staging_ms).for_each(|(site, wait_ms)| site.staging_ms.push(wait_ms));
+        for Made { family, facts } in made {
             families.push(family);
             family_facts.push(facts);
         }
@@ -122,8 +123,16 @@ impl Scenario {
                 family: family_facts.len(),
                 name: found.name.get_ref(),
                 tenants: &names,
+                sites: &sites,
             };
-            jobs.append(&mut trace::read(&folder.join(found.file.get_ref()), &frame)?);
+            let read = trace::read(&folder.join(found.file.get_ref()), &frame);
+            jobs.append(&mut read.map_err(|error| match error {
+                ReadError::Unreadable { error, .. } => {
+                    let expected = format!("a file beside this one that can be read ({error})");
+                    check.refuse("file", &found.file, found.file.get_ref(), &expected)
+                }
+                within => within,
+            })?);
             family_facts.push(of_trace(found.name.get_ref(), sites.len()));
         }
         let setup = Setup {
@@ -142,8 +151,9 @@ impl Scenario {
             sample_every_ms: in_units(check.number("sample_minutes", &file.sample_minutes, 0.01..=1e6)?, 60_000.0),
         };
         reservations::possible(check, &file, &setup)?;
+        runnable(check, &file, &setup, &families)?;
         let name = file.name.get_ref().clone();
-        let facts = Facts { sites: site_facts, families: family_facts, zone_ms };
+        let facts = Facts { sites: site_facts, links, families: family_facts, zone_ms };
         let title = Title::of(&file.title, &name);
         Ok(Scenario { name, title, setup, families, trace: jobs, facts, own: file.policy })
     }
@@ -177,19 +187,6 @@ impl Scenario {
     }
 }
 
-/// What TOML itself or the types of fields refuse.
-fn syntax(check: Check<'_>, error: &toml::de::Error) -> ReadError {
-    let place = error.span().map_or(0, |span| span.start);
-    let line = check.line(place);
-    let text = check.text.text.lines().nth(usize::try_from(line).unwrap_or(1).saturating_sub(1)).unwrap_or("");
-    let problem = match text.split_once('=') {
-        Some((field, value)) => format!("field `{}`, `{}`: {}", field.trim(), value.trim(), error.message()),
-        None => error.message().to_owned(),
-    };
-    let problem: String = problem.chars().take(500).collect();
-    check.text.form(line, problem, "docs/en/scenarios.md lists all fields of a scenario")
-}
-
 fn tenants(check: Check<'_>, file: &File) -> Result<Vec<(Tenant, Money)>, ReadError> {
     let mut tenants: Vec<(Tenant, Money)> = Vec::new();
     for found in &file.tenant {
@@ -197,7 +194,8 @@ fn tenants(check: Check<'_>, file: &File) -> Result<Vec<(Tenant, Money)>, ReadEr
         let twice = tenants.iter().any(|(tenant, _)| tenant.id == id);
         check.holds(!twice, "id", &found.id, &id, "a tenant that is listed once")?;
         let funds = check.number("funds_cny", &found.funds_cny, 0.0..=5e11)?;
-        tenants.push((Tenant::new(id, found.jobs_max.unwrap_or(JOBS_MAX)), Money(in_units(funds, 1e6) as i64)));
+        let jobs_max = found.jobs_max.as_ref().map(|most| check.whole("jobs_max", most, 1..=u64::MAX)).transpose()?;
+        tenants.push((Tenant::new(id, jobs_max.unwrap_or(JOBS_MAX)), Money(in_units(funds, 1e6) as i64)));
     }
     // The books hold all money of a currency together in 64 bits.
     let all: i128 = tenants.iter().map(|(_, funds)| i128::from(funds.0)).sum();
@@ -240,6 +238,17 @@ fn planning(check: Check<'_>, file: &File) -> Result<Planning, ReadError> {
         seed: Seed(file.seed),
         every_ms: asked.every_ms.as_ref().map_or(Ok(1_000), |every| check.whole("every_ms", every, 1..=86_400_000))?,
     })
+}
+
+/// Refuses a family whose work no pool could run even if nothing else did.
+fn runnable(check: Check<'_>, file: &File, setup: &Setup, families: &[Family]) -> Result<(), ReadError> {
+    match World::refused_family(setup, families, ()) {
+        None => Ok(()),
+        Some((number, refusal)) => {
+            let name = &file.family[number].name;
+            Err(check.refuse("family", name, name.get_ref(), &format!("work that some pool could run ({refusal})")))
+        }
+    }
 }
 
 /// Refuses families that wait for each other in a circle.

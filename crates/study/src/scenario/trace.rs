@@ -3,11 +3,13 @@
 use std::{path::Path, sync::Arc};
 
 use huisuan_model::{
-    Bytes, Class, DurationMs, JobSpec, MilliDevices, Millicores, PoolId, ProjectId, RangeSet, TenantId, TimeMs,
+    Bytes, CentreId, Class, DurationMs, JobSpec, MilliDevices, Millicores, PoolId, ProjectId, RangeSet, TenantId,
+    TimeMs,
     spec::{DeviceNeed, Need},
 };
 use huisuan_twin::{
     random::Stream,
+    setup::Site,
     workload::{Arrival, Length, Truth},
 };
 
@@ -42,6 +44,7 @@ pub(super) struct Frame<'a> {
     pub(super) family: usize,
     pub(super) name: &'a str,
     pub(super) tenants: &'a [TenantId],
+    pub(super) sites: &'a [Site],
 }
 
 /// Reads the jobs of a file, packed with gzip or not.
@@ -153,7 +156,12 @@ impl Row<'_> {
         spec.memory = Bytes(self.number(7)?.saturating_mul(1 << 20));
         spec.walltime = DurationMs(self.number(2)?);
         spec.class = self.name::<Class>(8, "ai, hpc, general, or nothing")?;
-        spec.centres = self.name(9, "a centre's name, or nothing")?.into_iter().collect();
+        let centre: Option<CentreId> = self.name(9, "a centre's name, or nothing")?;
+        let known = |id: &CentreId| frame.sites.iter().any(|site| site.centre.id == *id);
+        if centre.as_ref().is_some_and(|id| !known(id)) {
+            return Err(self.refuse(9, "a centre of the scenario, or nothing"));
+        }
+        spec.centres = centre.into_iter().collect();
         let field = |error: huisuan_model::spec::SpecError| {
             self.text.field(self.line, error.field, &error.value, &error.expected)
         };

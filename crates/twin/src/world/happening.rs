@@ -13,7 +13,11 @@ pub(super) enum Happening {
     Deliver(Place),
     /// A centre's reports reach the network.
     Report(Place),
-    /// A task's data is there.
+    /// A transfer between centres ends, unless the lines have got another number of changes since.
+    Moved(u32),
+    /// Data of a task is there.
+    Brought(Place, Ticket),
+    /// A hidden queue lets a task through.
     Begin(Place, Ticket),
     /// A task ends.
     End(Place, Ticket),
@@ -34,7 +38,7 @@ pub(super) type Place = u16;
 
 /// A task at a centre: its slot, and how often the slot was used before. A task that was ended early leaves its
 /// event behind, which then finds another count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket {
     pub(super) slot: u32,
     pub(super) use_count: u32,
@@ -45,7 +49,7 @@ impl Happening {
     pub(super) fn rank(self) -> Rank {
         Rank::new(match self {
             Happening::Fault(_) | Happening::Mend(_) | Happening::Notice(_) | Happening::Turn => 0,
-            Happening::Begin(..) | Happening::End(..) => 1,
+            Happening::Moved(_) | Happening::Brought(..) | Happening::Begin(..) | Happening::End(..) => 1,
             Happening::Report(_) => 2,
             Happening::Deliver(_) => 3,
             Happening::Arrive => 4,

@@ -17,6 +17,7 @@ use huisuan_model::{
 use super::{
     Observer, faults,
     happening::{Happening, Place},
+    moving::Moving,
     origins::Origins,
     site::{Later, VirtualCentre},
 };
@@ -49,7 +50,7 @@ pub struct Counts {
 /// A simulated network under way.
 pub struct World<O> {
     pub(super) setup: Setup,
-    kernel: Kernel<Happening>,
+    pub(super) kernel: Kernel<Happening>,
     state: State,
     workload: Workload,
     next: Option<Arrival>,
@@ -67,8 +68,9 @@ pub struct World<O> {
     counts: Counts,
     level: Level,
     memory: Memory,
+    pub(super) moving: Moving,
     pub(super) origins: Origins,
-    observer: O,
+    pub(super) observer: O,
 }
 
 impl<O: Observer> World<O> {
@@ -101,28 +103,13 @@ impl<O: Observer> World<O> {
             counts: Counts::default(),
             level: Level::default(),
             memory: Memory::default(),
+            moving: Moving::new(&setup),
             origins: Origins::new(&setup),
             observer,
             setup,
         };
         world.found();
         world
-    }
-
-    /// The first reservation of a setup that its network refuses at the beginning, by its place in the list, and why.
-    ///
-    /// # Panics
-    ///
-    /// As [`World::new`], but for reservations.
-    pub fn refused_reservation(setup: &Setup, observer: O) -> Option<(usize, Refusal)> {
-        let empty = Setup { reservations: Vec::new(), ..setup.clone() };
-        let workload = Workload::new(Vec::new(), Vec::new(), setup.start, setup.end, setup.seed);
-        let mut world = World::new(empty, workload, observer);
-        let operator = world.origins.operator.clone();
-        setup.reservations.iter().enumerate().find_map(|(number, asked)| {
-            let command = Command::Reserve(Box::new(asked.clone()));
-            world.execute(&operator, &command, setup.start).err().map(|refusal| (number, refusal))
-        })
     }
 
     /// Opens tenants and centres and puts the first events in line.
@@ -170,6 +157,8 @@ impl<O: Observer> World<O> {
             Happening::Plan => self.plan(now),
             Happening::Deliver(place) => self.at(place, |site, later| site.perform(now, later)),
             Happening::Report(place) => self.report(place, now),
+            Happening::Moved(change) => self.moved(change, now),
+            Happening::Brought(place, ticket) => self.at(place, |site, later| site.brought(ticket, now, later)),
             Happening::Begin(place, ticket) => self.at(place, |site, later| site.begin(ticket, now, later)),
             Happening::End(place, ticket) => self.at(place, |site, later| site.end(ticket, now, later)),
             Happening::Fault(number) => self.fault(number, now),
@@ -192,6 +181,7 @@ impl<O: Observer> World<O> {
 
     /// Shows the observer the state at the end; called once, after the last step.
     pub fn close(&mut self) {
+        self.stop_moving(self.setup.end);
         self.observer.sampled(self.setup.end, &self.state);
     }
 
@@ -246,6 +236,10 @@ impl<O: Observer> World<O> {
         act(&mut self.centres[usize::from(place)], &mut later);
         later.drain(..).for_each(|(at, happening)| self.schedule(at, happening));
         self.later = later;
+        let wishes = std::mem::take(&mut self.centres[usize::from(place)].wishes);
+        if !wishes.is_empty() {
+            self.carry(place, wishes);
+        }
     }
 
     fn await_arrival(&mut self) {
@@ -331,7 +325,7 @@ impl<O: Observer> World<O> {
         self.execute(origin, command, now).unwrap_or_else(|refusal| panic!("the twin's own `{name}`: {refusal}"))
     }
 
-    fn execute(&mut self, origin: &Origin, command: &Command, now: TimeMs) -> Result<usize, Refusal> {
+    pub(super) fn execute(&mut self, origin: &Origin, command: &Command, now: TimeMs) -> Result<usize, Refusal> {
         let events = execute(&mut self.state, origin, command, now)?;
         self.counts.events += events.len() as u64;
         for event in &events {

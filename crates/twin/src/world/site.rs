@@ -12,7 +12,10 @@ use huisuan_model::{
 };
 use huisuan_schedule::Amounts;
 
-use super::happening::{Happening, Place, Ticket};
+use super::{
+    happening::{Happening, Place, Ticket},
+    moving::Wish,
+};
 use crate::{
     random::Stream,
     setup::{HiddenQueue, Site},
@@ -29,7 +32,6 @@ pub(super) struct VirtualCentre {
     pub(super) id: CentreId,
     place: Place,
     pub(super) pools: BTreeMap<PoolId, VirtualPool>,
-    staging_ms: Vec<u64>,
     hidden: Option<HiddenQueue>,
     pub(super) order_delay_ms: u64,
     report_delay_ms: u64,
@@ -43,6 +45,8 @@ pub(super) struct VirtualCentre {
     tasks: Vec<Slot>,
     free: Vec<u32>,
     by_attempt: BTreeMap<AttemptId, u32>,
+    /// What it wants of the lines to other centres.
+    pub(super) wishes: Vec<Wish>,
 }
 
 /// A pool as it really is.
@@ -70,6 +74,8 @@ struct Task {
     walltime_ms: u64,
     exit_code: i32,
     busy_percent: u64,
+    /// From how many centres its data is still to come.
+    awaited: usize,
     started_at: Option<TimeMs>,
 }
 
@@ -106,7 +112,6 @@ impl VirtualCentre {
             id: site.centre.id.clone(),
             place,
             pools: site.pools.iter().map(|found| (found.id.clone(), pool(found))).collect(),
-            staging_ms: site.staging_ms.clone(),
             hidden: site.hidden.clone(),
             order_delay_ms: site.order_delay_ms,
             report_delay_ms: site.report_delay_ms,
@@ -118,6 +123,7 @@ impl VirtualCentre {
             tasks: Vec::new(),
             free: Vec::new(),
             by_attempt: BTreeMap::new(),
+            wishes: Vec::new(),
         }
     }
 
@@ -147,6 +153,8 @@ impl VirtualCentre {
         home.used = home.used.plus(takes(order), 1);
         let share = home.pool.share(order.cores, order.devices);
         let (run_ms, exit_code) = truth.of_task(order.attempt, order.spec.gang, share);
+        let mut reads = order.spec.readings();
+        reads.retain(|reading| reading.at != self.id && reading.bytes > Bytes::ZERO);
         let task = Task {
             attempt: order.attempt,
             pool: pool.clone(),
@@ -155,6 +163,7 @@ impl VirtualCentre {
             walltime_ms: order.walltime().0,
             exit_code,
             busy_percent: truth.busy_percent,
+            awaited: reads.len(),
             started_at: None,
         };
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -166,8 +175,27 @@ impl VirtualCentre {
         entry.use_count = entry.use_count.wrapping_add(1);
         entry.task = Some(task);
         let ticket = Ticket { slot, use_count: entry.use_count };
-        let hidden_ms = self.hidden.as_ref().map_or(0, |queue| queue.wait_ms(order.attempt));
-        match self.staging_ms.get(truth.family).copied().unwrap_or(0).saturating_add(hidden_ms) {
+        if reads.is_empty() {
+            self.queue(ticket, now, later);
+        } else {
+            let together = if order.spec.gang { order.spec.tasks.len() } else { 1 };
+            self.wishes.push(Wish::Bring { ticket, attempt: order.attempt, reads, together });
+        }
+    }
+
+    /// The data that one centre had for a task is there.
+    pub(super) fn brought(&mut self, ticket: Ticket, now: TimeMs, later: &mut Later) {
+        let Some(task) = self.task(ticket) else { return };
+        task.awaited -= 1;
+        if task.awaited == 0 {
+            self.queue(ticket, now, later);
+        }
+    }
+
+    /// A task that has its data begins as soon as a hidden queue lets it.
+    fn queue(&mut self, ticket: Ticket, now: TimeMs, later: &mut Later) {
+        let Some(attempt) = self.task(ticket).map(|task| task.attempt) else { return };
+        match self.hidden.as_ref().map_or(0, |queue| queue.wait_ms(attempt)) {
             0 => self.begin(ticket, now, later),
             wait_ms => later.push((now.after(DurationMs(wait_ms)), Happening::Begin(self.place, ticket))),
         }
@@ -295,7 +323,11 @@ impl VirtualCentre {
 
     /// Ends a task and frees its room.
     fn finish(&mut self, slot: u32, outcome: Outcome, now: TimeMs, later: &mut Later) {
-        let task = self.tasks[slot as usize].task.take().expect("a slot in use has a task");
+        let entry = &mut self.tasks[slot as usize];
+        let task = entry.task.take().expect("a slot in use has a task");
+        if task.awaited > 0 {
+            self.wishes.push(Wish::Leave(Ticket { slot, use_count: entry.use_count }));
+        }
         self.free.push(slot);
         self.by_attempt.remove(&task.attempt);
         let home = self.pools.get_mut(&task.pool).expect("the pool of a task");

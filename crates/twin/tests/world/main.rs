@@ -1,6 +1,7 @@
 //! Whole runs: the same every time, through snapshots too, and true to what was ordered.
 
 mod faults;
+mod moving;
 mod network;
 mod opaque;
 mod replays;

@@ -65,7 +65,7 @@ pub(crate) fn site(name: &str, cores: u64, price: i64) -> Site {
     };
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: Money(price) };
     let centre = Centre::new(centre(name), Class::General, EngineKind::Local, "Asia/Shanghai", tariff);
-    Site { centre, pools: vec![pool], order_delay_ms: 10, report_delay_ms: 500, staging_ms: Vec::new(), hidden: None }
+    Site { centre, pools: vec![pool], order_delay_ms: 10, report_delay_ms: 500, hidden: None }
 }
 
 /// Four hours of one tenant with money.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use huisuan_study::{
-    diff::{Comparison, compare},
+    diff::{Compared, Comparison, compare},
     report::Report,
 };
 use serde::Serialize;
@@ -74,19 +74,38 @@ pub(crate) fn diff(session: &Session, args: &DiffArgs) -> Result<(), Failure> {
     let answer = Answer { mark: "modelled", sides, seeds, figures };
     session.output.one(
         &answer,
-        || listing(&answer),
+        || listing(&answer, |_| true),
         |output| {
             let [before, after] = &answer.sides;
             let head = format!("MODELLED: {before} against {after}, {} seeds from {from}", answer.seeds.len());
-            format!("{head}\n\n{}", output.table(&listing(&answer)))
+            let equal = answer.figures.values().filter(|figure| alike(figure)).count();
+            if equal == answer.figures.len() {
+                return format!("{head}\n\nall {equal} figures are equal");
+            }
+            let note = format!("{equal} of {} figures are equal and not shown", answer.figures.len());
+            let table = output.table(&listing(&answer, |compared| !alike(compared)));
+            format!("{head}\n\n{table}\n\n{note}")
         },
     )
 }
 
-fn listing(answer: &Answer) -> Listing {
+/// Whether both ways came to the same, as far as three digits tell.
+fn alike(compared: &Compared) -> bool {
+    let found = compared.difference.as_ref();
+    let spread = found.map_or(0.0, |found| found.low.abs().max(found.high.abs()));
+    rounded(compared.after - compared.before) == 0.0 && rounded(spread) == 0.0
+}
+
+/// Three digits, and no minus before a zero.
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3 + 0.0
+}
+
+/// Some of the figures; CSV and JSON have all of them.
+fn listing(answer: &Answer, shown: fn(&Compared) -> bool) -> Listing {
     let mut listing = Listing::new(&["figure", "before", "after", "difference", "low", "high", "clear"]);
-    for (name, compared) in &answer.figures {
-        let figure = |value: f64| Cell::figure(format!("{value:.3}"), value);
+    for (name, compared) in answer.figures.iter().filter(|(_, compared)| shown(compared)) {
+        let figure = |value: f64| Cell::figure(format!("{:.3}", rounded(value)), value + 0.0);
         let mut row = vec![Cell::text(name), figure(compared.before), figure(compared.after)];
         match &compared.difference {
             Some(found) => {
@@ -101,4 +120,28 @@ fn listing(answer: &Answer) -> Listing {
         listing.row(row);
     }
     listing
+}
+
+#[cfg(test)]
+mod tests {
+    use huisuan_study::statistics::Difference;
+
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_shown_and_no_zero_is_negative() {
+        let check = |before: f64, after: f64, shown: bool| {
+            assert_eq!(alike(&Compared { before, after, difference: None }), !shown, "{before} {after}");
+        };
+        check(1.0, 1.0, false);
+        check(1.0, 1.0 - 1e-9, false);
+        check(1.0, 1.001, true);
+        check(0.0, -0.002, true);
+        for (value, text) in [(-0.000_1, "0.000"), (-0.0, "0.000"), (-0.001_2, "-0.001"), (2.0, "2.000")] {
+            assert_eq!(format!("{:.3}", rounded(value)), text);
+        }
+        // Differences that cancel out between seeds are no equality.
+        let difference = Some(Difference { pairs: 2, mean: 0.0, low: -3.0, high: 3.0 });
+        assert!(!alike(&Compared { before: 1.0, after: 1.0, difference }));
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, ValueHint};
 use huisuan_study::{
     plot::charts,
-    report::{Line, Moved, NetworkFigures, Report, csv},
+    report::{Cost, Line, Moved, NetworkFigures, Report, csv},
     scenario::{Scenario, read_scenario},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -135,12 +135,22 @@ fn people(output: &Output, answer: &Answer<'_>) -> String {
 
 /// What ran away from home, in one line.
 fn moved(moved: &Moved) -> String {
-    let (saved, energy) = (moved.saved.amount as f64 / 1e6, moved.energy_saved.amount as f64 / 1e6);
+    let cny = |cost: Cost| cost.amount as f64 / 1e6;
     let latency = moved.round_trip_ms_mean.map_or_else(String::new, |ms| format!(", {ms:.1} ms there and back"));
+    let (net, transfer) = (&moved.net, &moved.transfer);
     format!(
-        ": {} tasks ({:.1} %), {:.0} GiB moved; saved {saved:.2} CNY, {energy:.2} CNY of power and {:.0} kg CO2; \
-         added {:.1} s for data{latency}",
-        moved.tasks, moved.tasks_percent, moved.gib, moved.carbon_saved_kg, moved.staging_s_mean
+        ": {} tasks ({:.1} %), {:.0} GiB moved for {:.2} CNY and {:.1} kWh; saved, net of that, {:.2} CNY, {:.2} CNY of \
+         power and {:.0} kg CO2; added {:.1} s for data ({:.1} s expected){latency}",
+        moved.tasks,
+        moved.tasks_percent,
+        moved.gib,
+        cny(transfer.price),
+        transfer.energy_kwh,
+        cny(net.saved),
+        cny(net.energy_saved),
+        net.carbon_saved_kg,
+        moved.staging_s_mean,
+        moved.staging_expected_s_mean,
     )
 }
 
@@ -151,8 +161,10 @@ fn network_level(figures: &NetworkFigures) -> String {
 
 /// What ran away from home: what moved, what that saved, what it added.
 fn away(report: &Report) -> Listing {
-    let columns = ["family", "to", "tasks", "moved_gib", "delay_s", "round_trip_ms", "saved_cny", "power_saved_cny"];
-    let mut listing = Listing::new(&[&columns[..], &["carbon_saved_kg"]].concat());
+    let columns = ["family", "to", "tasks", "moved_gib", "delay_s", "expected_s", "round_trip_ms", "saved_cny"];
+    let details = ["delay_max_s", "transfer_cny", "transfer_kwh", "transfer_carbon_kg"];
+    let mut listing =
+        Listing::with_details(&[&columns[..], &["power_saved_cny", "carbon_saved_kg"]].concat(), &details);
     for transfer in &report.transfers {
         let figure = |value: f64| Cell::figure(format!("{value:.1}"), value);
         listing.row(vec![
@@ -161,10 +173,15 @@ fn away(report: &Report) -> Listing {
             Cell::figure(transfer.tasks, transfer.tasks),
             figure(transfer.gib),
             figure(transfer.staging_s),
+            figure(transfer.staging_expected_s),
             transfer.round_trip_ms.map_or_else(Cell::none, figure),
             figure(transfer.saved.amount as f64 / 1e6),
             figure(transfer.energy_saved.amount as f64 / 1e6),
             figure(transfer.carbon_saved_kg),
+            figure(transfer.staging_s_max),
+            figure(transfer.transfer.price.amount as f64 / 1e6),
+            figure(transfer.transfer.energy_kwh),
+            figure(transfer.transfer.carbon_kg),
         ]);
     }
     listing
