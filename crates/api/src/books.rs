@@ -64,10 +64,20 @@ pub struct AuditView {
     pub ok: bool,
     /// Journal entries read.
     pub entries: u64,
+    /// The last of them that has no hash of its own, because an older version wrote it; 0 where all have one. The first
+    /// entry after it covers it and all before it.
+    #[serde(default)]
+    pub hashed_after: u64,
+    /// The hash of the last entry, which covers all of them: 64 characters of 0-9 a-f; zeros when an entry is wrong.
+    #[serde(default)]
+    pub journal: String,
     /// Transfers read.
     pub transfers: u64,
     /// The hash of the last transfer, which covers all of them: 64 characters of 0-9 a-f.
     pub head: String,
+    /// Rows of the meter that the journal made.
+    #[serde(default)]
+    pub meters: u64,
     /// Every rule that was checked.
     pub checks: Vec<AuditCheck>,
 }
@@ -83,19 +93,25 @@ pub struct AuditCheck {
     pub findings: Vec<String>,
 }
 
-/// Where the chain of transfers was at the end of one day. Who keeps some of these elsewhere can tell later whether
-/// anything before them was altered.
+/// Where the chains of transfers and of journal entries were at the end of one day. Who keeps some of these elsewhere
+/// can tell later whether anything before them was altered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DayHead {
     /// The day in UTC, such as `2026-11-22`.
     pub day: String,
     /// How many transfers there were at its end.
     pub transfers: u64,
-    /// The hash of the last one: 64 characters of 0-9 a-f.
+    /// The hash of the last one: 64 characters of 0-9 a-f; zeros before the first.
     pub head: String,
+    /// The last entry of the journal then; days that an older version ended name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
+    /// Its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<String>,
 }
 
-/// The heads of all days on which something was booked.
+/// The heads of all days on which something happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DayHeads {
     /// In the order of days.

@@ -279,9 +279,12 @@ fn books_for_outsiders() {
     let audit = |ok: bool| {
         let findings = if ok { json!([]) } else { json!(["transfer 3 was altered"]) };
         let rule = json!({"name": "append-only", "ok": ok, "findings": findings});
-        json!({"ok": ok, "entries": 9, "transfers": 4, "head": head, "checks": [rule]})
+        let (entries, transfers, meters) = (9, 4, 2);
+        json!({"ok": ok, "entries": entries, "hashed_after": 0, "journal": head, "transfers": transfers, "head": head,
+               "meters": meters, "checks": [rule]})
     };
-    let days = json!({"days": [{"day": "2026-03-01", "transfers": 4, "head": head}]});
+    let days = json!({"days": [{"day": "2026-02-28", "transfers": 4, "head": head},
+        {"day": "2026-03-01", "transfers": 4, "head": head, "entries": 9, "journal": head}]});
     let csv = (200, "text/csv", "number,seq\n1,2\n".to_owned());
     for ok in [true, false] {
         let answers = [

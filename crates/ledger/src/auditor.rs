@@ -1,11 +1,14 @@
 //! A second opinion: derives every balance from the events of the journal with code of its own, and compares with
 //! what the ledger stored. It shares no function with [`Ledger`](crate::Ledger): texts and sums are all it knows.
 //!
-//! An event that moves money and is not known here shows as a difference, which is loud and right.
+//! An event that moves money and is not known here shows as a difference, which is loud and right. What must lie in the
+//! meter, from which bills are made, is in [`readings`].
 
 use std::collections::BTreeMap;
 
 use huisuan_model::{Event, JobId};
+
+pub mod readings;
 
 /// Something that an auditor found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,8 +6,8 @@ use huisuan_control::{
     State,
     ledger::{Chain, Transfer},
 };
-use huisuan_model::{Entry, TimeMs};
-use huisuan_store::{BalanceRow, Batch, DayRow, KeyRow, Prepared, TransferRow};
+use huisuan_model::Entry;
+use huisuan_store::{BalanceRow, Batch, DayEnd, KeyRow, Prepared, TransferRow};
 
 use crate::books::{day_of, line_of};
 
@@ -58,44 +58,29 @@ pub(crate) fn prepare(state: &mut State, entries: &[Arc<Entry>], chain: &mut Cha
     batch.prepare()
 }
 
-/// Transfers as they are stored, with their hashes, and where the chain is now for the days that they lie on.
+/// Transfers as they are stored, with their hashes, and where the chains are at the end of each day of the entries.
 fn chained(
     transfers: &[(u64, Transfer)],
     entries: &[Arc<Entry>],
     chain: &mut Chain,
-) -> (Vec<TransferRow>, Vec<DayRow>) {
-    let mut at = Moments { entries: entries.iter() };
-    let (mut rows, mut days) = (Vec::with_capacity(transfers.len()), Vec::<DayRow>::new());
-    for (seq, transfer) in transfers {
-        let mut row = transfer_row(*seq, transfer);
-        let at = at.of(*seq);
-        let hash = chain.append(&line_of(&row, at)).0;
-        row.hash = Some(hash);
-        rows.push(row);
-        let day = DayRow { day: day_of(at), transfers: chain.count(), hash };
-        match days.last_mut().filter(|last| last.day == day.day) {
-            Some(last) => *last = day,
-            None => days.push(day),
+) -> (Vec<TransferRow>, Vec<DayEnd>) {
+    let (mut rows, mut days) = (Vec::with_capacity(transfers.len()), Vec::<DayEnd>::new());
+    let mut transfers = transfers.iter().peekable();
+    for entry in entries {
+        while let Some((seq, transfer)) = transfers.next_if(|(seq, _)| *seq == entry.seq) {
+            let mut row = transfer_row(*seq, transfer);
+            row.hash = Some(chain.append(&line_of(&row, entry.at)).0);
+            rows.push(row);
+        }
+        let (transfers, hash) = (chain.count(), chain.head().0);
+        let end = DayEnd { day: day_of(entry.at), transfers, hash, entry: entry.seq };
+        match days.last_mut().filter(|last| last.day == end.day) {
+            Some(last) => *last = end,
+            None => days.push(end),
         }
     }
+    assert!(transfers.next().is_none(), "transfers are made by the entries of their batch, in order");
     (rows, days)
-}
-
-/// When entries were decided, asked in their order.
-struct Moments<'a> {
-    entries: std::slice::Iter<'a, Arc<Entry>>,
-}
-
-impl Moments<'_> {
-    fn of(&mut self, seq: u64) -> TimeMs {
-        while let Some(entry) = self.entries.as_slice().first() {
-            if entry.seq == seq {
-                return entry.at;
-            }
-            self.entries.next();
-        }
-        panic!("transfers are made by the entries of their batch, in order; entry {seq} is not there");
-    }
 }
 
 /// A transfer as it is stored, without its hash.

@@ -2,14 +2,13 @@
 //!
 //! | invariant | how it shows |
 //! |---|---|
+//! | no entry was altered, dropped, added or moved | each has a hash over itself and the one before it |
 //! | every acknowledged job exists, once for its key | jobs of the fold and rows of the table are the same, keys too |
 //! | no job or attempt without an event | as many rows as the fold has |
 //! | one live attempt for a task, numbered without gaps | [`apply`] refuses anything else; retries are counted here |
 //! | what ended never changes | a row is compared with what the fold had at its end |
 //! | what was metered never changes | rows of the meter and of findings are those of the fold |
 //! | the books balance, nothing is charged twice | transfers of the fold and rows are the same, the ledger is audited |
-//!
-//! What no row depends on any more cannot show, such as a usage sample that a later one replaced.
 
 use std::{
     collections::VecDeque,
@@ -20,11 +19,17 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use huisuan_control::{State, Touched, apply};
-use huisuan_model::{Attempt, Entry, Job, TimeMs};
-use huisuan_store::{DataDirectory, Reader, Store, StoredTransfer, TransferRow};
+use huisuan_model::{Attempt, Command, Job, TimeMs, spec::Rerun};
+use huisuan_store::{DataDirectory, FORMAT, Reader, Store, StoredEntry, StoredTransfer, TransferRow, of_centre};
 
-use crate::{books::ChainCheck, commit::transfer_row, server::restore};
+use crate::{
+    books::{ChainCheck, EntryCheck},
+    commit::transfer_row,
+    server::restore,
+};
 
+#[cfg(test)]
+mod tamper;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -36,6 +41,8 @@ const PAGE: usize = 1000;
 pub struct Verified {
     /// Journal entries folded.
     pub entries: u64,
+    /// The last of them that has no hash of its own, because an older format wrote it; 0 where all have one.
+    pub hashed_after: u64,
     /// Jobs, ended ones included.
     pub jobs: u64,
     /// Attempts, ended ones included.
@@ -65,32 +72,37 @@ pub fn verify(data: &Path) -> anyhow::Result<Verified> {
         attempts_ended: 0,
         meters: 0,
         oddities: 0,
+        centre_entries: 0,
+        resumed: 0,
     };
     let chain = ChainCheck::from_start(&reader.ledger_days()?);
     let mut transfers = Transfers { reader: &reader, page: VecDeque::new(), last: 0, chain };
+    let mut hashes = EntryCheck::from_start(&reader)?;
     loop {
-        let entries = reader.entries(fold.state.version(), PAGE)?;
+        let entries = reader.stored_entries(hashes.head().seq, PAGE)?;
         if entries.is_empty() {
             break;
         }
-        for entry in &entries {
-            let touched = fold.take(entry)?;
+        for stored in &entries {
+            hashes.take(stored)?;
+            let touched = fold.take(stored)?;
             for (seq, transfer) in &touched.transfers {
                 transfers.next_is(transfer_row(*seq, transfer))?;
             }
         }
     }
+    let hashed_after = hashes.hashed_after();
+    hashes.finish()?;
     fold.live_rows()?;
+    reader.check_names()?;
     let rows = store.load()?;
     let tables = caught(|| restore(rows)).context("rows of the tables contradict each other")??;
     compare(&fold.state, &tables)?;
-    let verified = fold.verified();
-    let totals = reader.totals()?;
-    same("rows in table `job`", verified.jobs, totals.jobs)?;
-    same("rows in table `attempt`", verified.attempts, totals.attempts)?;
-    same("rows in table `meter`", fold.meters, totals.meters)?;
-    same("rows in table `oddity`", fold.oddities, totals.oddities)?;
+    fold.totals()?;
+    notes(&reader, fold.resumed)?;
+    let verified = fold.verified(hashed_after);
     ensure!(transfers.peek()?.is_none(), "table `transfer` has rows that no entry of the journal made");
+    same("rows in table `transfer`", transfers.last, reader.totals()?.transfers)?;
     transfers.chain.finish()?;
     fold.state.ledger().audit().context("the books do not balance")?;
     Ok(verified)
@@ -105,17 +117,19 @@ struct Fold<'a> {
     attempts_ended: u64,
     meters: u64,
     oddities: u64,
+    centre_entries: u64,
+    /// How often a server began to run.
+    resumed: u64,
 }
 
 impl Fold<'_> {
     /// Folds one entry and compares what ended by it with its rows, which nothing may have changed since.
-    fn take(&mut self, entry: &Entry) -> anyhow::Result<Touched> {
-        let seq = entry.seq;
-        same("the number of the entry after the last", self.state.version() + 1, seq)?;
+    fn take(&mut self, stored: &StoredEntry) -> anyhow::Result<Touched> {
+        let (seq, entry) = (stored.seq, stored.entry()?);
         ensure!(entry.at >= self.last_at, "entry {seq} of the journal is older than the one before it");
         self.last_at = entry.at;
-        let columns = self.reader.entry_columns(seq)?;
         let origin = &entry.origin;
+        let columns = [stored.actor.as_str(), stored.tenant.as_str()];
         ensure!(columns == [origin.actor.as_str(), origin.tenant.as_str()], "entry {seq} names two origins");
         let state = &mut self.state;
         caught(|| entry.events.iter().for_each(|event| apply(state, event)))
@@ -138,10 +152,14 @@ impl Fold<'_> {
         }
         for (centre, oddity) in &touched.oddities {
             self.oddities += 1;
-            let row = self.reader.oddity(self.oddities)?.map(|row| (row.centre, row.oddity));
+            let row = self.reader.checked_oddity(self.oddities)?;
             let same = row.as_ref().is_some_and(|row| (&row.0, &row.1) == (centre, oddity));
             ensure!(same, "finding {}: journal and table `oddity` differ", self.oddities);
         }
+        let noted = self.reader.centre_entry(seq)?;
+        ensure!(noted == of_centre(&entry.command), "entry {seq}: journal and table `centre_entry` differ");
+        self.centre_entries += u64::from(noted);
+        self.resumed += u64::from(matches!(entry.command, Command::Resume { .. }));
         Ok(touched)
     }
 
@@ -151,9 +169,21 @@ impl Fold<'_> {
         self.state.attempts().try_for_each(|attempt| is_attempt(self.reader, attempt))
     }
 
-    fn verified(&self) -> Verified {
+    /// No table has more rows than the journal made.
+    fn totals(&self) -> anyhow::Result<()> {
+        let totals = self.reader.totals()?;
+        same("rows in table `journal`", self.state.version(), totals.entries)?;
+        same("rows in table `job`", self.jobs_ended + self.state.jobs_live(), totals.jobs)?;
+        same("rows in table `attempt`", self.attempts_ended + self.state.attempts_live(), totals.attempts)?;
+        same("rows in table `meter`", self.meters, totals.meters)?;
+        same("rows in table `oddity`", self.oddities, totals.oddities)?;
+        same("rows in table `centre_entry`", self.centre_entries, totals.centre_entries)
+    }
+
+    fn verified(&self, hashed_after: u64) -> Verified {
         Verified {
             entries: self.state.version(),
+            hashed_after,
             jobs: self.jobs_ended + self.state.jobs_live(),
             attempts: self.attempts_ended + self.state.attempts_live(),
             balanced: self.state.ledger().audit().is_ok(),
@@ -161,13 +191,30 @@ impl Fold<'_> {
     }
 }
 
+/// What the database notes of itself.
+fn notes(reader: &Reader, resumed: u64) -> anyhow::Result<()> {
+    let notes = reader.notes()?;
+    let find = |name: &str| notes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    same("the format of the database", u64::from(FORMAT), find("format").unwrap_or_default().parse()?)?;
+    let (epoch, copy) = (find("epoch"), find("epoch_copy"));
+    ensure!(epoch == copy, "the epoch of the server is noted as {epoch:?} and as {copy:?}");
+    let epoch: u64 = epoch.map_or(Ok(0), str::parse).context("the epoch of the server")?;
+    ensure!(epoch >= resumed, "servers began to run {resumed} times, and the epoch is {epoch}");
+    let known = ["format", "epoch", "epoch_copy", "hashed_after"];
+    match notes.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        Some((name, _)) => bail!("table `meta` has a row `{name}`, which nothing writes"),
+        None => Ok(()),
+    }
+}
+
 fn is_job(reader: &Reader, job: &Job) -> anyhow::Result<()> {
     let row = reader.checked_job(job.id)?;
     ensure!(row.as_ref() == Some(job), "job {}: journal and table `job` differ", job.id);
-    // Those that made room for others were no tries.
+    // Those that made room for others were no tries, and what may run again does so whenever its centre is given up.
     let preempted = |task| job.preempted.get(task).copied().unwrap_or(0);
     let tries = job.retried.iter().map(|(task, attempts)| attempts.saturating_sub(preempted(task))).max().unwrap_or(1);
-    ensure!(tries <= job.spec.retries + 1, "job {}: a task was tried {tries} times", job.id);
+    let bounded = job.spec.rerun != Rerun::Allowed;
+    ensure!(!bounded || tries <= job.spec.retries + 1, "job {}: a task was tried {tries} times", job.id);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use huisuan_model::{
     ProjectId, SpecHash, Tally, TariffRule, Tenant, TenantId, TimeMs,
 };
 
-use crate::books::{BalanceRow, DayRow, TransferRow};
+use crate::books::{BalanceRow, DayEnd, TransferRow};
 
 /// All rows of one transaction. A row that was there is replaced.
 #[derive(Debug, Default)]
@@ -30,8 +30,8 @@ pub struct Batch<'a> {
     pub balances: Vec<BalanceRow>,
     /// New transfers, in order.
     pub transfers: Vec<TransferRow>,
-    /// Where the chain of transfers is now, for the days that they lie on.
-    pub ledger_days: Vec<DayRow>,
+    /// Where the chains are now, for each day that an entry lies on, in order.
+    pub ledger_days: Vec<DayEnd>,
     /// New rows of the meter, in order.
     pub meters: Vec<MeterRecord>,
     /// Tallies of tenants that are new or changed.
@@ -59,7 +59,7 @@ pub struct Prepared {
     pub(crate) keys_forgotten_before: Option<TimeMs>,
     pub(crate) balances: Vec<BalanceRow>,
     pub(crate) transfers: Vec<TransferRow>,
-    pub(crate) ledger_days: Vec<DayRow>,
+    pub(crate) ledger_days: Vec<DayEnd>,
     pub(crate) meters: Vec<MeterRecord>,
     pub(crate) tallies: Vec<(TenantId, Piece)>,
     pub(crate) rules: Vec<(u32, Piece)>,
@@ -79,8 +79,8 @@ pub(crate) struct JournalRow {
     pub(crate) of_centre: bool,
 }
 
-/// Whether a command may change what a centre has. The migration of format 2 knows the same ones.
-fn of_centre(command: &Command) -> bool {
+/// Whether a command may change what a centre has: its entry is noted. The migrations know the same ones.
+pub fn of_centre(command: &Command) -> bool {
     matches!(
         command,
         Command::SetCentre(_)

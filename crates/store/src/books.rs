@@ -1,9 +1,9 @@
 //! Rows of the books: balances, transfers with their chain, and where the chain was at the end of each day.
 
 use huisuan_model::{AttemptId, JobId, TimeMs};
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Row, Transaction, params, types::ValueRef};
 
-use crate::{Prepared, Reader, StoreError};
+use crate::{Prepared, Reader, StoreError, load};
 
 /// One balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,14 +50,38 @@ pub struct StoredTransfer {
     pub row: TransferRow,
 }
 
-/// Where the chain was at the end of a day.
+/// Where the chains were at the end of a day, as a batch says it: the store adds the hash of the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayEnd {
+    /// Days after 1970-01-01, in UTC.
+    pub day: i64,
+    /// How many transfers there were then.
+    pub transfers: u64,
+    /// The hash of the last one; zeros before the first.
+    pub hash: [u8; 32],
+    /// The last entry of the journal then: one of the same batch.
+    pub entry: u64,
+}
+
+/// Where the chains were at the end of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DayRow {
     /// Days after 1970-01-01, in UTC.
     pub day: i64,
     /// How many transfers there were then.
     pub transfers: u64,
-    /// The hash of the last one.
+    /// The hash of the last one; zeros before the first.
+    pub hash: [u8; 32],
+    /// The last entry of the journal then; days of format 4 and before name none.
+    pub entry: Option<EntryHead>,
+}
+
+/// Where the chain over the journal was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryHead {
+    /// The number of the last entry.
+    pub seq: u64,
+    /// Its hash.
     pub hash: [u8; 32],
 }
 
@@ -77,20 +101,25 @@ impl Reader {
         Ok(transfers)
     }
 
-    /// Where the chain was at the end of each day, in order of days.
+    /// Where the chains were at the end of each day, in order of days.
     pub fn ledger_days(&self) -> Result<Vec<DayRow>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT day, transfers, hash FROM ledger_day ORDER BY day")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT day, transfers, hash, entry, entry_hash FROM ledger_day ORDER BY day")?;
         let rows = statement.query_map([], |row| {
-            let transfers: i64 = row.get(1)?;
-            Ok(DayRow { day: row.get(0)?, transfers: transfers.unsigned_abs(), hash: row.get(2)? })
+            let entry = match (row.get_ref(3)?, row.get(4)?) {
+                (ValueRef::Null, None) => None,
+                (_, Some(hash)) => Some(EntryHead { seq: load::count(row, 3)?, hash }),
+                (_, None) => return Err(rusqlite::Error::IntegralValueOutOfRange(3, 0)),
+            };
+            Ok(DayRow { day: row.get(0)?, transfers: load::count(row, 1)?, hash: row.get(2)?, entry })
         })?;
         rows.map(|row| row.map_err(StoreError::from)).collect()
     }
 
     /// All balances by account and asset.
     pub fn balances(&self) -> Result<Vec<BalanceRow>, StoreError> {
-        crate::load::balances(&self.connection)
+        load::balances(&self.connection)
     }
 
     /// How many transfers were recorded: they are numbered from 1 and never go.
@@ -109,8 +138,8 @@ impl Reader {
 }
 
 fn stored_transfer(row: &Row<'_>) -> Result<StoredTransfer, StoreError> {
-    let (id, seq): (i64, i64) = (row.get(0)?, row.get(1)?);
-    let job = row.get::<_, Option<i64>>(7)?.map(|id| JobId(id.unsigned_abs()));
+    let (id, seq) = (load::count(row, 0)?, load::count(row, 1)?);
+    let job = row.get::<_, Option<i64>>(7)?.map(|_| load::count(row, 7)).transpose()?.map(JobId);
     let attempt = match (job, row.get(8)?, row.get(9)?) {
         (Some(job), Some(task), Some(attempt)) => Some(AttemptId { job, task, attempt }),
         _ => None,
@@ -122,7 +151,7 @@ fn stored_transfer(row: &Row<'_>) -> Result<StoredTransfer, StoreError> {
         detail: format!("entry {seq} of the journal, which made it, is not there"),
     })?;
     let read = TransferRow {
-        seq: seq.unsigned_abs(),
+        seq,
         kind: row.get(2)?,
         asset: row.get(3)?,
         debit: row.get(4)?,
@@ -132,7 +161,7 @@ fn stored_transfer(row: &Row<'_>) -> Result<StoredTransfer, StoreError> {
         attempt,
         hash: row.get(10)?,
     };
-    Ok(StoredTransfer { id: id.unsigned_abs(), at: TimeMs(at), row: read })
+    Ok(StoredTransfer { id, at: TimeMs(at), row: read })
 }
 
 pub(crate) fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {
@@ -152,13 +181,6 @@ pub(crate) fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite
         let job = job.or(attempt.map(|id| id.job)).map(|id| id.0 as i64);
         let (task, number) = (attempt.map(|id| id.task), attempt.map(|id| id.attempt));
         transfer_row.execute(params![*seq as i64, kind, asset, debit, credit, amount, job, task, number, hash])?;
-    }
-    let mut day_row = transaction.prepare_cached(
-        "INSERT INTO ledger_day (day, transfers, hash) VALUES (?1, ?2, ?3)
-         ON CONFLICT (day) DO UPDATE SET transfers = excluded.transfers, hash = excluded.hash",
-    )?;
-    for row in &batch.ledger_days {
-        day_row.execute(params![row.day, row.transfers as i64, row.hash])?;
     }
     Ok(())
 }

@@ -37,6 +37,9 @@ pub enum StoreError {
         /// What is wrong.
         detail: String,
     },
+    /// The log of the database cannot be believed.
+    #[error("the log of the database (`huisuan.db-wal`) {0}")]
+    Log(String),
     /// The system gives no more threads.
     #[error("checkpoints get no thread: {0}")]
     NoThread(std::io::Error),
@@ -54,6 +57,9 @@ impl StoreError {
             StoreError::Full(_) => "free some space, then start again: nothing acknowledged is lost",
             StoreError::NewerFormat { .. } => "use the version of huisuan that wrote it, or a newer one",
             StoreError::NoThread(_) => "raise the limit of processes of this user (`ulimit -u`)",
+            StoreError::Log(_) => {
+                "keep a copy of the directory, then restore a backup: what is in the log cannot be told"
+            }
             StoreError::Corrupt { .. } | StoreError::Database(_) => {
                 "keep a copy of the directory, then check the disk and `PRAGMA integrity_check`"
             }

@@ -129,6 +129,12 @@ fn jobs_between(connection: &Connection, first: i64, last: i64) -> Result<Vec<Ve
     Ok(pieces)
 }
 
+/// A number that is never negative: one that is was altered.
+pub(crate) fn count(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
 fn tallies(connection: &Connection) -> Result<Vec<(TenantId, Tally)>, StoreError> {
     let mut statement = connection.prepare("SELECT tenant, data FROM tally ORDER BY tenant")?;
     let mut rows = statement.query([])?;
@@ -156,7 +162,7 @@ fn keys(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
         let hash: String = row.get(3)?;
         keys.push(KeyRow {
             tenant: tenant.parse().map_err(|error| corrupt(format!("{error}")))?,
-            job: JobId(row.get::<_, i64>(2)?.unsigned_abs()),
+            job: JobId(count(row, 2)?),
             spec_hash: hash.parse().map_err(corrupt)?,
             at: TimeMs(row.get(4)?),
             key: key.into(),

@@ -6,7 +6,7 @@ use huisuan_model::{
 };
 use rusqlite::{Row, Transaction, params};
 
-use crate::{Prepared, Reader, StoreError, reader};
+use crate::{Prepared, Reader, StoreError, journal, reader};
 
 /// What one tenant used of one pool in a span of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,11 +155,6 @@ impl Reader {
         Ok(self.meters(place, params![id.job.0 as i64, id.task, id.attempt, number])?.pop())
     }
 
-    /// The finding of a number.
-    pub fn oddity(&self, id: u64) -> Result<Option<OddityRow>, StoreError> {
-        Ok(self.oddities_where("id = ?1", id as i64)?.pop())
-    }
-
     fn meters(&self, place: &str, values: impl rusqlite::Params) -> Result<Vec<MeterRecord>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!("SELECT {COLUMNS} FROM meter WHERE {place}"))?;
         let mut rows = statement.query(values)?;
@@ -243,20 +238,16 @@ impl Reader {
         let mut rows = statement.query([])?;
         let mut entries = Vec::new();
         while let Some(row) = rows.next()? {
-            entries.push(reader::entry_of(row)?);
+            entries.push(journal::entry_of(row)?);
         }
         Ok(entries)
     }
 
     /// Up to `limit` findings, the newest first.
     pub fn oddities(&self, limit: usize) -> Result<Vec<OddityRow>, StoreError> {
-        self.oddities_where("TRUE ORDER BY id DESC LIMIT ?1", limit as i64)
-    }
-
-    fn oddities_where(&self, place: &str, value: i64) -> Result<Vec<OddityRow>, StoreError> {
-        let sql = format!("SELECT id, centre, data FROM oddity WHERE {place}");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query([value])?;
+        let sql = "SELECT id, centre, data FROM oddity ORDER BY id DESC LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([limit as i64])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let (id, name, data): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -275,9 +266,15 @@ fn record(row: &Row<'_>) -> Result<MeterRecord, StoreError> {
     let mark =
         mark.map(|text| mark_of(&text).ok_or_else(|| bad(&format!("mark `{text}` is not known")))).transpose()?;
     let joules = row.get::<_, Option<i64>>(22)?.map(|joules| joules as u64);
-    let carbon_g_per_kwh = row.get(24)?;
+    let carbon_g_per_kwh: Option<u32> = row.get(24)?;
     let contract: Option<u32> = row.get(25)?;
     let list_price = row.get::<_, Option<i64>>(26)?.map(Money);
+    if joules.is_some() != mark.is_some() || (carbon_g_per_kwh.is_some() && joules.is_none()) {
+        return Err(bad(&"a part of its energy is missing"));
+    }
+    if contract.is_some() != list_price.is_some() {
+        return Err(bad(&"a part of its contract is missing"));
+    }
     Ok(MeterRecord {
         attempt,
         tenant: name(5)?.parse().map_err(|error| bad(&error))?,

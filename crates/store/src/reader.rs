@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use huisuan_model::{ApplicationId, Attempt, AttemptId, Entry, Job, JobId, JobState, Money, TenantId, TimeMs};
+use huisuan_model::{ApplicationId, Attempt, AttemptId, Job, JobId, JobState, Money, TenantId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
@@ -155,46 +155,9 @@ impl Reader {
         let count: i64 = statement.query_row([signed(job.0)], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
-
-    /// Up to `limit` journal entries after `seq`, in order.
-    pub fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT seq, at_ms, version, body FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-        let mut rows = statement.query(params![signed(after), limit as i64])?;
-        let mut entries = Vec::new();
-        while let Some(row) = rows.next()? {
-            entries.push(entry_of(row)?);
-        }
-        Ok(entries)
-    }
 }
 
 /// Numbers beyond what SQLite can hold name nothing stored.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-#[derive(serde::Deserialize)]
-struct Body {
-    origin: huisuan_model::command::Origin,
-    command: huisuan_model::Command,
-    events: Vec<huisuan_model::Event>,
-}
-
-/// The entry of a row with its number, time, version and body.
-pub(crate) fn entry_of(row: &rusqlite::Row<'_>) -> Result<Entry, StoreError> {
-    let (seq, at, version): (i64, i64, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let body = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
-    entry(seq.unsigned_abs(), TimeMs(at), version, body)
-}
-
-/// Reads a stored entry of any known version. Older versions get an upcaster here.
-fn entry(seq: u64, at: TimeMs, version: u32, body: &str) -> Result<Entry, StoreError> {
-    if version > huisuan_model::command::ENTRY_VERSION {
-        let known = huisuan_model::command::ENTRY_VERSION;
-        return Err(StoreError::NewerFormat { found: version, known });
-    }
-    let Body { origin, command, events } = parse("journal", &seq.to_string(), body)?;
-    Ok(Entry { seq, at, version, origin, command, events })
 }

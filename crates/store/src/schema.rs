@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::StoreError;
 
 /// The newest stored format that this version reads, and the one that it writes.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Migrations in order; the position is the format that each leads to, from 1.
 const MIGRATIONS: [&str; FORMAT as usize] = [
@@ -15,6 +15,7 @@ const MIGRATIONS: [&str; FORMAT as usize] = [
     include_str!("../migrations/sqlite/0002_chain.sql"),
     include_str!("../migrations/sqlite/0003_meter.sql"),
     include_str!("../migrations/sqlite/0004_contract.sql"),
+    include_str!("../migrations/sqlite/0005_journal_chain.sql"),
 ];
 
 /// Settings of every connection that writes. `synchronous=FULL` makes a commit durable before it returns.
@@ -61,6 +62,33 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// A table or an index as the database keeps it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Table {
+    kind: String,
+    pub(crate) name: String,
+    of: String,
+    /// How it was made; what the database made by itself has none.
+    sql: Option<String>,
+}
+
+/// All tables and indexes, but for the statistics of somebody who had the database analysed.
+pub(crate) fn tables(connection: &Connection) -> Result<Vec<Table>, StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_stat[0-9]' ORDER BY name",
+    )?;
+    let rows = statement
+        .query_map([], |row| Ok(Table { kind: row.get(0)?, name: row.get(1)?, of: row.get(2)?, sql: row.get(3)? }))?;
+    rows.map(|row| row.map_err(StoreError::from)).collect()
+}
+
+/// Those of a database that is new: one that came here by migrations has the same.
+pub(crate) fn fresh() -> Result<Vec<Table>, StoreError> {
+    let mut connection = Connection::open_in_memory()?;
+    migrate(&mut connection)?;
+    tables(&connection)
 }
 
 /// The format of a database; 0 for an empty one.

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::{DataDirectory, Prepared, Rows, StoreError, books, checkpoint::Checkpointer, load, meter, schema};
+use crate::{
+    DataDirectory, EntryChain, EntryLine, Prepared, Rows, StoreError, books, checkpoint::Checkpointer, journal, load,
+    log, meter, schema,
+};
 
 /// The database of a data directory, opened for writing. There is one in a process.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub struct Store {
     connection: Connection,
     checkpointer: Checkpointer,
     directory: DataDirectory,
+    /// Where the chain over the journal is.
+    chain: EntryChain,
 }
 
 /// The proof of a commit: what must not be told before it takes one as an argument. Only a commit makes it.
@@ -20,10 +25,15 @@ pub struct Durable(());
 
 impl Store {
     /// Opens or makes the database and brings it to the current format.
+    ///
+    /// # Errors
+    /// When it cannot be opened, and when opening it would take back commits because its log was altered.
     pub fn open(directory: DataDirectory) -> Result<Self, StoreError> {
+        log::check(&directory.database())?;
         let mut connection = schema::open_writer(&directory.database())?;
+        let chain = journal::end_of_chain(&connection)?;
         let checkpointer = Checkpointer::start(&mut connection, &directory.database())?;
-        Ok(Self { connection, checkpointer, directory })
+        Ok(Self { connection, checkpointer, directory, chain })
     }
 
     /// Where the database is, for readers.
@@ -32,15 +42,30 @@ impl Store {
     }
 
     /// Counts the starts of servers on this database: the epoch that orders carry. Durable on return.
+    ///
+    /// # Errors
+    /// Where the note of the last one was altered: an epoch that is given twice would have agents take old orders.
     pub fn next_epoch(&mut self) -> Result<u64, StoreError> {
-        let epoch: i64 = self.connection.query_row(
-            "INSERT INTO meta (name, value) VALUES ('epoch', '1')
-             ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1
-             RETURNING CAST(value AS INTEGER)",
-            [],
-            |row| row.get(0),
-        )?;
-        Ok(epoch.unsigned_abs())
+        let transaction = self.connection.transaction()?;
+        let [last, copy] = ["epoch", "epoch_copy"].map(|name| {
+            let sql = "SELECT value FROM meta WHERE name = ?1";
+            transaction.query_row(sql, [name], |row| row.get::<_, String>(0)).optional()
+        });
+        let (last, copy) = (last?, copy?);
+        let number = last.as_ref().map_or(Some(0), |text| text.parse::<u64>().ok()).filter(|_| last == copy);
+        let corrupt = || StoreError::Corrupt {
+            table: "meta",
+            row: "epoch".into(),
+            detail: format!("is {}, and its copy {}", last.as_deref().unwrap_or("-"), copy.as_deref().unwrap_or("-")),
+        };
+        let epoch = number.ok_or_else(corrupt)? + 1;
+        for name in ["epoch", "epoch_copy"] {
+            let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2)
+                       ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+            transaction.execute(sql, params![name, epoch.to_string()])?;
+        }
+        transaction.commit()?;
+        Ok(epoch)
     }
 
     /// All rows of the live state.
@@ -52,11 +77,15 @@ impl Store {
     /// on `Err` the caller must end the process: after a failed sync nothing in memory can be trusted.
     pub fn commit<'a>(&mut self, batches: impl IntoIterator<Item = &'a Prepared>) -> Result<Durable, StoreError> {
         let path = self.directory.database();
+        let before = self.chain.head();
         let written = (|| {
             let transaction = self.connection.transaction()?;
-            batches.into_iter().try_for_each(|batch| write(&transaction, batch))?;
+            batches.into_iter().try_for_each(|batch| write(&transaction, batch, &mut self.chain))?;
             transaction.commit()
         })();
+        if written.is_err() {
+            self.chain = EntryChain::at(before);
+        }
         written.map(|()| Durable(())).map_err(|error| StoreError::of(error, &path))
     }
 }
@@ -67,18 +96,36 @@ impl Drop for Store {
     }
 }
 
-fn write(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO journal (seq, at_ms, version, actor, tenant, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
-    for row in &batch.journal {
-        let (actor, tenant) = (row.actor.as_str(), row.tenant.as_str());
-        insert.execute(params![row.seq as i64, row.at.0, row.version, actor, tenant, &batch.json[row.body.clone()]])?;
-    }
+fn write(transaction: &Transaction<'_>, batch: &Prepared, chain: &mut EntryChain) -> rusqlite::Result<()> {
+    write_journal(transaction, batch, chain)?;
     write_jobs(transaction, batch)?;
     write_names(transaction, batch)?;
     books::write(transaction, batch)?;
     meter::write(transaction, batch)
+}
+
+/// Entries with their hashes, and where both chains are at the end of each of their days.
+fn write_journal(transaction: &Transaction<'_>, batch: &Prepared, chain: &mut EntryChain) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO journal (seq, at_ms, version, actor, tenant, body, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    let mut day_row = transaction.prepare_cached(
+        "INSERT INTO ledger_day (day, transfers, hash, entry, entry_hash) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (day) DO UPDATE SET transfers = excluded.transfers, hash = excluded.hash,
+         entry = excluded.entry, entry_hash = excluded.entry_hash",
+    )?;
+    let mut days = batch.ledger_days.iter().peekable();
+    for row in &batch.journal {
+        let (seq, at, version, body) = (row.seq, row.at, row.version, &batch.json[row.body.clone()]);
+        let (actor, tenant) = (row.actor.as_str(), row.tenant.as_str());
+        let hash = chain.append(&EntryLine { seq, at, version, actor, tenant, body });
+        insert.execute(params![seq as i64, at.0, version, actor, tenant, body, hash])?;
+        if let Some(end) = days.next_if(|end| end.entry == seq) {
+            day_row.execute(params![end.day, end.transfers as i64, end.hash, seq as i64, hash])?;
+        }
+    }
+    assert!(days.next().is_none(), "a day ends with an entry of its batch");
+    Ok(())
 }
 
 fn write_jobs(transaction: &Transaction<'_>, batch: &Prepared) -> rusqlite::Result<()> {

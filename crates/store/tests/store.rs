@@ -12,8 +12,8 @@ use huisuan_model::{
     spec::Work,
 };
 use huisuan_store::{
-    BalanceRow, Batch, DataDirectory, DayRow, FORMAT, JobFilter, KeyRow, Reader, Store, StoreError, StoredTransfer,
-    TransferRow,
+    BalanceRow, Batch, DataDirectory, DayEnd, DayRow, EntryChain, EntryHead, FORMAT, JobFilter, KeyRow, Reader, Store,
+    StoreError, StoredTransfer, TransferRow,
 };
 
 fn open(path: &Path) -> Store {
@@ -127,7 +127,7 @@ fn what_is_committed_is_loaded() {
         attempt: None,
         hash: Some([7; 32]),
     };
-    let day = DayRow { day: 20_000, transfers: 1, hash: [7; 32] };
+    let end = DayEnd { day: 20_000, transfers: 1, hash: [7; 32], entry: 2 };
     let batch = Batch {
         entries: entries.iter().collect(),
         jobs: vec![&waiting, &ended],
@@ -136,7 +136,7 @@ fn what_is_committed_is_loaded() {
         keys: vec![key.clone()],
         balances: vec![balance.clone()],
         transfers: vec![transfer.clone()],
-        ledger_days: vec![day],
+        ledger_days: vec![end],
         ..Batch::default()
     };
     store.commit([&batch.prepare()]).expect("a commit");
@@ -156,7 +156,13 @@ fn what_is_committed_is_loaded() {
     assert_eq!(reader.attempts(JobId(1), Some((0, 1)), 10).expect("a query").len(), 1);
     let stored = StoredTransfer { id: 1, at: TimeMs(1), row: transfer };
     assert_eq!(reader.transfers(0, 10).expect("a query"), [stored]);
+    let lines = reader.stored_entries(0, 10).expect("a query");
+    let mut chain = EntryChain::default();
+    lines.iter().for_each(|line| assert_eq!(line.hash, Some(chain.append(&line.line()))));
+    let head = EntryHead { seq: 2, hash: chain.head() };
+    let day = DayRow { day: 20_000, transfers: 1, hash: [7; 32], entry: Some(head) };
     assert_eq!(reader.ledger_days().expect("a query"), [day]);
+    assert_eq!((reader.hashed_after().expect("a query"), reader.last_entry().expect("a query")), (0, 2));
     assert_eq!((reader.transfers_total().expect("a query"), reader.attempts_total(JobId(1)).expect("a query")), (1, 2));
 }
 
@@ -253,6 +259,11 @@ fn epochs_count_up_over_restarts() {
     for epoch in 1..=3 {
         assert_eq!(open(folder.path()).next_epoch().expect("an epoch"), epoch);
     }
+    let path = open(folder.path()).database();
+    let alter = |sql| rusqlite::Connection::open(&path).expect("the database").execute_batch(sql).expect("altered");
+    alter("UPDATE meta SET value = '2' WHERE name = 'epoch'");
+    let error = open(folder.path()).next_epoch().expect_err("it was altered").to_string();
+    assert!(error.contains("row epoch: is 2, and its copy 3"), "{error}");
 }
 
 #[test]
@@ -313,6 +324,22 @@ fn a_database_of_format_1_is_brought_up_to_date() {
     let rows = reader.transfers(0, 10).expect("a query");
     assert_eq!((rows.len(), rows[0].row.hash, rows[0].at), (1, None, TimeMs(5)));
     assert_eq!(reader.ledger_days().expect("a query"), []);
+    assert_eq!(reader.hashed_after().expect("a query"), 1);
+    // The first entry that has a hash covers those that have none; one without a hash after it is damage.
+    drop(store);
+    let mut store = open(folder.path());
+    let next = entry(2, &job(1, JobState::Waiting));
+    store.commit([&Batch { entries: vec![&next], ..Batch::default() }.prepare()]).expect("a commit");
+    let lines = reader.stored_entries(0, 10).expect("a query");
+    let mut chain = EntryChain::default();
+    let hashes: Vec<_> = lines.iter().map(|line| Some(chain.append(&line.line()))).collect();
+    assert_eq!((lines[0].hash, lines[1].hash), (None, hashes[1]));
+    let database = store.database();
+    drop(store);
+    let bare = "UPDATE journal SET hash = NULL";
+    rusqlite::Connection::open(database).expect("the database").execute_batch(bare).expect("altered");
+    let error = DataDirectory::open(folder.path()).and_then(Store::open).expect_err("it is damage").to_string();
+    assert!(error.contains("table `journal`, row 2: has no hash"), "{error}");
 }
 
 /// How often SQLite began its log anew, from the head of the log (https://sqlite.org/fileformat2.html#walformat).

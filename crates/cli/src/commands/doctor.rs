@@ -118,6 +118,11 @@ fn stored(checks: &mut Checks, folder: &Path) {
             let (jobs, attempts) = (text::count(verified.jobs, "job"), text::count(verified.attempts, "attempt"));
             let detail = format!("{jobs} and {attempts} are as {} entries of the journal made them", verified.entries);
             checks.add("journal", true, detail, "");
+            let hashes = match verified.hashed_after {
+                0 => "every entry has its own, over the one before it".to_owned(),
+                last => format!("entries up to {last} have none of their own; the one after covers them"),
+            };
+            checks.add("hashes", true, hashes, "");
             let hint = "keep a copy of the folder: this is a fault of the program";
             checks.add("ledger", verified.balanced, "adds up to nothing, every hold is covered", hint);
         }

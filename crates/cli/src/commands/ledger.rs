@@ -34,8 +34,11 @@ pub(crate) fn audit(session: &Session, args: &AuditArgs) -> Result<(), Failure> 
         |output| {
             let summary = fields(&[
                 ("entries", text::grouped(audit.entries)),
+                ("without hash", bare(audit.hashed_after)),
+                ("journal", audit.journal.clone()),
                 ("transfers", text::grouped(audit.transfers)),
                 ("head", audit.head.clone()),
+                ("meter records", text::grouped(audit.meters)),
             ]);
             format!("{}\n\n{summary}", output.table(&checks_listing(&audit)))
         },
@@ -46,6 +49,11 @@ pub(crate) fn audit(session: &Session, args: &AuditArgs) -> Result<(), Failure> 
     }
     Err(Failure::new(Exit::Error, format!("the books break {}", broken.join(", ")))
         .hint("stop the server and keep its data folder; restore the last backup that passes"))
+}
+
+/// Entries that have no hash of their own; nothing where all have one.
+fn bare(hashed_after: u64) -> String {
+    if hashed_after == 0 { String::new() } else { format!("entries up to {hashed_after}, covered by the one after") }
 }
 
 fn checks_listing(audit: &AuditView) -> Listing {
@@ -64,10 +72,12 @@ pub(crate) fn days(session: &Session) -> Result<(), Failure> {
 }
 
 fn days_listing(heads: &DayHeads) -> Listing {
-    let mut listing = Listing::new(&["day", "transfers", "head"]);
+    let mut listing = Listing::new(&["day", "transfers", "head", "entries", "journal"]);
     for day in &heads.days {
         let transfers = Cell::figure(text::grouped(day.transfers), day.transfers);
-        listing.row(vec![Cell::text(&day.day), transfers, Cell::text(&day.head)]);
+        let entries = day.entries.map_or_else(|| Cell::text(""), |last| Cell::figure(text::grouped(last), last));
+        let journal = Cell::text(day.journal.as_deref().unwrap_or_default());
+        listing.row(vec![Cell::text(&day.day), transfers, Cell::text(&day.head), entries, journal]);
     }
     listing
 }

@@ -6,9 +6,9 @@ use anyhow::ensure;
 use huisuan_api::books::{AuditCheck, AuditView};
 use huisuan_control::ledger::{Account, Asset, Auditor, Digest, Side};
 use huisuan_model::{Entry, centre::CURRENCY};
-use huisuan_store::{BalanceRow, DataDirectory, Reader, Store, StoreError, StoredTransfer};
+use huisuan_store::{BalanceRow, DataDirectory, Reader, Store, StoreError, StoredEntry, StoredTransfer};
 
-use super::chain::ChainCheck;
+use super::{chain::ChainCheck, entries::EntryCheck, metered::MeterCheck};
 
 /// Entries and transfers that are read at once.
 const PAGE: usize = 1000;
@@ -29,10 +29,16 @@ pub struct Checked {
 pub struct Audit {
     /// Journal entries read.
     pub entries: u64,
+    /// The last of them that has no hash of its own, because an older format wrote it; 0 where all have one.
+    pub hashed_after: u64,
+    /// The hash of the last entry, which covers all of them; zeros when the chain is broken.
+    pub journal: Digest,
     /// Transfers read.
     pub transfers: u64,
     /// The hash of the last transfer, which covers all of them.
     pub head: Digest,
+    /// Rows of the meter that the journal made.
+    pub meters: u64,
     /// Every rule.
     pub checks: Vec<Checked>,
 }
@@ -52,7 +58,9 @@ impl Audit {
             findings,
         });
         let (entries, transfers, head) = (self.entries, self.transfers, self.head.to_string());
-        AuditView { ok, entries, transfers, head, checks: checks.collect() }
+        let (hashed_after, journal) = (self.hashed_after, self.journal.to_string());
+        let meters = self.meters;
+        AuditView { ok, entries, hashed_after, journal, transfers, head, meters, checks: checks.collect() }
     }
 }
 
@@ -78,7 +86,10 @@ pub(crate) fn audit(reader: &Reader) -> Result<Audit, StoreError> {
 struct Pass<'a> {
     reader: &'a Reader,
     auditor: Auditor,
+    meter: MeterCheck,
+    /// Until a link is broken: after it every one is, and one is enough to know.
     chain: Option<ChainCheck>,
+    journal: Option<EntryCheck>,
     head: Digest,
     entries: u64,
     transfers: u64,
@@ -90,10 +101,13 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn new(reader: &'a Reader) -> Result<Self, StoreError> {
         let chain = Some(ChainCheck::from_start(&reader.ledger_days()?));
+        let journal = Some(EntryCheck::from_start(reader)?);
         Ok(Pass {
             reader,
             auditor: Auditor::new(),
+            meter: MeterCheck::default(),
             chain,
+            journal,
             head: Digest::default(),
             entries: 0,
             transfers: 0,
@@ -107,12 +121,12 @@ impl<'a> Pass<'a> {
         let mut rows = Vec::new().into_iter().peekable();
         let mut rows_end = false;
         loop {
-            let entries = self.reader.entries(self.entries, PAGE)?;
+            let entries = self.reader.stored_entries(self.entries, PAGE)?;
             if entries.is_empty() {
                 break;
             }
-            for entry in &entries {
-                self.entry(entry);
+            for stored in &entries {
+                let entry = self.entry(stored)?;
                 loop {
                     if rows.peek().is_none() && !rows_end {
                         let page = self.reader.transfers(self.transfers, PAGE)?;
@@ -129,23 +143,29 @@ impl<'a> Pass<'a> {
         self.finish()
     }
 
-    fn entry(&mut self, entry: &Entry) {
-        if entry.seq != self.entries + 1 {
-            self.append_only.push(format!("entry {} of the journal comes after entry {}", entry.seq, self.entries));
+    fn entry(&mut self, stored: &StoredEntry) -> Result<Entry, StoreError> {
+        if let Some(mut check) = self.journal.take() {
+            match check.take(stored) {
+                Ok(()) => self.journal = Some(check),
+                Err(error) => self.append_only.push(error.to_string()),
+            }
         }
-        self.entries = entry.seq;
+        self.entries = stored.seq;
+        let entry = stored.entry()?;
         for event in &entry.events {
             if let Err(finding) = self.auditor.event(entry.seq, event, CURRENCY) {
                 self.settled_once.push(finding.to_string());
             }
+            self.meter.event(self.reader, entry.at, event)?;
         }
+        Ok(entry)
     }
 
     fn transfer(&mut self, transfer: &StoredTransfer) {
         self.transfers = transfer.id;
         let row = &transfer.row;
         self.auditor.transfer(row.seq, &row.asset, &row.debit, &row.credit, row.amount);
-        // After the first broken link every later one is broken, too: one is enough to know.
+        self.meter.transfer(transfer);
         if let Some(mut check) = self.chain.take() {
             match check.take(transfer) {
                 Ok(hash) => {
@@ -161,10 +181,21 @@ impl<'a> Pass<'a> {
         if let Some(Err(error)) = self.chain.take().map(ChainCheck::finish) {
             self.append_only.push(error.to_string());
         }
+        let journal = match self.journal.take().map(EntryCheck::finish) {
+            Some(Ok(head)) => Digest(head.hash),
+            Some(Err(error)) => {
+                self.append_only.push(error.to_string());
+                Digest::default()
+            }
+            None => Digest::default(),
+        };
+        let hashed_after = self.reader.hashed_after()?;
         let balances = self.reader.balances()?;
         let stored = balances.iter().map(|row| (row.account.as_str(), row.asset.as_str(), row.amount));
         let unresolved = self.auditor.unresolved();
         self.replay.extend(self.auditor.compare(stored).iter().map(ToString::to_string));
+        let meters = self.meter.rows();
+        let (metered, billed) = self.meter.finish(self.reader);
         let rules = [
             ("zero-sum", zero_sum(&balances)),
             ("append-only", self.append_only),
@@ -173,12 +204,15 @@ impl<'a> Pass<'a> {
             ("settled-once", self.settled_once),
             ("clearing-empty", clearing_empty(&balances)),
             ("replay", self.replay),
+            ("metered", metered),
+            ("billed", billed),
         ];
         let checks = rules.into_iter().map(|(name, mut findings)| {
             findings.truncate(FINDINGS_MAX);
             Checked { name, findings }
         });
-        Ok(Audit { entries: self.entries, transfers: self.transfers, head: self.head, checks: checks.collect() })
+        let (entries, transfers, head) = (self.entries, self.transfers, self.head);
+        Ok(Audit { entries, hashed_after, journal, transfers, head, meters, checks: checks.collect() })
     }
 }
 

@@ -23,11 +23,11 @@ pub(super) struct Bills {
 
 /// What of one month's bill of one tenant is within the span.
 #[derive(Debug)]
-struct Part {
-    tenant: TenantId,
-    month: i32,
-    from: TimeMs,
-    until: TimeMs,
+pub(super) struct Part {
+    pub(super) tenant: TenantId,
+    pub(super) month: i32,
+    pub(super) from: TimeMs,
+    pub(super) until: TimeMs,
 }
 
 impl Bills {
@@ -49,7 +49,7 @@ impl Bills {
 }
 
 /// Every bill that has records within a span, up to the last one that there is now.
-fn parts(reader: &Reader, span: Span) -> Result<VecDeque<Part>, StoreError> {
+pub(super) fn parts(reader: &Reader, span: Span) -> Result<VecDeque<Part>, StoreError> {
     let mut parts = VecDeque::new();
     let Some((first, last)) = reader.metered_between()? else { return Ok(parts) };
     let begin = span.from.map_or(first, |from| from.max(first));

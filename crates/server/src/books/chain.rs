@@ -1,4 +1,4 @@
-//! The chain of transfers as it is stored: checked link by link, and gone on with.
+//! The chain of transfers as it is stored: checked link by link, and gone on with. That of entries is in `entries.rs`.
 
 use huisuan_api::{
     books::{DayHead, DayHeads},
@@ -7,6 +7,8 @@ use huisuan_api::{
 use huisuan_control::ledger::{Chain, Digest, Line};
 use huisuan_model::TimeMs;
 use huisuan_store::{DayRow, Reader, StoreError, StoredTransfer, TransferRow};
+
+use super::entries::{self, EntryError};
 
 /// Transfers that are read at once.
 const PAGE: usize = 1000;
@@ -19,6 +21,9 @@ pub(crate) enum ChainError {
     /// A row cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The journal is not what its hashes say.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
     /// Numbers of transfers have a gap.
     #[error("transfer {expected} is missing: the one after the last is {found}")]
     Gap {
@@ -68,6 +73,8 @@ pub(crate) fn heads(reader: &Reader) -> Result<DayHeads, StoreError> {
         day: date(row.day),
         transfers: row.transfers,
         head: Digest(row.hash).to_string(),
+        entries: row.entry.map(|head| head.seq),
+        journal: row.entry.map(|head| Digest(head.hash).to_string()),
     });
     Ok(DayHeads { days: days.collect() })
 }
@@ -118,6 +125,7 @@ impl ChainCheck {
         if transfer.id != number {
             return Err(ChainError::Gap { expected: number, found: transfer.id });
         }
+        let before = self.chain.head();
         let hash = self.chain.append(&line_of(&transfer.row, transfer.at));
         match transfer.row.hash {
             Some(stored) if stored == hash.0 => self.hashed = true,
@@ -125,34 +133,39 @@ impl ChainCheck {
             None if self.hashed => return Err(ChainError::Bare { number }),
             None => {}
         }
-        while let Some(day) = self.days.last().filter(|day| day.transfers <= number) {
-            if day.transfers != number || day.hash != hash.0 || day.day != day_of(transfer.at) {
-                return Err(ChainError::Day { day: day.day, transfers: day.transfers });
-            }
-            self.days.pop();
-        }
+        // Days before this one are over, and the chain was where they say.
+        self.end_days(number - 1, before, Some(day_of(transfer.at)))?;
         Ok(hash)
     }
 
-    /// The end of the chain, when all was taken and it is where the last day's head says.
-    pub(crate) fn finish(self) -> Result<Chain, ChainError> {
-        match (self.last_day, self.days.last()) {
-            (Some(last), _) if last.transfers != self.chain.count() => {
-                Err(ChainError::End { expected: last.transfers, found: self.chain.count() })
+    /// Compares the ends of days, all or those before one of them.
+    fn end_days(&mut self, transfers: u64, head: Digest, before: Option<i64>) -> Result<(), ChainError> {
+        while let Some(day) = self.days.pop_if(|day| before.is_none_or(|before| day.day < before)) {
+            if day.transfers != transfers || day.hash != head.0 {
+                return Err(ChainError::Day { day: day.day, transfers: day.transfers });
             }
-            // A day whose end never came: its number of transfers was altered.
-            (_, Some(day)) => Err(ChainError::Day { day: day.day, transfers: day.transfers }),
-            _ => Ok(self.chain),
         }
+        Ok(())
+    }
+
+    /// The end of the chain, when all was taken and it is where the last day's head says.
+    pub(crate) fn finish(mut self) -> Result<Chain, ChainError> {
+        if let Some(last) = self.last_day.filter(|last| last.transfers != self.chain.count()) {
+            return Err(ChainError::End { expected: last.transfers, found: self.chain.count() });
+        }
+        self.end_days(self.chain.count(), self.chain.head(), None)?;
+        Ok(self.chain)
     }
 }
 
-/// The end of the stored chain. What was booked since the end of the last day but one is checked; what is older is
-/// checked by an audit.
+/// The end of the stored chain. What was booked since the end of the last day but one is checked, and the end of the
+/// journal; what is older is checked by an audit.
 pub(crate) fn resume(reader: &Reader) -> Result<Chain, ChainError> {
+    entries::check_end(reader)?;
     let days = reader.ledger_days()?;
     let (trusted, fresh) = days.split_at(days.len().saturating_sub(2));
-    let mut check = ChainCheck::after(trusted.last(), fresh);
+    // A day without transfers before there were any says nothing of hashes.
+    let mut check = ChainCheck::after(trusted.last().filter(|day| day.transfers > 0), fresh);
     loop {
         let page = reader.transfers(check.chain.count(), PAGE)?;
         for transfer in &page {

@@ -9,7 +9,7 @@ use std::{
 
 use huisuan_control::{execute, ledger::Chain, schedule, snapshot};
 use huisuan_model::{
-    AttemptReport, Bytes, Centre, CentreId, Class, Command, DurationMs, EndCause, EngineKind, Event, GflopPerS, JobId,
+    AttemptReport, Bytes, Centre, CentreId, Class, DurationMs, EndCause, EngineKind, Entry, Event, GflopPerS, JobId,
     JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, Rating, ReportKind, Tariff, Tenant, Usage,
     command::ENTRY_VERSION,
 };
@@ -218,7 +218,7 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-fn quietly<T>(run: impl FnOnce() -> T) -> T {
+pub(super) fn quietly<T>(run: impl FnOnce() -> T) -> T {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let hook = std::panic::take_hook();
