@@ -14,6 +14,7 @@ mod directory;
 mod error;
 mod load;
 mod meter;
+mod past;
 mod reader;
 mod schema;
 mod write;

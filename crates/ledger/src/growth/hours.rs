@@ -60,7 +60,7 @@ pub fn hours<'a>(
             sum.shut += capacity * i128::from(shut);
         });
     }
-    for record in records.into_iter().filter(|record| record.reading.adjusts.is_none()) {
+    for record in records.into_iter().filter(|record| record.reading.timed()) {
         let (first, last) = (record.reading.from.max(from), record.reading.until.min(until));
         each_hour(first, last, |hour, first, last| {
             let sum = sums.entry((record.centre.clone(), record.pool.clone(), hour)).or_default();

@@ -17,6 +17,7 @@ mod events;
 mod facts;
 mod held;
 mod join;
+mod late;
 mod network;
 mod pages;
 mod plain;
