@@ -72,6 +72,8 @@ pub fn hours<'a>(
         let used = sum.used.min(sum.capacity);
         // What was used could be used, whatever was declared.
         let unavailable = sum.shut.min(sum.capacity - used);
+        let idle = sum.capacity - used - unavailable;
+        assert!(used >= 0 && idle >= 0 && unavailable >= 0, "no part of an hour is below nothing");
         Some(Hour {
             centre,
             pool,
@@ -79,7 +81,7 @@ pub fn hours<'a>(
             from: TimeMs(hour * HOUR_MS),
             capacity: sum.capacity,
             used,
-            idle: sum.capacity - used - unavailable,
+            idle,
             unavailable,
             beyond: sum.used - used,
         })
