@@ -18,6 +18,7 @@ mod facts;
 mod held;
 mod join;
 mod late;
+mod limits;
 mod network;
 mod pages;
 mod plain;
