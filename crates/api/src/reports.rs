@@ -123,12 +123,17 @@ pub struct OddityView {
     pub centre: String,
     /// About which attempt.
     pub attempt: String,
-    /// `backwards`, `too-long`, `clock-ahead`, `clock-behind`, `overflow` or `too-much-energy`.
+    /// `backwards`, `too-long`, `clock-ahead`, `clock-behind`, `overflow`, `too-much-energy`, `unknown-attempt`,
+    /// `foreign-attempt`, `second-end`, `late`, `number-reused` or `too-many`.
     pub kind: String,
     /// When it came.
     pub at: Timestamp,
     /// What was reported and what was taken instead.
     pub detail: String,
+    /// How often at least it came within an hour of `since`: the tenth time, the hundredth and so on are told.
+    pub count: u64,
+    /// When it came first.
+    pub since: Timestamp,
 }
 
 /// The query of a growth report.

@@ -15,7 +15,7 @@ use huisuan_model::{
     quantity::TimeMs,
 };
 
-use crate::{State, books, keys::KeyRecord, queue, reservations, tariffs};
+use crate::{State, books, keys::KeyRecord, late, queue, reservations, tariffs};
 
 /// Applies a fact. Panics only when the event contradicts the state, which means that the journal or this
 /// program is broken: going on would spread the damage.
@@ -32,6 +32,7 @@ pub fn apply(state: &mut State, event: &Event) {
         | Event::ContractMade(_)
         | Event::ContractEnded { .. }
         | Event::Rerated { .. }
+        | Event::LateUsed { .. }
         | Event::OddityFound { .. } => money_moved(state, event),
         Event::CentreSet(_)
         | Event::FactsSet { .. }
@@ -124,12 +125,17 @@ fn money_moved(state: &mut State, event: &Event) {
             state.tariffs.contracts.end(*contract, *until);
         }
         Event::Rerated { corrections, .. } => tariffs::correct(state, corrections),
+        Event::LateUsed { records } => late::post(state, records),
         Event::OddityFound { centre, oddity } => {
-            if let Some(attempt) = state.attempts.get_mut(&oddity.attempt) {
+            if oddity.since.is_some() {
+                touch_centre(state, centre).odd.take(oddity);
+            } else if let Some(attempt) = state.attempts.get_mut(&oddity.attempt) {
                 attempt.oddities.push(oddity.kind);
                 state.touched.note(|rows| rows.attempts.insert(oddity.attempt));
             }
-            state.touched.note(|rows| rows.oddities.push((centre.clone(), oddity.clone())));
+            if oddity.shown() {
+                state.touched.note(|rows| rows.oddities.push((centre.clone(), oddity.clone())));
+            }
         }
         _ => {}
     }

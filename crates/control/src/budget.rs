@@ -92,6 +92,15 @@ pub(crate) fn left_of_tenant(state: &State, tenant: &Tenant, now: TimeMs) -> Opt
     tenant.budget.month.map(|limit| narrow(left_of_month(state, tenant, None, limit, now)))
 }
 
+/// What the months of a tenant and of one of its projects leave for what came late; limits that there are none of are
+/// left out.
+pub(crate) fn left_for_late(state: &State, tenant: &TenantId, project: &ProjectId, now: TimeMs) -> Vec<Money> {
+    let Some(tenant) = state.tenants.get(tenant) else { return vec![Money::ZERO] };
+    let limit = tenant.budget.projects.get(project);
+    let project = limit.map(|limit| narrow(left_of_month(state, tenant, Some(project), *limit, now)));
+    left_of_tenant(state, tenant, now).into_iter().chain(project).collect()
+}
+
 /// What may be held for tasks of a walltime of a project beside the tenant's month, and by which limit; `None` without
 /// one.
 pub(crate) fn left_of_shape(

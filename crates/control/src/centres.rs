@@ -28,6 +28,7 @@ pub(crate) fn set(state: &State, centre: &Centre) -> Result<Vec<Event>, Refusal>
         centre.rating_key = known.rating_key.clone();
         centre.rating_versions = known.rating_versions.clone();
         centre.starts = known.starts.clone();
+        centre.odd = known.odd.clone();
     }
     Ok(vec![Event::CentreSet(centre)])
 }

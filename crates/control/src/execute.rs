@@ -3,8 +3,8 @@
 use huisuan_model::{Command, Event, JobId, JobState, Money, Pool, command::Origin, quantity::TimeMs};
 
 use crate::{
-    Refusal, State, alarms, apply::apply, centres, channels, contracts, dependencies, nodes, place, ratings, report,
-    reservations, submit, tariffs, tenants, windows,
+    Refusal, State, alarms, apply::apply, centres, channels, contracts, dependencies, late, nodes, place, ratings,
+    report, reservations, submit, tariffs, tenants, windows,
 };
 
 /// Executes a command. On `Ok` the state has taken every event and its version has risen by one when
@@ -17,8 +17,9 @@ pub fn execute(state: &mut State, origin: &Origin, command: &Command, now: TimeM
     state.seen_at = now;
     let mut events = match command {
         Command::Plan(plan) => place::execute(state, plan, seq, now),
-        Command::Report { centre, seq: report_seq, reports } => {
-            report::execute(state, centre, *report_seq, reports, seq, now)?
+        Command::Report { centre, seq: report_seq, reports, past } => {
+            let told = report::Told { centre, report_seq: *report_seq, reports, past: past.as_deref() };
+            report::execute(state, &told, seq, now)?
         }
         Command::LoseRunning { centre } => report::lose(state, centre, seq, now)?,
         Command::GiveUp { centre } => report::give_up(state, centre, seq, now)?,
@@ -87,6 +88,10 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
         Command::Reserve(asked) => reservations::add(state, asked, now),
         Command::CancelReservation { id, tenant } => reservations::cancel(state, *id, tenant.as_ref()),
         Command::Inventory { centre, pools } => inventory(state, centre, pools),
+        Command::NoteOddity { centre, kind, attempt, detail } => {
+            let odd = late::odd(state, centre, *kind, *attempt, detail.clone(), now);
+            odd.map(|event| vec![event]).ok_or_else(|| Refusal::NoCentre(centre.clone()))
+        }
         Command::Rate { centre, pool, rating } => centres::rate(state, centre, pool, rating, now),
         Command::DoubtRating { centre, pool, doubt } => ratings::doubt_known(state, centre, pool, doubt),
         Command::AcceptRating { centre, pool } => ratings::accept(state, centre, pool),

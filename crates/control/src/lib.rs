@@ -18,6 +18,7 @@ mod contracts;
 mod dependencies;
 mod execute;
 mod keys;
+mod late;
 mod meter;
 mod nodes;
 mod oddities;

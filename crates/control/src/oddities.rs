@@ -6,15 +6,15 @@ use huisuan_model::{Attempt, AttemptReport, DurationMs, Oddity, OddityKind, Repo
 use crate::{State, meter};
 
 /// Clocks may differ by so much, and a sample may be so much older than its report.
-const TOLERANCE: DurationMs = DurationMs(300_000);
+pub(crate) const TOLERANCE: DurationMs = DurationMs(300_000);
 
-/// What is odd about a report; nothing for an attempt that has ended or was never ours.
+/// What is odd about a report of a live attempt; those of others are looked at by `late`.
 pub(crate) fn found(state: &State, report: &AttemptReport, now: TimeMs) -> Vec<Oddity> {
     let Some(attempt) = state.attempts.get(&report.attempt) else { return Vec::new() };
     let mut found = Vec::new();
     let mut add = |kind, detail| {
         if !attempt.oddities.contains(&kind) {
-            found.push(Oddity { attempt: attempt.id, kind, at: now, detail });
+            found.push(Oddity { attempt: attempt.id, kind, at: now, detail, count: 1, since: None });
         }
     };
     if report.at > now.after(TOLERANCE) {

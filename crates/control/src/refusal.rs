@@ -2,7 +2,8 @@
 
 use huisuan_ledger::tariff::{ContractError, TariffError};
 use huisuan_model::{
-    CentreId, Dependency, JobId, JobState, Money, PoolId, ProjectId, ReservationId, TenantId, spec::SpecError,
+    AttemptId, CentreId, Dependency, JobId, JobState, Money, PoolId, ProjectId, ReservationId, TenantId,
+    spec::SpecError,
 };
 
 use crate::books::told;
@@ -193,6 +194,12 @@ pub enum Refusal {
     /// An amount makes no sense.
     #[error("amount {0} is not positive or does not fit")]
     Amount(Money),
+    /// A report names attempts that are not live, and nobody said what the rows have of them.
+    #[error("{} attempts of a report are not live, and their rows were not looked at", attempts.len())]
+    NotLive {
+        /// Which, by number.
+        attempts: Vec<AttemptId>,
+    },
     /// A report names an attempt of another centre.
     #[error("centre `{centre}` reported attempt {attempt}, which is at `{owner}`")]
     ForeignAttempt {
@@ -257,6 +264,7 @@ impl Refusal {
             Refusal::Contract(error) => hint_of(error),
             Refusal::Rerate { .. } => "look at the readings again and repeat the order".into(),
             Refusal::Amount(_) => "give a positive amount in millionths of the currency".into(),
+            Refusal::NotLive { .. } => "send it again".into(),
             Refusal::ForeignAttempt { .. } => "check the token and the folder of this centre's agent".into(),
         }
     }

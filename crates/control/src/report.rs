@@ -1,25 +1,33 @@
 //! Takes what a centre's agent saw. Reports may come twice, late or out of order; each is harmless then.
 
-use crate::{Refusal, State, apply::apply, budget, meter, oddities, refused};
+use crate::{Refusal, State, apply::apply, budget, late, meter, oddities, refused};
 use huisuan_model::{
     Attempt, AttemptId, AttemptReport, AttemptState, CentreId, DurationMs, EndCause, Event, Gflop, Job, JobId,
-    JobState, Outcome, ReportKind, Usage, quantity::TimeMs, spec::Rerun,
+    JobState, OddityKind, Outcome, PastAttempt, ReportKind, Usage, quantity::TimeMs, spec::Rerun,
 };
 
 /// What people are told of an attempt that was preempted. The other's name and job are not theirs to know.
 const PREEMPTED: &str = "a tenant that held less than it is due got its place; the task waits for another attempt";
 
-pub(crate) fn execute(
-    state: &mut State,
-    centre: &CentreId,
-    report_seq: u64,
-    reports: &[AttemptReport],
-    seq: u64,
-    now: TimeMs,
-) -> Result<Vec<Event>, Refusal> {
+/// A batch of reports as a centre sent it.
+pub(crate) struct Told<'a> {
+    pub(crate) centre: &'a CentreId,
+    pub(crate) report_seq: u64,
+    pub(crate) reports: &'a [AttemptReport],
+    /// What the rows have of attempts that are not live, where somebody looked.
+    pub(crate) past: Option<&'a [PastAttempt]>,
+}
+
+pub(crate) fn execute(state: &mut State, told: &Told<'_>, seq: u64, now: TimeMs) -> Result<Vec<Event>, Refusal> {
+    let Told { centre, report_seq, reports, past } = *told;
     let known = state.centres.get(centre).ok_or_else(|| Refusal::NoCentre(centre.clone()))?;
+    let attempts = past.map(|past| late::untold(state, reports, past)).unwrap_or_default();
+    if !attempts.is_empty() {
+        return Err(Refusal::NotLive { attempts });
+    }
+    let mut past = past.map(late::Past::new);
     if report_seq <= known.reported_seq {
-        return Ok(Vec::new());
+        return Ok(past.map_or_else(Vec::new, |past| reused(state, told, past, now)));
     }
     for report in reports {
         if let Some(attempt) = state.attempts.get(&report.attempt)
@@ -30,11 +38,19 @@ pub(crate) fn execute(
         }
     }
     let mut events = Vec::new();
-    for report in reports {
+    for (number, report) in reports.iter().enumerate() {
+        if let Some(past) = past.as_mut().filter(|_| !state.attempts.contains_key(&report.attempt)) {
+            let late = past.judge(state, centre, report, now);
+            late.into_iter().for_each(|event| take(state, event, &mut events));
+        }
         for oddity in oddities::found(state, report, now) {
             take(state, Event::OddityFound { centre: centre.clone(), oddity }, &mut events);
         }
         let Some(event) = decide(state, report, now) else { continue };
+        let again = || reports[number + 1..].iter().any(|later| later.attempt == report.attempt);
+        if let Some(past) = past.as_mut().filter(|_| matches!(event, Event::AttemptEnded { .. }) && again()) {
+            past.ends(state, &event);
+        }
         let ended = match &event {
             Event::AttemptEnded { outcome, .. } => Some(outcome.cause),
             _ => None,
@@ -48,6 +64,41 @@ pub(crate) fn execute(
     }
     take(state, Event::ReportTaken { centre: centre.clone(), seq: report_seq, at: now }, &mut events);
     Ok(events)
+}
+
+/// What is new in a batch whose number was taken before: nothing in one that came twice. It is not taken, and kept as
+/// odd.
+fn reused(state: &mut State, told: &Told<'_>, mut past: late::Past, now: TimeMs) -> Vec<Event> {
+    let (centre, mut events) = (told.centre, Vec::new());
+    for report in told.reports {
+        let again = |owner: Option<&CentreId>| {
+            let (number, said) = (told.report_seq, late::said(report));
+            match owner {
+                Some(owner) => (OddityKind::ForeignAttempt, format!("told that it {said}; it is at centre `{owner}`")),
+                None => {
+                    let detail =
+                        format!("told that it {said}, in report {number}, which was taken before without that");
+                    (OddityKind::NumberReused, detail)
+                }
+            }
+        };
+        let (kind, detail) = match state.attempt(report.attempt) {
+            Some(attempt) if attempt.centre != *centre => again(Some(&attempt.centre)),
+            Some(_) if decide(state, report, now).is_some() => again(None),
+            Some(_) => continue,
+            None => match past.judge(state, centre, report, now) {
+                Some(Event::LateUsed { .. }) => again(None),
+                Some(event) => {
+                    take(state, event, &mut events);
+                    continue;
+                }
+                None => continue,
+            },
+        };
+        let odd = late::odd(state, centre, kind, report.attempt, detail, now);
+        odd.into_iter().for_each(|event| take(state, event, &mut events));
+    }
+    events
 }
 
 /// Ends what ran at a centre that has forgotten all of it. Nobody can tell what was used since it was

@@ -68,8 +68,11 @@ pub(crate) fn rerate(state: &State, id: u32, readings: &[Metering], now: TimeMs)
     let (mut extra, mut numbers) = (BTreeMap::<&TenantId, i128>::new(), BTreeMap::<AttemptId, u32>::new());
     for metering in readings {
         let (of, old) = (&metering.of, &metering.of.reading);
-        if of.centre != rule.centre || old.adjusts.is_some() {
-            return wrong(format!("reading {}/{} is not of its centre, or a correction", of.attempt, old.number));
+        if of.centre != rule.centre || !old.timed() {
+            return wrong(format!(
+                "reading {}/{} is not of its centre, or a correction of a price",
+                of.attempt, old.number
+            ));
         }
         let live = state.attempts.get(&of.attempt);
         if live.is_some() != metering.running {

@@ -11,8 +11,9 @@ use huisuan_ledger::{
 };
 use huisuan_model::{
     ActorId, AttemptId, AttemptReport, Bytes, Centre, CentreId, Class, Command, DurationMs, EndCause, EngineKind,
-    Event, GflopPerS, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, ProjectId, Rating,
-    ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, centre::CURRENCY, command::Origin, quantity::GFLOP_PER_P_H,
+    Event, GflopPerS, JobId, JobSpec, Mark, Metered, MilliDevices, Millicores, Money, Outcome, PastAttempt, PastRow,
+    Pool, PoolId, ProjectId, Rating, ReportKind, Tariff, Tenant, TenantId, TimeMs, Usage, centre::CURRENCY,
+    command::Origin, quantity::GFLOP_PER_P_H,
 };
 use huisuan_schedule::{Budget, Seed};
 
@@ -167,7 +168,40 @@ impl Network {
     ) -> Result<Vec<Event>, Refusal> {
         let at = self.now;
         let reports = reports.into_iter().map(|(attempt, what)| AttemptReport { attempt, at, what }).collect();
-        self.execute(Command::Report { centre: centre(name), seq, reports })
+        self.tell(name, seq, reports)
+    }
+
+    /// A batch as a server has it taken: rows of attempts that are not live are looked for where they are missed.
+    pub(crate) fn tell(&mut self, name: &str, seq: u64, reports: Vec<AttemptReport>) -> Result<Vec<Event>, Refusal> {
+        let told = |past| Command::Report { centre: centre(name), seq, reports: reports.clone(), past: Some(past) };
+        match self.execute(told(Vec::new())) {
+            Err(Refusal::NotLive { attempts }) => {
+                let past = attempts.into_iter().map(|id| PastAttempt { id, row: self.past(id).map(Box::new) });
+                let past = past.collect();
+                self.execute(told(past))
+            }
+            answer => answer,
+        }
+    }
+
+    /// The row of an attempt that has ended, with what its meter has.
+    fn past(&self, id: AttemptId) -> Option<PastRow> {
+        let rows = &self.state.touched;
+        let attempt = rows.attempts_ended.get(&id)?.clone();
+        let job = self.state.job(id.job).or_else(|| rows.jobs_ended.get(&id.job)).expect("its job");
+        let until = attempt.started_at.unwrap_or(attempt.placed_at);
+        let mut row = PastRow {
+            attempt,
+            tenant: job.tenant.clone(),
+            project: job.project.clone(),
+            priority: job.spec.priority,
+            walltime: job.spec.walltime,
+            budgeted: job.spec.budget.is_some(),
+            metered: Metered { until, ..Metered::default() },
+            paid: Money::ZERO,
+        };
+        rows.meters.iter().filter(|record| record.attempt == id).for_each(|record| row.count(record));
+        Some(row)
     }
 
     /// The report of an end after `wall_ms`, at this moment.

@@ -17,6 +17,7 @@ mod dependencies;
 mod energy;
 mod facts;
 mod gangs;
+mod late;
 mod meter;
 mod opaque;
 mod outlook;
@@ -352,7 +353,7 @@ fn play(network: &mut Network, step: &Step, last: &mut Option<Command>) {
             };
             network.report(at.as_str(), vec![(id, what)]);
             let seq = network.state.centres()[&at].reported_seq;
-            *last = Some(Command::Report { centre: at, seq, reports: Vec::new() });
+            *last = Some(Command::Report { centre: at, seq, reports: Vec::new(), past: None });
         }
         Step::Repeat => {
             if let Some(command) = last {

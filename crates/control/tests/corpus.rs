@@ -19,9 +19,9 @@ use huisuan_model::{
     ActorId, AgreedPrice, Alarm, AlarmKind, ApplicationId, AskedReservation, Attempt, AttemptId, AttemptReport, Bytes,
     Centre, CentreId, CentreState, Certificate, ChannelTarget, Class, Command, Contract, Dependency, Doubt, DurationMs,
     EndCause, EndedJob, EngineKind, Entry, Event, Facts, GflopPerS, Job, JobId, JobSpec, JobState, Level, Mark,
-    MeterRecord, Metering, MilliDevices, Millicores, Money, Outcome, Place, Pool, PoolId, Precision, PrecisionRate,
-    Presence, ProjectId, RangeSet, Rating, ReportKind, ReservationId, Staged, Tariff, TariffRule, Tenant, TenantId,
-    TimeMs, Together, Topology, Usage, When,
+    MeterRecord, Metered, Metering, MilliDevices, Millicores, Money, OddityKind, Outcome, PastAttempt, PastRow, Place,
+    Pool, PoolId, Precision, PrecisionRate, Presence, ProjectId, RangeSet, Rating, ReportKind, ReservationId, Staged,
+    Tariff, TariffRule, Tenant, TenantId, TimeMs, Together, Topology, Usage, When,
     command::{ENTRY_VERSION, Origin},
     facts::{Link, Power},
     spec::{DataReference, DeviceNeed, JobKind, LatencyBound, Need, Objective, Reading, Rerun, Work},
@@ -123,6 +123,7 @@ fn write() {
     story.racks();
     story.contracts();
     story.returns();
+    story.late();
     let files = story.rows.files(&story.state).into_iter().chain([("journal.jsonl", lines(&story.journal))]);
     for (file, text) in files {
         fs::create_dir_all(path(TOLD, "")).expect("a folder");
@@ -192,7 +193,7 @@ impl Story {
         let at = self.now;
         let report = |(id, what): (&str, ReportKind)| AttemptReport { attempt: id.parse().expect("an id"), at, what };
         let reports = reports.into_iter().map(report).collect();
-        let command = Command::Report { centre: centre("hpc-1"), seq: self.reported, reports };
+        let command = Command::Report { centre: centre("hpc-1"), seq: self.reported, reports, past: None };
         self.take("agent:hpc-1", "", command);
     }
 
@@ -357,7 +358,11 @@ impl Story {
             AttemptReport { attempt: "2.0.2".parse().expect("an id"), at: self.now, what: ReportKind::Started };
         self.reported += 1;
         let (centre_id, seq) = (centre("hpc-1"), self.reported);
-        self.take("agent:hpc-1", "", Command::Report { centre: centre_id.clone(), seq, reports: vec![started] });
+        self.take(
+            "agent:hpc-1",
+            "",
+            Command::Report { centre: centre_id.clone(), seq, reports: vec![started], past: None },
+        );
         self.take("agent:hpc-1", "", Command::LoseRunning { centre: centre_id });
         let maintain = |pool, from, until, note: &str| Command::AddWindow {
             centre: centre("hpc-1"),
@@ -448,7 +453,7 @@ impl Story {
             ..Usage::default()
         };
         let take = |story: &mut Self, seq, reports| {
-            story.take("agent:hpc-2", "", Command::Report { centre: centre("hpc-2"), seq, reports });
+            story.take("agent:hpc-2", "", Command::Report { centre: centre("hpc-2"), seq, reports, past: None });
         };
         take(self, 2, vec![report(self.now, ReportKind::Started)]);
         self.now.0 += 2 * hour;
@@ -457,7 +462,8 @@ impl Story {
         take(self, 4, vec![report(self.now, odd)]);
         let end = self.ended(hour as u64 + 1_900_000, outcome(EndCause::Exited, Some(0), None, ""));
         let events = {
-            let command = Command::Report { centre: centre("hpc-2"), seq: 5, reports: vec![report(self.now, end)] };
+            let command =
+                Command::Report { centre: centre("hpc-2"), seq: 5, reports: vec![report(self.now, end)], past: None };
             self.take("agent:hpc-2", "", command)
         };
         let read = events.iter().find_map(|event| match event {
@@ -514,7 +520,7 @@ impl Story {
         assert!(stops.len() > 1, "{stops:?}");
         let what = self.ended(500, outcome(EndCause::Cancelled, None, Some(15), ""));
         let report = AttemptReport { attempt: stop, at: self.now, what };
-        self.take("agent:hpc-2", "", Command::Report { centre: name, seq: 1, reports: vec![report] });
+        self.take("agent:hpc-2", "", Command::Report { centre: name, seq: 1, reports: vec![report], past: None });
     }
 
     /// A rating with all that one can carry, which is doubted and believed again, and one that stays in doubt.
@@ -565,7 +571,8 @@ impl Story {
         self.now.0 += 3_600_000;
         let what = self.ended(1_800_000, outcome(EndCause::Exited, Some(0), None, ""));
         let report = AttemptReport { attempt, at: self.now, what };
-        let events = self.take("agent:site-1", "", Command::Report { centre: name, seq: 2, reports: vec![report] });
+        let events =
+            self.take("agent:site-1", "", Command::Report { centre: name, seq: 2, reports: vec![report], past: None });
         let known = |event: &Event| match event {
             Event::AttemptEnded { readings, .. } => readings.iter().all(|reading| reading.energy.is_some()),
             _ => true,
@@ -619,7 +626,11 @@ impl Story {
             usage: Usage::default(),
         };
         let report = AttemptReport { attempt: format!("{refused}.0.1").parse().expect("an id"), at: self.now, what };
-        self.take("agent:site-1", "", Command::Report { centre: name.clone(), seq: 1, reports: vec![report] });
+        self.take(
+            "agent:site-1",
+            "",
+            Command::Report { centre: name.clone(), seq: 1, reports: vec![report], past: None },
+        );
         assert!(self.state.attempt(format!("{again}.0.1").parse().expect("an id")).is_some(), "it is placed");
         let presence = Presence::Absent;
         self.take("server", "", Command::SetPresence { centre: name.clone(), presence });

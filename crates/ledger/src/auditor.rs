@@ -132,6 +132,15 @@ impl Auditor {
                     self.moved(seq, home, &format!("tenant:{payer}"), &format!("centre:{payee}"), due);
                 }
             }
+            Event::LateUsed { records } => {
+                for record in records {
+                    let (payer, payee, class) = (&record.tenant, &record.centre, record.share.class.as_str());
+                    let (due, work) = (i128::from(record.reading.cost.0), i128::from(record.reading.work));
+                    self.moved(seq, home, &format!("tenant:{payer}"), &format!("centre:{payee}"), due);
+                    let (delivered, used) = (format!("delivered:{payee}"), format!("used:{payer}"));
+                    self.moved(seq, &format!("work:{class}"), &delivered, &used, work);
+                }
+            }
             _ => {}
         }
         Ok(())

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_ledger::{Auditor, Currency, Ledger, Transfer};
-use huisuan_model::{AttemptId, CentreId, Class, Entry, Event, Gflop, Money};
+use huisuan_ledger::{Auditor, Currency, Ledger, LedgerError, Transfer};
+use huisuan_model::{AttemptId, CentreId, Class, Entry, Event, Gflop, MeterRecord, Money};
 
 const JOURNALS: [&str; 2] = [
     include_str!("../../store/tests/golden/v1/journal.jsonl"),
@@ -79,17 +79,8 @@ fn books(journal: &str) -> Books {
                 }
                 Event::CreditChanged { tenant, by } if by.0 > 0 => ledger.fund(tenant, cny, *by),
                 Event::CreditChanged { tenant, by } => ledger.withdraw(tenant, cny, Money(-by.0)),
-                Event::Rerated { corrections, .. } => corrections.iter().try_fold(Vec::new(), |mut all, correction| {
-                    let cost = correction.reading.cost;
-                    all.extend(ledger.correct(
-                        correction.attempt,
-                        &correction.tenant,
-                        &correction.centre,
-                        cny,
-                        cost,
-                    )?);
-                    Ok(all)
-                }),
+                Event::Rerated { corrections, .. } => after_the_end(&mut ledger, cny, corrections),
+                Event::LateUsed { records } => after_the_end(&mut ledger, cny, records),
                 _ => continue,
             };
             transfers.extend(made.expect("a golden journal is good"));
@@ -98,6 +89,22 @@ fn books(journal: &str) -> Books {
     }
     let balances = ledger.balances().map(|(account, asset, sum)| (account.to_string(), asset.to_string(), sum));
     Books { balances: balances.collect(), entries }
+}
+
+/// Books what was corrected of attempts that had ended, or came late.
+fn after_the_end(
+    ledger: &mut Ledger,
+    currency: Currency,
+    records: &[MeterRecord],
+) -> Result<Vec<Transfer>, LedgerError> {
+    let mut all = Vec::new();
+    for MeterRecord { attempt, tenant, centre, share, reading, .. } in records {
+        all.extend(match reading.timed() {
+            true => ledger.late(*attempt, (tenant, centre), currency, reading.cost, share.class, reading.work)?,
+            false => ledger.correct(*attempt, tenant, centre, currency, reading.cost)?,
+        });
+    }
+    Ok(all)
 }
 
 /// What the auditor finds, as texts.

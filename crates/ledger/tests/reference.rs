@@ -2,9 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_ledger::{Account, Asset, Currency, Hold, Ledger, LedgerError, Rows, Transfer};
-use huisuan_model::{AttemptId, CentreId, Class, Gflop, JobId, Money, TenantId};
+use huisuan_ledger::{Account, Asset, Hold, Ledger, LedgerError, Rows, Transfer};
+use huisuan_model::{AttemptId, Class, Gflop, Money};
 use proptest::prelude::*;
+
+#[path = "../examples/campaign/names.rs"]
+mod names;
+
+use names::{attempt, centre, currency, tenant};
 
 /// One thing that somebody asks of the ledger.
 #[derive(Debug, Clone)]
@@ -13,22 +18,6 @@ enum Operation {
     Hold { tenant: u8, currency: u8, attempts: Vec<u32>, each: i64 },
     Settle { attempt: u32, centre: u8, cost: i64, work: u64 },
     Void { attempt: u32 },
-}
-
-fn tenant(number: u8) -> TenantId {
-    TenantId::new(&format!("t{number}")).expect("a valid name")
-}
-
-fn centre(number: u8) -> CentreId {
-    CentreId::new(&format!("c{number}")).expect("a valid name")
-}
-
-fn currency(number: u8) -> Currency {
-    Currency::new(["CNY", "EUR"][usize::from(number)]).expect("a currency")
-}
-
-fn attempt(number: u32) -> AttemptId {
-    AttemptId { job: JobId(u64::from(number / 4) + 1), task: number % 4, attempt: 1 }
 }
 
 /// The slow ledger: account, asset and amount of every move, and a list of holds.

@@ -13,6 +13,7 @@ use crate::{
     alarm::Alarm,
     facts::Facts,
     ids::{CentreId, PoolId},
+    oddity::OddBook,
     place::Place,
     quantity::{Gflop, Money, TimeMs, mul_div},
     starts::Starts,
@@ -241,6 +242,9 @@ pub struct Centre {
     /// How soon it starts work, as far as that was learnt: of opaque centres.
     #[serde(default, skip_serializing_if = "Starts::is_empty")]
     pub starts: Starts,
+    /// What it reported lately that cannot be.
+    #[serde(default, skip_serializing_if = "OddBook::is_empty")]
+    pub odd: OddBook,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -273,6 +277,7 @@ impl Centre {
             rating_key: None,
             rating_versions: BTreeMap::new(),
             starts: Starts::default(),
+            odd: OddBook::default(),
         }
     }
 

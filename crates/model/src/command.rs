@@ -15,7 +15,9 @@ use crate::{
     facts::Facts,
     ids::{ActorId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId},
     meter::Metering,
+    oddity::OddityKind,
     order::AttemptReport,
+    past::PastAttempt,
     place::Place,
     plan::Plan,
     quantity::{Money, TimeMs},
@@ -252,6 +254,20 @@ pub enum Command {
         seq: u64,
         /// In the order in which it happened.
         reports: Vec<AttemptReport>,
+        /// What the rows have of those that are not live, where somebody looked. Without it such reports say nothing.
+        #[serde(default, skip_serializing_if = "nothing_past")]
+        past: Option<Vec<PastAttempt>>,
+    },
+    /// What a centre said and was refused is kept for its operator to see.
+    NoteOddity {
+        /// Where.
+        centre: CentreId,
+        /// In which way.
+        kind: OddityKind,
+        /// About which attempt.
+        attempt: AttemptId,
+        /// What was said, and what the books have.
+        detail: String,
     },
     /// A centre has lost the folder with all that it knew: what ran there is lost.
     LoseRunning {
@@ -307,11 +323,16 @@ impl Command {
             Command::CloseChannel { .. } => "close-channel",
             Command::Plan(_) => "plan",
             Command::Report { .. } => "report",
+            Command::NoteOddity { .. } => "note-oddity",
             Command::LoseRunning { .. } => "lose-running",
             Command::Resume { .. } => "resume",
             Command::ForgetKeys { .. } => "forget-keys",
         }
     }
+}
+
+fn nothing_past(past: &Option<Vec<PastAttempt>>) -> bool {
+    past.as_ref().is_none_or(Vec::is_empty)
 }
 
 /// Who asks, for whom, and why: goes with every command.

@@ -75,6 +75,11 @@ pub enum Event {
         /// What changes, by attempt and number: each names the reading that it corrects, and its cost is the difference.
         corrections: Vec<MeterRecord>,
     },
+    /// Use that came after the end of its attempt, and could be: it is posted like any other.
+    LateUsed {
+        /// What the meter gets, by number; each names the last reading before it.
+        records: Vec<MeterRecord>,
+    },
     /// A centre reported what cannot be; it was not taken as it is.
     OddityFound {
         /// Where.

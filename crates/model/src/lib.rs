@@ -23,6 +23,7 @@ pub mod job;
 pub mod meter;
 pub mod oddity;
 pub mod order;
+pub mod past;
 pub mod place;
 pub mod plan;
 pub mod precision;
@@ -52,8 +53,9 @@ pub use facts::Facts;
 pub use ids::{ActorId, ApplicationId, AttemptId, CentreId, JobId, PoolId, ProjectId, TenantId};
 pub use job::{Attempt, AttemptState, Job, JobState};
 pub use meter::{LineKey, MeterRecord, Metered, Metering, Reading, Tally};
-pub use oddity::{Oddity, OddityKind};
+pub use oddity::{OddBook, Oddity, OddityKind};
 pub use order::{AttemptReport, EndCause, Order, Outcome, ReportKind, Staged, StartOrder, Stream, Usage};
+pub use past::{PastAttempt, PastRow};
 pub use place::Place;
 pub use plan::{
     Basis, Improvement, Moved, NodeShare, Placement, Plan, Preemption, Reservation, ScoreTerm, ShapeReason,

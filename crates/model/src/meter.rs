@@ -17,7 +17,8 @@ use crate::{
 pub struct Reading {
     /// Counts up from 1 for an attempt.
     pub number: u32,
-    /// The reading that this one corrects.
+    /// The reading that this one corrects: of one that came late the last before it, of one of the price the one that
+    /// is priced anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adjusts: Option<u32>,
     /// The first moment, by the centre's clock.
@@ -40,9 +41,17 @@ pub struct Reading {
     pub price: Money,
     /// What was posted for it; of a correction what it changes.
     pub cost: Money,
-    /// Energy that it took, where that is known; never of a correction.
+    /// Energy that it took, where that is known; never of a correction of the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy: Option<Energy>,
+}
+
+impl Reading {
+    /// Whether time was metered by it: it was read while its attempt ran, at its end, or came late. What is not is a
+    /// correction of the price alone.
+    pub fn timed(&self) -> bool {
+        self.adjusts.is_none() || self.work != 0 || self.cpu.0 != 0
+    }
 }
 
 /// One row of the meter: a reading with all that is needed to understand it later, whatever becomes of the pool, its
@@ -80,10 +89,7 @@ impl MeterRecord {
 
     /// Time metered; none for a correction of the price alone.
     pub fn wall_ms(&self) -> u64 {
-        match self.reading.adjusts {
-            None => self.reading.until.since(self.reading.from).0,
-            Some(_) => 0,
-        }
+        if self.reading.timed() { self.reading.until.since(self.reading.from).0 } else { 0 }
     }
 }
 

@@ -4,8 +4,8 @@
 use huisuan_api::{signature, wire::Timestamp};
 use huisuan_control::State;
 use huisuan_model::{
-    Alarm, AlarmKind, CentreId, Class, Command, Doubt, DurationMs, GflopPerS, Mark, Pool, PoolId, Presence, Rating,
-    TimeMs,
+    Alarm, AlarmKind, CentreId, Certificate, Class, Command, Doubt, DurationMs, GflopPerS, Mark, Pool, PoolId,
+    Presence, Rating, TimeMs,
 };
 
 use crate::{
@@ -19,6 +19,10 @@ use crate::{
 /// measured last: a rate that was reached once only, to be sold, does not last.
 const SPOT_FIRST_MS: u64 = 24 * 3_600_000;
 const SPOT_LAST_MS: u64 = 7 * SPOT_FIRST_MS;
+
+/// Who joins measures the precision of its class alone, so that it takes work within a second. The others follow when
+/// the pool has been idle for so long since.
+const REST_AFTER_MS: u64 = 10 * 60_000;
 
 /// What no measurement of a part may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,11 +142,12 @@ fn alarmed(state: &State, centre: &CentreId, pool: &PoolId) -> bool {
 fn looked(state: &State, now: TimeMs) -> Vec<Looked> {
     let present = state.centres().values().filter(|centre| centre.presence() == Presence::Present);
     let pools = present.flat_map(|centre| centre.pools.iter().map(move |(id, pool)| (&centre.id, id, pool)));
-    let rated = pools.filter_map(|(centre, id, pool)| Some((centre, id, pool.rating.as_ref()?)));
-    let look = |(centre, pool, rating): (&CentreId, &PoolId, &Rating)| Looked {
+    let rated =
+        pools.filter_map(|(centre, id, pool)| Some((centre, id, pool.devices.is_zero(), pool.rating.as_ref()?)));
+    let look = |(centre, pool, cores, rating): (&CentreId, &PoolId, bool, &Rating)| Looked {
         idle: state.used(centre, pool).attempts == 0,
         measured_at: (rating.mark == Mark::Measured).then_some(rating.rated_at),
-        due: due(rating, now),
+        due: due(rating, now) || cores && rest_due(rating, now),
         alarmed: alarmed(state, centre, pool),
         expired: if rating.trusted() { expired_at(rating, now) } else { None },
         centre: centre.clone(),
@@ -175,11 +180,17 @@ fn due(rating: &Rating, now: TimeMs) -> bool {
     now.0.saturating_sub(rating.rated_at.0) >= whole_ms / 2
 }
 
+/// Whether a rating of processors has one precision and no memory, and it is time for the rest.
+fn rest_due(rating: &Rating, now: TimeMs) -> bool {
+    let first = |certificate: &Certificate| certificate.rates.len() == 1 && certificate.bandwidth_mb_per_s.is_none();
+    rating.certificate.as_deref().is_some_and(first) && now >= rating.rated_at.after(DurationMs(REST_AFTER_MS))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use huisuan_model::{Bytes, Certificate, MilliDevices, Millicores};
+    use huisuan_model::{Bytes, MilliDevices, Millicores, Precision, PrecisionRate};
 
     use super::*;
 
@@ -227,6 +238,22 @@ mod tests {
         assert_eq!(expired_at(&rating(1), TimeMs(1_100)), Some(TimeMs(1_100)));
         let plain = Rating { certificate: None, ..rating(1) };
         assert!(!due(&plain, TimeMs(i64::MAX)) && expired_at(&plain, TimeMs(i64::MAX)).is_none());
+    }
+
+    #[test]
+    fn what_joining_left_out_is_measured_once_it_is_quiet() {
+        let one = PrecisionRate { precision: Precision::Fp64, sustained: None, nameplate: None };
+        let check = |rates: usize, bandwidth_mb_per_s: Option<u64>, minutes: i64, expected: bool| {
+            let known = Certificate { rates: vec![one.clone(); rates], bandwidth_mb_per_s, ..Certificate::default() };
+            let rating = Rating { certificate: Some(Arc::new(known)), ..rating(1) };
+            let now = TimeMs(rating.rated_at.0 + minutes * 60_000);
+            assert_eq!(rest_due(&rating, now), expected, "{rates} rates, {bandwidth_mb_per_s:?}, {minutes} minutes");
+        };
+        check(1, None, 9, false);
+        check(1, None, 10, true);
+        check(5, None, 10, false);
+        check(1, Some(9), 10, false);
+        check(0, None, 10, false);
     }
 
     #[test]

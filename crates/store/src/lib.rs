@@ -16,6 +16,7 @@ mod journal;
 mod load;
 mod log;
 mod meter;
+mod past;
 mod reader;
 mod schema;
 mod write;

@@ -149,6 +149,12 @@ impl Reader {
         self.meters(place, params![id.job.0 as i64, id.task, id.attempt, number, limit as i64])
     }
 
+    /// All rows of one attempt, by number.
+    pub fn meters_of_attempt(&self, id: AttemptId) -> Result<Vec<MeterRecord>, StoreError> {
+        let place = "job = ?1 AND task = ?2 AND attempt = ?3 ORDER BY number";
+        self.meters(place, params![id.job.0 as i64, id.task, id.attempt])
+    }
+
     /// One row.
     pub fn meter(&self, id: AttemptId, number: u32) -> Result<Option<MeterRecord>, StoreError> {
         let place = "job = ?1 AND task = ?2 AND attempt = ?3 AND number = ?4";
@@ -168,7 +174,7 @@ impl Reader {
     /// What every tenant used at one centre and was booked in a span of time, by tenant and class.
     pub fn meter_totals(&self, centre: &CentreId, from: TimeMs, until: TimeMs) -> Result<Vec<MeterTotal>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT tenant, class, SUM(work), SUM(CASE WHEN adjusts IS NULL THEN part * (until_ms - from_ms) ELSE 0 END),
+            "SELECT tenant, class, SUM(work), SUM(CASE WHEN adjusts IS NULL OR work <> 0 OR cpu_ms <> 0 THEN part * (until_ms - from_ms) ELSE 0 END),
                     SUM(cpu_ms), SUM(cost), COUNT(DISTINCT job || '.' || task || '.' || attempt), pool,
                     {ENERGY}
              FROM meter WHERE centre = ?1 AND at_ms >= ?2 AND at_ms < ?3 GROUP BY tenant, pool, class ORDER BY tenant, pool, class"

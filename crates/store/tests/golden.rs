@@ -115,6 +115,8 @@ fn the_journal_corpus_names_every_command_and_event() {
         "end-contract",
         "contract-made",
         "contract-ended",
+        "note-oddity",
+        "late-used",
     ] {
         assert!(text.contains(&format!("{{\"{word}\":")), "`{word}` is not in the corpus");
     }
@@ -182,6 +184,8 @@ fn the_corpus_has_every_word_of_every_list() {
         "joules",
         "metered_joules",
         "rating_versions",
+        "past",
+        "odd",
     ];
     for field in optional {
         assert!(texts.contains(&format!("\"{field}\":")), "field `{field}` is not in the corpus");

@@ -279,11 +279,12 @@ fn hours(session: &Session, args: &HoursArgs) -> Result<(), Failure> {
 fn oddities(session: &Session) -> Result<(), Failure> {
     let list: OddityList = session.client()?.ask(routes::ODDITIES, &[], &())?;
     session.output.list(&list, &list.oddities, "nothing odd was reported", || {
-        let mut listing = Listing::new(&["number", "at", "centre", "attempt", "kind", "detail"]);
+        let mut listing = Listing::new(&["number", "at", "times", "centre", "attempt", "kind", "detail"]);
         for oddity in &list.oddities {
             listing.row(vec![
                 Cell::text(oddity.number),
                 Cell::text(oddity.at),
+                Cell::text(oddity.count),
                 Cell::text(&oddity.centre),
                 Cell::text(&oddity.attempt),
                 Cell::text(&oddity.kind),

@@ -89,7 +89,7 @@ pub(super) fn ended(state: &mut State, event: &Event) {
     let was_short = used::short(job, &state.policy);
     state.used.remove(&attempt, job, was_short);
     state.committed.remove(&attempt, job);
-    meter::take(state, &attempt, readings);
+    meter::take(state, &attempt, readings, cost.saturating_sub(attempt.cost));
     meter::moved(state, &attempt, usage.staged);
     // Full hours of a long attempt are posted already.
     let metered = attempt.metered.take().unwrap_or_default().work;

@@ -13,7 +13,7 @@ const DAY: i64 = 24 * HOUR;
 fn report(network: &mut Network, seq: u64, offset: i64, what: ReportKind) -> Vec<Event> {
     let at = TimeMs(network.now.0 + offset);
     let reports = vec![AttemptReport { attempt: attempt(1, 0, 1), at, what }];
-    network.take(Command::Report { centre: centre("hpc-1"), seq, reports })
+    network.take(Command::Report { centre: centre("hpc-1"), seq, reports, past: None })
 }
 
 proptest! {

@@ -248,7 +248,7 @@ fn what_cannot_be_is_kept_with_its_reason() {
             let report = huisuan_model::AttemptReport { attempt: id, at, what };
             let seq = network.state.centres()[&centre("hpc-1")].reported_seq + 1;
             let centre = centre("hpc-1");
-            network.take(huisuan_model::Command::Report { centre, seq, reports: vec![report] });
+            network.take(huisuan_model::Command::Report { centre, seq, reports: vec![report], past: None });
         },
         OddityKind::ClockAhead,
         "still to come",

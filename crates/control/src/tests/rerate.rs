@@ -10,7 +10,7 @@ pub(super) fn meterings(network: &Network) -> Vec<Metering> {
     let rows = &network.state.touched.meters;
     let mut found: Vec<Metering> = Vec::new();
     for row in rows {
-        match row.reading.adjusts {
+        match row.reading.adjusts.filter(|_| !row.reading.timed()) {
             None => {
                 let running = network.state.attempt(row.attempt).is_some();
                 found.push(Metering { of: row.clone(), priority: 0, next: 0, running });

@@ -47,7 +47,7 @@ impl Story {
         let lost = ReportKind::Ended { started_at: None, outcome: lost, usage: Usage::default() };
         for (seq, attempt, what) in [(1, good, half), (2, good, end), (3, bad, lost)] {
             let reports = vec![AttemptReport { attempt, at: self.now, what }];
-            self.take("agent:data-1", "", Command::Report { centre: name.clone(), seq, reports });
+            self.take("agent:data-1", "", Command::Report { centre: name.clone(), seq, reports, past: None });
         }
     }
 
@@ -138,11 +138,12 @@ impl Story {
             report(self.now, last, ReportKind::Started),
             report(self.now, last, ReportKind::Used(used(hour - 1, 7_200))),
         ];
-        let events = self.take("agent:hpc-4", "", Command::Report { centre: name.clone(), seq: 1, reports });
+        let events =
+            self.take("agent:hpc-4", "", Command::Report { centre: name.clone(), seq: 1, reports, past: None });
         assert!(events.iter().any(|event| matches!(event, Event::JobBudgetSpent { .. })), "{events:?}");
         self.now.0 += 2 * hour as i64;
         let reports = vec![report(self.now, last, ReportKind::Used(used(2 * hour, 36_000)))];
-        let events = self.take("agent:hpc-4", "", Command::Report { centre: name, seq: 2, reports });
+        let events = self.take("agent:hpc-4", "", Command::Report { centre: name, seq: 2, reports, past: None });
         assert!(
             events.iter().any(|event| matches!(event, Event::AttemptUsed { metered_joules: 1.., .. })),
             "{events:?}"
@@ -194,7 +195,7 @@ impl Story {
         self.now.0 += hour;
         let end = self.ended(hour as u64, outcome(EndCause::Exited, Some(0), None, ""));
         let reports = vec![AttemptReport { attempt, at: self.now, what: end }];
-        self.take("agent:hpc-6", "", Command::Report { centre: name, seq: 1, reports });
+        self.take("agent:hpc-6", "", Command::Report { centre: name, seq: 1, reports, past: None });
         self.take("user", "1-73", Command::EndContract { contract: 1, until: TimeMs(begin.0 + 2 * hour) });
     }
 
@@ -213,7 +214,7 @@ impl Story {
         self.plan();
         let attempt: AttemptId = format!("{}.0.1", self.state.jobs_total()).parse().expect("an id");
         let reports = vec![AttemptReport { attempt, at: self.now, what: ReportKind::Started }];
-        self.take("agent:hpc-5", "", Command::Report { centre: name, seq: 1, reports });
+        self.take("agent:hpc-5", "", Command::Report { centre: name, seq: 1, reports, past: None });
         for (channel, target) in [(1, ChannelTarget::Terminal), (2, ChannelTarget::Port(8888))] {
             self.take("user", "1-61", Command::OpenChannel { attempt, channel, target });
             self.take("user", "1-61", Command::CloseChannel { attempt, channel, sent: 12, received: 3456 });
@@ -238,5 +239,64 @@ impl Story {
         let job = JobId(self.state.jobs_total());
         let placed = self.state.attempts().find(|attempt| attempt.id.job == job).expect("placed");
         assert_eq!(placed.terms.mark, Mark::Declared);
+    }
+
+    /// A centre says more of an attempt that has ended: use that can be, an end that was not, and an attempt that never
+    /// was.
+    pub(super) fn late(&mut self) {
+        let name = centre("hpc-6");
+        let here = JobSpec { centres: vec![name.clone()], ..JobSpec::command("told-late", &["/bin/true"]) };
+        self.submit(JobSpec { walltime: DurationMs(7_200_000), ..here }, None);
+        self.plan();
+        let job = JobId(self.state.jobs_total());
+        let id = AttemptId { job, task: 0, attempt: 1 };
+        self.now.0 += 3_600_000;
+        let ReportKind::Ended { started_at, outcome: well, usage } =
+            self.ended(3_000_000, outcome(EndCause::Exited, Some(0), None, ""))
+        else {
+            panic!("an end")
+        };
+        let half = Usage { wall: DurationMs(usage.wall.0 / 2), ..usage };
+        let of = |attempt, what| AttemptReport { attempt, at: self.now, what };
+        let end = vec![of(id, ReportKind::Ended { started_at, outcome: well, usage: half })];
+        let failed = outcome(EndCause::Exited, Some(1), None, "");
+        let never = AttemptId { job: JobId(job.0 + 1), ..id };
+        let more = vec![
+            of(id, ReportKind::Used(usage)),
+            of(id, ReportKind::Ended { started_at, outcome: failed, usage }),
+            of(never, ReportKind::Started),
+        ];
+        let command = Command::Report { centre: name.clone(), seq: 2, reports: end, past: None };
+        let events = self.take("agent:hpc-6", "", command);
+        let read = events.iter().find_map(|event| match event {
+            Event::AttemptEnded { readings, cost, .. } => Some((readings.last().expect("one").clone(), *cost)),
+            _ => None,
+        });
+        let (last, paid) = read.expect("an end");
+        let (attempt, of_job) = (self.rows.attempts[&id].clone(), &self.rows.jobs[&job]);
+        let metered = Metered {
+            number: last.number,
+            until: last.until,
+            wall: half.wall,
+            cpu: half.cpu,
+            work: attempt.work.0,
+            joules: 0,
+        };
+        let row = PastRow {
+            attempt,
+            tenant: of_job.tenant.clone(),
+            project: of_job.project.clone(),
+            priority: of_job.spec.priority,
+            walltime: of_job.spec.walltime,
+            budgeted: of_job.spec.budget.is_some(),
+            metered,
+            paid,
+        };
+        let past = Some(vec![PastAttempt { id, row: Some(Box::new(row)) }, PastAttempt { id: never, row: None }]);
+        let command = Command::Report { centre: name.clone(), seq: 3, reports: more, past };
+        let events = self.take("agent:hpc-6", "", command);
+        assert!(matches!(events[..], [Event::LateUsed { .. }, Event::OddityFound { .. }, ..]), "{events:?}");
+        let (kind, detail) = (OddityKind::ForeignAttempt, "told of it; it is at centre `hpc-6`".to_owned());
+        self.take("server", "", Command::NoteOddity { centre: centre("data-1"), kind, attempt: id, detail });
     }
 }

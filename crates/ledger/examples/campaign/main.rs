@@ -7,6 +7,10 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a program beside the pure crate")]
 
 mod draw;
+mod faults;
+mod meter;
+mod names;
+mod pieces;
 mod reference;
 mod round;
 

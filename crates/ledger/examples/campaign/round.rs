@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use huisuan_ledger::{
-    Account, Asset, Chain, Contract, Currency, Digest, Hour, Ledger, LedgerError, Line, Reservation, Rows, Step,
-    Transfer, TransferKind, Zone,
+    Account, Asset, Chain, Contract, Digest, Hour, Ledger, LedgerError, Line, Reservation, Rows, Step, Transfer,
+    TransferKind, Zone,
 };
-use huisuan_model::{AttemptId, CentreId, Class, Gflop, JobId, Money, TenantId, TimeMs};
+use huisuan_model::{Class, Gflop, Money, TimeMs};
 
 use crate::{
     draw::{Draw, HOUR_0, Operation, What, Who, operation},
+    faults::Faults,
+    meter,
+    names::{attempt, centre, currency, tenant},
     reference::Reference,
 };
 
@@ -22,10 +25,8 @@ pub(crate) struct Tally {
     operations: u64,
     accepted: u64,
     transfers: u64,
-    crashes: u64,
-    duplicates: u64,
-    late: u64,
-    reordered: u64,
+    faults: Faults,
+    meter: meter::Tally,
 }
 
 impl Tally {
@@ -33,17 +34,21 @@ impl Tally {
         self.operations += other.operations;
         self.accepted += other.accepted;
         self.transfers += other.transfers;
-        self.crashes += other.crashes;
-        self.duplicates += other.duplicates;
-        self.late += other.late;
-        self.reordered += other.reordered;
+        self.faults.add(&other.faults);
+        self.meter.add(&other.meter);
     }
 
     pub(crate) fn json(&self, seed: u64, rounds: u64) -> String {
-        let Tally { operations, accepted, transfers, crashes, duplicates, late, reordered } = self;
+        let Tally { operations, accepted, transfers, faults, meter } = self;
+        let mut all = *faults;
+        all.add(&meter.faults);
+        let Faults { crashes, duplicates, late, reordered } = all;
+        let meter::Tally { operations: told, records, late_records, corrections, repeated, conflicts, .. } = meter;
         format!(
             "{{\"rounds\":{rounds},\"seed\":{seed},\"operations\":{operations},\"accepted\":{accepted},\
-             \"transfers\":{transfers},\"crashes\":{crashes},\"duplicates\":{duplicates},\"late\":{late},\
+             \"transfers\":{transfers},\"meter_operations\":{told},\"meter_records\":{records},\
+             \"late_records\":{late_records},\"corrections\":{corrections},\"repeated\":{repeated},\
+             \"conflicts\":{conflicts},\"crashes\":{crashes},\"duplicates\":{duplicates},\"late\":{late},\
              \"reordered\":{reordered}}}"
         )
     }
@@ -70,8 +75,14 @@ struct Round {
     now: i64,
 }
 
-/// Runs a round; the text says what went wrong.
+/// Runs a round of the ledger and one of meters; the text says what went wrong.
 pub(crate) fn run(seed: u64, number: u64) -> Result<Tally, String> {
+    let tally = books(seed, number)?;
+    let meter = meter::run(seed, number).map_err(|text| format!("meters: {text}"))?;
+    Ok(Tally { meter, ..tally })
+}
+
+fn books(seed: u64, number: u64) -> Result<Tally, String> {
     let mut draw = Draw(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
     let mut round = Round {
         ledger: Ledger::new(),
@@ -91,7 +102,7 @@ pub(crate) fn run(seed: u64, number: u64) -> Result<Tally, String> {
         if sent < OPERATIONS {
             sent += 1;
             let operation = operation(&mut draw, round.now, &mut numbers);
-            round.send(operation, &mut draw, &mut queue);
+            round.tally.faults.send(operation, &mut draw, &mut queue, Some(Operation::Expire));
         }
         if let Some(operation) = queue.pop_front() {
             round.deliver(operation)?;
@@ -106,29 +117,6 @@ pub(crate) fn run(seed: u64, number: u64) -> Result<Tally, String> {
 }
 
 impl Round {
-    /// Puts an operation on its way, where it may meet a fault.
-    fn send(&mut self, operation: Operation, draw: &mut Draw, queue: &mut VecDeque<Operation>) {
-        match draw.below(12) {
-            0 => {
-                self.tally.duplicates += 1;
-                let later = draw.below(queue.len() as u64 + 1) as usize;
-                queue.push_back(operation.clone());
-                queue.insert(later, operation);
-            }
-            1 => {
-                self.tally.reordered += 1;
-                queue.push_front(operation);
-            }
-            2 => {
-                // Behind everything that is sent before the queue runs empty.
-                self.tally.late += 1;
-                queue.push_back(Operation::Expire);
-                queue.push_back(operation);
-            }
-            _ => queue.push_back(operation),
-        }
-    }
-
     /// Has both take an operation and compares what they did.
     fn deliver(&mut self, operation: Operation) -> Result<(), String> {
         self.tally.operations += 1;
@@ -182,7 +170,7 @@ impl Round {
 
     /// The process ends and starts again from its rows; what nobody was told of comes again.
     fn crash(&mut self, queue: &mut VecDeque<Operation>) -> Result<(), String> {
-        self.tally.crashes += 1;
+        self.tally.faults.crashes += 1;
         let Stored { rows, transfers, reference } = self.stored.clone();
         self.ledger = Ledger::restore(through_texts(&rows)).map_err(|error| format!("after a crash: {error}"))?;
         if self.ledger.rows().balances != rows.balances {
@@ -310,22 +298,6 @@ fn apply(ledger: &mut Ledger, operation: &Operation, now: TimeMs) -> Result<Vec<
         }
         Operation::Close { who } => ledger.close(&account(*who)).map(|()| Vec::new()),
     }
-}
-
-fn tenant(number: u8) -> TenantId {
-    TenantId::new(&format!("t{number}")).expect("a name")
-}
-
-fn centre(number: u8) -> CentreId {
-    CentreId::new(&format!("c{number}")).expect("a name")
-}
-
-fn currency(number: u8) -> Currency {
-    Currency::new(["CNY", "EUR"][usize::from(number)]).expect("a currency")
-}
-
-fn attempt(number: u32) -> AttemptId {
-    AttemptId { job: JobId(u64::from(number / 4) + 1), task: number % 4, attempt: 1 }
 }
 
 fn account((kind, number): Who) -> Account {

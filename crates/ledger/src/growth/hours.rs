@@ -60,7 +60,7 @@ pub fn hours<'a>(
             sum.shut += capacity * i128::from(shut);
         });
     }
-    for record in records.into_iter().filter(|record| record.reading.adjusts.is_none()) {
+    for record in records.into_iter().filter(|record| record.reading.timed()) {
         let (first, last) = (record.reading.from.max(from), record.reading.until.min(until));
         each_hour(first, last, |hour, first, last| {
             let sum = sums.entry((record.centre.clone(), record.pool.clone(), hour)).or_default();
@@ -72,6 +72,8 @@ pub fn hours<'a>(
         let used = sum.used.min(sum.capacity);
         // What was used could be used, whatever was declared.
         let unavailable = sum.shut.min(sum.capacity - used);
+        let idle = sum.capacity - used - unavailable;
+        assert!(used >= 0 && idle >= 0 && unavailable >= 0, "no part of an hour is below nothing");
         Some(Hour {
             centre,
             pool,
@@ -79,7 +81,7 @@ pub fn hours<'a>(
             from: TimeMs(hour * HOUR_MS),
             capacity: sum.capacity,
             used,
-            idle: sum.capacity - used - unavailable,
+            idle,
             unavailable,
             beyond: sum.used - used,
         })

@@ -1,6 +1,6 @@
 //! Operations beyond the life of an attempt: what it paid is corrected, and money is taken out.
 
-use huisuan_model::{AttemptId, CentreId, Money, TenantId};
+use huisuan_model::{AttemptId, CentreId, Class, Money, TenantId};
 
 use super::Ledger;
 use crate::{
@@ -27,6 +27,29 @@ impl Ledger {
         let (kind, asset, job) = (TransferKind::Correct, Asset::Currency(currency), Some(attempt.job));
         let amount = amount.0.saturating_abs();
         self.book(vec![Transfer { kind, asset, debit, credit, amount, attempt: Some(attempt), job }])
+    }
+
+    /// Books use that came after its attempt had ended: a tenant pays a centre, and the work is delivered. Nothing is
+    /// held for it any more, so that it is refused where the tenant does not have it.
+    pub fn late(
+        &mut self,
+        attempt: AttemptId,
+        (tenant, centre): (&TenantId, &CentreId),
+        currency: Currency,
+        cost: Money,
+        class: Class,
+        work: i64,
+    ) -> Result<Vec<Transfer>, LedgerError> {
+        if cost.0 < 0 || work < 0 {
+            let (amount, expected) = (Money(cost.0.min(work)), "nothing or more");
+            return Err(LedgerError::Sign { operation: "book as late use", amount, expected });
+        }
+        let (payer, payee) = (Account::Tenant(tenant.clone()), Account::Centre(centre.clone()));
+        self.covered(&payer, tenant, currency, cost)?;
+        let (delivered, used) = (Account::Delivered(centre.clone()), Account::Used(tenant.clone()));
+        let money = Transfer::new(TransferKind::Correct, Asset::Currency(currency), payer, payee, cost.0);
+        let work = Transfer::new(TransferKind::Work, Asset::Work(class), delivered, used, work);
+        self.book(vec![money.of(attempt), work.of(attempt)])
     }
 
     /// Takes money of a tenant out of the network. The amount is positive and free.
@@ -60,6 +83,24 @@ mod tests {
     use huisuan_model::JobId;
 
     use super::*;
+
+    #[test]
+    fn late_use_is_paid_and_delivered_or_neither() {
+        let (tenant, centre) = (TenantId::new("lab").expect("a name"), CentreId::new("hpc-1").expect("a name"));
+        let currency = Currency::new("CNY").expect("a currency");
+        let attempt = AttemptId { job: JobId(1), task: 0, attempt: 1 };
+        let mut ledger = Ledger::new();
+        ledger.fund(&tenant, currency, Money(10)).expect("money");
+        for (cost, work, taken, earned, delivered) in
+            [(11, 5, false, 0, 0), (7, 5, true, 7, 5), (-1, 5, false, 7, 5), (1, -5, false, 7, 5), (0, 2, true, 7, 7)]
+        {
+            let found = ledger.late(attempt, (&tenant, &centre), currency, Money(cost), Class::Hpc, work);
+            assert_eq!(found.is_ok(), taken, "{cost} {work}: {found:?}");
+            assert_eq!(ledger.earned(&centre, currency), Money(earned));
+            assert_eq!(ledger.balance(&Account::Used(tenant.clone()), Asset::Work(Class::Hpc)), delivered);
+            ledger.audit().expect("the books balance");
+        }
+    }
 
     #[test]
     fn corrections_go_both_ways_and_never_below_nothing() {

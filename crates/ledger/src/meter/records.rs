@@ -31,8 +31,10 @@ pub enum MeterError {
         /// The first moment after it.
         until: TimeMs,
     },
-    /// Work or money of a reading that corrects nothing is negative.
-    #[error("meter record {attempt}/{number} takes back {what}; hint: only a correction may, and it names its reading")]
+    /// Work or money is negative of what is no correction of a price.
+    #[error(
+        "meter record {attempt}/{number} takes back {what}; hint: only a correction of a price may, and it names its reading"
+    )]
     Negative {
         /// Whose.
         attempt: AttemptId,
@@ -101,7 +103,7 @@ impl Meters {
             let (from, until) = (reading.from, reading.until);
             return Err(MeterError::Interval { attempt, number, from, until });
         }
-        let negative = |amount: i64, what| (amount < 0 && reading.adjusts.is_none()).then_some(what);
+        let negative = |amount: i64, what| (amount < 0 && reading.timed()).then_some(what);
         if let Some(what) = negative(reading.work, "work").or_else(|| negative(reading.cost.0, "cost")) {
             return Err(MeterError::Negative { attempt, number, what });
         }
@@ -119,19 +121,17 @@ impl Meters {
                 return Err(MeterError::Gap { attempt: *attempt, number: previous + 1 });
             }
             let reading = &record.reading;
-            let end = match reading.adjusts {
-                None if end.is_some_and(|end| reading.from < end) => {
-                    return Err(MeterError::Overlap { attempt: *attempt, number: *number });
+            if reading.timed() && end.is_some_and(|end| reading.from < end) {
+                return Err(MeterError::Overlap { attempt: *attempt, number: *number });
+            }
+            if let Some(of) = reading.adjusts {
+                let named = self.records.get(&(*attempt, of)).filter(|_| of < *number);
+                // What came late may follow anything; a price is corrected of a reading.
+                if named.is_none_or(|named| !reading.timed() && !named.reading.timed()) {
+                    return Err(MeterError::Correction { attempt: *attempt, number: *number, of });
                 }
-                None => reading.until,
-                Some(of) => {
-                    let named = self.records.get(&(*attempt, of));
-                    if named.is_none_or(|named| named.reading.adjusts.is_some()) {
-                        return Err(MeterError::Correction { attempt: *attempt, number: *number, of });
-                    }
-                    end.unwrap_or(reading.from)
-                }
-            };
+            }
+            let end = if reading.timed() { reading.until } else { end.unwrap_or(reading.from) };
             last = Some((*attempt, *number, end));
         }
         Ok(())
@@ -220,11 +220,31 @@ pub(crate) mod tests {
         let mut correction = record(1, 2, -2);
         (correction.reading.adjusts, correction.reading.from, correction.reading.until) =
             (Some(1), TimeMs(3_600_000), TimeMs(7_200_000));
+        (correction.reading.work, correction.reading.cpu) = (0, DurationMs(0));
         for row in [correction, record(1, 1, 5)] {
             meters.take(row).expect("a good row");
         }
         meters.check().expect("a whole meter");
-        assert_eq!(meters.totals().into_values().collect::<Vec<_>>(), [(9, 3)]);
+        assert_eq!(meters.totals().into_values().collect::<Vec<_>>(), [(15, 3)]);
+    }
+
+    #[test]
+    fn what_came_late_is_time_of_its_own() {
+        let of = |change: &dyn Fn(&mut huisuan_model::Reading)| {
+            let (mut meters, mut late) = (Meters::default(), record(1, 2, 4));
+            late.reading.adjusts = Some(1);
+            change(&mut late.reading);
+            let mut corrected = record(1, 3, -1);
+            (corrected.reading.adjusts, corrected.reading.work, corrected.reading.cpu) = (Some(2), 0, DurationMs(0));
+            let rows = [corrected, late, record(1, 1, 5)];
+            let wall = rows.iter().map(MeterRecord::wall_ms).sum::<u64>();
+            rows.into_iter().try_for_each(|row| meters.take(row).map(drop)).and_then(|()| meters.check()).map(|()| wall)
+        };
+        assert_eq!(of(&|_| {}), Ok(2 * HOUR.0), "its price is corrected like any other, at no time");
+        let meets = of(&|late| (late.from, late.until) = (TimeMs(7_199_999), TimeMs(7_200_001)));
+        assert!(matches!(meets, Err(MeterError::Overlap { number: 2, .. })), "{meets:?}");
+        let taken = of(&|late| late.work = -1);
+        assert!(matches!(taken, Err(MeterError::Negative { what: "work", .. })), "{taken:?}");
     }
 
     proptest! {

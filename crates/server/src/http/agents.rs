@@ -12,8 +12,8 @@ use huisuan_api::{
     routes::{ORDERS_WAIT_MS_MAX, OrdersQuery},
     views::engine_word,
 };
-use huisuan_control::Refusal;
-use huisuan_model::{Alarm, AlarmKind, CentreId, Command, TimeMs};
+use huisuan_control::{Refusal, State as Network};
+use huisuan_model::{Alarm, AlarmKind, CentreId, Command, OddityKind, TimeMs};
 
 use super::{
     App, Failure,
@@ -105,12 +105,43 @@ pub(crate) async fn reports(
         return Err(Failure::new(ErrorCode::TooLarge, format!("more than {REPORTS_MAX} reports at once")));
     }
     shared.hub.heard(&centre, shared.clock.now());
-    let command = Command::Report { centre: centre.clone(), seq: reports.seq, reports: reports.reports };
-    if let Err(refused) = shared.writer.execute(identity::agent(&centre), command).await {
+    let seq = reports.seq;
+    if let Err(refused) = take(&shared, &centre, reports).await? {
         return Err(of_another(&shared, &centre, refused).await?);
     }
     failpoint!("server-after-report");
-    Ok(axum::Json(Taken { seq: reports.seq }))
+    Ok(axum::Json(Taken { seq }))
+}
+
+/// How often a batch is tried, as more of its attempts end meanwhile.
+const TRIES: usize = 3;
+/// The most attempts of one batch that are not live: the rows of each are read. Agents send no more reports at once.
+const PAST_MAX: usize = 1_000;
+
+/// Has a batch taken. The live state has forgotten attempts that ended: where some are reported again, their rows are
+/// read first, so that what is new about them leaves a trace.
+async fn take(shared: &Shared, centre: &CentreId, batch: Reports) -> Result<Result<(), WriterError>, Failure> {
+    let (mut past, mut turn) = (Vec::new(), None);
+    for _ in 0..TRIES {
+        let (reports, told) = (batch.reports.clone(), std::mem::take(&mut past));
+        let command = Command::Report { centre: centre.clone(), seq: batch.seq, reports, past: Some(told.clone()) };
+        let attempts = match shared.writer.execute(identity::agent(centre), command).await {
+            Err(WriterError::Refused(Refusal::NotLive { attempts })) => attempts,
+            answer => return Ok(answer.map(|_| ())),
+        };
+        if attempts.len() + told.len() > PAST_MAX {
+            let detail = format!("more than {PAST_MAX} attempts of the reports are not live");
+            return Err(Failure::new(ErrorCode::TooLarge, detail).hint("send fewer reports at once"));
+        }
+        // One after the other: what is corrected is read from what the turn before has committed. What ended before the
+        // refusal is durable by now.
+        if turn.is_none() {
+            turn = Some(shared.rerating.lock().await);
+        }
+        let all: Vec<_> = told.iter().map(|known| known.id).chain(attempts).collect();
+        past = shared.readers.read(move |reader| reader.past(&all)).await?;
+    }
+    Err(Failure::new(ErrorCode::Unavailable, "attempts of the reports go on ending").hint("send them again"))
 }
 
 /// Refuses what is for another run of the server. An earlier one is an agent that has not heard of the restart; a
@@ -143,7 +174,18 @@ async fn of_another(shared: &Shared, centre: &CentreId, refused: WriterError) ->
             detail: format!("reported from here, and given to centre `{owner}`: refused"),
             since: TimeMs(0),
         };
+        let (name, subject) = (centre.clone(), alarm.subject.clone());
+        let raised = move |network: &Network| {
+            let alarms = network.centres().get(&name).map(|centre| centre.alarms.as_slice()).unwrap_or_default();
+            alarms.iter().any(|known| known.kind == AlarmKind::FalseReport && known.subject == subject)
+        };
+        let known = shared.writer.look(raised).await?;
         raise(shared, centre, alarm).await?;
+        if let Some(attempt) = attempt.parse().ok().filter(|_| !known) {
+            let (kind, centre) = (OddityKind::ForeignAttempt, centre.clone());
+            let detail = format!("told of it; it is at centre `{owner}`");
+            shared.writer.execute(identity::server(), Command::NoteOddity { centre, kind, attempt, detail }).await?;
+        }
     }
     Ok(refused.into())
 }

@@ -67,6 +67,7 @@ impl From<Refusal> for Failure {
             Refusal::TariffRule(_) | Refusal::Contract(_) | Refusal::Rerate { .. } => ErrorCode::Conflict,
             Refusal::Tariff { .. } | Refusal::Amount(_) => ErrorCode::BadRequest,
             Refusal::ForeignAttempt { .. } => ErrorCode::Forbidden,
+            Refusal::NotLive { .. } => ErrorCode::Unavailable,
         };
         Failure::new(code, refusal.to_string()).hint(refusal.hint())
     }

@@ -200,6 +200,14 @@ pub(crate) async fn oddities(State(shared): App) -> Result<axum::Json<OddityList
         kind: row.oddity.kind.as_str().to_owned(),
         at: row.oddity.at.into(),
         detail: row.oddity.detail,
+        count: row.oddity.count,
+        since: row.oddity.since.unwrap_or(row.oddity.at).into(),
     };
-    Ok(axum::Json(OddityList { oddities: rows.into_iter().map(view).collect() }))
+    // What came again has a row that tells so; the rows before it are of the same finding.
+    let mut told = BTreeSet::new();
+    let first = |row: &huisuan_store::OddityRow| {
+        let Some(since) = row.oddity.since else { return true };
+        told.insert((row.centre.clone(), row.oddity.kind, row.oddity.attempt, since))
+    };
+    Ok(axum::Json(OddityList { oddities: rows.into_iter().filter(first).map(view).collect() }))
 }

@@ -203,11 +203,11 @@ async fn meterings(
     for row in &rows {
         let number = last.entry(row.attempt).or_default();
         *number = (*number).max(row.reading.number);
-        if row.reading.adjusts.is_none() {
+        if row.reading.timed() {
             readings.insert((row.attempt, row.reading.number), row.clone());
         }
     }
-    for row in &rows {
+    for row in rows.iter().filter(|row| !row.reading.timed()) {
         let named = row.reading.adjusts.and_then(|number| readings.get_mut(&(row.attempt, number)));
         if let Some(named) = named {
             named.reading.cost = named.reading.cost.saturating_add(row.reading.cost);

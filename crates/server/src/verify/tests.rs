@@ -9,9 +9,9 @@ use std::{
 
 use huisuan_control::{execute, ledger::Chain, schedule, snapshot};
 use huisuan_model::{
-    AttemptReport, Bytes, Centre, CentreId, Class, DurationMs, EndCause, EngineKind, Entry, Event, GflopPerS, JobId,
-    JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, Rating, ReportKind, Tariff, Tenant, Usage,
-    command::ENTRY_VERSION,
+    AttemptId, AttemptReport, Bytes, Centre, CentreId, Class, Command, DurationMs, EndCause, EngineKind, Entry, Event,
+    GflopPerS, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, Rating, ReportKind,
+    Tariff, Tenant, Usage, command::ENTRY_VERSION,
 };
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -98,7 +98,26 @@ impl Network {
         let reports = self.state.attempts().filter_map(report).collect();
         self.report_seq += 1;
         let centre = CentreId::new("hpc-1").expect("a name");
-        self.take(Command::Report { centre, seq: self.report_seq, reports });
+        self.take(Command::Report { centre, seq: self.report_seq, reports, past: None });
+    }
+
+    /// More of a job that has ended: a second that it can have run, and an end that it did not have.
+    fn late(&mut self) {
+        let attempt = AttemptId { job: JobId(2), task: 0, attempt: 1 };
+        let past = Reader::open(&self.store.database()).expect("a reader").past(&[attempt]).expect("its row");
+        assert!(past[0].row.as_ref().is_some_and(|row| row.metered.wall == DurationMs(700)), "{past:?}");
+        let used = Usage { wall: DurationMs(1_700), cpu: DurationMs(400), ..Usage::default() };
+        let said = [Some(ReportKind::Used(used)), ended(3)].into_iter().flatten();
+        let reports = said.map(|what| AttemptReport { attempt, at: self.now, what }).collect();
+        self.report_seq += 1;
+        let (centre, seq) = (CentreId::new("hpc-1").expect("a name"), self.report_seq);
+        self.take(Command::Report { centre, seq, reports, past: Some(past) });
+        let (late, odd) = {
+            let reader = Reader::open(&self.store.database()).expect("a reader");
+            let rows = reader.meters_of_attempt(attempt).expect("rows");
+            (rows.last().map(|row| (row.reading.adjusts, row.wall_ms())), reader.oddities(9).expect("rows"))
+        };
+        assert_eq!((late, odd.len()), (Some((Some(1), 1_000)), 1), "{odd:?}");
     }
 }
 
@@ -125,6 +144,7 @@ pub(crate) fn directory() -> TempDir {
     network.now.0 += DAY_MS;
     network.report(|attempt| ended(i32::from(attempt.id.job == JobId(1))));
     network.now.0 += DAY_MS;
+    network.late();
     network.submit("cancelled", |_| {});
     network.take(Command::Cancel { job: JobId(3) });
     network.plan();

@@ -20,14 +20,14 @@ use crate::{
 };
 
 const TENANTS: [&str; 4] = ["a", "b", "c", "d"];
-const SUBMITTERS: usize = 64;
+pub(crate) const SUBMITTERS: usize = 64;
 const JOBS_EACH: usize = 10;
 /// One core sustains 30 GFLOP/s here, so that its second costs 1,000,000 millionths.
-const PRICE_PER_P_H: Money = Money(120_000_000_000_000);
+pub(crate) const PRICE_PER_P_H: Money = Money(120_000_000_000_000);
 /// What a job of a second has held.
-const HOLD: i64 = 1_000_000;
+pub(crate) const HOLD: i64 = 1_000_000;
 /// Not a multiple of a hold: the last unit matters.
-const BUDGET: i64 = 7 * HOLD + 123_457;
+pub(crate) const BUDGET: i64 = 7 * HOLD + 123_457;
 
 fn balances(view: &LedgerView) -> BTreeMap<&str, i128> {
     let money = view.accounts.iter().filter(|row| row.asset == "CNY");
@@ -46,14 +46,22 @@ fn within_budget(view: &LedgerView) {
     }
 }
 
-/// Runs whatever is ordered, each for its second, until no tenant can afford another job.
-fn run_until_the_money_is_gone(agent: &mut Agent, client: &Client) {
+/// No tenant can afford another job.
+fn the_money_is_gone(client: &Client) -> bool {
+    let view = client.ledger().expect("the books");
+    let money = balances(&view);
+    let of = |kind: &str, tenant: &str| money.get(format!("{kind}:{tenant}").as_str()).copied().unwrap_or(0);
+    TENANTS.iter().all(|tenant| of("tenant", tenant) < i128::from(HOLD) && of("held", tenant) == 0)
+}
+
+/// Runs whatever is ordered, each for its second, until nothing runs and it is over.
+pub(crate) fn run_until(agent: &mut Agent, over: impl Fn() -> bool) {
     let (mut after, mut running) = (0, Vec::<(AttemptId, Instant)>::new());
     loop {
         let pulled = agent.client.orders(agent.epoch, after, Duration::from_millis(200)).expect("orders");
         after = pulled.orders.last().map_or(after, |order| order.seq);
-        let over = running.extract_if(.., |(_, since)| since.elapsed() >= Duration::from_secs(1));
-        let reports = over.map(|(attempt, _)| {
+        let ends = running.extract_if(.., |(_, since)| since.elapsed() >= Duration::from_secs(1));
+        let reports = ends.map(|(attempt, _)| {
             let outcome = Outcome { cause: EndCause::Exited, exit_code: Some(0), signal: None, detail: String::new() };
             // It claims an hour; the server believes what can be.
             let usage =
@@ -68,14 +76,8 @@ fn run_until_the_money_is_gone(agent: &mut Agent, client: &Client) {
             Order::Start(start) => Some((start.attempt, Instant::now())),
             Order::Stop(_) => None,
         }));
-        if running.is_empty() {
-            let view = client.ledger().expect("the books");
-            let money = balances(&view);
-            let free = |tenant: &&str| money.get(format!("tenant:{tenant}").as_str()).copied().unwrap_or(0);
-            let held = |tenant: &&str| money.get(format!("held:{tenant}").as_str()).copied().unwrap_or(0);
-            if TENANTS.iter().all(|tenant| free(tenant) < i128::from(HOLD) && held(tenant) == 0) {
-                return;
-            }
+        if running.is_empty() && over() {
+            return;
         }
     }
 }
@@ -118,7 +120,7 @@ fn no_tenant_exceeds_its_budget_by_a_unit_under_64_submitters() {
             }
             looks
         });
-        run_until_the_money_is_gone(&mut agent, &operator);
+        run_until(&mut agent, || the_money_is_gone(&operator));
         over.store(true, Ordering::Relaxed);
         assert!(looks.join().expect("every look was good") > 3);
     });

@@ -17,6 +17,8 @@ mod events;
 mod facts;
 mod held;
 mod join;
+mod late;
+mod limits;
 mod network;
 mod pages;
 mod plain;

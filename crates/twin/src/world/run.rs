@@ -316,7 +316,7 @@ impl<O: Observer> World<O> {
         let Some((seq, reports)) = batch else { return };
         let centre = self.centres[usize::from(place)].id.clone();
         let origin = self.origins.agents[usize::from(place)].clone();
-        self.insist(&origin, &Command::Report { centre, seq, reports }, now);
+        self.insist(&origin, &Command::Report { centre, seq, reports, past: None }, now);
     }
 
     /// Executes a command that `control` cannot refuse. Says how many events it became.
