@@ -19,9 +19,10 @@ use huisuan_twin::{
 };
 
 use super::{
-    ImportedCentre, ImportedPool, Job, Network, Workload,
+    ImportedCentre, ImportedPool, Job, Made, Network, Workload,
     asked::{Asked, asked, part_id},
 };
+use crate::scenario::Scenario;
 
 /// How to run a workload.
 #[derive(Debug, Clone)]
@@ -75,7 +76,7 @@ pub fn simulate(
     workload: &Workload,
     network: &Network,
     options: &Options,
-    mut progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64),
 ) -> Simulation {
     let jobs = &workload.jobs;
     let first_ms = jobs.first().map_or(0, |job| job.submit_at_ms);
@@ -105,12 +106,23 @@ pub fn simulate(
         sample_every_ms: u64::MAX >> 1,
     };
     let arrivals = Arrivals::new(Vec::new(), arrivals, setup.start, setup.end, setup.seed);
-    let mut world = World::new(setup, arrivals, Watch::new(jobs.len()));
+    let world = World::new(setup, arrivals, Watch::new(jobs.len()));
+    run(world, jobs.len() as u64, progress)
+}
+
+/// The same on a network that somebody wrote, with what else it has to do: only the fates of the imported jobs are
+/// told. Those that would come after its end have none.
+pub fn simulate_made(made: &Made, scenario: &Scenario, jobs: usize, progress: impl FnMut(u64, u64)) -> Simulation {
+    let watch = Watch { family: made.family.unwrap_or(0), ..Watch::new(jobs) };
+    run(scenario.world(watch), jobs as u64, progress)
+}
+
+fn run(mut world: World<Watch>, jobs: u64, mut progress: impl FnMut(u64, u64)) -> Simulation {
     let mut steps = 0_u64;
     while world.step().is_some() {
         steps += 1;
         if steps.is_multiple_of(4096) {
-            progress(world.counts().jobs, jobs.len() as u64);
+            progress(world.observer().came as u64, jobs);
         }
     }
     let (decision_hash, cycles) = (world.decisions().hash(), world.counts().cycles);
@@ -211,22 +223,24 @@ fn pool_id(part: &str) -> PoolId {
     PoolId::new(&part_id(part)).expect(NAMES)
 }
 
-/// Notes when jobs start.
+/// Notes when jobs of one family start.
 pub(super) struct Watch {
     pub(super) fates: Vec<Fate>,
+    family: usize,
     came: usize,
-    /// For each job by number, from 1, its place in the workload and when it came.
-    accepted: Vec<(usize, TimeMs)>,
+    /// For each job by number, from 1, its place in the workload and when it came; `None` for those of other families.
+    accepted: Vec<Option<(usize, TimeMs)>>,
 }
 
 impl Watch {
+    /// Watches so many jobs of the first family.
     pub(super) fn new(jobs: usize) -> Self {
-        Watch { fates: vec![Fate::Waiting; jobs], came: 0, accepted: Vec::new() }
+        Watch { fates: vec![Fate::Waiting; jobs], family: 0, came: 0, accepted: Vec::new() }
     }
 
     fn started(&mut self, job: JobId, at: TimeMs) {
         let number = usize::try_from(job.0).ok().and_then(|number| number.checked_sub(1));
-        let Some(&(index, came)) = number.and_then(|number| self.accepted.get(number)) else { return };
+        let Some(&Some((index, came))) = number.and_then(|number| self.accepted.get(number)) else { return };
         if self.fates[index] == Fate::Waiting {
             self.fates[index] = Fate::Started { wait_ms: at.since(came).0 };
         }
@@ -234,12 +248,14 @@ impl Watch {
 }
 
 impl Observer for Watch {
-    fn arrived(&mut self, now: TimeMs, _: &Arrival, refusal: Option<&Refusal>) {
+    fn arrived(&mut self, now: TimeMs, arrival: &Arrival, refusal: Option<&Refusal>) {
+        let mine = arrival.truth.family == self.family;
         let index = self.came;
-        self.came += 1;
+        self.came += usize::from(mine);
         match refusal {
-            Some(refusal) => self.fates[index] = Fate::Refused(refusal.to_string()),
-            None => self.accepted.push((index, now)),
+            Some(refusal) if mine => self.fates[index] = Fate::Refused(refusal.to_string()),
+            Some(_) => {}
+            None => self.accepted.push(mine.then_some((index, now))),
         }
     }
 

@@ -87,6 +87,14 @@ impl Scenario {
     /// # Errors
     /// Those of [`read_scenario`].
     pub fn parse(text: &Text, folder: &Path) -> Result<Scenario, ReadError> {
+        Scenario::parse_with(text, &|name| read_text(&folder.join(name)))
+    }
+
+    /// Reads a scenario from a text; `traces` gives those that it names.
+    ///
+    /// # Errors
+    /// Those of [`read_scenario`].
+    pub fn parse_with(text: &Text, traces: &dyn Fn(&str) -> Result<Text, ReadError>) -> Result<Scenario, ReadError> {
         let check = Check { text };
         let file: File = toml::from_str(&text.text).map_err(|error| syntax(check, &error))?;
         let (start, zone_ms) = moment(check, &file.start)?;
@@ -123,7 +131,7 @@ impl Scenario {
                 name: found.name.get_ref(),
                 tenants: &names,
             };
-            jobs.append(&mut trace::read(&folder.join(found.file.get_ref()), &frame)?);
+            jobs.append(&mut trace::parse(&traces(found.file.get_ref())?, &frame)?);
             family_facts.push(of_trace(found.name.get_ref(), sites.len()));
         }
         let setup = Setup {

@@ -23,9 +23,8 @@ pub(crate) enum TwinCommand {
     Openb(openb::OpenbArgs),
     /// Runs a scenario and reports waits, use, cost and energy.
     Run(run::RunArgs),
-    /// Turns what happened at a site into a workload and a network.
-    #[command(subcommand)]
-    Import(import::ImportCommand),
+    /// Turns traces, logs and series from outside into a scenario, and runs it.
+    Import(import::ImportArgs),
     /// Measures one scheduling cycle of a large made-up network.
     ///
     /// `cycle_cpu_ms` is everything from the snapshot to the plan on one thread: the index of nodes, the order of
@@ -43,7 +42,7 @@ pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failu
         TwinCommand::Swf(args) => swf::swf(session, args),
         TwinCommand::Openb(args) => openb::openb(session, args),
         TwinCommand::Run(args) => run::run(session, args),
-        TwinCommand::Import(command) => import::import(session, command),
+        TwinCommand::Import(args) => import::import(session, args),
         TwinCommand::BenchCycle(args) => bench_cycle::bench_cycle(session, args),
         TwinCommand::Diff(args) => diff::diff(session, args),
         TwinCommand::Replay(args) => replay::replay(session, args),
