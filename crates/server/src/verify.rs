@@ -19,11 +19,11 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use huisuan_control::{State, Touched, apply};
+use huisuan_control::{State, Touched, apply, schedule::Policy};
 use huisuan_model::{Attempt, Entry, Job, TimeMs};
 use huisuan_store::{DataDirectory, Reader, Store, StoredTransfer, TransferRow};
 
-use crate::{books::ChainCheck, commit::transfer_row, server::restore};
+use crate::{books::ChainCheck, commit::transfer_row, restore::restore};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -82,7 +82,7 @@ pub fn verify(data: &Path) -> anyhow::Result<Verified> {
     }
     fold.live_rows()?;
     let rows = store.load()?;
-    let tables = caught(|| restore(rows)).context("rows of the tables contradict each other")??;
+    let tables = caught(|| restore(Policy::default(), rows)).context("rows of the tables contradict each other")??;
     compare(&fold.state, &tables)?;
     let verified = fold.verified();
     let totals = reader.totals()?;

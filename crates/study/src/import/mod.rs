@@ -32,6 +32,6 @@ pub use hours::{HoursOfDay, import_hours};
 pub use network::{CPU, GPU, ImportedCentre, ImportedPool, Network, SizedBy};
 pub use network_file::{Made, NetworkFile};
 pub use scenario::{JOBS_FILE, SEED, jobs_csv, scenario_toml};
-pub use simulate::{Fate, Options, Simulation, simulate, simulate_made};
+pub use simulate::{Fate, Options, Simulation, simulate, simulate_made, simulate_queue};
 pub use site::{ImportError, Imported, import_jobs, import_sacct};
 pub use workload::{COLUMNS, Job, TokenRates, Workload};

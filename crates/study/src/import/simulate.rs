@@ -13,7 +13,7 @@ use huisuan_twin::{
     Observer, World,
     control::{Refusal, State},
     random::Stream,
-    schedule::{Budget, Policy, Seed},
+    schedule::{Budget, Policy, Seed, queue::QueuePolicy},
     setup::{Planning, Setup, Site},
     workload::{Arrival, Length, Truth, Workload as Arrivals},
 };
@@ -22,7 +22,10 @@ use super::{
     ImportedCentre, ImportedPool, Job, Made, Network, Workload,
     asked::{Asked, asked, part_id},
 };
-use crate::scenario::Scenario;
+use crate::{
+    one_queue::{NotOneQueue, OneQueue},
+    scenario::Scenario,
+};
 
 /// How to run a workload.
 #[derive(Debug, Clone)]
@@ -78,6 +81,39 @@ pub fn simulate(
     options: &Options,
     progress: impl FnMut(u64, u64),
 ) -> Simulation {
+    let (setup, arrivals) = prepared(workload, network, options);
+    let world = World::new(setup, arrivals, Watch::new(workload.jobs.len()));
+    run(world, workload.jobs.len() as u64, progress)
+}
+
+/// The same where the network is one queue, under a policy of a queue.
+///
+/// # Errors
+/// When the network is more than one queue.
+pub fn simulate_queue(
+    workload: &Workload,
+    network: &Network,
+    options: &Options,
+    policy: QueuePolicy,
+) -> Result<Simulation, NotOneQueue> {
+    let (setup, arrivals) = prepared(workload, network, options);
+    let queue = OneQueue::from(&setup, arrivals)?;
+    Ok(queued(&queue, policy, 0))
+}
+
+/// The fates of the jobs of a family in one queue.
+pub(super) fn queued(queue: &OneQueue, policy: QueuePolicy, family: usize) -> Simulation {
+    let queued = queue.run(policy);
+    let fate = |wait_ms: &Option<u64>| match wait_ms {
+        Some(wait_ms) => Fate::Started { wait_ms: *wait_ms },
+        None => Fate::Refused("larger than the pool".to_owned()),
+    };
+    let mine = queued.waits_ms.iter().zip(&queue.families).filter(|(_, of)| **of == family);
+    let fates = mine.map(|(wait_ms, _)| fate(wait_ms)).collect();
+    Simulation { fates, decision_hash: queued.outcome.decision_hash, cycles: 0 }
+}
+
+fn prepared(workload: &Workload, network: &Network, options: &Options) -> (Setup, Arrivals) {
     let jobs = &workload.jobs;
     let first_ms = jobs.first().map_or(0, |job| job.submit_at_ms);
     // After the last submission every job of the longest walltime could run alone before this.
@@ -106,8 +142,7 @@ pub fn simulate(
         sample_every_ms: u64::MAX >> 1,
     };
     let arrivals = Arrivals::new(Vec::new(), arrivals, setup.start, setup.end, setup.seed);
-    let world = World::new(setup, arrivals, Watch::new(jobs.len()));
-    run(world, jobs.len() as u64, progress)
+    (setup, arrivals)
 }
 
 /// The same on a network that somebody wrote, with what else it has to do: only the fates of the imported jobs are

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use huisuan_model::{Money, Tenant, TenantId, TimeMs};
-use huisuan_schedule::{Budget, Seed};
+use huisuan_schedule::{Budget, Policy, Seed, queue::QueuePolicy};
 use huisuan_twin::{
     World,
     setup::{Planning, Setup, Site},
@@ -18,9 +18,12 @@ use super::{
     file::{File, TitleFile},
     jobs::{self, FamilyFacts, Made},
     network::{self, SiteFacts},
-    policy, reservations, trace,
+    reservations, trace,
 };
-use crate::read::{ReadError, Text, read_text};
+use crate::{
+    policies::{self, Decides, PolicyError},
+    read::{ReadError, Text, read_text},
+};
 
 /// What a tenant may have where the file does not say.
 const JOBS_MAX: u64 = 10_000_000;
@@ -156,10 +159,13 @@ impl Scenario {
         Ok(Scenario { name, title, setup, families, trace: jobs, facts, own: file.policy })
     }
 
-    /// The same under another policy; `None` when no policy has this name.
-    pub fn with_policy(mut self, name: &str) -> Option<Scenario> {
-        self.setup.planning.policy = policy::find(name, &self.own)?;
-        Some(self)
+    /// The same under another policy for networks.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it decides something else.
+    pub fn with_policy(mut self, name: &str) -> Result<Scenario, PolicyError> {
+        self.setup.planning.policy = policies::network(name, &self.own)?;
+        Ok(self)
     }
 
     /// The same under another seed.
@@ -169,10 +175,15 @@ impl Scenario {
         self
     }
 
-    /// All policies by name that it may run under.
+    /// The policy of one queue that a name means here: none that is for networks, or its own.
+    pub fn queue_policy(&self, name: &str) -> Option<QueuePolicy> {
+        policies::network(name, &self.own).is_err().then(|| policies::queue(name).ok()).flatten()
+    }
+
+    /// All policies for networks by name that it may run under, its own first.
     pub fn policies(&self) -> Vec<String> {
         let mut names: Vec<String> = self.own.keys().cloned().collect();
-        names.extend(policy::POLICIES.iter().map(|(name, _)| (*name).to_owned()));
+        names.extend(policies::names(Decides::Network).map(str::to_owned));
         names.dedup();
         names
     }
@@ -186,7 +197,7 @@ impl Scenario {
 }
 
 /// What TOML itself or the types of fields refuse.
-fn syntax(check: Check<'_>, error: &toml::de::Error) -> ReadError {
+pub(super) fn syntax(check: Check<'_>, error: &toml::de::Error) -> ReadError {
     let place = error.span().map_or(0, |span| span.start);
     let line = check.line(place);
     let text = check.text.text.lines().nth(usize::try_from(line).unwrap_or(1).saturating_sub(1)).unwrap_or("");
@@ -230,9 +241,9 @@ fn sites(check: Check<'_>, file: &File) -> Result<(Vec<Site>, Vec<SiteFacts>), R
 fn planning(check: Check<'_>, file: &File) -> Result<Planning, ReadError> {
     let asked = &file.planning;
     let policy = match &asked.policy {
-        None => policy::find("balanced", &file.policy).expect("a built-in policy"),
-        Some(name) => policy::find(name.get_ref(), &file.policy).ok_or_else(|| {
-            let names = policy::POLICIES.map(|(name, _)| name).join(", ");
+        None => Policy::default(),
+        Some(name) => policies::network(name.get_ref(), &file.policy).map_err(|_| {
+            let names = policies::names(Decides::Network).collect::<Vec<_>>().join(", ");
             check.refuse("policy", name, name.get_ref(), &format!("one of {names}, or a [policy.NAME] of this file"))
         })?,
     };
@@ -296,7 +307,8 @@ fn moment(check: Check<'_>, value: &Spanned<Datetime>) -> Result<(TimeMs, i64), 
         + i64::from(time.hour) * 3_600
         + i64::from(time.minute) * 60
         + i64::from(time.second.unwrap_or(0));
-    Ok((TimeMs(seconds * 1_000 - zone_ms), zone_ms))
+    let ms = i64::from(time.nanosecond.unwrap_or(0) / 1_000_000);
+    Ok((TimeMs(seconds * 1_000 + ms - zone_ms), zone_ms))
 }
 
 /// Days from 1970-01-01 to a day of the Gregorian calendar: years are counted from March, so that a leap day is the

@@ -3,8 +3,9 @@
 pub(crate) mod bench_cycle;
 pub(crate) mod diff;
 pub(crate) mod import;
+mod one_queue;
 pub(crate) mod openb;
-mod policies;
+pub(crate) mod policies;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod spent;

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint, value_parser};
-use huisuan_study::{OpenbStudy, Search, packing::Packing};
+use huisuan_study::{OpenbStudy, Search, packing::Packing, policies::nodes as of_nodes};
 use serde::Serialize;
 
 use super::policies::{Policies, one_or_all};
@@ -60,7 +60,7 @@ fn load_permille(text: &str) -> Result<u64, String> {
 }
 
 fn policies(text: &str) -> Result<Policies<Packing>, String> {
-    one_or_all(text, &Packing::ALL, Packing::name)
+    one_or_all(text, &Packing::ALL, of_nodes)
 }
 
 /// The answer of `twin openb -o json` for one policy; for all of them, each is an element of `policies`.

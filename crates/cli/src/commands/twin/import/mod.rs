@@ -23,6 +23,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::{
+    policies::{of_network, queue_policy, said},
     run::{refused, simulate},
     spent::Spent,
 };
@@ -79,6 +80,9 @@ pub(crate) struct ImportArgs {
     /// Runs it under our default policy and shows the waits, beside those of the trace where it tells them.
     #[arg(long)]
     run: bool,
+    /// With --run: another policy than the network's, as in `twin run`.
+    #[arg(long, value_name = "POLICY", requires = "run")]
+    policy: Option<String>,
     /// With --run: jobs may go to every centre with their hardware, not only to where they ran.
     #[arg(long, requires = "run")]
     anywhere: bool,
@@ -260,17 +264,28 @@ fn jobs(
 }
 
 fn run(session: &Session, args: &ImportArgs, imported: &Imported, made: Option<&Made>) -> Result<Run, Failure> {
-    let options = Options { anywhere: args.anywhere || made.is_some(), ..Options::default() };
+    let mut options = Options { anywhere: args.anywhere || made.is_some(), ..Options::default() };
+    let name = args.policy.as_deref();
     let jobs = imported.workload.jobs.len();
     let bar = bar(session.output, jobs as u64);
     let progress = |jobs, _| bar.set_position(jobs);
     let (simulation, policy) = match made {
-        None => {
-            let simulation = import::simulate(&imported.workload, &imported.network, &options, progress);
-            (simulation, options.policy.name.clone())
-        }
+        None => match name.and_then(queue_policy) {
+            Some(policy) => {
+                let ran = import::simulate_queue(&imported.workload, &imported.network, &options, policy);
+                (ran.map_err(said)?, policy.name().to_owned())
+            }
+            None => {
+                options.policy = name.map(of_network).transpose()?.unwrap_or_default();
+                let ran = import::simulate(&imported.workload, &imported.network, &options, progress);
+                (ran, options.policy.name.clone())
+            }
+        },
         Some(made) => {
-            let scenario = made.scenario().map_err(refused)?;
+            let mut scenario = made.scenario().map_err(refused)?;
+            if let Some(name) = name {
+                scenario = scenario.with_policy(name).map_err(said)?;
+            }
             let policy = scenario.setup.planning.policy.name.clone();
             (import::simulate_made(made, &scenario, jobs, progress), policy)
         }
