@@ -30,5 +30,6 @@ pub mod statistics;
 pub mod swf;
 
 pub use huisuan_schedule::pack as packing;
+pub use huisuan_twin::packing::BoundBy;
 pub use openb_study::{OpenbStudy, Search};
 pub use run::run;
