@@ -193,6 +193,9 @@ pub(crate) struct ServeArgs {
     /// Seed of everything random.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Whose turn it is and which place: balanced, soonest, cheapest, tightest, or a file with a table [policy.NAME].
+    #[arg(long, value_name = "POLICY", default_value = "balanced")]
+    pub(crate) policy: String,
     /// A centre that may join, its class, and the price in CNY of one P·h; may be given several times.
     #[arg(long = "centre", visible_alias = "center", value_name = "NAME:CLASS[:PRICE[:ZONE]]", value_parser = parse::centre)]
     pub(crate) centres: Vec<parse::Declared>,

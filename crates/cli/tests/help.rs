@@ -6,7 +6,7 @@ use std::fs;
 
 use support::huisuan;
 
-const COMMANDS: [&str; 40] = [
+const COMMANDS: [&str; 39] = [
     "",
     "demo",
     "serve",
@@ -40,7 +40,6 @@ const COMMANDS: [&str; 40] = [
     "twin",
     "twin run",
     "twin import",
-    "twin import sacct",
     "twin bench-cycle",
     "twin diff",
     "twin replay",

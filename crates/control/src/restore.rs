@@ -2,6 +2,7 @@
 
 use huisuan_ledger::{Hold, Ledger, Rows};
 use huisuan_model::{Attempt, Centre, Contract, Job, Tally, TariffRule, Tenant, TenantId};
+use huisuan_schedule::Policy;
 
 use crate::{State, books, keys::KeyRecord, reservations, used};
 
@@ -35,7 +36,15 @@ pub struct Stored {
 impl State {
     /// The state that these rows are of. Fails when the books do not balance.
     pub fn restore(stored: Stored) -> Result<Self, huisuan_ledger::AuditError> {
-        let mut state = State { version: stored.version, job_last: stored.job_last, ..State::default() };
+        State::restore_under(Policy::default(), stored)
+    }
+
+    /// The same, planned by another policy than the default from here on.
+    ///
+    /// # Errors
+    /// Those of [`State::restore`].
+    pub fn restore_under(policy: Policy, stored: Stored) -> Result<Self, huisuan_ledger::AuditError> {
+        let mut state = State { version: stored.version, job_last: stored.job_last, ..State::with_policy(policy) };
         state.tenants = stored.tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
         state.centres = stored.centres.into_iter().map(|centre| (centre.id.clone(), centre)).collect();
         state.centres.values().for_each(|centre| state.calendar.set(centre));

@@ -28,6 +28,7 @@ mod planner;
 mod ratings;
 mod readers;
 mod reasons;
+mod restore;
 mod secrets;
 mod seen;
 mod server;

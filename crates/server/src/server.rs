@@ -12,9 +12,9 @@ use std::{
 
 use anyhow::Context as _;
 use huisuan_api::discovery::{Folder, Running};
-use huisuan_control::{KeyRecord, State, Stored, ledger::Account};
+use huisuan_control::{ledger::Account, schedule::Policy};
 use huisuan_model::{Centre, CentreId, Command, Money, Tenant, TimeMs};
-use huisuan_store::{DataDirectory, Reader, Rows, Store};
+use huisuan_store::{DataDirectory, Reader, Store};
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
@@ -39,6 +39,7 @@ use crate::{
     ratings::PartCeiling,
     readers::Readers,
     reasons::Reasons,
+    restore::restore,
     secrets::Secret,
     seen::Seen,
     simulation::Simulation,
@@ -130,13 +131,19 @@ pub struct Server {
 impl Server {
     /// Opens the data directory, loads the state and listens. On return the address accepts requests.
     pub fn start(config: ServeConfig) -> anyhow::Result<Server> {
+        Server::start_under(Policy::default(), config)
+    }
+
+    /// The same under another policy than the default. Plans say its name; the state does not keep it, so that every
+    /// start says it again.
+    pub fn start_under(policy: Policy, config: ServeConfig) -> anyhow::Result<Server> {
         let directory = DataDirectory::open(&config.data)?;
         let secret = Secret::of(&config.data).context("the secret of the data directory cannot be read")?;
         let mut store = Store::open(directory)?;
         let (epoch, rows) = (store.next_epoch()?, store.load()?);
         let recorded_at = rows.at;
         let clock = Arc::new(Clock::starting_at(recorded_at));
-        let state = restore(rows)?;
+        let state = restore(policy, rows)?;
         let (tokens, centre_tokens) = (TenantTokens::of(&state), CentreTokens::of(&state));
         let chain = books::resume(&Reader::open(&store.database())?).context("the stored books were altered")?;
         let readers = Readers::new(store.database());
@@ -291,37 +298,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// The state that stored rows make; fails when they contradict each other.
-pub(crate) fn restore(rows: Rows) -> anyhow::Result<State> {
-    let balances = rows
-        .balances
-        .into_iter()
-        .map(|row| anyhow::Ok(((row.account.parse()?, row.asset.parse()?), row.amount)))
-        .collect::<anyhow::Result<Vec<_>>>()
-        .context("table `balance` cannot be read")?;
-    let keys = rows.keys.into_iter().map(|row| KeyRecord {
-        tenant: row.tenant,
-        key: row.key,
-        job: row.job,
-        spec_hash: row.spec_hash,
-        at: row.at,
-    });
-    State::restore(Stored {
-        version: rows.version,
-        job_last: rows.job_last,
-        tenants: rows.tenants,
-        centres: rows.centres,
-        jobs: rows.jobs,
-        attempts: rows.attempts,
-        keys: keys.collect(),
-        balances,
-        tallies: rows.tallies,
-        rules: rows.rules,
-        contracts: rows.contracts,
-    })
-    .context("the stored books do not balance")
 }
 
 /// The most jobs of the local tenant that have not ended: the network's memory is sized for a million.

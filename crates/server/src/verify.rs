@@ -18,14 +18,14 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use huisuan_control::{State, Touched, apply};
+use huisuan_control::{State, Touched, apply, schedule::Policy};
 use huisuan_model::{Attempt, Command, Job, TimeMs, spec::Rerun};
 use huisuan_store::{DataDirectory, FORMAT, Reader, Store, StoredEntry, StoredTransfer, TransferRow, of_centre};
 
 use crate::{
     books::{ChainCheck, EntryCheck},
     commit::transfer_row,
-    server::restore,
+    restore::restore,
 };
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ pub fn verify(data: &Path) -> anyhow::Result<Verified> {
     fold.live_rows()?;
     reader.check_names()?;
     let rows = store.load()?;
-    let tables = caught(|| restore(rows)).context("rows of the tables contradict each other")??;
+    let tables = caught(|| restore(Policy::default(), rows)).context("rows of the tables contradict each other")??;
     compare(&fold.state, &tables)?;
     fold.totals()?;
     notes(&reader, fold.resumed)?;

@@ -9,6 +9,7 @@
 //! - [`bench_cycle`]: one cycle of a large made-up network;
 //! - [`report`]: figures and time series of a run; [`plot`]: charts of it; [`diff`]: two ways compared;
 //! - [`replay`]: the plans of a journal made again; [`lapse`]: a scenario as a live load in fast motion;
+//! - [`policies`]: all policies by name; [`one_queue`]: a network of one pool under those of a queue;
 //! - [`import`]: a site's past as a workload and a network, run again and compared.
 
 pub mod bench_cycle;
@@ -16,8 +17,10 @@ pub mod diff;
 pub mod import;
 pub mod indicator;
 pub mod lapse;
+pub mod one_queue;
 mod openb_study;
 pub mod plot;
+pub mod policies;
 pub mod read;
 pub mod replay;
 pub mod report;
@@ -27,5 +30,6 @@ pub mod statistics;
 pub mod swf;
 
 pub use huisuan_schedule::pack as packing;
+pub use huisuan_twin::packing::BoundBy;
 pub use openb_study::{OpenbStudy, Search};
 pub use run::run;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use huisuan_schedule::pack::{Ask, Fleet, Mix, Packer, Packing, Rule, Scan};
-use huisuan_twin::packing::{Arrivals, Outcome, hindsight_thousandths, run, upper_bound_thousandths};
+use huisuan_twin::packing::{Arrivals, BoundBy, Outcome, hindsight_thousandths, run, upper_bound};
 
 use crate::read::{OpenbNodes, ReadError, read_openb_nodes, read_openb_tasks, read_text};
 
@@ -49,10 +49,10 @@ impl OpenbStudy {
         }
     }
 
-    /// What no policy can allocate more of, in percent of the capacity.
-    pub fn upper_bound_percent(&self, arrivals: &Arrivals) -> f64 {
-        let bound = upper_bound_thousandths(&self.fleet(), &self.tasks, arrivals);
-        bound * 100.0 / self.nodes.capacity_thousandths().max(1) as f64
+    /// What no policy can allocate more of, in percent of the capacity, and what keeps it from doing so.
+    pub fn upper_bound_percent(&self, arrivals: &Arrivals) -> (f64, BoundBy) {
+        let bound = upper_bound(&self.fleet(), &self.tasks, arrivals);
+        (bound.thousandths * 100.0 / self.nodes.capacity_thousandths().max(1) as f64, bound.by)
     }
 
     /// What a placement with hindsight allocates, in percent of the capacity; perfect lies between it and the bound.

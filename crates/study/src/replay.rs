@@ -56,7 +56,7 @@ pub fn replay<E>(
     mut read: impl FnMut(&mut dyn FnMut(&Entry)) -> Result<(), E>,
 ) -> Result<ReplayReport, E> {
     let name = policy.as_ref().map(|policy| policy.name.clone());
-    let mut replay = Replay::new(policy).knowing(crate::scenario::policy);
+    let mut replay = Replay::new(policy).knowing(crate::policies::built_in);
     read(&mut |entry| replay.expect(entry))?;
     read(&mut |entry| replay.take(entry))?;
     Ok(of(replay.found(), name))

@@ -81,7 +81,9 @@ struct Expected {
 impl Replay {
     /// Nothing is folded yet; `policy` is that of each plan of the journal when `None`.
     pub fn new(policy: Option<Policy>) -> Self {
-        Replay { policy, ..Replay::default() }
+        // What counts as a short task is a matter of the policy, too.
+        let state = State::with_policy(policy.clone().unwrap_or_default());
+        Replay { state, policy, ..Replay::default() }
     }
 
     /// The same, with the policies that plans of the journal may name beside that of the state.

@@ -5,7 +5,12 @@ use huisuan_model::{Centre, EngineKind, Tariff};
 use huisuan_server::{LOCAL_FUNDS, ServeConfig, Server};
 
 use crate::{
-    args::ServeArgs, commands::parts, failure::Failure, interrupt::Interrupt, logging, machine, parse::Declared,
+    args::ServeArgs,
+    commands::{parts, twin::policies::of_network},
+    failure::Failure,
+    interrupt::Interrupt,
+    logging, machine,
+    parse::Declared,
     session::Session,
 };
 
@@ -18,15 +23,19 @@ pub(crate) fn serve(session: &Session, args: &ServeArgs) -> Result<(), Failure> 
         None => machine::data_folder()?.join("server"),
     };
     let ceilings = parts::ceilings(&parts::registry(args.parts.as_deref())?);
-    let server = Server::start(ServeConfig {
+    let policy = of_network(&args.policy)?;
+    let named = policy.name.clone();
+    let config = ServeConfig {
         data: data.clone(),
         listen: args.listen,
         seed: args.seed,
         funds: LOCAL_FUNDS,
         discovery: Some(discovery::Folder::of_user()),
-    })?;
+    };
+    let server = Server::start_under(policy, config)?;
     server.set_ceilings(ceilings);
-    session.output.remark(&format!("server at {}, data in {}; Ctrl-C ends it", server.url(), data.display()));
+    let (url, folder) = (server.url(), data.display());
+    session.output.remark(&format!("server at {url}, data in {folder}, policy {named}; Ctrl-C ends it"));
     for declared in &args.centres {
         server.set_centre(centre(declared))?;
         if server.has_own_token(&declared.centre) {

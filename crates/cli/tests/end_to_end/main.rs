@@ -20,6 +20,7 @@ mod join;
 mod lab;
 mod lists;
 mod output;
+mod policies;
 mod reservations;
 mod sessions;
 mod site;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Fate, Job, Simulation, Workload};
 use crate::statistics::{BOUND_MS, Summary, mean_bounded_slowdown};
 
-/// What is compared, over the jobs that started both times.
+/// What is compared, over the jobs that started both times; of a trace that tells no waits, over those that started.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// All jobs.
@@ -33,8 +33,9 @@ pub struct Group {
     pub core_h: f64,
     /// What they held of accelerators.
     pub device_h: f64,
-    /// As it was.
-    pub observed: Waits,
+    /// As it was; absent where the trace tells of no wait at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Waits>,
     /// As it would have been.
     pub modelled: Waits,
 }
@@ -54,15 +55,17 @@ pub struct Waits {
     pub mean_bounded_slowdown: f64,
 }
 
-/// A job with both of its waits.
-type Twice<'a> = (&'a Job, u64, u64);
+/// A job with the wait that it had, where the trace tells waits, and the one that it would have had.
+type Twice<'a> = (&'a Job, Option<u64>, u64);
 
-/// Compares a workload that tells how long its jobs waited with its simulation.
+/// Compares a workload with its simulation.
 pub fn compare(workload: &Workload, simulation: &Simulation) -> Comparison {
     let fates = || workload.jobs.iter().zip(&simulation.fates);
+    let told = workload.jobs.iter().any(|job| job.observed_wait_ms.is_some());
     let both: Vec<Twice<'_>> = fates()
         .filter_map(|(job, fate)| match (job.observed_wait_ms, fate) {
-            (Some(observed_ms), Fate::Started { wait_ms }) => Some((job, observed_ms, *wait_ms)),
+            (None, _) if told => None,
+            (observed_ms, Fate::Started { wait_ms }) => Some((job, observed_ms, *wait_ms)),
             _ => None,
         })
         .collect();
@@ -99,7 +102,10 @@ fn group(name: String, jobs: &[Twice<'_>]) -> Group {
         jobs: jobs.len() as u64,
         core_h: hours(|job| job.cores),
         device_h: hours(|job| job.devices),
-        observed: waits(jobs.iter().map(|(job, observed_ms, _)| (*observed_ms, job.run_ms))),
+        observed: jobs
+            .iter()
+            .all(|(_, observed_ms, _)| observed_ms.is_some())
+            .then(|| waits(jobs.iter().map(|(job, observed_ms, _)| (observed_ms.unwrap_or(0), job.run_ms)))),
         modelled: waits(jobs.iter().map(|(job, _, modelled_ms)| (*modelled_ms, job.run_ms))),
     }
 }
@@ -149,7 +155,16 @@ mod tests {
         assert_eq!(names(&found.partitions), ["c/p", "p"]);
         assert_eq!(names(&found.users), ["bo", "ann"]);
         let bo = &found.users[0];
-        assert_eq!((bo.jobs, bo.core_h, bo.observed.max_s, bo.modelled.mean_s), (2, 4.0, 3600.0, 20.0));
-        assert!(bo.observed.mean_bounded_slowdown > 1.5 && bo.modelled.mean_bounded_slowdown < 1.01);
+        let observed = bo.observed.as_ref().expect("waits are told");
+        assert_eq!((bo.jobs, bo.core_h, observed.max_s, bo.modelled.mean_s), (2, 4.0, 3600.0, 20.0));
+        assert!(observed.mean_bounded_slowdown > 1.5 && bo.modelled.mean_bounded_slowdown < 1.01);
+    }
+
+    #[test]
+    fn a_trace_without_waits_has_modelled_ones_alone() {
+        let jobs = vec![Job { run_ms: 10_000, ..Job::default() }; 2];
+        let fates = vec![Fate::Started { wait_ms: 10_000 }, Fate::Started { wait_ms: 0 }];
+        let found = compare(&Workload { jobs }, &Simulation { fates, decision_hash: String::new(), cycles: 0 });
+        assert_eq!((found.all.jobs, found.all.observed, found.all.modelled.mean_s), (2, None, 5.0));
     }
 }

@@ -49,6 +49,8 @@ pub enum SizedBy {
     Nodes,
     /// From the most that its jobs held at once: a lower bound.
     Peak,
+    /// From the log's own word of its machine.
+    Log,
 }
 
 /// Devices of one type with the cores and memory beside them, or processors.
@@ -170,7 +172,7 @@ pub(super) fn id_of(text: &str, otherwise: &str) -> String {
     if id.is_empty() { otherwise.to_owned() } else { id }
 }
 
-fn free_name(wanted: &str, names: &mut BTreeSet<String>) -> String {
+pub(super) fn free_name(wanted: &str, names: &mut BTreeSet<String>) -> String {
     let numbered = (2..).map(|number: u64| format!("{wanted}-{number}"));
     let name = std::iter::once(wanted.to_owned()).chain(numbered).find(|name| !names.contains(name));
     let name = name.expect("numbers do not end");
@@ -217,7 +219,8 @@ fn peaks(jobs: &[&SacctJob]) -> Vec<ImportedPool> {
             (_, "") => unnamed,
             (_, part) => part,
         };
-        by_part.entry(part).or_default().add(job);
+        let held = [u64::from(job.cores), job.memory_bytes.unwrap_or(0), u64::from(job.devices)];
+        by_part.entry(part).or_default().add(job.start_at_ms, job.run_ms, held);
     }
     by_part.into_iter().map(|(part, peak)| peak.pool(part)).collect()
 }

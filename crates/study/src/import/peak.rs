@@ -1,7 +1,6 @@
 //! The most that jobs held at once.
 
 use super::ImportedPool;
-use crate::read::sacct::SacctJob;
 
 /// Jobs to be counted.
 #[derive(Debug, Clone, Default)]
@@ -11,13 +10,12 @@ pub(super) struct Peak {
 }
 
 impl Peak {
-    /// Counts a job.
-    pub(super) fn add(&mut self, job: &SacctJob) {
-        let held = [u64::from(job.cores), job.memory_bytes.unwrap_or(0), u64::from(job.devices)];
+    /// Counts a job by when it started, how long it ran, and the cores, bytes and devices that it held.
+    pub(super) fn add(&mut self, start_at_ms: i64, run_ms: u64, held: [u64; 3]) {
         // A job that ended at once held what it held all the same.
-        let run_ms = i64::try_from(job.run_ms.max(1)).unwrap_or(i64::MAX);
-        self.changes.push((job.start_at_ms, true, held));
-        self.changes.push((job.start_at_ms.saturating_add(run_ms), false, held));
+        let run_ms = i64::try_from(run_ms.max(1)).unwrap_or(i64::MAX);
+        self.changes.push((start_at_ms, true, held));
+        self.changes.push((start_at_ms.saturating_add(run_ms), false, held));
     }
 
     /// The peaks of cores, memory and devices, which need not be at the same time, as a pool.

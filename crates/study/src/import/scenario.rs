@@ -18,6 +18,9 @@ const NODE_MAX: u64 = 1_000_000;
 /// The longest scenario, in hours: ten years.
 const HOURS_MAX: u64 = 87_840;
 
+/// The seed of what is made: nothing in it is drawn at random.
+pub const SEED: u64 = 1;
+
 /// The scenario file: centres, tenants, and the trace [`JOBS_FILE`].
 pub fn scenario_toml(name: &str, workload: &Workload, network: &Network) -> String {
     let (jobs, name) = (&workload.jobs, id_of(name, "site"));
@@ -26,9 +29,9 @@ pub fn scenario_toml(name: &str, workload: &Workload, network: &Network) -> Stri
     let hours = (span_ms(jobs, &asked, network) / 3_600_000 + 1).min(HOURS_MAX);
     let start = jiff::Timestamp::from_millisecond(start_ms).map_or_else(|_| String::new(), |time| time.to_string());
     let mut text = format!(
-        "# A site's past, made by `huisuan twin import sacct`. Jobs run as long as they did; prices and rates are assumed:\n\
+        "# A trace, made into a scenario by `huisuan twin import`. Jobs run as long as they did; prices and rates are assumed:\n\
          # nothing is paid, and a core counts {CORE_GFLOP_PER_S} GFLOP/s, an accelerator {DEVICE_GFLOP_PER_S}.\n\
-         name = \"{name}\"\nstart = {start}\nhours = {hours}\nseed = 1\n\n\
+         name = \"{name}\"\nstart = {start}\nhours = {hours}\nseed = {SEED}\n\n\
          [planning]\nevery_ms = {PLAN_EVERY_MS}\n"
     );
     let mut tenants: Vec<String> = asked.into_iter().map(|asked| asked.tenant).collect();

@@ -13,14 +13,18 @@ use huisuan_twin::{
     Observer, World,
     control::{Refusal, State},
     random::Stream,
-    schedule::{Budget, Policy, Seed},
+    schedule::{Budget, Policy, Seed, queue::QueuePolicy},
     setup::{Planning, Setup, Site},
     workload::{Arrival, Length, Truth, Workload as Arrivals},
 };
 
 use super::{
-    ImportedCentre, ImportedPool, Job, Network, Workload,
+    ImportedCentre, ImportedPool, Job, Made, Network, Workload,
     asked::{Asked, asked, part_id},
+};
+use crate::{
+    one_queue::{NotOneQueue, OneQueue},
+    scenario::Scenario,
 };
 
 /// How to run a workload.
@@ -75,8 +79,41 @@ pub fn simulate(
     workload: &Workload,
     network: &Network,
     options: &Options,
-    mut progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64),
 ) -> Simulation {
+    let (setup, arrivals) = prepared(workload, network, options);
+    let world = World::new(setup, arrivals, Watch::new(workload.jobs.len()));
+    run(world, workload.jobs.len() as u64, progress)
+}
+
+/// The same where the network is one queue, under a policy of a queue.
+///
+/// # Errors
+/// When the network is more than one queue.
+pub fn simulate_queue(
+    workload: &Workload,
+    network: &Network,
+    options: &Options,
+    policy: QueuePolicy,
+) -> Result<Simulation, NotOneQueue> {
+    let (setup, arrivals) = prepared(workload, network, options);
+    let queue = OneQueue::from(&setup, arrivals)?;
+    Ok(queued(&queue, policy, 0))
+}
+
+/// The fates of the jobs of a family in one queue.
+pub(super) fn queued(queue: &OneQueue, policy: QueuePolicy, family: usize) -> Simulation {
+    let queued = queue.run(policy);
+    let fate = |wait_ms: &Option<u64>| match wait_ms {
+        Some(wait_ms) => Fate::Started { wait_ms: *wait_ms },
+        None => Fate::Refused("larger than the pool".to_owned()),
+    };
+    let mine = queued.waits_ms.iter().zip(&queue.families).filter(|(_, of)| **of == family);
+    let fates = mine.map(|(wait_ms, _)| fate(wait_ms)).collect();
+    Simulation { fates, decision_hash: queued.outcome.decision_hash, cycles: 0 }
+}
+
+fn prepared(workload: &Workload, network: &Network, options: &Options) -> (Setup, Arrivals) {
     let jobs = &workload.jobs;
     let first_ms = jobs.first().map_or(0, |job| job.submit_at_ms);
     // After the last submission every job of the longest walltime could run alone before this.
@@ -105,12 +142,22 @@ pub fn simulate(
         sample_every_ms: u64::MAX >> 1,
     };
     let arrivals = Arrivals::new(Vec::new(), arrivals, setup.start, setup.end, setup.seed);
-    let mut world = World::new(setup, arrivals, Watch::new(jobs.len()));
+    (setup, arrivals)
+}
+
+/// The same on a network that somebody wrote, with what else it has to do: only the fates of the imported jobs are
+/// told. Those that would come after its end have none.
+pub fn simulate_made(made: &Made, scenario: &Scenario, jobs: usize, progress: impl FnMut(u64, u64)) -> Simulation {
+    let watch = Watch { family: made.family.unwrap_or(0), ..Watch::new(jobs) };
+    run(scenario.world(watch), jobs as u64, progress)
+}
+
+fn run(mut world: World<Watch>, jobs: u64, mut progress: impl FnMut(u64, u64)) -> Simulation {
     let mut steps = 0_u64;
     while world.step().is_some() {
         steps += 1;
         if steps.is_multiple_of(4096) {
-            progress(world.counts().jobs, jobs.len() as u64);
+            progress(world.observer().came as u64, jobs);
         }
     }
     let (decision_hash, cycles) = (world.decisions().hash(), world.counts().cycles);
@@ -210,22 +257,24 @@ fn pool_id(part: &str) -> PoolId {
     PoolId::new(&part_id(part)).expect(NAMES)
 }
 
-/// Notes when jobs start.
+/// Notes when jobs of one family start.
 pub(super) struct Watch {
     pub(super) fates: Vec<Fate>,
+    family: usize,
     came: usize,
-    /// For each job by number, from 1, its place in the workload and when it came.
-    accepted: Vec<(usize, TimeMs)>,
+    /// For each job by number, from 1, its place in the workload and when it came; `None` for those of other families.
+    accepted: Vec<Option<(usize, TimeMs)>>,
 }
 
 impl Watch {
+    /// Watches so many jobs of the first family.
     pub(super) fn new(jobs: usize) -> Self {
-        Watch { fates: vec![Fate::Waiting; jobs], came: 0, accepted: Vec::new() }
+        Watch { fates: vec![Fate::Waiting; jobs], family: 0, came: 0, accepted: Vec::new() }
     }
 
     fn started(&mut self, job: JobId, at: TimeMs) {
         let number = usize::try_from(job.0).ok().and_then(|number| number.checked_sub(1));
-        let Some(&(index, came)) = number.and_then(|number| self.accepted.get(number)) else { return };
+        let Some(&Some((index, came))) = number.and_then(|number| self.accepted.get(number)) else { return };
         if self.fates[index] == Fate::Waiting {
             self.fates[index] = Fate::Started { wait_ms: at.since(came).0 };
         }
@@ -233,12 +282,14 @@ impl Watch {
 }
 
 impl Observer for Watch {
-    fn arrived(&mut self, now: TimeMs, _: &Arrival, refusal: Option<&Refusal>) {
+    fn arrived(&mut self, now: TimeMs, arrival: &Arrival, refusal: Option<&Refusal>) {
+        let mine = arrival.truth.family == self.family;
         let index = self.came;
-        self.came += 1;
+        self.came += usize::from(mine);
         match refusal {
-            Some(refusal) => self.fates[index] = Fate::Refused(refusal.to_string()),
-            None => self.accepted.push((index, now)),
+            Some(refusal) if mine => self.fates[index] = Fate::Refused(refusal.to_string()),
+            Some(_) => {}
+            None => self.accepted.push(mine.then_some((index, now))),
         }
     }
 

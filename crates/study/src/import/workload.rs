@@ -1,11 +1,12 @@
 //! Jobs as every trace can tell them, and their own file format.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::read::{
-    ReadError, Text,
+    ReadError, SwfJob, Text,
+    azure::InferenceRequest,
     gaia::GaiaJob,
-    philly::PhillyJob,
+    philly::{PhillyJob, SiaJob},
     sacct::SacctJob,
     table::{Layout, Table},
 };
@@ -50,6 +51,15 @@ pub struct Job {
     pub observed_wait_ms: Option<u64>,
 }
 
+/// How fast a device serves a language model, in tokens per second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenRates {
+    /// Tokens of the prompt.
+    pub prompt: u32,
+    /// Tokens of the answer.
+    pub answer: u32,
+}
+
 /// The columns of a workload file, in the order in which they are written.
 pub const COLUMNS: [&str; 14] = [
     "name",
@@ -89,6 +99,65 @@ impl Workload {
             observed_wait_ms: Some(u64::try_from(job.start_at_ms - job.eligible_at_ms).unwrap_or(0)),
         };
         Workload { jobs: jobs.iter().map(job).collect() }
+    }
+
+    /// The jobs of a log in SWF that had processors and ran; a log without dates counts from its beginning. Where the
+    /// log tells of several partitions they are kept. What it says of memory is left out, for it does not say what its
+    /// machine has.
+    pub fn of_swf(jobs: &[SwfJob]) -> Workload {
+        let partitions: BTreeSet<u64> = jobs.iter().filter_map(|job| job.partition).collect();
+        let named = |prefix: &str, number: Option<u64>| number.map_or_else(String::new, |at| format!("{prefix}{at}"));
+        let job = |job: &SwfJob| {
+            let held = job.processors().filter(|processors| *processors > 0)?;
+            let run_ms = job.run_ms.filter(|run_ms| *run_ms > 0)?;
+            Some(Job {
+                name: job.number.to_string(),
+                submit_at_ms: i64::try_from(job.submit_ms).unwrap_or(i64::MAX),
+                run_ms,
+                walltime_ms: job.time_requested_ms.filter(|limit_ms| *limit_ms > 0),
+                cores: u32::try_from(held).unwrap_or(u32::MAX),
+                user: named("u", job.user),
+                account: named("g", job.group),
+                partition: if partitions.len() > 1 { named("p", job.partition) } else { String::new() },
+                observed_wait_ms: job.wait_ms,
+                ..Job::default()
+            })
+        };
+        let mut jobs: Vec<Job> = jobs.iter().filter_map(job).collect();
+        jobs.sort_by_key(|job| job.submit_at_ms);
+        Workload { jobs }
+    }
+
+    /// The jobs of a Sia workload; their applications are partitions. How long such a job runs depends on its devices,
+    /// so that the workload does not say it: each is given `run_ms`, and each GPU `cores_per_device`.
+    pub fn of_sia(jobs: &[SiaJob], run_ms: u64, cores_per_device: u32) -> Workload {
+        let job = |job: &SiaJob| Job {
+            name: job.name.clone(),
+            submit_at_ms: i64::try_from(job.submit_at_ms).unwrap_or(i64::MAX),
+            run_ms,
+            cores: job.replicas.saturating_mul(cores_per_device),
+            devices: job.replicas,
+            partition: job.application.clone(),
+            ..Job::default()
+        };
+        let mut jobs: Vec<Job> = jobs.iter().map(job).collect();
+        jobs.sort_by_key(|job| job.submit_at_ms);
+        Workload { jobs }
+    }
+
+    /// Requests to a language model, numbered from 1: each holds one device alone for as long as its prompt is read and
+    /// its answer written, at these tokens per second (at least one).
+    pub fn of_azure(requests: &[InferenceRequest], per_s: TokenRates, cores_per_device: u32) -> Workload {
+        let ms = |tokens: u32, per_s: u32| (u64::from(tokens) * 1_000).div_ceil(u64::from(per_s.max(1)));
+        let job = |(number, request): (usize, &InferenceRequest)| Job {
+            name: (number + 1).to_string(),
+            submit_at_ms: request.at_ms,
+            run_ms: ms(request.context_tokens, per_s.prompt) + ms(request.generated_tokens, per_s.answer),
+            cores: cores_per_device,
+            devices: 1,
+            ..Job::default()
+        };
+        Workload { jobs: requests.iter().enumerate().map(job).collect() }
     }
 
     /// Philly's jobs, numbered from 1. The trace tells no cores; each GPU is given `cores_per_device`.

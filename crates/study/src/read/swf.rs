@@ -58,6 +58,14 @@ pub struct SwfJob {
     pub think_ms: Option<u64>,
 }
 
+impl SwfJob {
+    /// The processors that it asked for, else those that it was given; `None` where neither is told.
+    pub fn processors(&self) -> Option<u64> {
+        let known = |value: Option<u64>| value.filter(|value| *value > 0);
+        known(self.processors_requested).or(known(self.processors_allocated))
+    }
+}
+
 /// The fields in their order, with the names they have in messages.
 const FIELDS: [&str; 18] = [
     "job number",

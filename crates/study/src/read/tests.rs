@@ -6,10 +6,12 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
-use crate::import::{Network, Options, Workload, compare, jobs_csv, scenario_toml, simulate};
+use crate::import::{
+    Assumptions, Format, Gives, Network, Options, Workload, compare, jobs_csv, jobs_of, scenario_toml, simulate,
+};
 
 /// A well-formed file of every format, to be damaged.
-const CORPUS: [&str; 9] = [
+const CORPUS: [&str; 12] = [
     "timestamp,duration,num_gpus,gpu_time,cluster\n2017-10-09 07:01:55,66.0,1,66.0,aaaaaa\n",
     "name,time,application,num_replicas,batch_size\nb-0,107,b,6,2048\n",
     "arrival_time,length,cpus\n10.5,0.25,2\n0.0,19.083333333333332,4\n",
@@ -21,6 +23,9 @@ const CORPUS: [&str; 9] = [
      AllocTRES|NodeList\n7_[1-3]|a|b|p|CANCELLED by 0|2026-01-31T08:00:00|Unknown|None|1769846400|1-00:00:00|\
      Partition_Limit|2|8|4Gn|cpu=8,gres/gpu:h100=2|cpu=8,mem=1.5G,node=2|n[1-2]\n8|a|b|p|COMPLETED|1769846400|1769846401|\
      1769846402|1769846502|00:01:40|00:10:00|1|4|4G|cpu=4|cpu=4,gres/gpu:h100=2,mem=4G,node=1|n1\n",
+    "; MaxProcs: 8\n; MaxNodes: -1\n1 5.5 3 60 4 -1 -1 4 90 -1 1 5 6 -1 -1 1 -1 -1\n2 7 -1 5 -1 2 9 -1 -1 10 0 -1 -1 1 1 2 1 9\n",
+    "sn,cpu_milli,memory_mib,gpu,model\nn1,96000,262144,8,V100M16\nn2,64000,131072,0,\n",
+    "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec\na,4000,1024,1,470,\nb,8000,2048,2,1000,V100M16|T4\nc,100,1,0,0,\n",
     "{\"k80\": {\"('A (batch size 1)', 2)\": {\"null\": 4.5, \"('B', 2)\": [2.25, 0]}}}",
 ];
 
@@ -28,21 +33,30 @@ const CORPUS: [&str; 9] = [
 fn read_all(text: &str) {
     let text = Text::new("any", text);
     let zone = time::zone("Europe/Brussels");
-    let _ = philly::read_philly(&text);
-    let _ = philly::read_sia(&text);
-    let _ = gaia::read_gaia(&text);
-    let _ = azure::read_azure(&text);
+    for (format, name, ..) in Format::ALL.into_iter().filter(|row| row.2 == Gives::Jobs && row.0 != Format::Sacct) {
+        if let Ok(told) = jobs_of(format, &text, &Assumptions::default()) {
+            let network = Network::of_jobs(&told.workload, name, told.processors, format == Format::Swf);
+            run_all(&told.workload, &network);
+        }
+    }
+    let models = ["V100M16".to_owned(), "T4".to_owned()];
+    let _ = read_openb_nodes(&text);
+    let _ = read_openb_tasks(&text, &models);
     let _ = energy::read_prices(&text, zone.as_ref().unwrap_or(&TimeZone::UTC));
     let _ = energy::read_carbon(&text);
     let _ = gavel::read_gavel(&text);
     let _ = sinfo::read_sinfo(&text);
     let _ = Workload::read(&text);
     if let Ok(dump) = sacct::read_sacct(&text, zone.as_ref()) {
-        let (workload, network) = (Workload::of_sacct(&dump.jobs), Network::of_sacct(&dump.jobs, &[]));
-        let _ = scenario_toml("any", &workload, &network) + &jobs_csv(&workload, &network, false);
-        let simulation = simulate(&workload, &network, &Options::default(), |_, _| {});
-        let _ = compare(&workload, &simulation);
+        run_all(&Workload::of_sacct(&dump.jobs), &Network::of_sacct(&dump.jobs, &[]));
     }
+}
+
+/// What is made of jobs that were read, and its run.
+fn run_all(workload: &Workload, network: &Network) {
+    let _ = scenario_toml("any", workload, network) + &jobs_csv(workload, network, false);
+    let simulation = simulate(workload, network, &Options::default(), |_, _| {});
+    let _ = compare(workload, &simulation);
 }
 
 proptest! {
@@ -74,7 +88,11 @@ fn the_corpus_is_well_formed() {
     assert_eq!(azure::read_azure(&text(3)).expect("azure").len(), 1);
     assert_eq!(energy::read_carbon(&text(5)).expect("carbon").points.len(), 1);
     assert_eq!(sinfo::read_sinfo(&text(6)).expect("sinfo").len(), 2);
-    assert_eq!(gavel::read_gavel(&text(8)).expect("gavel").len(), 1);
+    assert_eq!(read_swf(&text(8)).expect("swf").jobs.len(), 2);
+    let nodes = read_openb_nodes(&text(9)).expect("openb nodes");
+    assert_eq!(nodes.rooms.len(), 2);
+    assert_eq!(read_openb_tasks(&text(10), &["V100M16".to_owned(), "T4".to_owned()]).expect("openb tasks").len(), 3);
+    assert_eq!(gavel::read_gavel(&text(11)).expect("gavel").len(), 1);
     assert_eq!(sacct::read_sacct(&text(7), Some(&TimeZone::UTC)).expect("sacct").counts.never_started, 1);
 }
 

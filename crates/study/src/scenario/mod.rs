@@ -4,7 +4,7 @@
 //! - `check`, `syntax`: refusals with file, line, field and what was expected;
 //! - `declared`: what of it the control plane is told: links and power;
 //! - `network`, `jobs`, `faults`, `trace`: from the format to what the twin runs;
-//! - `policy`: policies by name; `racks`: how nodes are connected;
+//! - `policy_file`: one policy in a file of its own; `racks`: how nodes are connected;
 //! - `routes`: the way between two places over links.
 //!
 //! Units stand at the end of every field's name. Figures of a report that scenarios alone know (power, places,
@@ -16,7 +16,7 @@ mod faults;
 mod file;
 mod jobs;
 mod network;
-mod policy;
+mod policy_file;
 mod racks;
 mod read;
 mod reservations;
@@ -26,7 +26,7 @@ mod trace;
 
 pub use jobs::FamilyFacts;
 pub use network::{HOURS, LinkFacts, PoolFacts, SiteFacts};
-pub use policy::{POLICIES, policy};
+pub use policy_file::read_policy;
 pub use read::{Facts, Scenario, Title, read_scenario};
 pub use trace::COLUMNS;
 

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use huisuan_model::{Money, Tenant, TenantId, TimeMs};
-use huisuan_schedule::{Budget, Seed};
+use huisuan_schedule::{Budget, Policy, Seed, queue::QueuePolicy};
 use huisuan_twin::{
     World,
     setup::{Planning, Setup, Site},
@@ -18,9 +18,12 @@ use super::{
     file::{File, TitleFile},
     jobs::{self, FamilyFacts, Made},
     network::{self, LinkFacts, SiteFacts},
-    policy, reservations, syntax, trace,
+    reservations, syntax, trace,
 };
-use crate::read::{ReadError, Text, read_text};
+use crate::{
+    policies::{self, Decides, PolicyError},
+    read::{ReadError, Text, read_text},
+};
 
 /// What a tenant may have where the file does not say.
 const JOBS_MAX: u64 = 10_000_000;
@@ -89,6 +92,14 @@ impl Scenario {
     /// # Errors
     /// Those of [`read_scenario`].
     pub fn parse(text: &Text, folder: &Path) -> Result<Scenario, ReadError> {
+        Scenario::parse_with(text, &|name| read_text(&folder.join(name)))
+    }
+
+    /// Reads a scenario from a text; `traces` gives those that it names.
+    ///
+    /// # Errors
+    /// Those of [`read_scenario`].
+    pub fn parse_with(text: &Text, traces: &dyn Fn(&str) -> Result<Text, ReadError>) -> Result<Scenario, ReadError> {
         let check = Check { text };
         let file: File = toml::from_str(&text.text).map_err(|error| syntax::refused(check, &error))?;
         let (start, zone_ms) = moment(check, &file.start)?;
@@ -125,7 +136,7 @@ impl Scenario {
                 tenants: &names,
                 sites: &sites,
             };
-            let read = trace::read(&folder.join(found.file.get_ref()), &frame);
+            let read = traces(found.file.get_ref()).and_then(|text| trace::parse(&text, &frame));
             jobs.append(&mut read.map_err(|error| match error {
                 ReadError::Unreadable { error, .. } => {
                     let expected = format!("a file beside this one that can be read ({error})");
@@ -158,10 +169,13 @@ impl Scenario {
         Ok(Scenario { name, title, setup, families, trace: jobs, facts, own: file.policy })
     }
 
-    /// The same under another policy; `None` when no policy has this name.
-    pub fn with_policy(mut self, name: &str) -> Option<Scenario> {
-        self.setup.planning.policy = policy::find(name, &self.own)?;
-        Some(self)
+    /// The same under another policy for networks.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it decides something else.
+    pub fn with_policy(mut self, name: &str) -> Result<Scenario, PolicyError> {
+        self.setup.planning.policy = policies::network(name, &self.own)?;
+        Ok(self)
     }
 
     /// The same under another seed.
@@ -171,10 +185,15 @@ impl Scenario {
         self
     }
 
-    /// All policies by name that it may run under.
+    /// The policy of one queue that a name means here: none that is for networks, or its own.
+    pub fn queue_policy(&self, name: &str) -> Option<QueuePolicy> {
+        policies::network(name, &self.own).is_err().then(|| policies::queue(name).ok()).flatten()
+    }
+
+    /// All policies for networks by name that it may run under, its own first.
     pub fn policies(&self) -> Vec<String> {
         let mut names: Vec<String> = self.own.keys().cloned().collect();
-        names.extend(policy::POLICIES.iter().map(|(name, _)| (*name).to_owned()));
+        names.extend(policies::names(Decides::Network).map(str::to_owned));
         names.dedup();
         names
     }
@@ -220,9 +239,9 @@ fn sites(check: Check<'_>, file: &File) -> Result<(Vec<Site>, Vec<SiteFacts>), R
 fn planning(check: Check<'_>, file: &File) -> Result<Planning, ReadError> {
     let asked = &file.planning;
     let policy = match &asked.policy {
-        None => policy::find("balanced", &file.policy).expect("a built-in policy"),
-        Some(name) => policy::find(name.get_ref(), &file.policy).ok_or_else(|| {
-            let names = policy::POLICIES.map(|(name, _)| name).join(", ");
+        None => Policy::default(),
+        Some(name) => policies::network(name.get_ref(), &file.policy).map_err(|_| {
+            let names = policies::names(Decides::Network).collect::<Vec<_>>().join(", ");
             check.refuse("policy", name, name.get_ref(), &format!("one of {names}, or a [policy.NAME] of this file"))
         })?,
     };
@@ -297,7 +316,8 @@ fn moment(check: Check<'_>, value: &Spanned<Datetime>) -> Result<(TimeMs, i64), 
         + i64::from(time.hour) * 3_600
         + i64::from(time.minute) * 60
         + i64::from(time.second.unwrap_or(0));
-    Ok((TimeMs(seconds * 1_000 - zone_ms), zone_ms))
+    let ms = i64::from(time.nanosecond.unwrap_or(0) / 1_000_000);
+    Ok((TimeMs(seconds * 1_000 + ms - zone_ms), zone_ms))
 }
 
 /// Days from 1970-01-01 to a day of the Gregorian calendar: years are counted from March, so that a leap day is the

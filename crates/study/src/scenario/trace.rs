@@ -1,6 +1,6 @@
 //! Jobs of a trace file: comma-separated values with a header line.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use huisuan_model::{
     Bytes, CentreId, Class, DurationMs, JobSpec, MilliDevices, Millicores, PoolId, ProjectId, RangeSet, TenantId,
@@ -13,7 +13,7 @@ use huisuan_twin::{
     workload::{Arrival, Length, Truth},
 };
 
-use crate::read::{ReadError, Text, read_text};
+use crate::read::{ReadError, Text};
 
 /// The columns of a trace file, in any order. `submit_ms` counts from the start of the scenario; a task runs `run_ms`
 /// and is ended after `walltime_ms`; `gang` is 0 or 1; `class`, `centre` and `part` may be empty for any; cores and
@@ -45,11 +45,6 @@ pub(super) struct Frame<'a> {
     pub(super) name: &'a str,
     pub(super) tenants: &'a [TenantId],
     pub(super) sites: &'a [Site],
-}
-
-/// Reads the jobs of a file, packed with gzip or not.
-pub(super) fn read(path: &Path, frame: &Frame<'_>) -> Result<Vec<Arrival>, ReadError> {
-    parse(&read_text(path)?, frame)
 }
 
 /// Reads the jobs of a text.

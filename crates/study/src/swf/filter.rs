@@ -86,7 +86,7 @@ impl Filter {
             None
         };
         let known = |value: Option<u64>| value.filter(|value| *value > 0);
-        let Some(width) = known(job.processors_requested).or(known(job.processors_allocated)) else {
+        let Some(width) = job.processors() else {
             return drop(&mut dropped.no_processors);
         };
         if width > processors {

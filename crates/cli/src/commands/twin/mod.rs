@@ -3,8 +3,9 @@
 pub(crate) mod bench_cycle;
 pub(crate) mod diff;
 pub(crate) mod import;
+mod one_queue;
 pub(crate) mod openb;
-mod policies;
+pub(crate) mod policies;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod spent;
@@ -23,9 +24,8 @@ pub(crate) enum TwinCommand {
     Openb(openb::OpenbArgs),
     /// Runs a scenario and reports waits, use, cost and energy.
     Run(run::RunArgs),
-    /// Turns what happened at a site into a workload and a network.
-    #[command(subcommand)]
-    Import(import::ImportCommand),
+    /// Turns traces, logs and series from outside into a scenario, and runs it.
+    Import(import::ImportArgs),
     /// Measures one scheduling cycle of a large made-up network.
     ///
     /// `cycle_cpu_ms` is everything from the snapshot to the plan on one thread: the index of nodes, the order of
@@ -43,7 +43,7 @@ pub(crate) fn twin(session: &Session, command: &TwinCommand) -> Result<(), Failu
         TwinCommand::Swf(args) => swf::swf(session, args),
         TwinCommand::Openb(args) => openb::openb(session, args),
         TwinCommand::Run(args) => run::run(session, args),
-        TwinCommand::Import(command) => import::import(session, command),
+        TwinCommand::Import(args) => import::import(session, args),
         TwinCommand::BenchCycle(args) => bench_cycle::bench_cycle(session, args),
         TwinCommand::Diff(args) => diff::diff(session, args),
         TwinCommand::Replay(args) => replay::replay(session, args),

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint, value_parser};
-use huisuan_study::{OpenbStudy, Search, packing::Packing};
+use huisuan_study::{BoundBy, OpenbStudy, Search, packing::Packing, policies::nodes as of_nodes};
 use serde::Serialize;
 
 use super::policies::{Policies, one_or_all};
@@ -60,7 +60,7 @@ fn load_permille(text: &str) -> Result<u64, String> {
 }
 
 fn policies(text: &str) -> Result<Policies<Packing>, String> {
-    one_or_all(text, &Packing::ALL, Packing::name)
+    one_or_all(text, &Packing::ALL, of_nodes)
 }
 
 /// The answer of `twin openb -o json` for one policy; for all of them, each is an element of `policies`.
@@ -80,6 +80,11 @@ struct Answer {
     gpu_allocation_sd: f64,
     /// Percent that no placement of these arrivals passes.
     upper_bound: f64,
+    /// What it comes from for the first seed: `devices` where nothing below all of them was found, else `demand`,
+    /// `room` (cores, memory, models) or `fractions`.
+    bound_by: &'static str,
+    /// Points from what was allocated to that bound.
+    gap: f64,
     /// Percent that a placement reaches which knows all arrivals beforehand: perfect lies between it and the bound.
     /// Absent for fleets whose nodes are not all looked at.
     hindsight: Option<f64>,
@@ -127,14 +132,16 @@ fn answer(study: &OpenbStudy, args: &OpenbArgs, policy: Packing) -> Answer {
     let capacity = study.nodes.capacity_thousandths() as f64;
     let mut cpu_ns = 0;
     let mut outcomes = Vec::new();
-    let (mut bounds, mut reached) = (Vec::new(), Vec::new());
+    let (mut bounds, mut reached, mut bound_by) = (Vec::new(), Vec::new(), None);
     let small = Search::of(study.nodes.rooms.len()) == Search::Scan;
     for seed in (0..args.seeds).map(|number| args.seed.wrapping_add(number)) {
         let arrivals = study.arrivals(args.load, seed);
         let before_ns = thread_cpu_ns();
         outcomes.push(study.run(policy, search, &arrivals, seed));
         cpu_ns += thread_cpu_ns() - before_ns;
-        bounds.push(study.upper_bound_percent(&arrivals));
+        let (bound, by) = study.upper_bound_percent(&arrivals);
+        bounds.push(bound);
+        bound_by.get_or_insert(by);
         if small {
             reached.push(study.hindsight_percent(&arrivals));
         }
@@ -156,6 +163,8 @@ fn answer(study: &OpenbStudy, args: &OpenbArgs, policy: Packing) -> Answer {
         gpu_allocation: rounded(mean(&ends)),
         gpu_allocation_sd: rounded(deviation(&ends)),
         upper_bound: rounded(mean(&bounds)),
+        bound_by: word(bound_by.expect("at least one seed is run")),
+        gap: rounded(mean(&bounds) - mean(&ends)),
         hindsight: small.then(|| rounded(mean(&reached))),
         decisions: outcomes.iter().map(|outcome| outcome.decisions).sum::<u64>() / args.seeds,
         placed: outcomes.iter().map(|outcome| outcome.placed).sum::<u64>() / args.seeds,
@@ -173,16 +182,39 @@ fn people(answer: &Answer) -> String {
         ("allocated at 130 %", percent(answer.gpu_allocation_at_130)),
         ("at the end", format!("{:.2} %, sd {:.2}", answer.gpu_allocation, answer.gpu_allocation_sd)),
         ("with hindsight", percent(answer.hindsight)),
-        ("no policy passes", format!("{:.2} %", answer.upper_bound)),
+        ("no policy passes", format!("{:.2} %: {}", answer.upper_bound, why(answer.bound_by))),
+        ("gap to that", format!("{:.2} points", answer.gap)),
         ("decisions", text::grouped(answer.decisions)),
         ("processor time", format!("{:.1} ms", answer.cpu_ms)),
         ("decision hash", answer.decision_hash.clone()),
     ])
 }
 
+fn word(by: BoundBy) -> &'static str {
+    match by {
+        BoundBy::Demand => "demand",
+        BoundBy::Devices => "devices",
+        BoundBy::Room => "room",
+        BoundBy::Fractions => "fractions",
+    }
+}
+
+/// Why nothing passes the bound.
+fn why(by: &str) -> &'static str {
+    match by {
+        "demand" => "no more is asked for",
+        "room" => "cores, memory or models are too few for more",
+        "fractions" => "too few tasks fill whole devices, alone or together",
+        _ => "no bound below all devices found, for tasks that fill them fit in sum",
+    }
+}
+
 fn listing(answers: &[Answer]) -> Listing {
     let columns = ["policy", "gpu_allocation_at_100", "gpu_allocation_at_130", "upper_bound", "decisions", "cpu_ms"];
-    let mut listing = Listing::with_details(&columns, &["hindsight", "gpu_allocation_sd", "search", "decision_hash"]);
+    let mut listing = Listing::with_details(
+        &columns,
+        &["gap", "bound_by", "hindsight", "gpu_allocation_sd", "search", "decision_hash"],
+    );
     for answer in answers {
         let percent = |value: Option<f64>| match value {
             Some(value) => Cell::figure(format!("{value:.2} %"), value),
@@ -195,6 +227,8 @@ fn listing(answers: &[Answer]) -> Listing {
             percent(Some(answer.upper_bound)),
             Cell::figure(text::grouped(answer.decisions), answer.decisions),
             Cell::figure(format!("{:.1} ms", answer.cpu_ms), answer.cpu_ms),
+            Cell::figure(format!("{:.2}", answer.gap), answer.gap),
+            Cell::text(answer.bound_by),
             percent(answer.hindsight),
             Cell::figure(format!("{:.2}", answer.gpu_allocation_sd), answer.gpu_allocation_sd),
             Cell::text(answer.search),

@@ -6,11 +6,9 @@ use std::{
 };
 
 use clap::{Args, ValueHint};
-use huisuan_study::{
-    replay::{ReplayReport, read_journal_file, replay as again},
-    scenario::{POLICIES, policy},
-};
+use huisuan_study::replay::{ReplayReport, read_journal_file, replay as again};
 
+use super::policies::of_network;
 use crate::{
     failure::{Exit, Failure},
     machine,
@@ -24,20 +22,14 @@ pub(crate) struct ReplayArgs {
     /// The data folder of a server or demo that does not run, or a file with one journal entry a line.
     #[arg(value_name = "JOURNAL", value_hint = ValueHint::AnyPath)]
     pub(crate) journal: PathBuf,
-    /// Another policy than the journal's.
+    /// Another policy than the journal's: balanced, soonest, cheapest, tightest, or a file with a table [policy.NAME].
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,
 }
 
 /// Replays and compares. Under the journal's own policy a plan that differs is an error.
 pub(crate) fn replay(session: &Session, args: &ReplayArgs) -> Result<(), Failure> {
-    let other = args.policy.as_deref().map(|name| {
-        policy(name).ok_or_else(|| {
-            let names = POLICIES.map(|(name, _)| name).join(", ");
-            Failure::new(Exit::Usage, format!("policy `{name}` is not known")).hint(format!("one of {names}"))
-        })
-    });
-    let other = other.transpose()?;
+    let other = args.policy.as_deref().map(of_network).transpose()?;
     // A journal that cannot be folded panics inside; that is told as an error.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));

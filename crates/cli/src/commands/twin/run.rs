@@ -15,9 +15,13 @@ use huisuan_study::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::spent::Spent;
+use super::{
+    one_queue,
+    policies::{Chosen, chosen, said},
+    spent::Spent,
+};
 use crate::{
-    failure::{Exit, Failure},
+    failure::Failure,
     output::{Output, fields},
     session::Session,
     table::{Cell, Listing},
@@ -31,7 +35,8 @@ pub(crate) struct RunArgs {
     /// Another seed than the file's.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Another policy than the file's.
+    /// Another policy than the file's: one of its own, or balanced, soonest, cheapest, tightest; in a scenario of one
+    /// pool also one of a queue: fifo, easy, easy-sjbf, conservative, saf-guard.
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,
     /// Writes report.json, series.csv and plots there.
@@ -50,7 +55,10 @@ struct Answer<'a> {
 
 /// Runs and reports.
 pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<(), Failure> {
-    let scenario = load(&args.scenario, args.seed, args.policy.as_deref())?;
+    let scenario = match chosen(load(&args.scenario, args.seed, None)?, args.policy.as_deref())? {
+        Chosen::Network(scenario) => scenario,
+        Chosen::Queue(queue, policy) => return one_queue::run(session, args, &queue, policy),
+    };
     let (report, lines) = simulate(session, &scenario);
     if let Some(folder) = &args.out {
         write(folder, &report, &lines)?;
@@ -63,10 +71,7 @@ pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<(), Failure> {
 pub(super) fn load(path: &Path, seed: Option<u64>, policy: Option<&str>) -> Result<Scenario, Failure> {
     let mut scenario = read_scenario(path).map_err(refused)?;
     if let Some(name) = policy {
-        let names = scenario.policies().join(", ");
-        scenario = scenario.with_policy(name).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("policy `{name}` is not known")).hint(format!("one of {names}"))
-        })?;
+        scenario = scenario.with_policy(name).map_err(said)?;
     }
     Ok(match seed {
         Some(seed) => scenario.with_seed(seed),
@@ -75,11 +80,7 @@ pub(super) fn load(path: &Path, seed: Option<u64>, policy: Option<&str>) -> Resu
 }
 
 pub(super) fn refused(error: huisuan_study::read::ReadError) -> Failure {
-    let text = error.to_string();
-    match text.split_once("\nhint: ") {
-        Some((message, hint)) => Failure::new(Exit::Usage, message).hint(hint),
-        None => Failure::new(Exit::Usage, text).hint("correct the file; nothing was run"),
-    }
+    said(error)
 }
 
 /// Runs a scenario with a bar on a terminal.

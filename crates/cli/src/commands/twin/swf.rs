@@ -4,6 +4,7 @@ use std::{fmt, io::IsTerminal, path::PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint, value_parser};
 use huisuan_study::{
+    policies::queue as of_queues,
     read::{read_swf, read_text},
     swf::{self, Filter, QueuePolicy, Report, Requests, Workload},
 };
@@ -24,7 +25,7 @@ pub(crate) struct SwfArgs {
     /// A log in the Standard Workload Format; packed with gzip or not.
     #[arg(value_name = "LOG", value_hint = ValueHint::FilePath)]
     log: PathBuf,
-    /// fifo, easy, easy-sjbf, conservative or saf-guard; `all` compares them.
+    /// fifo, easy, easy-sjbf, conservative, saf-guard or default; `all` compares them.
     #[arg(long, value_name = "POLICY", default_value = "all", value_parser = policies)]
     policy: Policies<QueuePolicy>,
     /// Processors of the machine; as many as the log's header says when absent.
@@ -45,7 +46,7 @@ enum FilterArg {
 }
 
 fn policies(text: &str) -> Result<Policies<QueuePolicy>, String> {
-    one_or_all(text, &QueuePolicy::ALL, QueuePolicy::name)
+    one_or_all(text, &QueuePolicy::ALL, of_queues)
 }
 
 /// The answer of `twin swf -o json` for one policy; for all of them, each is an element of `policies`.
