@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    config::{KubernetesConfig, is_dns_name},
+    config::{KubernetesConfig, PlacedBy, is_dns_name},
     ending::Ending,
     hardware::{Requirement, Suits},
     objects::Metadata,
@@ -25,6 +25,10 @@ pub(super) const CENTRE_LABEL: &str = "huisuan.io/centre";
 const ATTEMPT: &str = "huisuan.io/attempt";
 /// The hash of the spec: the same name with another hash is another network's attempt.
 const SPEC: &str = "huisuan.io/spec";
+/// How many tasks its gang has; absent for a task that needs no other.
+pub(super) const GANG: &str = "huisuan.io/gang";
+/// The scheduler that pods name whose nodes are chosen here.
+pub(super) const SCHEDULER: &str = "huisuan";
 /// The text of a script; the node writes it into a file of the container.
 const SCRIPT: &str = "huisuan.io/script";
 
@@ -77,6 +81,9 @@ pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesCon
             return Err(format!("the script has {} bytes, Kubernetes takes {SCRIPT_BYTES_MAX}", text.len()));
         }
         annotations[SCRIPT] = json!(text);
+    }
+    if spec.gang {
+        annotations[GANG] = json!(spec.tasks.len().to_string());
     }
     let mut labels = json!({
         "app.kubernetes.io/managed-by": "huisuan",
@@ -138,6 +145,7 @@ fn pod_spec(order: &StartOrder, suits: &Suits, config: &KubernetesConfig, image:
             fields.insert(name.to_owned(), value);
         }
     };
+    set("schedulerName", (config.placement == PlacedBy::Huisuan).then(|| json!(SCHEDULER)));
     set("serviceAccountName", config.service_account.as_ref().map(|name| json!(name)));
     set("priorityClassName", config.priority_class.as_ref().map(|name| json!(name)));
     set("runtimeClassName", config.runtime_class.as_ref().map(|name| json!(name)));

@@ -4,8 +4,9 @@
 mod asked;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{AttemptId, AttemptReport, Bytes, DurationMs, EndCause, Outcome, ReportKind, TimeMs, Usage};
 
@@ -47,6 +48,8 @@ pub(super) struct Patience {
 #[derive(Debug, Default)]
 pub(super) struct State {
     attempts: BTreeMap<AttemptId, Known>,
+    /// All that may wait for a node from us, and some that do no more.
+    unbound: BTreeSet<AttemptId>,
     outbox: Vec<AttemptReport>,
     /// Counts lists of the whole cluster, so that what was made after a list began is not missed in it.
     round: u64,
@@ -153,6 +156,7 @@ impl State {
         known.confirmed = self.round;
         if known.stage == Stage::Creating {
             known.stage = Stage::Waiting;
+            self.unbound.extend(waiting::for_us(&pod).then_some(id));
             known.last = Some(pod);
         }
     }
@@ -236,6 +240,7 @@ impl State {
         let over = matches!(looks, Seen::Ended(_));
         let asked = pod.metadata.deletion_timestamp.is_some();
         let pod_reference = reference(&pod);
+        self.unbound.extend(waiting::for_us(&pod).then_some(id));
         if let Stage::Ended { acknowledged, .. } = known.stage {
             // A pod that came late for an attempt that was buried or lost is ended, too.
             known.last = (!acknowledged || !over).then_some(pod);
