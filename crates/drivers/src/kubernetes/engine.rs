@@ -13,15 +13,15 @@ use huisuan_model::{AttemptId, AttemptReport, ChannelTarget, EngineKind, GflopPe
 use serde_json::Value;
 
 use super::{
-    client::{CallError, Client, Method},
+    client::{CallError, Client},
     config::{KubernetesConfig, PlacedBy},
+    create::{Created, create},
     errands,
+    gang::Unnamed,
     journal::{Entry, Journal, lock},
     kubeconfig::Access,
-    objects::Pod,
     output,
     placing::{self, Nodes, Others},
-    pod::identity,
     session::Viewers,
     shared::{Errands, Shared, in_lanes, now},
     state::{Look, State},
@@ -37,13 +37,6 @@ pub struct KubernetesEngine {
     viewers: Viewers,
     blank: bool,
     _only_one: File,
-}
-
-/// What became of one creation.
-enum Created {
-    New(Box<Pod>),
-    Known(Box<Pod>),
-    Refused(String),
 }
 
 impl KubernetesEngine {
@@ -109,46 +102,6 @@ impl KubernetesEngine {
 
     fn write(&self, entry: &Entry) -> Result<(), EngineError> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner).write(entry)
-    }
-
-    /// Makes the pod of an order, or refuses it where none can be made. A pod's name is free for one only, whoever asks
-    /// and however often.
-    fn create(&self, order: &StartOrder, manifest: &Result<Value, String>) -> Result<Created, CallError> {
-        let manifest = match manifest {
-            Ok(manifest) => manifest,
-            Err(why) => return self.refuse(order, why.clone()),
-        };
-        match self.shared.client.call::<Pod>(Method::Post, &self.shared.pods_path(), Some(manifest)) {
-            Ok(pod) => Ok(Created::New(Box::new(pod))),
-            Err(CallError::Answer(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
-                self.made(order)?.ok_or(CallError::Answer(status))
-            }
-            // Quotas, admission and impossible values are about this pod; missing rights are about the agent.
-            Err(CallError::Answer(status))
-                if matches!(status.code, 400 | 403 | 422) && !status.message.contains("cannot create resource") =>
-            {
-                self.refuse(order, format!("the cluster refused its pod: {}", status.message))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Refuses an order for good, unless its pod is there: a request that nobody answered may have made it.
-    fn refuse(&self, order: &StartOrder, why: String) -> Result<Created, CallError> {
-        Ok(self.made(order)?.unwrap_or(Created::Refused(why)))
-    }
-
-    /// What has the name of an order's pod already; `None` where it is free.
-    fn made(&self, order: &StartOrder) -> Result<Option<Created>, CallError> {
-        let Some(pod) = self.shared.find(order.attempt)? else { return Ok(None) };
-        let hash = order.spec.hash().to_string();
-        Ok(Some(match identity(&pod.metadata) {
-            Some((id, same)) if id == order.attempt && same == hash => Created::Known(Box::new(pod)),
-            _ => Created::Refused(format!(
-                "pod `{}` is there and is of another job; hint: two networks use one namespace, or a backup was restored",
-                pod.metadata.name
-            )),
-        }))
     }
 
     /// Takes in what became of creations; the first failure, if any. What was made is on disk when this returns.
@@ -259,9 +212,11 @@ impl Engine for KubernetesEngine {
         let mut results: Vec<Option<SubmitResult>> = Vec::with_capacity(starts.len());
         let mut wanted: Vec<(&StartOrder, Result<Value, String>)> = Vec::new();
         let mut later = None;
+        let unnamed = Unnamed::after(&self.shared, starts.iter().filter(|order| self.look(order.attempt).is_none()));
         for order in starts {
             let known = self.look(order.attempt).is_some();
-            let manifest = match (!known).then(|| self.shared.manifest(order)) {
+            let manifest = || unnamed.none_of(order).and_then(|()| self.shared.manifest(order));
+            let manifest = match (!known).then(manifest) {
                 None => None,
                 Some(Ok(manifest)) => Some(Ok(manifest)),
                 Some(Err(NoPod::Refused(why))) => Some(Err(why)),
@@ -282,7 +237,7 @@ impl Engine for KubernetesEngine {
             }
         }
         self.shared.changed([]);
-        let outcomes = in_lanes(&wanted, |(order, pod)| self.create(order, pod));
+        let outcomes = in_lanes(&wanted, |(order, pod)| create(&self.shared, order, pod));
         let mut made = self.settle(&wanted, outcomes)?.into_iter();
         // The others are made by now; whoever asks again is told so.
         if let Some(error) = later {

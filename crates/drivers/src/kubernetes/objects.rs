@@ -201,6 +201,13 @@ pub(super) struct Condition {
     pub(super) status: String,
 }
 
+/// The names of a gang's tasks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Service {
+    pub(super) metadata: Metadata,
+}
+
 /// What pods use now, as metrics-server tells it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

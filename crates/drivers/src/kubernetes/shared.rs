@@ -51,6 +51,8 @@ pub(super) struct Shared {
     pub(super) volume: Option<Volume>,
     /// Why no session runs here, if none does.
     pub(super) no_sessions: Option<String>,
+    /// Whether tasks of a gang are given names.
+    pub(super) addresses: bool,
     pub(super) hardware: Mutex<Hardware>,
     pub(super) binding: Binding,
     /// What cannot be done in the cluster now, and why.
@@ -72,6 +74,7 @@ impl Shared {
         let outputs = Outputs::open(&config.dir, config.output_bytes_max)?;
         let volume = Volume::open(&config, &centre)?;
         let no_sessions = attaches(&client, &config.namespace).err();
+        let addresses = names(&client, &config.namespace);
         Ok(Shared {
             client,
             config,
@@ -79,6 +82,7 @@ impl Shared {
             outputs,
             volume,
             no_sessions,
+            addresses,
             hardware: Mutex::default(),
             binding: Binding::default(),
             trouble: Mutex::default(),
@@ -142,6 +146,11 @@ impl Shared {
     /// The path of all pods of the namespace.
     pub(super) fn pods_path(&self) -> String {
         format!("/api/v1/namespaces/{}/pods", self.config.namespace)
+    }
+
+    /// The path of all services of the namespace.
+    pub(super) fn services_path(&self) -> String {
+        format!("/api/v1/namespaces/{}/services", self.config.namespace)
     }
 
     /// The path of one pod.
@@ -225,7 +234,7 @@ impl Shared {
             return Err(format!("the order is for centre `{}`, this is `{}`", order.centre, self.centre).into());
         }
         let suits = self.hardware.lock().unwrap_or_else(PoisonError::into_inner).suits(order)?;
-        let manifest = manifest(order, &suits, &self.config)?;
+        let manifest = manifest(order, &suits, &self.config, self.addresses)?;
         self.volume.iter().try_for_each(|volume| volume.prepare(order))?;
         Ok(manifest)
     }
@@ -239,6 +248,16 @@ fn attaches(client: &Client, namespace: &str) -> Result<(), String> {
         Ok(false) => Err("the agent's role does not let it attach to pods, which sessions need".to_owned()),
         Err(error) => Err(error.during("asking whether pods may be attached to").to_string()),
     }
+}
+
+/// Whether the cluster lets this agent make services. A cluster that does not answer is taken to say no: nothing that
+/// runs needs them.
+fn names(client: &Client, namespace: &str) -> bool {
+    let may = |verb| {
+        let what = json!({ "namespace": namespace, "verb": verb, "resource": "services" });
+        client.allows(&what).unwrap_or(false)
+    };
+    ["create", "list", "delete"].into_iter().all(may)
 }
 
 /// Asks for many things, several at a time; one answer for each in the same order.

@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use huisuan_model::{AttemptId, AttemptReport, Bytes, DurationMs, EndCause, Outcome, ReportKind, TimeMs, Usage};
 
 use super::{
+    gang,
     journal::Entry,
-    objects::Pod,
+    objects::{Metadata, Pod},
     outcome::{End, Seen, outcome, seen, vanished},
     pod::identity,
 };
@@ -33,6 +34,8 @@ pub(super) enum Errand {
 pub(super) struct PodReference {
     pub(super) name: String,
     pub(super) uid: String,
+    /// It has a name in its gang.
+    pub(super) gang: bool,
 }
 
 /// How long something is waited for.
@@ -352,5 +355,6 @@ impl State {
 }
 
 fn reference(pod: &Pod) -> PodReference {
-    PodReference { name: pod.metadata.name.clone(), uid: pod.metadata.uid.clone() }
+    let Metadata { name, uid, labels, .. } = &pod.metadata;
+    PodReference { name: name.clone(), uid: uid.clone(), gang: labels.contains_key(gang::LABEL) }
 }

@@ -1,6 +1,6 @@
 //! A fake of what a Kubernetes API server keeps: objects, versions, and changes that are forgotten after a while.
 //!
-//! Not a Kubernetes: it knows pods, nodes and records of usage, checks nothing of a pod's spec beyond what the tests
+//! Not a Kubernetes: it knows pods, nodes, services and records of usage, checks nothing of a pod's spec beyond what the tests
 //! are about, and keeps everything in memory. What it does is done as the real one does: names are unique, versions
 //! grow, changes may name the version that they are for, deletion waits for grace and finalizers.
 
@@ -35,6 +35,7 @@ pub(crate) struct Objects {
     pub(crate) version: u64,
     pub(crate) pods: BTreeMap<String, Value>,
     pub(crate) nodes: BTreeMap<String, Value>,
+    pub(crate) services: BTreeMap<String, Value>,
     /// Records of usage, by the name of the pod.
     pub(crate) metrics: BTreeMap<String, Value>,
     pub(crate) changes: VecDeque<Change>,
@@ -169,6 +170,17 @@ impl Objects {
             return Ok(self.record(pod, false));
         }
         Ok(pod)
+    }
+
+    /// Makes a service.
+    pub(crate) fn serve(&mut self, namespace: &str, service: &Value) -> Result<Value, Refusal> {
+        let (name, mut service) = (text(service, "/metadata/name").to_owned(), service.clone());
+        if self.services.contains_key(&name) {
+            return Err(Refusal(409, "AlreadyExists", format!("services \"{name}\" already exists")));
+        }
+        service["metadata"]["namespace"] = json!(namespace);
+        self.services.insert(name, service.clone());
+        Ok(service)
     }
 
     /// Gives a pod to a node, as its scheduler says: nobody looks whether there is room, or such a node.

@@ -10,6 +10,7 @@ mod api;
 mod cluster;
 mod container;
 mod faults;
+mod gangs;
 mod kubelet;
 mod objects;
 mod placed;
@@ -208,6 +209,26 @@ impl Anywhere {
         config.placement = placement;
         let engine = KubernetesEngine::open(config.clone()).expect("a centre");
         Anywhere { bench: Bench::new(engine, folder), config, place: Place::Real(real) }
+    }
+
+    /// Closes one of its nodes to new pods, or opens it again.
+    fn cordon(&self, number: usize, cordoned: bool) {
+        match &self.place {
+            Place::Real(real) => real.cordon(number, cordoned),
+            Place::Fake(lab) => lab.server.cluster.with(|all| {
+                let mut node = all.nodes.values().nth(number).expect("a node").clone();
+                node["spec"] = json!({ "unschedulable": cordoned });
+                all.put_node(node);
+            }),
+        }
+    }
+
+    /// Waits until no gang has a service.
+    fn until_no_services(&self) {
+        match &self.place {
+            Place::Real(real) => real.until_no_services(),
+            Place::Fake(lab) => gangs::no_services(lab),
+        }
     }
 
     /// Its bench, while it stays.

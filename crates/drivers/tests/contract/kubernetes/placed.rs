@@ -1,15 +1,19 @@
 //! The agent gives pods their nodes (`placement = "huisuan"`): the same promises, gangs that begin as one, and what may
 //! happen between a pod and its node. Pods of nodes without room are refused by the fake kubelet, as by a real one.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use huisuan_drivers::{KubernetesConfig, KubernetesEngine, PlacedBy, SubmitResult};
-use huisuan_model::{Bytes, EndCause, JobSpec, Millicores, StartOrder};
+use huisuan_model::{AttemptReport, Bytes, EndCause, JobSpec, Millicores, ReportKind, StartOrder};
 use serde_json::{Value, json};
 
 use super::{Anywhere, Lab, apart, config, contract, node, server::Act};
 use crate::{
-    bench::{expect_cause, id, order, script, task},
+    bench::{Bench, PATIENCE, expect_cause, id, order, script, task},
     checkpoint, staging, suite,
 };
 
@@ -20,8 +24,8 @@ fn lab(nodes: &[&str]) -> Lab {
 }
 
 /// A task of `cores` that waits for a file.
-fn holds(lab: &Lab, job: u64, cores: u64) -> StartOrder {
-    let go = lab.bench.file("go");
+fn holds(bench: &Bench, job: u64, cores: u64) -> StartOrder {
+    let go = bench.file("go");
     let spec = JobSpec { memory: Bytes(16 << 20), ..script(&format!("until [ -e {go} ]; do sleep 0.01; done")) };
     StartOrder { cores: Millicores(cores), ..order(job, spec) }
 }
@@ -35,6 +39,15 @@ fn gang(folder: &str, job: u64, count: u32) -> Vec<StartOrder> {
     let tasks = format!("0-{}", count - 1).parse().expect("indices");
     let spec = Arc::new(JobSpec { gang: true, tasks, memory: Bytes(16 << 20), ..script(&text) });
     (0..count).map(|index| StartOrder { cores: Millicores(1_500), ..task(job, index, &spec) }).collect()
+}
+
+/// Waits for something that nobody reports.
+fn until(bench: &Bench, what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "no {what} in {PATIENCE:?}");
+        bench.engine.observe(Duration::from_millis(20)).expect("observed");
+    }
 }
 
 fn nodes_of(lab: &Lab) -> Vec<String> {
@@ -69,6 +82,40 @@ fn gangs_run_over_nodes_and_one_after_the_other() {
 }
 
 #[test]
+fn a_pod_without_a_node_is_bound_by_the_next_agent() {
+    let mut lab = Anywhere::of(1, PlacedBy::Huisuan);
+    let go = lab.bench.file("go");
+    let waits = StartOrder { cores: Millicores(1_500), ..order(2, script("exit 3")) };
+    lab.bench.submit(&[holds(&lab.bench, 1, 1_500), waits]);
+    lab.bench.started(id(1, 0));
+    lab.reopen();
+    std::fs::write(go, "").expect("a file");
+    assert!(lab.bench.end(id(1, 0)).outcome.success());
+    assert_eq!(lab.bench.end(id(2, 0)).outcome.exit_code, Some(3));
+}
+
+#[test]
+fn a_node_that_is_cordoned_takes_nothing_until_it_is_open_again() {
+    let mut lab = Anywhere::of(2, PlacedBy::Huisuan);
+    let cores = |lab: &Anywhere, so_many| {
+        let all = |pools: Vec<huisuan_model::Pool>| pools.iter().map(|pool| pool.cores.0).sum::<u64>();
+        until(&lab.bench, "word of the node", || all(lab.bench.engine.pools().expect("known")) == so_many);
+    };
+    lab.cordon(1, true);
+    cores(&lab, 2_000);
+    lab.bench.submit(&[holds(&lab.bench, 1, 1_500), holds(&lab.bench, 2, 1_500)]);
+    lab.bench.started(id(1, 0));
+    let started = |report: &AttemptReport| report.attempt == id(2, 0) && report.what == ReportKind::Started;
+    assert!(!lab.bench.reports.iter().any(started), "the other node is closed");
+    lab.cordon(1, false);
+    lab.bench.started(id(2, 0));
+    std::fs::write(lab.bench.file("go"), "").expect("a file");
+    for job in [1, 2] {
+        assert!(lab.bench.end(id(job, 0)).outcome.success());
+    }
+}
+
+#[test]
 fn a_gang_that_is_not_all_here_waits() {
     let mut lab = lab(&["a", "b", "c"]);
     let folder = lab.bench.file("met");
@@ -76,7 +123,7 @@ fn a_gang_that_is_not_all_here_waits() {
     lab.bench.submit(&gang[..2]);
     // Somebody else's turn comes all the same, so the line was looked at.
     let go = lab.bench.file("go");
-    lab.bench.submit(&[holds(&lab, 2, 1_000)]);
+    lab.bench.submit(&[holds(&lab.bench, 2, 1_000)]);
     lab.bench.started(id(2, 0));
     assert_eq!(nodes_of(&lab).iter().filter(|node| !node.is_empty()).count(), 1);
     std::fs::write(go, "").expect("a file");
@@ -157,11 +204,11 @@ fn what_others_run_is_not_given_away() {
         }
     });
     lab.reopen();
-    lab.bench.submit(&[holds(&lab, 1, 1_000)]);
+    lab.bench.submit(&[holds(&lab.bench, 1, 1_000)]);
     lab.bench.started(id(1, 0));
     assert!(nodes_of(&lab).contains(&"b".to_owned()));
     // Nothing is free for a core now; it is when theirs are over.
-    lab.bench.submit(&[holds(&lab, 2, 1_000)]);
+    lab.bench.submit(&[holds(&lab.bench, 2, 1_000)]);
     std::fs::write(&over[0], "").expect("a file");
     lab.bench.started(id(2, 0));
     std::fs::write(&over[1], "").expect("a file");
@@ -182,11 +229,7 @@ fn a_cordoned_node_takes_nothing_and_a_new_one_does() {
     assert!(matches!(&refused[0], SubmitResult::Refused { why } if why.contains("no node")), "{refused:?}");
     // A node that comes is known without asking: the watch tells of it.
     lab.server.cluster.with(|all| all.put_node(node("a", json!({}), json!({}))));
-    let deadline = std::time::Instant::now() + crate::bench::PATIENCE;
-    while lab.bench.engine.pools().expect("known").is_empty() {
-        assert!(std::time::Instant::now() < deadline, "the node was not heard of");
-        lab.bench.engine.observe(Duration::from_millis(20)).expect("observed");
-    }
+    until(&lab.bench, "a node", || !lab.bench.engine.pools().expect("known").is_empty());
     assert!(lab.bench.run(order(2, script("true"))).outcome.success());
 }
 
@@ -194,7 +237,7 @@ fn a_cordoned_node_takes_nothing_and_a_new_one_does() {
 #[test]
 fn a_node_that_is_lost_loses_what_ran_there_and_nothing_else() {
     let mut lab = lab(&["a", "b"]);
-    lab.bench.submit(&[holds(&lab, 1, 1_500), holds(&lab, 2, 1_500)]);
+    lab.bench.submit(&[holds(&lab.bench, 1, 1_500), holds(&lab.bench, 2, 1_500)]);
     lab.bench.started(id(1, 0));
     lab.bench.started(id(2, 0));
     let of_first = lab.pod(1);
@@ -204,7 +247,7 @@ fn a_node_that_is_lost_loses_what_ran_there_and_nothing_else() {
         all.delete(&of_first, &json!({ "gracePeriodSeconds": 0 })).expect("collected");
     });
     expect_cause(&lab.bench.end(id(1, 0)), EndCause::Lost);
-    lab.bench.submit(&[holds(&lab, 3, 1_500)]);
+    lab.bench.submit(&[holds(&lab.bench, 3, 1_500)]);
     std::fs::write(lab.bench.file("go"), "").expect("a file");
     for job in [2, 3] {
         assert!(lab.bench.end(id(job, 0)).outcome.success());
@@ -217,7 +260,7 @@ fn a_node_that_is_lost_loses_what_ran_there_and_nothing_else() {
 fn a_node_that_says_no_is_a_refusal() {
     let mut lab = lab(&["a"]);
     // The node has less than it told: the kubelet looks when a pod comes.
-    lab.bench.submit(&[holds(&lab, 1, 500)]);
+    lab.bench.submit(&[holds(&lab.bench, 1, 500)]);
     lab.bench.started(id(1, 0));
     lab.server.cluster.with(|all| {
         let mut lie = node("a", json!({}), json!({}));
@@ -225,7 +268,7 @@ fn a_node_that_says_no_is_a_refusal() {
         // Nobody is told: as if the kubelet had taken something for itself a moment ago.
         all.nodes.insert("a".into(), lie);
     });
-    lab.bench.submit(&[holds(&lab, 2, 1_000)]);
+    lab.bench.submit(&[holds(&lab.bench, 2, 1_000)]);
     let end = lab.bench.end(id(2, 0));
     expect_cause(&end, EndCause::Refused);
     assert!(end.started_at.is_none() && end.outcome.detail.contains("OutOfcpu"), "{end:?}");
@@ -248,10 +291,6 @@ fn a_gang_beyond_the_centre_is_an_alarm() {
     let lab = lab(&["a", "b"]);
     let folder = lab.bench.file("met");
     lab.bench.submit(&gang(&folder, 1, 3));
-    let deadline = std::time::Instant::now() + crate::bench::PATIENCE;
-    while !lab.bench.engine.alarms().iter().any(|alarm| alarm.subject == "attempt 1.0.1") {
-        assert!(std::time::Instant::now() < deadline, "no alarm: {:?}", lab.bench.engine.alarms());
-        lab.bench.engine.observe(Duration::from_millis(20)).expect("observed");
-    }
+    until(&lab.bench, "an alarm", || lab.bench.engine.alarms().iter().any(|alarm| alarm.subject == "attempt 1.0.1"));
     assert!(nodes_of(&lab).iter().all(String::is_empty), "no part of it has a node");
 }

@@ -106,6 +106,20 @@ impl Real {
         assert_eq!(self.api.call("GET", "/readyz", "", None).0, 200);
     }
 
+    /// Closes one of its nodes to new pods, or opens it again.
+    pub(crate) fn cordon(&self, number: usize, cordoned: bool) {
+        let path = format!("/api/v1/nodes/{}", self.node(number));
+        let patch = json!({ "spec": { "unschedulable": cordoned } });
+        assert_eq!(self.api.patch(&path, &patch), 200);
+    }
+
+    /// Waits until no gang has a service.
+    pub(crate) fn until_no_services(&self) {
+        let path = format!("/api/v1/namespaces/{}/services", self.name);
+        let none = || self.api.get(&path)["items"].as_array().is_some_and(Vec::is_empty);
+        self.until("namespace without services", none);
+    }
+
     fn make_namespace(&self) {
         let namespace = json!({ "metadata": { "name": self.name } });
         let (code, answer) = self.api.call("POST", "/api/v1/namespaces", "application/json", Some(&namespace));

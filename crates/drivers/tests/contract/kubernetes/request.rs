@@ -102,6 +102,8 @@ impl Request {
             "GET" if self.parameter("watch").is_some() => "WATCH",
             "GET" if self.path.ends_with("/pods") => "LIST",
             "POST" if self.path.ends_with("/binding") => "BIND",
+            "POST" if self.path.ends_with("/services") => "SERVE",
+            "GET" if self.path.ends_with("/services") => "SERVICES",
             method => method,
         }
     }

@@ -34,7 +34,7 @@ pub(crate) enum Act {
     Slow(u64),
 }
 
-/// A fault that waits for requests of a kind: a method, or `LIST`, `WATCH`, `LOG`, `WAY`, `REVIEW`, `BIND`.
+/// A fault that waits for requests of a kind: a method, or `LIST`, `WATCH`, `LOG`, `WAY`, `REVIEW`, `BIND`, `SERVE`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fault {
     pub(crate) on: &'static str,
@@ -170,7 +170,8 @@ impl Server {
             }
             ("POST", ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"]) => {
                 let attributes = &request.body["spec"]["resourceAttributes"];
-                let allowed = !cluster.lock().forbidden.contains(text(attributes, "/subresource"));
+                let named = ["/subresource", "/resource"].map(|path| text(attributes, path));
+                let allowed = named.iter().all(|name| !cluster.lock().forbidden.contains(*name));
                 Ok(json!({ "status": { "allowed": allowed } }))
             }
             ("GET", ["apis", "metrics.k8s.io", ..]) => {
@@ -180,6 +181,16 @@ impl Server {
                 }
                 Ok(json!({ "metadata": {}, "items": objects.metrics.values().collect::<Vec<_>>() }))
             }
+            ("GET", [.., "services"]) => {
+                let objects = cluster.lock();
+                let found: Vec<_> = objects.services.values().filter(|service| request.selects(service)).collect();
+                Ok(json!({ "metadata": { "resourceVersion": objects.version.to_string() }, "items": found }))
+            }
+            ("POST", [.., namespace, "services"]) => cluster.with(|objects| objects.serve(namespace, &request.body)),
+            ("DELETE", [.., "services", name]) => cluster.with(|objects| {
+                let missing = || Refusal(404, "NotFound", format!("services \"{name}\" not found"));
+                objects.services.remove(*name).ok_or_else(missing)
+            }),
             ("GET", [.., "pods"]) => list(&cluster.lock(), request),
             ("POST", ["api", "v1", "namespaces", namespace, "pods"]) => {
                 cluster.with(|objects| objects.create(namespace, request.body.clone()))

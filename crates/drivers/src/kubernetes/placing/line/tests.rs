@@ -26,7 +26,7 @@ fn wants(cpu_milli: u64) -> Amounts {
 fn group(job: u64, count: u32, cpu_milli: u64, since: i64) -> Group {
     let member = |task| Waits {
         id: AttemptId { job: JobId(job), task, attempt: 1 },
-        pod: PodReference { name: format!("{job}-{task}"), uid: format!("{job}-{task}") },
+        pod: PodReference { name: format!("{job}-{task}"), uid: format!("{job}-{task}"), gang: count > 1 },
         wants: wants(cpu_milli),
         terms: Vec::new(),
     };
