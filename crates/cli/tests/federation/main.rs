@@ -65,7 +65,7 @@ fn attempts(jobs: &[JobView]) -> BTreeMap<String, usize> {
 
 #[test]
 fn every_engine_is_part_of_one_network() {
-    let node = Real::from_environment().expect("HUISUAN_KUBERNETES is set by `cargo xtask kubernetes`");
+    let node = Real::from_environment(1).expect("HUISUAN_KUBERNETES is set by `cargo xtask kubernetes`");
     let home = Home::new();
     let server = home.start(&["serve", "--data", &home.path("server"), "--listen", "127.0.0.1:0"], &[]);
     let client = server.client();

@@ -1,5 +1,9 @@
 //! A node of the real Kubernetes, whose pods a fake kubelet runs as processes; shared with the tests of the engine.
 
+#[path = "../../../drivers/tests/contract/kubernetes/admission.rs"]
+mod admission;
+#[path = "../../../drivers/tests/contract/kubernetes/api.rs"]
+mod api;
 #[path = "../../../drivers/tests/contract/kubernetes/cluster.rs"]
 mod cluster;
 #[path = "../../../drivers/tests/contract/kubernetes/container.rs"]

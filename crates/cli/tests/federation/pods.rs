@@ -30,7 +30,7 @@ retries: 1
 
 #[test]
 fn pods_save_state_have_data_and_hold_sessions() {
-    let node = Real::from_environment().expect("HUISUAN_KUBERNETES is set by `cargo xtask kubernetes`");
+    let node = Real::from_environment(1).expect("HUISUAN_KUBERNETES is set by `cargo xtask kubernetes`");
     let home = Home::new();
     let server = home.start(&["serve", "--data", &home.path("server"), "--listen", "127.0.0.1:0"], &[]);
     let client = server.client();

@@ -7,12 +7,12 @@ use std::{
 };
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::{Body, http::Request, http::Response, tls::TlsConfig};
 
 use super::{
     kubeconfig::{Access, Token},
-    objects::Status,
+    objects::{AccessReview, Status},
     socket::Socket,
 };
 use crate::EngineError;
@@ -105,6 +105,14 @@ impl Client {
     /// Reads an object.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
         self.call(Method::Get, path, None)
+    }
+
+    /// Whether the cluster lets its caller do this: attributes of a resource, as `SelfSubjectAccessReview` has them.
+    pub(super) fn allows(&self, attributes: &Value) -> Result<bool, CallError> {
+        let question = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+                               "spec": { "resourceAttributes": attributes } });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        Ok(self.call::<AccessReview>(Method::Post, path, Some(&question))?.status.allowed)
     }
 
     /// Makes a request, again where the failure is of the moment. The caller sees to it that a repeated request does

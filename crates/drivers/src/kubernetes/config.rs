@@ -51,6 +51,9 @@ pub struct KubernetesConfig {
     /// own scheduler.
     #[serde(default)]
     pub queue: Option<String>,
+    /// Who gives pods their nodes.
+    #[serde(default)]
+    pub placement: PlacedBy,
     /// The priority class of pods.
     #[serde(default)]
     pub priority_class: Option<String>,
@@ -78,6 +81,17 @@ pub struct KubernetesConfig {
     /// How often usage of running attempts is asked for and told, in seconds.
     #[serde(default = "thirty")]
     pub usage_every_s: u32,
+}
+
+/// Who gives pods their nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlacedBy {
+    /// The cluster's own scheduler, each pod by itself.
+    #[default]
+    Kubernetes,
+    /// The agent: the pods of a gang all at once or not at all. The nodes should be this centre's alone.
+    Huisuan,
 }
 
 /// A taint that pods tolerate.
@@ -226,6 +240,9 @@ mod tests {
     #[test]
     fn a_file_says_what_a_centre_is() {
         let config = read("namespace = 'jobs'").expect("enough");
+        assert_eq!(config.placement, PlacedBy::Kubernetes);
+        let own = read("namespace = 'jobs'\nplacement = 'huisuan'").expect("a configuration");
+        assert_eq!(own.placement, PlacedBy::Huisuan);
         assert_eq!((config.user, config.grace_s, config.digest_required), (65_534, 30, true));
         let whole = "namespace = 'jobs'\nqueue = 'tenant-a'\n[[pools]]\nid = 'A100'\nclass = 'ai'\n\
                      resource = 'nvidia.com/gpu'\nnodes = { 'nvidia.com/gpu.product' = 'A100' }\n\
@@ -244,6 +261,7 @@ mod tests {
         check("namespace = 'jobs'\nprivileged = true", "privileged");
         check("namespace = 'a/b'", "namespace `a/b`");
         check("namespace = 'jobs'\nuser = 0", "root");
+        check("namespace = 'jobs'\nplacement = 'slurm'", "placement");
         check("namespace = 'jobs'\nqueue = 'Q'", "`Q`");
         check("namespace = 'jobs'\nimage_prefixes = ['registry.local']", "end it with /");
         check("namespace = 'jobs'\nusage_every_s = 0", "at least 1");

@@ -13,26 +13,22 @@ use huisuan_model::{AttemptId, AttemptReport, ChannelTarget, EngineKind, GflopPe
 use serde_json::Value;
 
 use super::{
-    client::{CallError, Client, Method},
-    config::KubernetesConfig,
+    client::{CallError, Client},
+    config::{KubernetesConfig, PlacedBy},
+    create::{Created, create},
     errands,
+    gang::Unnamed,
     journal::{Entry, Journal, lock},
     kubeconfig::Access,
-    objects::Pod,
     output,
-    pod::identity,
+    placing::{self, Nodes, Others},
     session::Viewers,
-    shared::{Errands, Shared, now},
+    shared::{Errands, Shared, in_lanes, now},
     state::{Look, State},
     volume::{NoPod, Volume},
-    watch,
+    watch::{Attempts, relist, watch},
 };
 use crate::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
-
-/// How many requests are made at the same time.
-const AT_ONCE: usize = 8;
-/// So many orders are made one after the other in any case: what was ordered first waits first.
-const LANE_MIN: usize = 16;
 
 /// Runs attempts as pods of a Kubernetes cluster.
 pub struct KubernetesEngine {
@@ -41,13 +37,6 @@ pub struct KubernetesEngine {
     viewers: Viewers,
     blank: bool,
     _only_one: File,
-}
-
-/// What became of one creation.
-enum Created {
-    New(Box<Pod>),
-    Known(Box<Pod>),
-    Refused(String),
 }
 
 impl KubernetesEngine {
@@ -74,7 +63,8 @@ impl KubernetesEngine {
         let errands = Errands { deletions, sweeps };
         let shared = Arc::new(Shared::new(client, config, centre, State::restore(entries), errands)?);
         shared.refresh_hardware()?;
-        let version = watch::relist(&shared).map_err(|error| error.during("listing pods"))?;
+        let mut attempts = Attempts::default();
+        let version = relist(&shared, &mut attempts).map_err(|error| error.during("listing pods"))?;
         let blank = shared.state().is_empty();
         let engine = KubernetesEngine {
             shared,
@@ -88,7 +78,21 @@ impl KubernetesEngine {
             spawned.map_err(|source| EngineError::Connection { doing: "starting a thread", source })
         };
         let shared = Arc::clone(&engine.shared);
-        spawn("kube-watch", Box::new(move || watch::watch(&shared, version)))?;
+        spawn("kube-watch", Box::new(move || watch(&shared, attempts, version)))?;
+        // Pods that were made while the site chose otherwise wait for us all the same.
+        let own = !engine.shared.state().waiting(|_| false).is_empty();
+        if own || engine.shared.config.placement == PlacedBy::Huisuan {
+            placing::may_bind(&engine.shared).map_err(refused)?;
+            let (mut nodes, mut others) = (Nodes::default(), Others);
+            let version = relist(&engine.shared, &mut nodes).map_err(|error| error.during("listing nodes"))?;
+            let shared = Arc::clone(&engine.shared);
+            spawn("kube-nodes", Box::new(move || watch(&shared, nodes, version)))?;
+            let version = relist(&engine.shared, &mut others).map_err(|error| error.during("listing all pods"))?;
+            let shared = Arc::clone(&engine.shared);
+            spawn("kube-others", Box::new(move || watch(&shared, others, version)))?;
+            let shared = Arc::clone(&engine.shared);
+            spawn("kube-bind", Box::new(move || placing::bind(&shared)))?;
+        }
         let shared = Arc::clone(&engine.shared);
         spawn("kube-errands", Box::new(move || errands::work(&shared, &to_delete)))?;
         let shared = Arc::clone(&engine.shared);
@@ -100,52 +104,10 @@ impl KubernetesEngine {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner).write(entry)
     }
 
-    /// Makes the pod of an order. Its name is free for one only, whoever asks and however often.
-    fn create(&self, order: &StartOrder, manifest: &Value) -> Result<Created, CallError> {
-        let path = self.shared.pods_path();
-        match self.shared.client.call::<Pod>(Method::Post, &path, Some(manifest)) {
-            Ok(pod) => Ok(Created::New(Box::new(pod))),
-            Err(CallError::Answer(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
-                let Some(pod) = self.shared.find(order.attempt)? else {
-                    return Err(CallError::Answer(status));
-                };
-                let hash = order.spec.hash().to_string();
-                match identity(&pod.metadata) {
-                    Some((id, same)) if id == order.attempt && same == hash => Ok(Created::Known(Box::new(pod))),
-                    _ => Ok(Created::Refused(format!(
-                        "pod `{}` is there and is of another job; hint: two networks use one namespace, or a backup was \
-                         restored",
-                        pod.metadata.name
-                    ))),
-                }
-            }
-            // Quotas, admission and impossible values are about this pod; missing rights are about the agent.
-            Err(CallError::Answer(status))
-                if matches!(status.code, 400 | 403 | 422) && !status.message.contains("cannot create resource") =>
-            {
-                Ok(Created::Refused(format!("the cluster refused its pod: {}", status.message)))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Makes pods, several at a time; one answer for each in the same order.
-    fn create_all(&self, wanted: &[(&StartOrder, Value)]) -> Vec<Result<Created, CallError>> {
-        let lanes = wanted.chunks(wanted.len().div_ceil(AT_ONCE).max(LANE_MIN));
-        thread::scope(|scope| {
-            let lanes: Vec<_> = lanes
-                .map(|lane| {
-                    scope.spawn(move || lane.iter().map(|(order, pod)| self.create(order, pod)).collect::<Vec<_>>())
-                })
-                .collect();
-            lanes.into_iter().flat_map(|lane| lane.join().expect("creating a pod does not panic")).collect()
-        })
-    }
-
     /// Takes in what became of creations; the first failure, if any. What was made is on disk when this returns.
     fn settle(
         &self,
-        wanted: &[(&StartOrder, Value)],
+        wanted: &[(&StartOrder, Result<Value, String>)],
         outcomes: Vec<Result<Created, CallError>>,
     ) -> Result<Vec<SubmitResult>, EngineError> {
         let made = |outcome: &Result<Created, CallError>| matches!(outcome, Ok(Created::New(_) | Created::Known(_)));
@@ -248,17 +210,17 @@ impl Engine for KubernetesEngine {
 
     fn submit(&self, starts: &[StartOrder]) -> Result<Vec<SubmitResult>, EngineError> {
         let mut results: Vec<Option<SubmitResult>> = Vec::with_capacity(starts.len());
-        let mut wanted: Vec<(&StartOrder, Value)> = Vec::new();
+        let mut wanted: Vec<(&StartOrder, Result<Value, String>)> = Vec::new();
         let mut later = None;
+        let unnamed = Unnamed::after(&self.shared, starts.iter().filter(|order| self.look(order.attempt).is_none()));
         for order in starts {
             let known = self.look(order.attempt).is_some();
-            let manifest = match (!known).then(|| self.shared.manifest(order)).transpose() {
-                Ok(manifest) => manifest,
-                Err(NoPod::Refused(why)) => {
-                    results.push(Some(SubmitResult::Refused { why }));
-                    continue;
-                }
-                Err(NoPod::Later(error)) => {
+            let manifest = || unnamed.none_of(order).and_then(|()| self.shared.manifest(order));
+            let manifest = match (!known).then(manifest) {
+                None => None,
+                Some(Ok(manifest)) => Some(Ok(manifest)),
+                Some(Err(NoPod::Refused(why))) => Some(Err(why)),
+                Some(Err(NoPod::Later(error))) => {
                     later = later.or(Some(error));
                     continue;
                 }
@@ -275,7 +237,7 @@ impl Engine for KubernetesEngine {
             }
         }
         self.shared.changed([]);
-        let outcomes = self.create_all(&wanted);
+        let outcomes = in_lanes(&wanted, |(order, pod)| create(&self.shared, order, pod));
         let mut made = self.settle(&wanted, outcomes)?.into_iter();
         // The others are made by now; whoever asks again is told so.
         if let Some(error) = later {

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::{
     client::{CallError, Method},
+    gang::{self, Try},
     objects::{Pod, PodMetrics},
     output,
     pod::{FINALIZER, identity},
@@ -28,6 +29,8 @@ use super::{
 const TICK: Duration = Duration::from_secs(2);
 /// How often the nodes are asked for.
 const NODES_EVERY: Duration = Duration::from_secs(60);
+/// How often services are looked for whose gang is over.
+const SERVICES_EVERY: Duration = Duration::from_secs(600);
 /// How often a change that met another one is made again.
 const CONFLICTS_MAX: u32 = 8;
 /// How often output is fetched in vain, with pauses of two seconds that double each time: eight minutes and a half.
@@ -60,7 +63,12 @@ pub(super) fn sweep(shared: &Arc<Shared>, sweeps: &Receiver<(AttemptId, PodRefer
                 warn!(attempt = %again.id, error = %error.during("fetching output"), "output is given up");
                 output::give_up(shared, again.id)
             });
-            if let Err(error) = kept.and_then(|()| let_go(shared, &again.pod)) {
+            let let_go = kept.and_then(|()| let_go(shared, &again.pod));
+            // Only those of gangs have one: of all others there is nothing to remove.
+            if let_go.is_ok() && again.pod.gang {
+                gang::remove_if_over(shared, Try { job: again.id.job, attempt: again.id.attempt });
+            }
+            if let Err(error) = let_go {
                 debug!(attempt = %again.id, error = %error.during("letting a pod go"), "a pod stays for now");
                 again.tries += 1;
                 again.at = Instant::now() + TICK * 2u32.pow(again.tries.min(FETCHES_MAX) - 1);
@@ -74,6 +82,7 @@ pub(super) fn sweep(shared: &Arc<Shared>, sweeps: &Receiver<(AttemptId, PodRefer
 pub(super) fn work(shared: &Arc<Shared>, deletions: &Receiver<PodReference>) {
     let mut failed: VecDeque<PodReference> = VecDeque::new();
     let (mut ticked_at, mut sampled_at, mut nodes_at) = (Instant::now(), Instant::now(), Instant::now());
+    let mut cleaned_at = None;
     let sample_every = Duration::from_secs(shared.config.usage_every_s.into());
     while !shared.stopped() {
         match deletions.recv_timeout(TICK.saturating_sub(ticked_at.elapsed())) {
@@ -98,6 +107,12 @@ pub(super) fn work(shared: &Arc<Shared>, deletions: &Receiver<PodReference>) {
             nodes_at = Instant::now();
             if let Err(error) = shared.refresh_hardware() {
                 warn!(%error, "nodes cannot be asked for");
+            }
+        }
+        if cleaned_at.is_none_or(|at: Instant| at.elapsed() >= SERVICES_EVERY) {
+            cleaned_at = Some(Instant::now());
+            if let Err(error) = gang::clean(shared) {
+                debug!(error = %error.during("listing services"), "services of gangs are not looked at");
             }
         }
     }

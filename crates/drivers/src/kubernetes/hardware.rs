@@ -7,6 +7,7 @@ use huisuan_model::{Bytes, Class, GflopPerS, MilliDevices, Millicores, Pool, Poo
 use super::{
     config::{KubernetesConfig, PoolRule, Toleration},
     objects::{Node, Taint},
+    placing::Amounts,
     quantity::{thousandths, units},
 };
 
@@ -46,8 +47,12 @@ pub(super) struct Hardware {
 }
 
 /// What one node may give away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Machine {
+    name: String,
+    labels: BTreeMap<String, String>,
+    /// All of it, as Kubernetes counts.
+    allocatable: Amounts,
     /// Its pool's place among the rules.
     rule: usize,
     cores: Millicores,
@@ -90,6 +95,11 @@ impl Hardware {
             }
         }
         Hardware { rules, machines, away }
+    }
+
+    /// Nodes that take work now: name, labels, and what each may give away.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, String>, &Amounts)> {
+        self.machines.iter().map(|machine| (machine.name.as_str(), &machine.labels, &machine.allocatable))
     }
 
     /// Nodes that take no work now, and why.
@@ -251,7 +261,15 @@ fn machine(node: &Node, rules: &[PoolRule]) -> Option<Machine> {
     let rule = rules.iter().position(belongs)?;
     let devices = rules[rule].resource.as_ref().and_then(|resource| units(amount(resource))).unwrap_or(0);
     let cores = Millicores(units(amount("cpu")).map(|_| thousandths(amount("cpu")).unwrap_or(0)).unwrap_or(0));
-    Some(Machine { rule, cores, memory: Bytes(units(amount("memory")).unwrap_or(0)), devices })
+    Some(Machine {
+        name: node.metadata.name.clone(),
+        labels: node.metadata.labels.clone(),
+        allocatable: Amounts::of_node(node),
+        rule,
+        cores,
+        memory: Bytes(units(amount("memory")).unwrap_or(0)),
+        devices,
+    })
 }
 
 /// The pools that nodes tell of by themselves.

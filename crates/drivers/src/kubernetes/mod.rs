@@ -12,20 +12,24 @@
 //!
 //! Pure: `objects` (what is read), `quantity`, `hardware` (nodes to pools), `pod` (order to pod), `ending` (how it is
 //! told that it ends), `outcome` (pod to end), `state` (what is known and not yet told). Around them: `client` and
-//! `kubeconfig` (HTTP), `journal`, `watch` (list and watch), `errands` (deletions, pods let go, usage), `output` (logs),
-//! `volume` (what agent and pods share), `session` and `socket` (ways into pods), `engine`.
+//! `kubeconfig` (HTTP), `journal`, `create`, `watch` (list and watch), `errands` (deletions, pods let go, usage), `output` (logs),
+//! `volume` (what agent and pods share), `gang` (how its tasks find each other), `session` and `socket` (ways into pods), `placing` (nodes for pods, where the
+//! site leaves that to us), `engine`.
 
 mod client;
 mod config;
+mod create;
 mod ending;
 mod engine;
 mod errands;
+mod gang;
 mod hardware;
 mod journal;
 mod kubeconfig;
 mod objects;
 mod outcome;
 mod output;
+mod placing;
 mod pod;
 mod quantity;
 mod session;
@@ -36,5 +40,5 @@ mod unverified;
 mod volume;
 mod watch;
 
-pub use config::{KubernetesConfig, PoolRule, SharedVolume, Toleration};
+pub use config::{KubernetesConfig, PlacedBy, PoolRule, SharedVolume, Toleration};
 pub use engine::KubernetesEngine;

@@ -15,6 +15,8 @@ pub(super) struct Metadata {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) finalizers: Vec<String>,
+    pub(super) namespace: String,
+    pub(super) creation_timestamp: Option<Time>,
     pub(super) deletion_timestamp: Option<Time>,
     /// 0 when nobody waits for the containers any more: forced, or the node said that they are gone.
     pub(super) deletion_grace_period_seconds: Option<i64>,
@@ -34,8 +36,54 @@ pub(super) struct Pod {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PodSpec {
     pub(super) node_name: String,
+    /// Who is to give it a node.
+    pub(super) scheduler_name: String,
+    /// Somebody else's reasons for which it is not to have one yet.
+    pub(super) scheduling_gates: Vec<serde_json::Value>,
+    pub(super) affinity: Affinity,
     pub(super) termination_grace_period_seconds: u32,
     pub(super) containers: Vec<Container>,
+    pub(super) init_containers: Vec<Container>,
+    /// What its runtime takes beside its containers.
+    pub(super) overhead: BTreeMap<String, String>,
+}
+
+/// Which nodes a pod may go to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Affinity {
+    pub(super) node_affinity: NodeAffinity,
+}
+
+/// The same by their labels.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct NodeAffinity {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub(super) required: NodeSelector,
+}
+
+/// Any of these terms is enough; anywhere when there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct NodeSelector {
+    pub(super) node_selector_terms: Vec<Term>,
+}
+
+/// All of these count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Term {
+    pub(super) match_expressions: Vec<Expression>,
+}
+
+/// What a label of a node must be. Of the operators only those are known that are written here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Expression {
+    pub(super) key: String,
+    pub(super) operator: String,
+    pub(super) values: Vec<String>,
 }
 
 /// One container of a pod as it was asked for.
@@ -44,6 +92,16 @@ pub(super) struct PodSpec {
 pub(super) struct Container {
     /// Its process has a terminal.
     pub(super) tty: bool,
+    /// `Always` for one that begins before the others and stays.
+    pub(super) restart_policy: String,
+    pub(super) resources: Resources,
+}
+
+/// What is kept for a container: quantities by resource name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Resources {
+    pub(super) requests: BTreeMap<String, String>,
 }
 
 /// What became of a pod.
@@ -141,6 +199,13 @@ pub(super) struct Condition {
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) status: String,
+}
+
+/// The names of a gang's tasks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Service {
+    pub(super) metadata: Metadata,
 }
 
 /// What pods use now, as metrics-server tells it.

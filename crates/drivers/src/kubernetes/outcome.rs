@@ -134,8 +134,9 @@ fn without_exit_code(pod: &Pod, started_at: Option<TimeMs>, cancelled: bool, now
         ("DeadlineExceeded", _) => EndCause::Walltime,
         _ if cancelled => EndCause::Cancelled,
         ("" | "Evicted" | "NodeLost" | "Shutdown" | "Terminated" | "NodeShutdown" | "Preempting", _) => EndCause::Lost,
-        // The node refused it before it began: OutOfcpu, NodeAffinity, UnexpectedAdmissionError.
-        (_, None) => EndCause::StartFailed,
+        // The node refused it before it began: OutOfcpu, NodeAffinity, UnexpectedAdmissionError. Elsewhere there may be
+        // room.
+        (_, None) => EndCause::Refused,
         (_, Some(_)) => EndCause::Lost,
     };
     let detail = match (cause, status.reason.is_empty()) {
@@ -214,13 +215,13 @@ mod tests {
 
     #[test]
     fn what_never_began_or_told_no_code() {
-        use EndCause::{Cancelled, Lost, StartFailed, Walltime};
+        use EndCause::{Cancelled, Lost, Refused, Walltime};
         let check = |json: &str, cancelled: bool, expected| assert_eq!(ended(json, cancelled), expected, "{json}");
         let pending = format!(r#"{{"metadata":{{{DELETED}}},"status":{{"phase":"Pending"}}}}"#);
         check(&pending, true, (Cancelled, None, None, false));
         check(&pending, false, (Lost, None, None, false));
         let refused = r#"{"spec":{"nodeName":"n"},"status":{"phase":"Failed","reason":"OutOfcpu"}}"#;
-        check(refused, false, (StartFailed, None, None, false));
+        check(refused, false, (Refused, None, None, false));
         let running = r#""containerStatuses":[{"state":{"running":{"startedAt":"1970-01-01T00:00:01Z"}}}]"#;
         let forced = format!(r#"{{"metadata":{{{FORCED}}},"spec":{{"nodeName":"n"}},"status":{{{running}}}}}"#);
         check(&forced, false, (Lost, None, None, true));

@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    config::{KubernetesConfig, is_dns_name},
+    config::{KubernetesConfig, PlacedBy, is_dns_name},
     ending::Ending,
+    gang,
     hardware::{Requirement, Suits},
     objects::Metadata,
     volume::{self, mounts},
@@ -25,6 +26,10 @@ pub(super) const CENTRE_LABEL: &str = "huisuan.io/centre";
 const ATTEMPT: &str = "huisuan.io/attempt";
 /// The hash of the spec: the same name with another hash is another network's attempt.
 const SPEC: &str = "huisuan.io/spec";
+/// How many tasks its gang has; absent for a task that needs no other.
+pub(super) const GANG: &str = "huisuan.io/gang";
+/// The scheduler that pods name whose nodes are chosen here.
+pub(super) const SCHEDULER: &str = "huisuan";
 /// The text of a script; the node writes it into a file of the container.
 const SCRIPT: &str = "huisuan.io/script";
 
@@ -54,8 +59,14 @@ fn suffix(attempt: AttemptId) -> String {
     format!("-{}-{}-{}", attempt.job, attempt.task, attempt.attempt)
 }
 
-/// The pod of an order; an error says in words why it can never run here.
-pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesConfig) -> Result<Value, String> {
+/// The pod of an order; an error says in words why it can never run here. `addresses` says whether tasks of gangs are
+/// given names.
+pub(super) fn manifest(
+    order: &StartOrder,
+    suits: &Suits,
+    config: &KubernetesConfig,
+    addresses: bool,
+) -> Result<Value, String> {
     let spec = &order.spec;
     if let Some(why) = container::refusal(order) {
         return Err(why);
@@ -78,6 +89,9 @@ pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesCon
         }
         annotations[SCRIPT] = json!(text);
     }
+    if spec.gang {
+        annotations[GANG] = json!(spec.tasks.len().to_string());
+    }
     let mut labels = json!({
         "app.kubernetes.io/managed-by": "huisuan",
         (CENTRE_LABEL): mark(&order.centre),
@@ -97,6 +111,14 @@ pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesCon
             annotations["kueue.x-k8s.io/retriable-in-group"] = json!("false");
         }
     }
+    let mut pod_spec = pod_spec(order, suits, config, &image(order, config)?, words);
+    if let Some(gang) = gang::Try::of(order).filter(|_| addresses) {
+        labels[gang::LABEL] = json!(gang.label());
+        pod_spec["hostname"] = json!(gang::host(order.attempt.task));
+        pod_spec["subdomain"] = json!(gang.domain(&order.centre));
+        let variables = pod_spec["containers"][0]["env"].as_array_mut().expect("it was made as a list");
+        variables.extend(gang::variables(order).into_iter().map(variable));
+    }
     Ok(json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -106,7 +128,7 @@ pub(super) fn manifest(order: &StartOrder, suits: &Suits, config: &KubernetesCon
             "annotations": annotations,
             "finalizers": [FINALIZER],
         },
-        "spec": pod_spec(order, suits, config, &image(order, config)?, words),
+        "spec": pod_spec,
     }))
 }
 
@@ -138,6 +160,7 @@ fn pod_spec(order: &StartOrder, suits: &Suits, config: &KubernetesConfig, image:
             fields.insert(name.to_owned(), value);
         }
     };
+    set("schedulerName", (config.placement == PlacedBy::Huisuan).then(|| json!(SCHEDULER)));
     set("serviceAccountName", config.service_account.as_ref().map(|name| json!(name)));
     set("priorityClassName", config.priority_class.as_ref().map(|name| json!(name)));
     set("runtimeClassName", config.runtime_class.as_ref().map(|name| json!(name)));
@@ -186,11 +209,7 @@ fn task_container(order: &StartOrder, suits: &Suits, image: &str, words: Vec<Str
     let folder = spec.directory.as_deref().unwrap_or(ATTEMPT_FOLDER);
     let shared = mounts(order);
     let folders = shared.iter().map(|mount| (mount.variable.to_owned(), mount.folder.to_owned()));
-    let variables: Vec<Value> = container::variables(order, folder)
-        .into_iter()
-        .chain(folders)
-        .map(|(name, value)| json!({ "name": name, "value": literal(&value) }))
-        .collect();
+    let variables: Vec<Value> = container::variables(order, folder).into_iter().chain(folders).map(variable).collect();
     let mut inside = vec![json!({ "name": "attempt", "mountPath": ATTEMPT_FOLDER })];
     if matches!(spec.work, Work::Script { .. }) {
         inside.push(json!({ "name": "script", "mountPath": SCRIPT_FOLDER, "readOnly": true }));
@@ -238,6 +257,10 @@ fn volumes(order: &StartOrder, config: &KubernetesConfig) -> Value {
         volumes.push(json!({ "name": volume::NAME, "persistentVolumeClaim": claim }));
     }
     json!(volumes)
+}
+
+fn variable((name, value): (String, String)) -> Value {
+    json!({ "name": name, "value": literal(&value) })
 }
 
 /// A text that nodes do not change: they replace `$(NAME)` by a variable and `$$` by a dollar.

@@ -1,11 +1,13 @@
 //! What the engine's threads share, and the paths of the API.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::Sender,
     },
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -13,11 +15,12 @@ use huisuan_model::{AttemptId, CentreId, DurationMs, Outcome, StartOrder, TimeMs
 use serde_json::json;
 
 use super::{
-    client::{CallError, Client, Method},
+    client::{CallError, Client},
     config::KubernetesConfig,
     hardware::Hardware,
-    objects::{AccessReview, List, Node, Pod},
+    objects::{List, Node, Pod},
     output::Outputs,
+    placing::Binding,
     pod::{CENTRE_LABEL, manifest, mark, name},
     state::{Errand, Patience, PodReference, State},
     volume::{NoPod, Volume},
@@ -26,6 +29,10 @@ use crate::{Alarm, EngineError};
 
 /// How long after a pod is over the exit code of its container may be missing, beyond its grace.
 const EXIT_CODE_WITHIN_S: u32 = 60;
+/// How many requests are made at the same time.
+const AT_ONCE: usize = 8;
+/// So many are made one after the other in any case: what was ordered first waits first.
+const LANE_MIN: usize = 16;
 /// How many objects a page of a list has.
 const PAGE: u32 = 500;
 
@@ -44,9 +51,12 @@ pub(super) struct Shared {
     pub(super) volume: Option<Volume>,
     /// Why no session runs here, if none does.
     pub(super) no_sessions: Option<String>,
+    /// Whether tasks of a gang are given names.
+    pub(super) addresses: bool,
     pub(super) hardware: Mutex<Hardware>,
-    /// Why the cluster cannot be watched now, if it cannot.
-    pub(super) trouble: Mutex<Option<String>>,
+    pub(super) binding: Binding,
+    /// What cannot be done in the cluster now, and why.
+    trouble: Mutex<BTreeMap<&'static str, String>>,
     state: Mutex<State>,
     changed: Condvar,
     errands: Errands,
@@ -64,6 +74,7 @@ impl Shared {
         let outputs = Outputs::open(&config.dir, config.output_bytes_max)?;
         let volume = Volume::open(&config, &centre)?;
         let no_sessions = attaches(&client, &config.namespace).err();
+        let addresses = names(&client, &config.namespace);
         Ok(Shared {
             client,
             config,
@@ -71,7 +82,9 @@ impl Shared {
             outputs,
             volume,
             no_sessions,
+            addresses,
             hardware: Mutex::default(),
+            binding: Binding::default(),
             trouble: Mutex::default(),
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -85,9 +98,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes who waits for news, and has errands done.
+    /// Wakes who waits for news or for nodes, and has errands done.
     pub(super) fn changed(&self, errands: impl IntoIterator<Item = Errand>) {
         self.changed.notify_all();
+        self.binding.ring();
         for errand in errands {
             // Nobody does them while the engine is being dropped; its successor finds the same errands.
             let _ = match errand {
@@ -132,6 +146,11 @@ impl Shared {
     /// The path of all pods of the namespace.
     pub(super) fn pods_path(&self) -> String {
         format!("/api/v1/namespaces/{}/pods", self.config.namespace)
+    }
+
+    /// The path of all services of the namespace.
+    pub(super) fn services_path(&self) -> String {
+        format!("/api/v1/namespaces/{}/services", self.config.namespace)
     }
 
     /// The path of one pod.
@@ -184,14 +203,27 @@ impl Shared {
         Ok(())
     }
 
+    /// Something can be done again.
+    pub(super) fn well(&self, doing: &'static str) {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).remove(doing);
+    }
+
+    /// Something cannot be done; true when that is new.
+    pub(super) fn troubled(&self, doing: &'static str, why: &str) -> bool {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.insert(doing, why.to_owned()).is_none()
+    }
+
     /// What somebody should look at now, ordered by subject.
     pub(super) fn alarms(&self) -> Vec<Alarm> {
         let hardware = self.hardware.lock().unwrap_or_else(PoisonError::into_inner);
         let away = hardware.away().map(|(node, why)| (format!("node {node}"), why.to_owned()));
         let mut alarms: Vec<(String, String)> = away.collect();
         alarms.extend(self.state().stuck().map(|(id, why)| (format!("attempt {id}"), why.to_owned())));
+        let no_room = "no node has room for it, or for all of its gang, even when nothing else of this centre runs";
+        alarms.extend(self.binding.stuck().into_iter().map(|id| (format!("attempt {id}"), no_room.to_owned())));
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        alarms.extend(trouble.iter().map(|why| ("cluster".to_owned(), why.clone())));
+        alarms.extend(trouble.values().map(|why| ("cluster".to_owned(), why.clone())));
         alarms.sort();
         alarms.into_iter().map(|(subject, what)| Alarm { subject, what }).collect()
     }
@@ -202,7 +234,7 @@ impl Shared {
             return Err(format!("the order is for centre `{}`, this is `{}`", order.centre, self.centre).into());
         }
         let suits = self.hardware.lock().unwrap_or_else(PoisonError::into_inner).suits(order)?;
-        let manifest = manifest(order, &suits, &self.config)?;
+        let manifest = manifest(order, &suits, &self.config, self.addresses)?;
         self.volume.iter().try_for_each(|volume| volume.prepare(order))?;
         Ok(manifest)
     }
@@ -211,14 +243,31 @@ impl Shared {
 /// Whether the cluster lets this agent attach to pods; the error says for people that it does not.
 fn attaches(client: &Client, namespace: &str) -> Result<(), String> {
     let what = json!({ "namespace": namespace, "verb": "get", "resource": "pods", "subresource": "attach" });
-    let question = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-                           "spec": { "resourceAttributes": what } });
-    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-    match client.call::<AccessReview>(Method::Post, path, Some(&question)) {
-        Ok(review) if review.status.allowed => Ok(()),
-        Ok(_) => Err("the agent's role does not let it attach to pods, which sessions need".to_owned()),
+    match client.allows(&what) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("the agent's role does not let it attach to pods, which sessions need".to_owned()),
         Err(error) => Err(error.during("asking whether pods may be attached to").to_string()),
     }
+}
+
+/// Whether the cluster lets this agent make services. A cluster that does not answer is taken to say no: nothing that
+/// runs needs them.
+fn names(client: &Client, namespace: &str) -> bool {
+    let may = |verb| {
+        let what = json!({ "namespace": namespace, "verb": verb, "resource": "services" });
+        client.allows(&what).unwrap_or(false)
+    };
+    ["create", "list", "delete"].into_iter().all(may)
+}
+
+/// Asks for many things, several at a time; one answer for each in the same order.
+pub(super) fn in_lanes<T: Sync, R: Send>(all: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let lanes = all.chunks(all.len().div_ceil(AT_ONCE).max(LANE_MIN));
+    thread::scope(|scope| {
+        let ask = &ask;
+        let lanes: Vec<_> = lanes.map(|lane| scope.spawn(move || lane.iter().map(ask).collect::<Vec<_>>())).collect();
+        lanes.into_iter().flat_map(|lane| lane.join().expect("asking does not panic")).collect()
+    })
 }
 
 /// A whole list.

@@ -4,14 +4,16 @@
 mod asked;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{AttemptId, AttemptReport, Bytes, DurationMs, EndCause, Outcome, ReportKind, TimeMs, Usage};
 
 use super::{
+    gang,
     journal::Entry,
-    objects::Pod,
+    objects::{Metadata, Pod},
     outcome::{End, Seen, outcome, seen, vanished},
     pod::identity,
 };
@@ -32,6 +34,8 @@ pub(super) enum Errand {
 pub(super) struct PodReference {
     pub(super) name: String,
     pub(super) uid: String,
+    /// It has a name in its gang.
+    pub(super) gang: bool,
 }
 
 /// How long something is waited for.
@@ -47,6 +51,8 @@ pub(super) struct Patience {
 #[derive(Debug, Default)]
 pub(super) struct State {
     attempts: BTreeMap<AttemptId, Known>,
+    /// All that may wait for a node from us, and some that do no more.
+    unbound: BTreeSet<AttemptId>,
     outbox: Vec<AttemptReport>,
     /// Counts lists of the whole cluster, so that what was made after a list began is not missed in it.
     round: u64,
@@ -153,6 +159,7 @@ impl State {
         known.confirmed = self.round;
         if known.stage == Stage::Creating {
             known.stage = Stage::Waiting;
+            self.unbound.extend(waiting::for_us(&pod).then_some(id));
             known.last = Some(pod);
         }
     }
@@ -236,6 +243,7 @@ impl State {
         let over = matches!(looks, Seen::Ended(_));
         let asked = pod.metadata.deletion_timestamp.is_some();
         let pod_reference = reference(&pod);
+        self.unbound.extend(waiting::for_us(&pod).then_some(id));
         if let Stage::Ended { acknowledged, .. } = known.stage {
             // A pod that came late for an attempt that was buried or lost is ended, too.
             known.last = (!acknowledged || !over).then_some(pod);
@@ -347,5 +355,6 @@ impl State {
 }
 
 fn reference(pod: &Pod) -> PodReference {
-    PodReference { name: pod.metadata.name.clone(), uid: pod.metadata.uid.clone() }
+    let Metadata { name, uid, labels, .. } = &pod.metadata;
+    PodReference { name: name.clone(), uid: uid.clone(), gang: labels.contains_key(gang::LABEL) }
 }

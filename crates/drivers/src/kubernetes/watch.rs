@@ -1,22 +1,24 @@
-//! One list of all pods of the centre, then every change of them as it happens; a list again when the server has
+//! One list of all objects of a kind, then every change of them as it happens; a list again when the server has
 //! forgotten where we were, and now and then to be sure.
 
+mod attempts;
+
 use std::{
-    collections::BTreeSet,
     io,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use serde::Deserialize as _;
+use serde::{Deserialize as _, de::DeserializeOwned};
 use tracing::warn;
 
 use super::{
     client::{CallError, Lines},
-    objects::{Metadata, Pod, Status, WatchEvent},
-    pod::identity,
-    shared::{Listed, Shared, now},
+    objects::{Metadata, Status, WatchEvent},
+    shared::{Listed, Shared},
 };
+
+pub(super) use attempts::Attempts;
 
 /// How long one watch lasts, in seconds; shorter than the client waits for a byte, so that a connection that died
 /// without a word is noticed.
@@ -26,6 +28,32 @@ const RELIST_EVERY: Duration = Duration::from_secs(600);
 /// The pause after something failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What is watched, and who is told of it.
+pub(super) trait Subject {
+    /// One of them.
+    type Object: DeserializeOwned;
+    /// What is done, for errors.
+    const DOING: &'static str;
+
+    /// Where they are.
+    fn path(&self, shared: &Shared) -> String;
+
+    /// What selects them, for a query.
+    fn query(&self, shared: &Shared) -> String;
+
+    /// A list is about to be asked for.
+    fn begin(&mut self, shared: &Shared);
+
+    /// These are all that there are.
+    fn all(&mut self, shared: &Shared, objects: Vec<Self::Object>) -> Result<(), CallError>;
+
+    /// This is how one is now.
+    fn take(&mut self, shared: &Shared, object: Self::Object);
+
+    /// One is there no more; how it was last.
+    fn gone(&mut self, shared: &Shared, object: Self::Object);
+}
+
 /// How a watch ended.
 enum Watched {
     /// In time; goes on where it was.
@@ -34,27 +62,34 @@ enum Watched {
     Gone,
 }
 
+/// Takes in all objects; gives back the version from which to watch.
+pub(super) fn relist<S: Subject>(shared: &Shared, subject: &mut S) -> Result<String, CallError> {
+    subject.begin(shared);
+    let Listed { items, version } = shared.list(&subject.path(shared), &subject.query(shared))?;
+    subject.all(shared, items)?;
+    Ok(version)
+}
+
 /// Lists and watches until the engine is dropped.
-pub(super) fn watch(shared: &Arc<Shared>, mut version: String) {
+pub(super) fn watch<S: Subject>(shared: &Arc<Shared>, mut subject: S, mut version: String) {
     let mut listed_at = Instant::now();
     while !shared.stopped() {
         let result = match version.is_empty() || listed_at.elapsed() >= RELIST_EVERY {
-            true => relist(shared).map(|new| {
+            true => relist(shared, &mut subject).map(|new| {
                 listed_at = Instant::now();
                 version = new;
             }),
-            false => follow(shared, &mut version).map(|watched| {
+            false => follow(shared, &mut subject, &mut version).map(|watched| {
                 if matches!(watched, Watched::Gone) {
                     version.clear();
                 }
             }),
         };
         match result {
-            Ok(()) => *shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None,
+            Ok(()) => shared.well(S::DOING),
             Err(error) => {
-                let why = error.during("watching pods").to_string();
-                let before = shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(why.clone());
-                if before.is_none() {
+                let why = error.during(S::DOING).to_string();
+                if shared.troubled(S::DOING, &why) {
                     warn!(error = why, "cluster cannot be watched");
                 }
                 #[expect(
@@ -67,35 +102,9 @@ pub(super) fn watch(shared: &Arc<Shared>, mut version: String) {
     }
 }
 
-/// Takes in all pods; gives back the version from which to watch.
-pub(super) fn relist(shared: &Shared) -> Result<String, CallError> {
-    let round = shared.state().begin_round();
-    let Listed { items, version } = shared.list::<Pod>(&shared.pods_path(), &shared.selector())?;
-    let mut present = BTreeSet::new();
-    for pod in items {
-        present.extend(identity(&pod.metadata).map(|(id, _)| id));
-        take(shared, pod);
-    }
-    let missing = shared.state().missing(round, &present);
-    for id in missing {
-        // A list may lie behind a cache; only the object itself is proof.
-        match shared.find(id)? {
-            Some(pod) => take(shared, pod),
-            None => shared.state().gone(id, None, now()),
-        }
-    }
-    shared.changed([]);
-    Ok(version)
-}
-
-fn take(shared: &Shared, pod: Pod) {
-    let errand = shared.state().take(pod, now(), shared.patience());
-    shared.changed(errand);
-}
-
-fn follow(shared: &Shared, version: &mut String) -> Result<Watched, CallError> {
+fn follow<S: Subject>(shared: &Shared, subject: &mut S, version: &mut String) -> Result<Watched, CallError> {
     let query = format!("watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_S}&resourceVersion={version}");
-    let path = format!("{}?{query}&{}", shared.pods_path(), shared.selector());
+    let path = format!("{}?{query}&{}", subject.path(shared), subject.query(shared));
     let stream = match shared.client.stream(&path) {
         Ok(stream) => stream,
         Err(error) if error.code() == 410 => return Ok(Watched::Gone),
@@ -115,28 +124,19 @@ fn follow(shared: &Shared, version: &mut String) -> Result<Watched, CallError> {
         }
         let garbled = |error: serde_json::Error| CallError::Broken(io::Error::new(io::ErrorKind::InvalidData, error));
         let event: WatchEvent = serde_json::from_slice(&line).map_err(garbled)?;
-        match event.kind.as_str() {
-            "ERROR" => {
-                let status = Status::deserialize(event.object).map_err(garbled)?;
-                return if status.code == 410 { Ok(Watched::Gone) } else { Err(CallError::Answer(status)) };
-            }
-            "BOOKMARK" => {
-                let metadata = event.object.get("metadata").cloned().unwrap_or_default();
-                *version = Metadata::deserialize(metadata).map_err(garbled)?.resource_version;
-            }
-            kind => {
-                let pod = Pod::deserialize(&event.object).map_err(garbled)?;
-                let next = pod.metadata.resource_version.clone();
-                if kind == "DELETED" {
-                    if let Some((id, _)) = identity(&pod.metadata) {
-                        shared.state().gone(id, Some(&pod), now());
-                        shared.changed([]);
-                    }
-                } else {
-                    take(shared, pod);
-                }
-                *version = next;
+        if event.kind == "ERROR" {
+            let status = Status::deserialize(event.object).map_err(garbled)?;
+            return if status.code == 410 { Ok(Watched::Gone) } else { Err(CallError::Answer(status)) };
+        }
+        let metadata = event.object.get("metadata").cloned().unwrap_or_default();
+        let next = Metadata::deserialize(metadata).map_err(garbled)?.resource_version;
+        if event.kind != "BOOKMARK" {
+            let object = S::Object::deserialize(event.object).map_err(garbled)?;
+            match event.kind.as_str() {
+                "DELETED" => subject.gone(shared, object),
+                _ => subject.take(shared, object),
             }
         }
+        *version = next;
     }
 }

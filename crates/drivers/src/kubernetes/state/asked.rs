@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use huisuan_model::{AttemptId, AttemptReport, Outcome, ReportKind};
 
-use super::{Known, PodReference, Stage, State, reference};
+use super::{super::gang::Try, Known, PodReference, Stage, State, reference};
 use crate::Held;
 
 /// What can be told of an attempt at a glance.
@@ -64,6 +64,16 @@ impl State {
             _ => None,
         });
         found.collect()
+    }
+
+    /// Whether nothing is left of a gang's try: all ends that are known of are recorded elsewhere.
+    pub(in super::super) fn is_over(&self, gang: Try) -> bool {
+        let id = |task, attempt| AttemptId { job: gang.job, task, attempt };
+        let all = self.attempts.range(id(0, 0)..=id(u32::MAX, u32::MAX));
+        let own: Vec<&Known> = all.filter(|(id, _)| id.attempt == gang.attempt).map(|(_, known)| known).collect();
+        let over = |known: &&Known| matches!(known.stage, Stage::Ended { acknowledged: true, .. });
+        // One of which nothing is known is about to begin.
+        !own.is_empty() && own.iter().all(over)
     }
 
     /// What should have been in the list that began with `round`, and was not.

@@ -1,6 +1,6 @@
 //! A fake of what a Kubernetes API server keeps: objects, versions, and changes that are forgotten after a while.
 //!
-//! Not a Kubernetes: it knows pods, nodes and records of usage, checks nothing of a pod's spec beyond what the tests
+//! Not a Kubernetes: it knows pods, nodes, services and records of usage, checks nothing of a pod's spec beyond what the tests
 //! are about, and keeps everything in memory. What it does is done as the real one does: names are unique, versions
 //! grow, changes may name the version that they are for, deletion waits for grace and finalizers.
 
@@ -15,12 +15,18 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal(pub(crate) u16, pub(crate) &'static str, pub(crate) String);
 
-/// One change of a pod.
+/// One change of an object.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) version: u64,
-    pub(crate) kind: &'static str,
-    pub(crate) pod: Value,
+    /// What it is one of: `pods` or `nodes`.
+    pub(crate) of: &'static str,
+    /// How it was before; nothing before there was one.
+    pub(crate) before: Option<Value>,
+    /// How it is now, or was last.
+    pub(crate) object: Value,
+    /// It is there no more.
+    pub(crate) deleted: bool,
 }
 
 /// All that is kept.
@@ -29,6 +35,7 @@ pub(crate) struct Objects {
     pub(crate) version: u64,
     pub(crate) pods: BTreeMap<String, Value>,
     pub(crate) nodes: BTreeMap<String, Value>,
+    pub(crate) services: BTreeMap<String, Value>,
     /// Records of usage, by the name of the pod.
     pub(crate) metrics: BTreeMap<String, Value>,
     pub(crate) changes: VecDeque<Change>,
@@ -73,16 +80,34 @@ impl Cluster {
 }
 
 impl Objects {
-    fn record(&mut self, kind: &'static str, mut pod: Value) -> Value {
+    /// Keeps how a pod is now, or was last.
+    fn record(&mut self, mut pod: Value, deleted: bool) -> Value {
         self.version += 1;
         pod["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let name = text(&pod, "/metadata/name").to_owned();
-        match kind {
-            "DELETED" => self.pods.remove(&name),
-            _ => self.pods.insert(name, pod.clone()),
+        let before = match deleted {
+            true => self.pods.remove(&name),
+            false => self.pods.insert(name, pod.clone()),
         };
-        self.changes.push_back(Change { version: self.version, kind, pod: pod.clone() });
+        self.changes.push_back(Change { version: self.version, of: "pods", before, object: pod.clone(), deleted });
         pod
+    }
+
+    /// Makes or changes a node.
+    pub(crate) fn put_node(&mut self, mut node: Value) {
+        self.version += 1;
+        node["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let before = self.nodes.insert(text(&node, "/metadata/name").to_owned(), node.clone());
+        self.changes.push_back(Change { version: self.version, of: "nodes", before, object: node, deleted: false });
+    }
+
+    /// A node is gone.
+    pub(crate) fn remove_node(&mut self, name: &str) {
+        self.version += 1;
+        let mut node = self.nodes.remove(name).expect("it is there");
+        let before = Some(node.clone());
+        node["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.changes.push_back(Change { version: self.version, of: "nodes", before, object: node, deleted: true });
     }
 
     pub(crate) fn create(&mut self, namespace: &str, mut pod: Value) -> Result<Value, Refusal> {
@@ -104,7 +129,7 @@ impl Objects {
         pod["metadata"]["uid"] = json!(format!("uid-{}", self.version + 1));
         pod["metadata"]["creationTimestamp"] = json!(time());
         pod["status"] = json!({ "phase": "Pending" });
-        Ok(self.record("ADDED", pod))
+        Ok(self.record(pod, false))
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<Value, Refusal> {
@@ -122,8 +147,7 @@ impl Objects {
         }
         let finalizers = pod.pointer("/metadata/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty);
         let grace = pod.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64);
-        let kind = if finalizers && grace == Some(0) { "DELETED" } else { "MODIFIED" };
-        Ok(self.record(kind, pod))
+        Ok(self.record(pod, finalizers && grace == Some(0)))
     }
 
     pub(crate) fn delete(&mut self, name: &str, options: &Value) -> Result<Value, Refusal> {
@@ -138,20 +162,50 @@ impl Objects {
         let finalizers =
             pod.pointer("/metadata/finalizers").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
         if grace == 0 && !finalizers {
-            return Ok(self.record("DELETED", pod));
+            return Ok(self.record(pod, true));
         }
         if before != Some(grace) {
             pod["metadata"]["deletionTimestamp"] = json!(time());
             pod["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
-            return Ok(self.record("MODIFIED", pod));
+            return Ok(self.record(pod, false));
         }
         Ok(pod)
     }
 
-    /// Gives waiting pods to nodes that have room for them, the oldest first.
+    /// Makes a service.
+    pub(crate) fn serve(&mut self, namespace: &str, service: &Value) -> Result<Value, Refusal> {
+        let (name, mut service) = (text(service, "/metadata/name").to_owned(), service.clone());
+        if self.services.contains_key(&name) {
+            return Err(Refusal(409, "AlreadyExists", format!("services \"{name}\" already exists")));
+        }
+        service["metadata"]["namespace"] = json!(namespace);
+        self.services.insert(name, service.clone());
+        Ok(service)
+    }
+
+    /// Gives a pod to a node, as its scheduler says: nobody looks whether there is room, or such a node.
+    pub(crate) fn bind(&mut self, name: &str, binding: &Value) -> Result<Value, Refusal> {
+        let mut pod = self.find(name)?;
+        let conflict = |why: String| {
+            Err(Refusal(409, "Conflict", format!("Operation cannot be fulfilled on pods/binding \"{name}\": {why}")))
+        };
+        if pod.pointer("/metadata/deletionTimestamp").is_some() {
+            return conflict(format!("pod {name} is being deleted, cannot be assigned to a host"));
+        }
+        match text(&pod, "/spec/nodeName") {
+            "" => pod["spec"]["nodeName"] = binding["target"]["name"].clone(),
+            node => return conflict(format!("pod {name} is already assigned to node \"{node}\"")),
+        }
+        self.record(pod, false);
+        Ok(json!({ "kind": "Status", "status": "Success", "code": 201 }))
+    }
+
+    /// Gives waiting pods that ask for no other scheduler to nodes that have room for them, the oldest first.
     pub(crate) fn schedule(&mut self) -> bool {
         let waits = |pod: &&Value| {
-            text(pod, "/spec/nodeName").is_empty() && pod.pointer("/metadata/deletionTimestamp").is_none()
+            text(pod, "/spec/nodeName").is_empty()
+                && ["", "default-scheduler"].contains(&text(pod, "/spec/schedulerName"))
+                && pod.pointer("/metadata/deletionTimestamp").is_none()
         };
         let mut waiting: Vec<Value> = self.pods.values().filter(waits).cloned().collect();
         waiting.sort_by_key(version);
@@ -160,7 +214,7 @@ impl Objects {
             let room = self.nodes.values().find(|node| suits(&pod, node) && self.has_room(&pod, node));
             if let Some(node) = room.map(|node| text(node, "/metadata/name").to_owned()) {
                 pod["spec"]["nodeName"] = json!(node);
-                self.record("MODIFIED", pod);
+                self.record(pod, false);
                 bound = true;
             }
         }
@@ -196,10 +250,14 @@ fn suits(pod: &Value, node: &Value) -> bool {
 }
 
 /// A quantity in thousandths, of the few kinds that tests write.
-fn amount(quantity: Option<&Value>) -> u64 {
+pub(crate) fn amount(quantity: Option<&Value>) -> u64 {
     let text = quantity.and_then(Value::as_str).unwrap_or("0");
     let (digits, factor) = match text {
         text if text.ends_with("Gi") => (&text[..text.len() - 2], 1000 << 30),
+        text if text.ends_with("Mi") => (&text[..text.len() - 2], 1000 << 20),
+        text if text.ends_with("Ki") => (&text[..text.len() - 2], 1000 << 10),
+        text if text.ends_with('M') => (&text[..text.len() - 1], 1_000_000_000),
+        text if text.ends_with('k') => (&text[..text.len() - 1], 1_000_000),
         text if text.ends_with('m') => (&text[..text.len() - 1], 1),
         text => (text, 1000),
     };

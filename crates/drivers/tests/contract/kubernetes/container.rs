@@ -72,3 +72,9 @@ pub(crate) fn expanded(text: &str) -> String {
     }
     result + rest
 }
+
+/// Resident bytes of a process.
+pub(crate) fn memory(pid: i32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+}

@@ -243,3 +243,39 @@ fn a_duplicate_order_races_with_nothing() {
     assert_eq!((starts(&lab), ends), (vec![1], 0));
     assert!(more.iter().all(|report| !matches!(report.what, ReportKind::Started)));
 }
+
+/// The answer to a create is lost, and then the cluster, or the agent itself, would not make the pod again: it runs.
+#[test]
+fn a_refusal_does_not_hit_what_runs() {
+    let check = |code: u16, gone: bool| {
+        let mut lab = Lab::new();
+        lab.server.fail("WATCH", Act::Slow(2_000), 1_000);
+        lab.server.cluster.forget();
+        lab.server.fail("POST", Act::DropAfter, 1);
+        lab.server.fail("POST", Act::Answer(code), 3);
+        lab.server.fail("GET", Act::DropBefore, 4);
+        let order = traced(&lab, 1, "exit 3");
+        let _ = lab.bench.engine.submit(std::slice::from_ref(&order));
+        if gone {
+            lab.server.cluster.with(|all| all.remove_node("node"));
+            lab.bench.engine.inventory().expect("no node");
+        }
+        lab.server.heal();
+        lab.server.fail("POST", Act::Answer(code), 4);
+        assert!(taken(&lab.bench.engine.submit(std::slice::from_ref(&order)).expect("submitted")), "{code} {gone}");
+        assert_eq!(lab.bench.end(id(1, 0)).outcome.exit_code, Some(3));
+        assert_eq!(starts(&lab), [1]);
+    };
+    check(403, false);
+    check(422, false);
+    check(403, true);
+}
+
+#[test]
+fn what_is_refused_and_not_there_is_refused() {
+    let lab = Lab::new();
+    lab.server.fail("POST", Act::Answer(422), 1);
+    let results = lab.bench.engine.submit(&[traced(&lab, 1, "")]).expect("submitted");
+    assert!(matches!(&results[0], SubmitResult::Refused { why } if why.contains("refused its pod")), "{results:?}");
+    assert!(starts(&lab).is_empty());
+}

@@ -25,8 +25,10 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
 use super::{
+    admission::Admission,
+    api::{Api, pause},
     cluster::{text, time},
-    container::{expanded, hook, mounts},
+    container::{expanded, hook, memory, mounts},
     ways::Terminal,
 };
 
@@ -35,47 +37,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// For a moment after its start a process still counts the memory of this program, whose copy it was.
 const YOUNG: Duration = Duration::from_millis(100);
-/// How to speak to an API server.
-#[derive(Debug, Clone)]
-pub(crate) struct Api {
-    agent: ureq::Agent,
-    server: String,
-    token: String,
-}
-
-impl Api {
-    pub(crate) fn new(server: &str, token: &str) -> Api {
-        let tls = ureq::tls::TlsConfig::builder().disable_verification(true).build();
-        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).tls_config(tls);
-        Api { agent: config.build().new_agent(), server: server.to_owned(), token: token.to_owned() }
-    }
-
-    /// One request; the status and the answer, or 0 when the connection broke.
-    pub(crate) fn call(&self, method: &str, path: &str, kind: &str, body: Option<&Value>) -> (u16, Value) {
-        let request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.server))
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", kind)
-            .body(body.map(Value::to_string).unwrap_or_default().into_bytes())
-            .expect("a request");
-        let sent = match method {
-            "GET" => self.agent.run(request.map(|_| ())),
-            _ => self.agent.run(self.agent.configure_request(request).allow_non_standard_methods(true).build()),
-        };
-        match sent {
-            Ok(mut response) => {
-                let body = response.body_mut().with_config().limit(64 << 20).read_to_string().unwrap_or_default();
-                (response.status().as_u16(), serde_json::from_str(&body).unwrap_or(Value::Null))
-            }
-            Err(_) => (0, Value::Null),
-        }
-    }
-
-    fn patch(&self, path: &str, patch: &Value) -> u16 {
-        self.call("PATCH", path, "application/merge-patch+json", Some(patch)).0
-    }
-}
 
 /// What the main loop tells the thread of a pod.
 enum Word {
@@ -93,6 +54,7 @@ pub(crate) struct Kubelet {
     /// Folders of pods, and of claims.
     pub(crate) root: PathBuf,
     pods: Mutex<BTreeMap<String, Sender<Word>>>,
+    admission: Admission,
     /// Terminals of containers that have one, by uid.
     terminals: Mutex<BTreeMap<String, Arc<Terminal>>>,
     /// The uid of each pod by its name, and whether it is over.
@@ -108,6 +70,7 @@ impl Kubelet {
             logs: logs.to_owned(),
             root: root.to_owned(),
             pods: Mutex::default(),
+            admission: Admission::default(),
             terminals: Mutex::default(),
             known: Mutex::default(),
         });
@@ -154,9 +117,8 @@ impl Kubelet {
         }
         list["items"].as_array().into_iter().flatten().for_each(|pod| self.take(pod));
         let version = text(&list, "/metadata/resourceVersion");
-        let url = format!("{}/api/v1/pods?watch=1&timeoutSeconds=300&{own}&resourceVersion={version}", self.api.server);
-        let asked = self.api.agent.get(url).header("authorization", format!("Bearer {}", self.api.token)).call();
-        let reader = BufReader::new(asked.ok()?.into_body().into_reader());
+        let path = format!("/api/v1/pods?watch=1&timeoutSeconds=300&{own}&resourceVersion={version}");
+        let reader = BufReader::new(self.api.stream(&path)?);
         for line in reader.lines() {
             let Ok(event) = serde_json::from_str::<Value>(&line.unwrap_or_default()) else { break };
             match text(&event, "/type") {
@@ -181,7 +143,7 @@ impl Kubelet {
             pods.insert(uid.clone(), sender);
             self.note(pod, false);
             let (kubelet, pod) = (Arc::clone(self), pod.clone());
-            thread::spawn(move || Run { kubelet: &kubelet, path: path_of(&pod), pod: &pod, words: receiver }.work());
+            thread::spawn(move || Run { kubelet: &kubelet, path: path_of(&pod), pod: &pod, words: receiver }.admit());
             return;
         }
         if deleted {
@@ -225,6 +187,18 @@ struct Ended {
 }
 
 impl Run<'_> {
+    /// Runs it, if the node has room for it.
+    fn admit(self) {
+        let node = self.kubelet.api.get(&format!("/api/v1/nodes/{}", self.kubelet.node));
+        match self.kubelet.admission.admit(self.pod, &node) {
+            Ok(()) => self.work(),
+            Err((reason, message)) => {
+                self.kubelet.note(self.pod, true);
+                self.report(json!({ "phase": "Failed", "reason": reason, "message": message }));
+            }
+        }
+    }
+
     fn work(self) {
         let api = &self.kubelet.api;
         let started_at = time();
@@ -250,6 +224,7 @@ impl Run<'_> {
             }
         };
         self.kubelet.note(self.pod, true);
+        self.kubelet.admission.leave(self.pod);
         self.tell(phase, json!({ "terminated": terminated }), reason);
         // What was asked meanwhile must not wait for somebody who is gone.
         let mut pods = self.kubelet.pods.lock().unwrap_or_else(PoisonError::into_inner);
@@ -269,6 +244,10 @@ impl Run<'_> {
         if let Some(reason) = reason {
             status["reason"] = json!(reason);
         }
+        self.report(status);
+    }
+
+    fn report(&self, status: Value) {
         for _ in 0..300 {
             let code = self.kubelet.api.patch(&format!("{}/status", self.path), &json!({ "status": status }));
             if !matches!(code, 0 | 429 | 500..) {
@@ -386,15 +365,4 @@ impl Run<'_> {
         let _ = kill_process_group(group, Signal::KILL);
         Ended { status, reason, deadline: over_deadline, deleted }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a pause between two tries to reach somebody else's program")]
-fn pause() {
-    thread::sleep(Duration::from_millis(200));
-}
-
-/// Resident bytes of a process.
-fn memory(pid: i32) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
 }

@@ -4,13 +4,18 @@
 //! kubelet (`kubelet.rs`) that runs pods as processes. With `HUISUAN_KUBERNETES=KUBECONFIG` the same suite runs against
 //! a real control plane, whose pods the same fake kubelet runs; faults are then left out.
 
+mod admission;
 mod apart;
+mod api;
 mod cluster;
 mod container;
 mod faults;
+mod gangs;
 mod kubelet;
 mod objects;
+mod placed;
 mod real;
+mod request;
 mod server;
 mod sessions;
 mod volume;
@@ -18,14 +23,15 @@ mod ways;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use huisuan_drivers::{KubernetesConfig, KubernetesEngine};
+use huisuan_drivers::{KubernetesConfig, KubernetesEngine, PlacedBy};
 use huisuan_model::{Bytes, CentreId, JobSpec, Millicores, RangeSet, StartOrder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::{
+    api::Api,
     container::{CLAIM, user},
-    kubelet::{Api, Kubelet},
+    kubelet::Kubelet,
     server::Server,
 };
 use crate::{
@@ -36,28 +42,38 @@ use crate::{
 /// How the engine marks what is of the centre `here`: the beginning of the name's SHA-256.
 const HERE: &str = "fcec915097";
 
-/// A fake cluster of one node with two cores and 1 GiB, and an engine that uses it.
+/// A fake cluster of nodes with two cores and 1 GiB each, and an engine that uses it.
 pub(crate) struct Lab {
     pub(crate) bench: Bench,
     pub(crate) server: Arc<Server>,
     /// What agent and pods share.
     pub(crate) shared: PathBuf,
+    /// Who gives pods their nodes.
+    placement: PlacedBy,
     _scratch: TempDir,
 }
 
 impl Lab {
+    /// One node, and the cluster's own scheduler.
     pub(crate) fn new() -> Lab {
+        Lab::of(&["node"], PlacedBy::Kubernetes)
+    }
+
+    /// These nodes, whose pods are placed so.
+    pub(crate) fn of(nodes: &[&str], placement: PlacedBy) -> Lab {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let (logs, pods) = (scratch.path().join("logs"), scratch.path().join("pods"));
         std::fs::create_dir_all(&logs).expect("a folder");
         let shared = container::claims(&pods).join(CLAIM);
         std::fs::create_dir_all(&shared).expect("a folder");
         let server = Server::start(logs.clone());
-        server.cluster.with(|objects| objects.nodes.insert("node".into(), node("node", json!({}), json!({}))));
         let api = Api::new(&format!("http://127.0.0.1:{}", server.port), "kubelet");
-        server.know(Kubelet::start(api, "node", &logs, &pods));
+        for name in nodes {
+            server.cluster.with(|objects| objects.put_node(node(name, json!({}), json!({}))));
+            server.know(Kubelet::start(api.clone(), name, &logs, &pods));
+        }
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let mut lab = Lab { bench: Bench::new(nothing(), folder), server, shared, _scratch: scratch };
+        let mut lab = Lab { bench: Bench::new(nothing(), folder), server, shared, placement, _scratch: scratch };
         let engine = KubernetesEngine::open(config(&lab)).expect("a centre");
         lab.bench.engine = Box::new(engine);
         lab
@@ -110,7 +126,7 @@ fn nothing() -> impl huisuan_drivers::Engine {
 
 /// A node as its kubelet would tell of it.
 pub(crate) fn node(name: &str, labels: serde_json::Value, more: serde_json::Value) -> serde_json::Value {
-    let mut allocatable = json!({ "cpu": "2", "memory": "1Gi" });
+    let mut allocatable = json!({ "cpu": "2", "memory": "1Gi", "pods": "500" });
     for (resource, amount) in more.as_object().expect("resources") {
         allocatable[resource] = amount.clone();
     }
@@ -144,6 +160,7 @@ pub(crate) fn config(lab: &Lab) -> KubernetesConfig {
     config.centre = Some(CentreId::new("here").expect("a name"));
     config.dir = folder.join("centre");
     config.kubeconfig = Some(kubeconfig);
+    config.placement = lab.placement;
     config
 }
 
@@ -175,8 +192,13 @@ impl Place {
 
 impl Anywhere {
     fn new() -> Anywhere {
-        let Some(real) = real::Real::from_environment() else {
-            let mut lab = Lab::new();
+        Anywhere::of(1, PlacedBy::Kubernetes)
+    }
+
+    /// So many nodes, whose pods are placed so.
+    fn of(nodes: usize, placement: PlacedBy) -> Anywhere {
+        let Some(real) = real::Real::from_environment(nodes) else {
+            let mut lab = Lab::of(&["a", "b", "c", "d"][..nodes], placement);
             let config = config(&lab);
             return Anywhere { config, bench: lab.take_bench(), place: Place::Fake(lab) };
         };
@@ -184,8 +206,29 @@ impl Anywhere {
         let mut config = real.config(folder.path());
         config.centre = Some(CentreId::new("here").expect("a name"));
         config.dir = folder.path().join("centre");
+        config.placement = placement;
         let engine = KubernetesEngine::open(config.clone()).expect("a centre");
         Anywhere { bench: Bench::new(engine, folder), config, place: Place::Real(real) }
+    }
+
+    /// Closes one of its nodes to new pods, or opens it again.
+    fn cordon(&self, number: usize, cordoned: bool) {
+        match &self.place {
+            Place::Real(real) => real.cordon(number, cordoned),
+            Place::Fake(lab) => lab.server.cluster.with(|all| {
+                let mut node = all.nodes.values().nth(number).expect("a node").clone();
+                node["spec"] = json!({ "unschedulable": cordoned });
+                all.put_node(node);
+            }),
+        }
+    }
+
+    /// Waits until no gang has a service.
+    fn until_no_services(&self) {
+        match &self.place {
+            Place::Real(real) => real.until_no_services(),
+            Place::Fake(lab) => gangs::no_services(lab),
+        }
     }
 
     /// Its bench, while it stays.
@@ -200,38 +243,43 @@ impl Anywhere {
     }
 }
 
+/// The suite, each promise of it at a place of its own.
 macro_rules! contract {
-    ($($place:ident::$name:ident),* $(,)?) => {$(
+    ($anywhere:expr) => {
+        contract! { $anywhere;
+            apart::runs_and_reports,
+            suite::exit_codes,
+            suite::signals,
+            apart::start_failures,
+            suite::refusals,
+            suite::arrays_know_who_they_are,
+            suite::environment,
+            apart::output_of_any_kind,
+            suite::output_can_be_followed,
+            apart::walltime_is_kept,
+            suite::a_queued_attempt_is_cancelled,
+            suite::a_running_attempt_is_cancelled_with_all_it_started,
+            suite::an_unknown_attempt_is_cancelled_for_ever,
+            apart::memory_is_limited,
+            suite::a_duplicate_runs_once,
+            suite::capacity_is_never_exceeded,
+            suite::a_report_comes_until_it_is_acknowledged,
+            suite::what_is_held_is_told_and_what_is_missing_is_looked_for,
+            checkpoint::state_is_saved_within_the_walltime,
+            checkpoint::state_is_saved_when_room_is_taken_away,
+            staging::data_is_where_the_variable_says,
+        }
+    };
+    ($anywhere:expr; $($place:ident::$name:ident),* $(,)?) => {$(
         #[test]
         fn $name() {
-            $place::$name(&mut Anywhere::new().bench);
+            $place::$name(&mut $anywhere.bench);
         }
     )*};
 }
+use contract;
 
-contract! {
-    apart::runs_and_reports,
-    suite::exit_codes,
-    suite::signals,
-    apart::start_failures,
-    suite::refusals,
-    suite::arrays_know_who_they_are,
-    suite::environment,
-    apart::output_of_any_kind,
-    suite::output_can_be_followed,
-    apart::walltime_is_kept,
-    suite::a_queued_attempt_is_cancelled,
-    suite::a_running_attempt_is_cancelled_with_all_it_started,
-    suite::an_unknown_attempt_is_cancelled_for_ever,
-    apart::memory_is_limited,
-    suite::a_duplicate_runs_once,
-    suite::capacity_is_never_exceeded,
-    suite::a_report_comes_until_it_is_acknowledged,
-    suite::what_is_held_is_told_and_what_is_missing_is_looked_for,
-    checkpoint::state_is_saved_within_the_walltime,
-    checkpoint::state_is_saved_when_room_is_taken_away,
-    staging::data_is_where_the_variable_says,
-}
+contract!(Anywhere::new());
 
 #[test]
 fn an_agent_restart_changes_nothing() {

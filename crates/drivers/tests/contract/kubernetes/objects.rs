@@ -14,7 +14,7 @@ use crate::bench::{expect_cause, id, order, script, task};
 
 /// A node without a kubelet: what goes there happens only when a test says so.
 fn ghost(lab: &Lab, more: Value, labels: Value) {
-    lab.server.cluster.with(|all| all.nodes.insert("ghost".into(), node("ghost", labels, more)));
+    lab.server.cluster.with(|all| all.put_node(node("ghost", labels, more)));
     lab.bench.engine.inventory().expect("asked again");
 }
 
@@ -39,9 +39,7 @@ fn the_inventory_is_what_nodes_offer() {
         tainted["spec"] = json!({ "taints": [{ "key": "mine", "effect": "NoSchedule" }] });
         let mut dead = node("dead", json!({}), json!({}));
         dead["status"]["conditions"] = json!([{ "type": "Ready", "status": "Unknown" }]);
-        for (name, node) in [("cordoned", cordoned), ("tainted", tainted), ("dead", dead)] {
-            all.nodes.insert(name.into(), node);
-        }
+        [cordoned, tainted, dead].into_iter().for_each(|node| all.put_node(node));
     });
     let pools = lab.bench.engine.inventory().expect("an inventory");
     let [gpu, cpu] = pools.as_slice() else { panic!("two pools: {pools:?}") };
@@ -285,8 +283,8 @@ fn an_order_goes_to_the_pool_that_it_was_placed_on() {
         nodes: [("zone".to_owned(), zone.to_owned())].into(),
     };
     lab.server.cluster.with(|all| {
-        all.nodes.insert("a".into(), node("a", json!({ "zone": "a" }), json!({ "nvidia.com/gpu": "4" })));
-        all.nodes.insert("b".into(), node("b", json!({ "zone": "b" }), json!({})));
+        all.put_node(node("a", json!({ "zone": "a" }), json!({ "nvidia.com/gpu": "4" })));
+        all.put_node(node("b", json!({ "zone": "b" }), json!({})));
     });
     lab.close();
     let pools = vec![rule("gpu", Some("nvidia.com/gpu"), "a", 19_500), rule("cpu", None, "b", 40)];

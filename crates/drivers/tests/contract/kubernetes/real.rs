@@ -1,5 +1,5 @@
 //! A real control plane as the place of the suite: `HUISUAN_KUBERNETES` names its kubeconfig (an administrator's, with
-//! a token). Each test has a namespace and a node of its own, with a label and a taint that nobody else has, and the
+//! a token). Each test has a namespace and nodes of its own, with a label and a taint that nobody else has, and the
 //! fake kubelet runs what the real scheduler sends there. The API server fetches output from it over TLS.
 
 use std::{
@@ -25,14 +25,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
+    api::Api,
     container::{CLAIM, claims, lines_from, user},
-    kubelet::{Api, Kubelet},
+    kubelet::Kubelet,
     ways,
 };
 
 /// Names the kubeconfig of the control plane.
 const VARIABLE: &str = "HUISUAN_KUBERNETES";
-/// The label and taint of a test's own node.
+/// The label and taint of a test's own nodes.
 const MARK: &str = "huisuan-test";
 
 /// A connection of the API server.
@@ -40,17 +41,18 @@ type Tls = StreamOwned<ServerConnection, TcpStream>;
 
 static TESTS: AtomicU32 = AtomicU32::new(0);
 
-/// A namespace and a node of a real cluster; removed when dropped.
+/// A namespace and nodes of a real cluster; removed when dropped.
 pub(crate) struct Real {
-    api: Api,
-    name: String,
+    pub(crate) api: Api,
+    pub(crate) name: String,
+    nodes: usize,
     kubeconfig: String,
     _scratch: TempDir,
 }
 
 impl Real {
-    /// A place in the cluster that the environment names, if it names one.
-    pub(crate) fn from_environment() -> Option<Real> {
+    /// A place in the cluster that the environment names, if it names one, with so many nodes.
+    pub(crate) fn from_environment(nodes: usize) -> Option<Real> {
         let kubeconfig = std::env::var(VARIABLE).ok()?;
         let text = fs::read_to_string(&kubeconfig).expect("a kubeconfig");
         let file: Value = serde_saphyr::from_str(&text).expect("a kubeconfig");
@@ -58,17 +60,20 @@ impl Real {
         let api = Api::new(&value("/clusters/0/cluster/server"), &value("/users/0/user/token"));
         let name = format!("t{}-{}", std::process::id(), TESTS.fetch_add(1, Ordering::Relaxed));
         let scratch = tempfile::tempdir().expect("a scratch folder");
-        let real = Real { api, name, kubeconfig, _scratch: scratch };
+        let mut real = Real { api, name, nodes: 0, kubeconfig, _scratch: scratch };
         real.make_namespace();
         let (logs, pods) = (real._scratch.path().join("logs"), real._scratch.path().join("pods"));
         fs::create_dir_all(&logs).expect("a folder");
         fs::create_dir_all(&pods).expect("a folder");
         real.make_volume();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        real.make_node(listener.local_addr().expect("an address").port());
-        let kubelet = Kubelet::start(real.api.clone(), &real.name, &logs, &pods);
         let tls = certificate(real._scratch.path());
-        thread::spawn(move || serve_api(&listener, &tls, &kubelet));
+        for number in 0..nodes {
+            let (listener, node) = (TcpListener::bind("127.0.0.1:0").expect("a free port"), real.node(number));
+            real.make_node(&node, listener.local_addr().expect("an address").port());
+            let (kubelet, tls) = (Kubelet::start(real.api.clone(), &node, &logs, &pods), Arc::clone(&tls));
+            thread::spawn(move || serve_api(&listener, &tls, &kubelet));
+        }
+        real.nodes = nodes;
         Some(real)
     }
 
@@ -99,6 +104,20 @@ impl Real {
         let done = Command::new(program).status().expect("it runs");
         assert!(done.success(), "the API server came back");
         assert_eq!(self.api.call("GET", "/readyz", "", None).0, 200);
+    }
+
+    /// Closes one of its nodes to new pods, or opens it again.
+    pub(crate) fn cordon(&self, number: usize, cordoned: bool) {
+        let path = format!("/api/v1/nodes/{}", self.node(number));
+        let patch = json!({ "spec": { "unschedulable": cordoned } });
+        assert_eq!(self.api.patch(&path, &patch), 200);
+    }
+
+    /// Waits until no gang has a service.
+    pub(crate) fn until_no_services(&self) {
+        let path = format!("/api/v1/namespaces/{}/services", self.name);
+        let none = || self.api.get(&path)["items"].as_array().is_some_and(Vec::is_empty);
+        self.until("namespace without services", none);
     }
 
     fn make_namespace(&self) {
@@ -147,13 +166,18 @@ impl Real {
         panic!("no {what} in a minute");
     }
 
-    fn make_node(&self, port: u16) {
+    /// The name of one of its nodes.
+    pub(crate) fn node(&self, number: usize) -> String {
+        format!("{}-{number}", self.name)
+    }
+
+    fn make_node(&self, name: &str, port: u16) {
         let call = |method: &str, path: &str, kind: &str, body: Value| {
             let (code, answer) = self.api.call(method, path, kind, Some(&body));
             assert!((200..300).contains(&code), "{code} {answer}");
         };
-        let path = format!("/api/v1/nodes/{}", self.name);
-        let node = json!({ "metadata": { "name": self.name, "labels": { (MARK): self.name } } });
+        let path = format!("/api/v1/nodes/{name}");
+        let node = json!({ "metadata": { "name": name, "labels": { (MARK): self.name } } });
         call("POST", "/api/v1/nodes", "application/json", node);
         let room = json!({ "cpu": "2", "memory": "1Gi", "pods": "500" });
         let status = json!({ "status": {
@@ -179,8 +203,10 @@ impl Drop for Real {
             self.api.call("PATCH", &path, merge, Some(&json!({ "metadata": { "finalizers": null } })));
             self.api.call("DELETE", &path, "application/json", Some(&json!({ "gracePeriodSeconds": 0 })));
         }
-        for kind in ["nodes", "namespaces", "persistentvolumes"] {
-            self.api.call("DELETE", &format!("/api/v1/{kind}/{}", self.name), "application/json", Some(&json!({})));
+        let nodes = (0..self.nodes).map(|number| format!("nodes/{}", self.node(number)));
+        let others = ["namespaces", "persistentvolumes"].map(|kind| format!("{kind}/{}", self.name));
+        for object in nodes.chain(others) {
+            self.api.call("DELETE", &format!("/api/v1/{object}"), "application/json", Some(&json!({})));
         }
     }
 }

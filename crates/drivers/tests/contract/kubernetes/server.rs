@@ -3,10 +3,10 @@
 //! Faults meet the engine only: who sends the token `kubelet` is never disturbed.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     net::{TcpListener, TcpStream},
     path::PathBuf,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +17,7 @@ use super::{
     cluster::{Cluster, Objects, Refusal, text},
     container::lines_from,
     kubelet::Kubelet,
+    request::Request,
     ways,
 };
 
@@ -33,7 +34,7 @@ pub(crate) enum Act {
     Slow(u64),
 }
 
-/// A fault that waits for requests of a kind: a method, or `LIST`, `WATCH`, `LOG`, `WAY`, `REVIEW`.
+/// A fault that waits for requests of a kind: a method, or `LIST`, `WATCH`, `LOG`, `WAY`, `REVIEW`, `BIND`, `SERVE`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fault {
     pub(crate) on: &'static str,
@@ -52,34 +53,7 @@ pub(crate) struct Server {
     pub(crate) logs: PathBuf,
     pub(crate) port: u16,
     /// Whose pods are attached to.
-    kubelet: OnceLock<Arc<Kubelet>>,
-}
-
-struct Request {
-    method: String,
-    path: String,
-    query: String,
-    token: String,
-    /// Of who wants to open a WebSocket.
-    key: Option<String>,
-    body: Value,
-}
-
-impl Request {
-    fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
-    }
-
-    fn kind(&self) -> &str {
-        match self.method.as_str() {
-            "GET" if self.key.is_some() => "WAY",
-            "POST" if self.path.ends_with("reviews") => "REVIEW",
-            "GET" if self.path.ends_with("/log") => "LOG",
-            "GET" if self.parameter("watch").is_some() => "WATCH",
-            "GET" if self.path.ends_with("/pods") => "LIST",
-            method => method,
-        }
-    }
+    kubelets: Mutex<Vec<Arc<Kubelet>>>,
 }
 
 impl Server {
@@ -93,7 +67,7 @@ impl Server {
             requests: Mutex::default(),
             logs,
             port,
-            kubelet: OnceLock::new(),
+            kubelets: Mutex::default(),
         });
         let accepting = Arc::clone(&server);
         thread::spawn(move || {
@@ -107,14 +81,19 @@ impl Server {
         server
     }
 
-    /// Tells it of the node whose pods are attached to.
+    /// Tells it of a node whose pods are attached to.
     pub(crate) fn know(&self, kubelet: Arc<Kubelet>) {
-        assert!(self.kubelet.set(kubelet).is_ok(), "one node");
+        self.kubelets.lock().unwrap_or_else(PoisonError::into_inner).push(kubelet);
     }
 
     /// From now on, faults.
     pub(crate) fn fail(&self, on: &'static str, act: Act, times: u32) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).push(Fault { on, act, times });
+    }
+
+    /// From now on, no faults.
+    pub(crate) fn heal(&self) {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// How many requests of a kind the engine made.
@@ -148,7 +127,7 @@ impl Server {
 
     /// One request; false when the connection is to end.
     fn serve(&self, stream: &TcpStream) -> io::Result<bool> {
-        let Some(request) = read(stream)? else { return Ok(false) };
+        let Some(request) = Request::read(stream)? else { return Ok(false) };
         let act = self.fault(&request);
         match act {
             Some(Act::DropBefore) => return Ok(false),
@@ -185,17 +164,15 @@ impl Server {
                 let nodes: Vec<_> = objects.nodes.values().collect();
                 Ok(json!({ "metadata": { "resourceVersion": objects.version.to_string() }, "items": nodes }))
             }
-            ("POST", ["api", "v1", "nodes"]) => cluster.with(|objects| {
-                let name = text(&request.body, "/metadata/name").to_owned();
-                objects.nodes.insert(name, request.body.clone());
-                Ok(request.body.clone())
-            }),
-            ("PATCH", ["api", "v1", "nodes", ..]) => Ok(json!({})),
+            ("GET", ["api", "v1", "nodes", name]) => {
+                let missing = || Refusal(404, "NotFound", format!("nodes \"{name}\" not found"));
+                cluster.lock().nodes.get(*name).cloned().ok_or_else(missing)
+            }
             ("POST", ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"]) => {
                 let attributes = &request.body["spec"]["resourceAttributes"];
-                Ok(
-                    json!({ "status": { "allowed": !cluster.lock().forbidden.contains(text(attributes, "/subresource")) } }),
-                )
+                let named = ["/subresource", "/resource"].map(|path| text(attributes, path));
+                let allowed = named.iter().all(|name| !cluster.lock().forbidden.contains(*name));
+                Ok(json!({ "status": { "allowed": allowed } }))
             }
             ("GET", ["apis", "metrics.k8s.io", ..]) => {
                 let objects = cluster.lock();
@@ -204,10 +181,21 @@ impl Server {
                 }
                 Ok(json!({ "metadata": {}, "items": objects.metrics.values().collect::<Vec<_>>() }))
             }
+            ("GET", [.., "services"]) => {
+                let objects = cluster.lock();
+                let found: Vec<_> = objects.services.values().filter(|service| request.selects(service)).collect();
+                Ok(json!({ "metadata": { "resourceVersion": objects.version.to_string() }, "items": found }))
+            }
+            ("POST", [.., namespace, "services"]) => cluster.with(|objects| objects.serve(namespace, &request.body)),
+            ("DELETE", [.., "services", name]) => cluster.with(|objects| {
+                let missing = || Refusal(404, "NotFound", format!("services \"{name}\" not found"));
+                objects.services.remove(*name).ok_or_else(missing)
+            }),
             ("GET", [.., "pods"]) => list(&cluster.lock(), request),
             ("POST", ["api", "v1", "namespaces", namespace, "pods"]) => {
                 cluster.with(|objects| objects.create(namespace, request.body.clone()))
             }
+            ("POST", [.., "pods", name, "binding"]) => cluster.with(|objects| objects.bind(name, &request.body)),
             ("GET", [.., "pods", name]) => cluster.lock().find(name),
             ("PATCH", [.., "pods", name, "status"]) => cluster.with(|all| all.patch(name, &request.body, true)),
             ("PATCH", [.., "pods", name]) => cluster.with(|objects| objects.patch(name, &request.body, false)),
@@ -236,7 +224,7 @@ impl Server {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     let bookmark =
-                        json!({ "kind": "Pod", "metadata": { "resourceVersion": objects.version.to_string() } });
+                        json!({ "kind": "Any", "metadata": { "resourceVersion": objects.version.to_string() } });
                     drop(objects);
                     chunk(stream, &line(&json!({ "type": "BOOKMARK", "object": bookmark })))?;
                     return chunk(stream, b"");
@@ -247,10 +235,10 @@ impl Server {
             drop(objects);
             for change in fresh {
                 since = change.version;
-                if selected(&change.pod, request) {
+                if let Some(kind) = request.sees(&change) {
                     #[expect(clippy::disallowed_methods, reason = "being late is what is asked of it")]
                     thread::sleep(late);
-                    chunk(stream, &line(&json!({ "type": change.kind, "object": change.pod })))?;
+                    chunk(stream, &line(&json!({ "type": kind, "object": change.object })))?;
                 }
             }
         }
@@ -260,8 +248,8 @@ impl Server {
     fn way(&self, stream: &TcpStream, request: &Request) -> io::Result<()> {
         let mut parts = request.path.rsplit('/');
         let (kind, pod) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let kubelet = self.kubelet.get().expect("a node");
-        let Some(terminal) = kubelet.terminal_of(pod) else {
+        let kubelets = self.kubelets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(terminal) = kubelets.iter().find_map(|kubelet| kubelet.terminal_of(pod)) else {
             return answer(stream, Err(Refusal(400, "BadRequest", format!("container of {pod} has no terminal"))));
         };
         let socket = ways::accept(stream, request.key.as_deref().unwrap_or_default())?;
@@ -314,51 +302,13 @@ impl Server {
 fn list(objects: &Objects, request: &Request) -> Result<Value, Refusal> {
     let limit: usize = request.parameter("limit").and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
     let after = request.parameter("continue").unwrap_or_default();
-    let mut found = objects.pods.iter().filter(|(name, pod)| name.as_str() > after && selected(pod, request));
+    let mut found = objects.pods.iter().filter(|(name, pod)| name.as_str() > after && request.selects(pod));
     let page: Vec<_> = found.by_ref().take(limit).collect();
     let next = found.next().and(page.last()).map_or("", |(name, _)| name.as_str());
     let items: Vec<&Value> = page.iter().map(|(_, pod)| *pod).collect();
     Ok(json!({
         "metadata": { "resourceVersion": objects.version.to_string(), "continue": next },
         "items": if items.is_empty() { Value::Null } else { json!(items) },
-    }))
-}
-
-fn selected(pod: &Value, request: &Request) -> bool {
-    let Some(selector) = request.parameter("labelSelector") else { return true };
-    let selector = selector.replace("%2F", "/").replace("%3D", "=");
-    let (key, value) = selector.split_once('=').expect("the engine asks for one label");
-    pod["metadata"]["labels"][key] == value
-}
-
-fn read(stream: &TcpStream) -> io::Result<Option<Request>> {
-    let mut reader = BufReader::with_capacity(1, stream);
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        if reader.read_until(b'\n', &mut head)? == 0 {
-            return Ok(None);
-        }
-    }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    let mut lines = head.lines();
-    let mut words = lines.next().unwrap_or_default().split(' ');
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let header = |name: &str| {
-        let named = |line: &&str| line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name));
-        head.lines().find(named).and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned())
-    };
-    let length: u64 = header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let mut body = Vec::new();
-    reader.take(length).read_to_end(&mut body)?;
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let token = header("authorization").unwrap_or_default().trim_start_matches("Bearer ").to_owned();
-    Ok(Some(Request {
-        method: method.to_owned(),
-        path: path.to_owned(),
-        query: query.to_owned(),
-        token,
-        key: header("sec-websocket-key"),
-        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     }))
 }
 

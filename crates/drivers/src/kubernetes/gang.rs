@@ -1,0 +1,142 @@
+//! How the tasks of a gang find each other: one headless Service for each gang's try, under which the cluster's name
+//! server knows every task by a name that is known before any of them runs.
+//!
+//! It is made before the first pod and removed after the last end was acknowledged. An agent that died between is made
+//! good by the look at all of them that each agent begins with. A site whose role has no right to services has gangs
+//! without addresses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use huisuan_model::{AttemptId, CentreId, JobId, StartOrder};
+use serde_json::{Value, json};
+use tracing::debug;
+
+use super::{
+    client::{CallError, Method},
+    objects::Service,
+    pod::{CENTRE_LABEL, mark},
+    shared::{Listed, Shared},
+    volume::NoPod,
+};
+use crate::EngineError;
+
+/// The label of the pods of a gang's try, and of its Service: `JOB-ATTEMPT`.
+pub(super) const LABEL: &str = "huisuan.io/gang-try";
+/// Gangs of more tasks are told the first one's name alone: every pod would hold the names of all.
+const NAMED_MAX: u64 = 256;
+
+/// One try of a gang.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Try {
+    pub(super) job: JobId,
+    pub(super) attempt: u32,
+}
+
+impl Try {
+    /// That of an order; `None` for a task that needs no other.
+    pub(super) fn of(order: &StartOrder) -> Option<Try> {
+        let AttemptId { job, attempt, .. } = order.attempt;
+        (order.spec.gang && order.spec.tasks.len() > 1).then_some(Try { job, attempt })
+    }
+
+    /// As its label says it.
+    pub(super) fn label(self) -> String {
+        format!("{}-{}", self.job, self.attempt)
+    }
+
+    fn read(label: &str) -> Option<Try> {
+        let (job, attempt) = label.split_once('-')?;
+        Some(Try { job: JobId(job.parse().ok()?), attempt: attempt.parse().ok()? })
+    }
+
+    /// The name of its Service, the second part of the names of its tasks.
+    pub(super) fn domain(self, centre: &CentreId) -> String {
+        format!("hs-{}-{}-g{}", mark(centre), self.job, self.attempt)
+    }
+
+    fn service(self, centre: &CentreId) -> Value {
+        let labels = json!({ (CENTRE_LABEL): mark(centre), (LABEL): self.label() });
+        json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": { "name": self.domain(centre), "labels": labels },
+            // Names count from the moment at which a pod has an address: who comes first waits for the others.
+            "spec": { "clusterIP": "None", "publishNotReadyAddresses": true, "selector": labels },
+        })
+    }
+}
+
+/// The host name of a task within its gang's domain.
+pub(super) fn host(task: u32) -> String {
+    format!("task-{task}")
+}
+
+/// The variables by which a task finds the others, as at other engines.
+pub(super) fn variables(order: &StartOrder) -> Vec<(String, String)> {
+    let (Some(gang), tasks) = (Try::of(order), order.tasks()) else { return Vec::new() };
+    let domain = gang.domain(&order.centre);
+    let name = |task| format!("{}.{domain}", host(task));
+    let mut all = vec![("HUISUAN_GANG_FIRST".to_owned(), name(tasks.first().unwrap_or(0)))];
+    if tasks.len() <= NAMED_MAX {
+        let hosts: Vec<String> = tasks.iter().map(|task| format!("{}:1", name(task))).collect();
+        all.push(("HUISUAN_GANG_HOSTS".to_owned(), hosts.join(",")));
+    }
+    all
+}
+
+/// Tries that have no Service because none could be made; whether it never can be, and why.
+#[derive(Debug, Default)]
+pub(super) struct Unnamed(BTreeMap<Try, (bool, String)>);
+
+impl Unnamed {
+    /// Makes the Services of these orders' gangs; one that is there already is as good.
+    pub(super) fn after<'a>(shared: &Shared, orders: impl Iterator<Item = &'a StartOrder>) -> Unnamed {
+        let mut unnamed = Unnamed::default();
+        let tries: BTreeSet<Try> = orders.filter_map(Try::of).filter(|_| shared.addresses).collect();
+        for gang in tries {
+            let service = gang.service(&shared.centre);
+            match shared.client.call::<Value>(Method::Post, &shared.services_path(), Some(&service)) {
+                Err(error) if error.code() != 409 => {
+                    let for_good = matches!(error.code(), 400 | 403 | 422);
+                    unnamed.0.insert(gang, (for_good, error.during("making the service of a gang").to_string()));
+                }
+                _ => {}
+            }
+        }
+        unnamed
+    }
+
+    /// An order's gang is not one of them.
+    pub(super) fn none_of(&self, order: &StartOrder) -> Result<(), NoPod> {
+        match Try::of(order).and_then(|gang| self.0.get(&gang)) {
+            None => Ok(()),
+            Some((true, why)) => Err(NoPod::Refused(why.clone())),
+            Some((false, why)) => Err(NoPod::Later(EngineError::Refused(why.clone()))),
+        }
+    }
+}
+
+/// Removes the Service of a try of which nothing is left.
+pub(super) fn remove_if_over(shared: &Shared, gang: Try) {
+    if !shared.addresses || !shared.state().is_over(gang) {
+        return;
+    }
+    let path = format!("{}/{}", shared.services_path(), gang.domain(&shared.centre));
+    match shared.client.call::<Value>(Method::Delete, &path, None) {
+        Err(error) if error.code() != 404 => {
+            debug!(error = %error.during("removing a service"), "a gang's service stays for now");
+        }
+        _ => {}
+    }
+}
+
+/// Removes all Services of tries of which nothing is left.
+pub(super) fn clean(shared: &Shared) -> Result<(), CallError> {
+    if !shared.addresses {
+        return Ok(());
+    }
+    let services: Listed<Service> = shared.list(&shared.services_path(), &shared.selector())?;
+    let tries = services.items.iter().filter_map(|service| Try::read(service.metadata.labels.get(LABEL)?));
+    tries.for_each(|gang| remove_if_over(shared, gang));
+    Ok(())
+}
