@@ -2,7 +2,7 @@
 //! connects to the node's loopback address and passes bytes through. Nothing listens anywhere for it.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufReader, Read as _, Write as _},
     net::Shutdown,
     os::unix::net::UnixStream,
     process::{Child, ChildStdin, ChildStdout},
@@ -13,6 +13,7 @@ use std::{
 use huisuan_model::channel::{Frame, PAYLOAD_BYTES_MAX};
 
 use super::{
+    client::{end, first_line_within},
     session::{Place, leave, lock},
     shared::Shared,
 };
@@ -70,17 +71,21 @@ impl Connection {
 /// Opens a connection to a port of a session: its end for the agent, and what serves it.
 pub(super) fn open(shared: &Shared, place: &Place, port: u16) -> Result<(UnixStream, Connection), EngineError> {
     let failed = |source| EngineError::Connection { doing: "attaching", source };
-    let mut step = shared.client.start("srun", &place.step(RELAY, &[&port.to_string()])).map_err(failed)?;
+    let mut step = place.start(shared, RELAY, &[&port.to_string()]).map_err(failed)?;
     let mut output = BufReader::new(step.stdout.take().expect("standard output is a pipe"));
-    let mut first = String::new();
-    // The step ends by itself, or with its job: this does not wait for ever.
-    let read = output.read_line(&mut first);
-    if read.is_err() || first.trim_end() != CONNECTED {
+    let first = match first_line_within(&mut output, shared.client.timeout, &shared.stop) {
+        Ok(first) => first,
+        Err(error) => {
+            end(step);
+            let why = format!("the way to port {port} on the session's node is not there: {error}; hint: try again");
+            return Err(EngineError::Refused(why));
+        }
+    };
+    if first != CONNECTED {
         leave(&mut step);
-        let said = first.trim_end();
-        return Err(EngineError::Refused(match said.is_empty() {
+        return Err(EngineError::Refused(match first.is_empty() {
             true => format!("the way to port {port} on the session's node is broken; hint: try again"),
-            false => said.chars().take(200).collect(),
+            false => first,
         }));
     }
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
