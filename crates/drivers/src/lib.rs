@@ -16,6 +16,7 @@ mod local;
 mod simulated;
 mod slurm;
 pub mod staging;
+mod viewers;
 
 pub use engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
 pub use kubernetes::{KubernetesConfig, KubernetesEngine, PoolRule, SharedVolume, Toleration};

@@ -14,10 +14,10 @@ use huisuan_model::channel::{Frame, PAYLOAD_BYTES_MAX};
 
 use super::{
     client::{end, first_line_within},
-    session::{Place, leave, lock},
+    session::{Place, leave},
     shared::Shared,
 };
-use crate::{engine::EngineError, local::supervisor::session::each_frame};
+use crate::{engine::EngineError, local::supervisor::session::each_frame, viewers::lock};
 
 /// Connects to a port that a process of the session listens on, says so in its first line, or why not. Other ports of
 /// the node are not the session's: its own services may trust whoever comes from the loopback address. Of the kernel's

@@ -8,18 +8,17 @@
 //! No word of a user is in a command line here: scripts are constants, and folders and numbers are their arguments.
 
 use std::{
-    collections::BTreeMap,
     io::{self, BufReader, Read as _, Write as _},
     net::Shutdown,
     os::unix::{fs::FileExt as _, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdin},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
@@ -40,7 +39,11 @@ use super::{
     shared::Shared,
     users::User,
 };
-use crate::{engine::EngineError, local::supervisor::session::each_frame};
+use crate::{
+    engine::EngineError,
+    local::supervisor::session::each_frame,
+    viewers::{Terminals, lock},
+};
 
 /// The named pipe in a session's folder. Where it is, the wrapper makes a terminal.
 pub(super) const KEYS: &str = "keys";
@@ -76,14 +79,8 @@ const END_OF_INPUT: u8 = 4;
 /// Who is attached to the sessions of an engine: one at a time to the terminal of each, any number to its ports.
 #[derive(Debug, Default)]
 pub(super) struct Viewers {
-    terminals: Arc<Mutex<BTreeMap<AttemptId, Attached>>>,
+    terminals: Terminals<Viewer>,
     ports: Mutex<Vec<Connection>>,
-}
-
-#[derive(Debug)]
-struct Attached {
-    viewer: Arc<Viewer>,
-    thread: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -115,11 +112,6 @@ pub(super) fn make_keys(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// A lock whose holders leave it whole wherever they stop.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Viewers {
     /// A stream of frames to a session that runs: to its terminal, in place of whoever had it, or to a port.
     pub(super) fn attach(
@@ -142,20 +134,11 @@ impl Viewers {
         let viewer = Arc::new(Viewer { stream, handle: ours, gone: AtomicBool::new(false) });
         let step = place.start(shared, RELAY, &[&place.output.path.display().to_string()]);
         let step = step.map_err(failed)?;
-        let (shared, all, served) = (Arc::clone(shared), Arc::clone(&self.terminals), Arc::clone(&viewer));
-        let serve = move || {
-            serve(&shared, &place, &served, step);
-            let mut all = lock(&all);
-            if all.get(&id).is_some_and(|now| Arc::ptr_eq(&now.viewer, &served)) {
-                all.remove(&id);
-            }
-        };
-        // Locked until it is there: a thread that ends at once finds itself.
-        let mut all = lock(&self.terminals);
-        let thread = thread::Builder::new().name("session".into()).spawn(serve).map_err(failed)?;
-        if let Some(former) = all.insert(id, Attached { viewer, thread }) {
-            former.viewer.send(&Frame::Refused("somebody else is attached to this session now".to_owned()));
-            former.viewer.end();
+        let shared = Arc::clone(shared);
+        let former = self.terminals.seat(id, viewer, move |viewer| serve(&shared, &place, viewer, step));
+        if let Some(former) = former.map_err(failed)? {
+            former.send(&Frame::Refused("somebody else is attached to this session now".to_owned()));
+            former.end();
         }
         Ok(theirs)
     }
@@ -165,10 +148,10 @@ impl Drop for Viewers {
     /// Ends the channels, and so their steps; the sessions go on. The engine's folder is not used any more then.
     fn drop(&mut self) {
         std::mem::take(&mut *lock(&self.ports)).into_iter().for_each(Connection::end);
-        let all = std::mem::take(&mut *lock(&self.terminals));
-        all.values().for_each(|attached| attached.viewer.end());
-        for attached in all.into_values() {
-            let _ = attached.thread.join();
+        let seats = self.terminals.clear();
+        seats.iter().for_each(|seat| seat.viewer.end());
+        for seat in seats {
+            let _ = seat.thread.join();
         }
     }
 }
