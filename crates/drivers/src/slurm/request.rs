@@ -13,6 +13,7 @@ use super::{
     files::Files,
     inventory::Inventory,
     state::State,
+    users::{User, Users},
 };
 
 /// What podman's client takes beside its container: 45 to 90 MiB of podman 4.3, most of it its own program.
@@ -22,6 +23,8 @@ const CLIENT_MIB: u64 = 128;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
     tenant: TenantId,
+    /// Who runs it, when not the agent's own user.
+    pub(super) user: Option<Arc<User>>,
     account: Option<String>,
     gres: Option<String>,
     cores: u64,
@@ -81,13 +84,19 @@ pub(super) enum Shape {
 }
 
 /// Takes what waits, oldest first, into at most so many calls and attempts.
-pub(super) fn take(state: &mut State, config: &SlurmConfig, calls_max: usize, attempts_max: usize) -> Taken {
+pub(super) fn take(
+    state: &mut State,
+    config: &SlurmConfig,
+    users: &Users,
+    calls_max: usize,
+    attempts_max: usize,
+) -> Taken {
     let mut taken = Taken::default();
     let mut count = 0;
     while count < attempts_max
         && let Some((order, refusals)) = state.next_waiting()
     {
-        let request = match Request::of(&order, &state.inventory, config) {
+        let request = match Request::of(&order, &state.inventory, config, users) {
             Ok(request) => request,
             Err(why) => {
                 state.note_submitting(order.attempt);
@@ -118,7 +127,12 @@ pub(super) fn take(state: &mut State, config: &SlurmConfig, calls_max: usize, at
 
 impl Request {
     /// The error is a sentence for people: the attempt can never run here.
-    pub(super) fn of(order: &StartOrder, inventory: &Inventory, config: &SlurmConfig) -> Result<Request, String> {
+    pub(super) fn of(
+        order: &StartOrder,
+        inventory: &Inventory,
+        config: &SlurmConfig,
+        users: &Users,
+    ) -> Result<Request, String> {
         if let Some(account) = order.account.as_ref().filter(|account| !is_word(account)) {
             return Err(format!("account `{account}` is not a name that may reach Slurm"));
         }
@@ -130,6 +144,7 @@ impl Request {
         let account = order.account.as_deref().or_else(|| config.account_of(&order.tenant));
         Ok(Request {
             tenant: order.tenant.clone(),
+            user: users.of(order)?,
             account: account.map(str::to_owned),
             gres: inventory.gres(order)?,
             cores: order.cores.cores_up().max(1),
@@ -233,10 +248,11 @@ mod tests {
             array_max in 1usize..9,
         ) {
             let folder = tempfile::tempdir().expect("a scratch folder");
-            let files = Files::make(&folder.path().join("centre")).expect("made");
+            let files = Files::make(&folder.path().join("centre"), &Users::default()).expect("made");
             let (journal, known) = Journal::open(&files).expect("a new log");
             let mut state = State::recover(journal, known);
             let config = SlurmConfig { array_max, ..example(folder.path()) };
+            let users = Users::default();
             for (job, &(kind, refusals)) in (0..).zip(&waiting) {
                 let order = order_of(job, kind);
                 let id = order.attempt;
@@ -245,7 +261,7 @@ mod tests {
             }
             let mut seen = BTreeSet::new();
             while !state.waiting.is_empty() {
-                let taken = take(&mut state, &config, calls, room);
+                let taken = take(&mut state, &config, &users, calls, room);
                 prop_assert!(taken.groups.len() <= calls);
                 let count: usize = taken.groups.iter().map(|group| group.orders.len()).sum();
                 prop_assert!(count <= room && count + taken.refused.len() > 0);
@@ -271,10 +287,10 @@ mod tests {
     #[test]
     fn an_array_is_called_after_its_list() {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let files = Files::make(&folder.path().join("centre")).expect("made");
+        let files = Files::make(&folder.path().join("centre"), &Users::default()).expect("made");
         let config = example(folder.path());
         let order = order_of(7, 1);
-        let request = Request::of(&order, &Inventory::default(), &config).expect("it may run");
+        let request = Request::of(&order, &Inventory::default(), &config, &Users::default()).expect("it may run");
         let array = request.arguments(&config, &files, &order, Shape::Array { list: 12, elements: 30 });
         for word in ["--hold", "--array=0-30", "--mem=2M", &format!("--job-name={}", files.array_name(12)), "array.12"]
         {
