@@ -59,6 +59,8 @@ fn figures(report: &Report) -> Vec<(String, f64)> {
         ("energy_cny".to_owned(), report.centres.values().map(|centre| centre.energy_cost.amount as f64 / 1e6).sum()),
         ("carbon_kg".to_owned(), report.carbon_kg),
         ("moved_gib".to_owned(), report.transfers.iter().map(|transfer| transfer.gib).sum()),
+        ("transfer_cny".to_owned(), report.transfers.iter().map(|one| one.transfer.price.amount as f64 / 1e6).sum()),
+        ("staging_s_mean".to_owned(), report.moved.as_ref().map_or(0.0, |moved| moved.staging_s_mean)),
         ("placements".to_owned(), report.placements as f64),
     ];
     for (class, found) in &report.classes {

@@ -152,17 +152,15 @@ impl OneQueue {
             });
             self.of.push(place);
         };
-        match spec.gang {
-            true => queued(spec.tasks.first().unwrap_or(0), width * tasks),
-            false => spec.tasks.iter().for_each(|task| queued(task, width)),
+        if spec.gang {
+            queued(spec.tasks.first().unwrap_or(0), width * tasks);
+        } else {
+            spec.tasks.iter().for_each(|task| queued(task, width));
         }
         Ok(())
     }
 
     /// Runs it under a policy.
-    ///
-    /// # Panics
-    /// Never: what was made is in order and fits.
     pub fn run(&self, policy: QueuePolicy) -> Queued {
         let outcome = machine::replay(&self.log, self.processors, policy.open(self.processors), &mut |_| {});
         let outcome = outcome.expect("jobs come in order, and those that never fit are refused");

@@ -24,7 +24,7 @@ pub(crate) fn serve(session: &Session, args: &ServeArgs) -> Result<(), Failure> 
     };
     let ceilings = parts::ceilings(&parts::registry(args.parts.as_deref())?);
     let policy = of_network(&args.policy)?;
-    let named = policy.name.clone();
+    let named = if args.policy == "balanced" { String::new() } else { format!(", policy {}", policy.name) };
     let config = ServeConfig {
         data: data.clone(),
         listen: args.listen,
@@ -35,7 +35,7 @@ pub(crate) fn serve(session: &Session, args: &ServeArgs) -> Result<(), Failure> 
     let server = Server::start_under(policy, config)?;
     server.set_ceilings(ceilings);
     let (url, folder) = (server.url(), data.display());
-    session.output.remark(&format!("server at {url}, data in {folder}, policy {named}; Ctrl-C ends it"));
+    session.output.remark(&format!("server at {url}, data in {folder}{named}; Ctrl-C ends it"));
     for declared in &args.centres {
         server.set_centre(centre(declared))?;
         if server.has_own_token(&declared.centre) {

@@ -8,7 +8,7 @@ use std::{
 use proptest::prelude::*;
 
 use crate::pack::{
-    Ask, Devices, Fleet, Packer, Rule, Slot, WHOLE,
+    Ask, Devices, Fleet, Mix, Packer, Packing, Parts, Room, Rule, Slot, WHOLE,
     testing::{Step, ask, rule, story},
 };
 
@@ -139,7 +139,8 @@ fn naive(fleet: &Fleet, ask: &Ask, looks: Looks, rule: &Rule, draw: u64) -> BTre
     found
 }
 
-fn check_story(fleet: Fleet, steps: Vec<Step>, rule: Rule, looks: Looks) -> Result<(), TestCaseError> {
+/// What happens to a fleet through the index, beside the definition; every so often beside an index made anew.
+fn check_story(fleet: Fleet, steps: Vec<Step>, rule: Rule, looks: Looks, anew_every: u64) -> Result<(), TestCaseError> {
     let before = fleet.clone();
     let mut packer = Packer::new(fleet, rule.clone()).with_looks(looks);
     let mut held: Vec<Slot> = Vec::new();
@@ -157,7 +158,7 @@ fn check_story(fleet: Fleet, steps: Vec<Step>, rule: Rule, looks: Looks) -> Resu
                     .iter()
                     .map(|&node| (rule.rate(&ask, packer.fleet().room(node), draw, node).score, Reverse(node)));
                 prop_assert_eq!(slot.map(|slot| slot.node), rated.max().map(|(_, node)| node.0));
-                if rule.repeatable() && draw % 8 == 0 {
+                if rule.repeatable() && draw % anew_every == 0 {
                     let mut anew = Packer::new(packer.fleet().clone(), rule.clone()).with_looks(looks);
                     prop_assert_eq!(anew.place(&ask), slot);
                 }
@@ -181,7 +182,7 @@ proptest! {
     #[test]
     fn the_index_decides_like_a_search_of_its_candidates((fleet, steps) in story(), rule in rule(), looks in 0usize..3) {
         let looks = [Looks::WIDE, Looks::MIDDLE, Looks::NARROW][looks];
-        check_story(fleet, steps, rule, looks)?;
+        check_story(fleet, steps, rule, looks, 8)?;
     }
 
     #[test]
@@ -205,5 +206,60 @@ proptest! {
         asks.iter().filter(|ask| !fits(ask)).for_each(|ask| dead.add(ask));
         prop_assert!(!(dead.knows(&probe) && fits(&probe)));
         prop_assert!(asks.iter().all(|ask| dead.knows(ask) || fits(ask)));
+    }
+}
+
+/// Nodes of 24 kinds, eight of each: four models with 1, 2, 4 or 8 devices and few or many cores, and two of nodes
+/// without devices.
+fn many_kinds() -> Vec<Room> {
+    let made = |part: u8, devices: u8, cores: u32| Room::empty(cores * 1000, cores * 4096, part, devices);
+    let devices = (0..4_u8).flat_map(|part| [1, 2, 4, 8].map(|devices| (part, devices)));
+    let mut kinds: Vec<Room> = devices.map(|(part, devices)| made(part, devices, 12 * u32::from(devices))).collect();
+    kinds.extend((0..3_u8).flat_map(|part| [2, 8].map(|devices| made(part, devices, 60 * u32::from(devices)))));
+    kinds.extend([made(63, 0, 64), made(62, 0, 200)]);
+    kinds.iter().flat_map(|kind| [*kind; 8]).collect()
+}
+
+/// So many placements in a fleet that fills up and stays full, each fifth step a release.
+fn full_fleet(placements: usize) -> Vec<Step> {
+    let mut state = 7_u64;
+    let mut draw = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let mut steps = Vec::new();
+    for _ in 0..placements {
+        let devices = match draw(10) {
+            0 => Devices::None,
+            1..=5 => Devices::Share(([110, 230, 320, 470, 550, 650, 810][draw(7) as usize]) as u16),
+            6..=8 => Devices::Whole(1),
+            _ => Devices::Whole(1 << draw(4)),
+        };
+        let cores_milli = (1 + draw(12) as u32) * 1000 * devices.thousandths().div_ceil(1000).max(1);
+        let parts = if draw(4) == 0 { Parts::one(draw(4) as u8) } else { Parts::ANY };
+        steps.push(Step::Place(Ask { cores_milli, memory_mib: 1 + draw(16) as u32 * 2048, devices, parts }));
+        if draw(4) == 0 {
+            steps.push(Step::Release(draw(1 << 30) as usize));
+        }
+    }
+    steps
+}
+
+#[test]
+fn ten_thousand_decisions_among_many_kinds_are_those_of_a_search() {
+    let fleet = Fleet::new(many_kinds());
+    let steps = full_fleet(10_000);
+    let asks: Vec<Ask> =
+        steps.iter().filter_map(|step| if let Step::Place(ask) = step { Some(*ask) } else { None }).collect();
+    let rule = Rule::new(Packing::Default, Mix::typical(&asks, 95).on(&fleet), 0);
+    check_story(fleet, steps, rule, Looks::NARROW, 1_000).expect("the decisions of a search");
+}
+
+#[test]
+fn large_fleets_of_many_kinds_are_looked_at_narrowly() {
+    for (nodes, kinds, looks) in
+        [(4_096, 100, Looks::WIDE), (4_097, 16, Looks::MIDDLE), (4_097, 17, Looks::NARROW), (66_000, 24, Looks::NARROW)]
+    {
+        assert_eq!(Looks::of(nodes, kinds), looks, "{nodes} nodes of {kinds} kinds");
     }
 }
