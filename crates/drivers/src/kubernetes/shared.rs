@@ -54,6 +54,8 @@ pub(super) struct Shared {
     /// Whether tasks of a gang are given names.
     pub(super) addresses: bool,
     pub(super) hardware: Mutex<Hardware>,
+    /// The hardware follows every change of a node by itself.
+    pub(super) nodes_watched: AtomicBool,
     pub(super) binding: Binding,
     /// What cannot be done in the cluster now, and why.
     trouble: Mutex<BTreeMap<&'static str, String>>,
@@ -84,6 +86,7 @@ impl Shared {
             no_sessions,
             addresses,
             hardware: Mutex::default(),
+            nodes_watched: AtomicBool::new(false),
             binding: Binding::default(),
             trouble: Mutex::default(),
             state: Mutex::new(state),
@@ -195,8 +198,11 @@ impl Shared {
         }
     }
 
-    /// Asks for the nodes again.
+    /// Asks for the nodes again, where they are not watched: what is asked for may be older than what was told.
     pub(super) fn refresh_hardware(&self) -> Result<(), EngineError> {
+        if self.nodes_watched.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let nodes: Listed<Node> =
             self.list("/api/v1/nodes", "").map_err(|error| error.during("asking for the nodes"))?;
         *self.hardware.lock().unwrap_or_else(PoisonError::into_inner) = Hardware::of(&nodes.items, &self.config);
