@@ -79,6 +79,8 @@ impl KubernetesEngine {
         };
         let shared = Arc::clone(&engine.shared);
         spawn("kube-watch", Box::new(move || watch(&shared, attempts, version)))?;
+        let shared = Arc::clone(&engine.shared);
+        spawn("kube-clean", Box::new(move || errands::clean(&shared)))?;
         // Pods that were made while the site chose otherwise wait for us all the same.
         let own = !engine.shared.state().waiting(|_| false).is_empty();
         if own || engine.shared.config.placement == PlacedBy::Huisuan {

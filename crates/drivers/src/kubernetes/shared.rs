@@ -129,10 +129,19 @@ impl Shared {
         waited.unwrap_or_else(PoisonError::into_inner).0.end_of(id).cloned()
     }
 
+    /// Waits so long, or until the engine is dropped.
+    pub(super) fn rest(&self, time: Duration) {
+        let open = |_: &mut State| !self.stopped();
+        drop(self.changed.wait_timeout_while(self.state(), time, open));
+    }
+
     /// Tells the threads to end.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+        // Whoever has just looked waits by now.
+        drop(self.state());
         self.changed.notify_all();
+        self.binding.ring();
     }
 
     /// Whether the engine was dropped.
