@@ -116,6 +116,9 @@ pub struct SharedVolume {
     pub claim: String,
     /// Where it is on the agent's machine.
     pub path: PathBuf,
+    /// For so many days after a task's last end what it saved is kept; for ever when absent.
+    #[serde(default)]
+    pub keep_days: Option<u32>,
 }
 
 /// The nodes that make up a pool.
@@ -201,6 +204,9 @@ impl KubernetesConfig {
                 volume.path.display()
             ));
         }
+        if self.volume.as_ref().is_some_and(|volume| volume.keep_days == Some(0)) {
+            return Err("keep_days of the volume is 0; hint: at least 1, or leave it out".to_owned());
+        }
         if self.usage_every_s == 0 {
             return Err("usage_every_s is 0; hint: at least 1".to_owned());
         }
@@ -267,6 +273,7 @@ mod tests {
         check("namespace = 'jobs'\nusage_every_s = 0", "at least 1");
         check("namespace = 'jobs'\nvolume = { claim = 'a' }", "path");
         check("namespace = 'jobs'\nvolume = { claim = 'a', path = 'b' }", "not absolute");
+        check("namespace = 'jobs'\nvolume = { claim = 'a', path = '/b', keep_days = 0 }", "keep_days");
         check("namespace = 'jobs'\nvolume = { claim = '../a', path = '/b' }", "`../a`");
         let twice = "[[pools]]\nid = 'a'\nclass = 'ai'\n".repeat(2);
         check(&format!("namespace = 'jobs'\n{twice}"), "twice");

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     os::unix::net::UnixStream,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc},
     thread,
     time::Duration,
 };
@@ -79,12 +79,15 @@ impl KubernetesEngine {
         };
         let shared = Arc::clone(&engine.shared);
         spawn("kube-watch", Box::new(move || watch(&shared, attempts, version)))?;
+        let shared = Arc::clone(&engine.shared);
+        spawn("kube-clean", Box::new(move || errands::clean(&shared)))?;
         // Pods that were made while the site chose otherwise wait for us all the same.
         let own = !engine.shared.state().waiting(|_| false).is_empty();
         if own || engine.shared.config.placement == PlacedBy::Huisuan {
             placing::may_bind(&engine.shared).map_err(refused)?;
             let (mut nodes, mut others) = (Nodes::default(), Others);
             let version = relist(&engine.shared, &mut nodes).map_err(|error| error.during("listing nodes"))?;
+            engine.shared.nodes_watched.store(true, Ordering::Relaxed);
             let shared = Arc::clone(&engine.shared);
             spawn("kube-nodes", Box::new(move || watch(&shared, nodes, version)))?;
             let version = relist(&engine.shared, &mut others).map_err(|error| error.during("listing all pods"))?;

@@ -1,5 +1,6 @@
 //! What is done in the cluster beside the engine's callers. One thread sees to ends that were asked for, usage, and
-//! what waits for something; another lets pods go, which may take long, for their output is fetched first.
+//! what waits for something; another lets pods go, which may take long, for their output is fetched first; a third one
+//! removes what nobody needs any more.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_model::{AttemptId, Bytes};
+use huisuan_model::{AttemptId, Bytes, TimeMs};
 use serde_json::{Value, json};
 use tracing::{debug, warn};
 
@@ -29,8 +30,9 @@ use super::{
 const TICK: Duration = Duration::from_secs(2);
 /// How often the nodes are asked for.
 const NODES_EVERY: Duration = Duration::from_secs(60);
-/// How often services are looked for whose gang is over.
-const SERVICES_EVERY: Duration = Duration::from_secs(600);
+/// How often it is looked for what nobody needs any more: services of gangs, what tasks saved.
+const CLEAN_EVERY: Duration = Duration::from_secs(600);
+const DAY_MS: i64 = 86_400_000;
 /// How often a change that met another one is made again.
 const CONFLICTS_MAX: u32 = 8;
 /// How often output is fetched in vain, with pauses of two seconds that double each time: eight minutes and a half.
@@ -82,7 +84,6 @@ pub(super) fn sweep(shared: &Arc<Shared>, sweeps: &Receiver<(AttemptId, PodRefer
 pub(super) fn work(shared: &Arc<Shared>, deletions: &Receiver<PodReference>) {
     let mut failed: VecDeque<PodReference> = VecDeque::new();
     let (mut ticked_at, mut sampled_at, mut nodes_at) = (Instant::now(), Instant::now(), Instant::now());
-    let mut cleaned_at = None;
     let sample_every = Duration::from_secs(shared.config.usage_every_s.into());
     while !shared.stopped() {
         match deletions.recv_timeout(TICK.saturating_sub(ticked_at.elapsed())) {
@@ -109,12 +110,29 @@ pub(super) fn work(shared: &Arc<Shared>, deletions: &Receiver<PodReference>) {
                 warn!(%error, "nodes cannot be asked for");
             }
         }
-        if cleaned_at.is_none_or(|at: Instant| at.elapsed() >= SERVICES_EVERY) {
-            cleaned_at = Some(Instant::now());
-            if let Err(error) = gang::clean(shared) {
-                debug!(error = %error.during("listing services"), "services of gangs are not looked at");
-            }
+    }
+}
+
+/// Removes what nobody needs any more until the engine is dropped.
+pub(super) fn clean(shared: &Arc<Shared>) {
+    while !shared.stopped() {
+        forget(shared);
+        if let Err(error) = gang::clean(shared) {
+            debug!(error = %error.during("listing services"), "services of gangs are not looked at");
         }
+        shared.rest(CLEAN_EVERY);
+    }
+}
+
+/// Removes what tasks saved, when the site keeps it no longer.
+fn forget(shared: &Shared) {
+    let keep_days = shared.config.volume.as_ref().and_then(|volume| volume.keep_days);
+    let (Some(volume), Some(days)) = (&shared.volume, keep_days) else { return };
+    let before = TimeMs(now().0 - i64::from(days) * DAY_MS);
+    match volume.forget(before, |job, task| shared.state().needed_until(job, task)) {
+        Ok(0) => {}
+        Ok(removed) => debug!(removed, "what tasks saved is kept no longer"),
+        Err(error) => warn!(%error, "what tasks saved cannot be removed"),
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Shared {
     /// Whether tasks of a gang are given names.
     pub(super) addresses: bool,
     pub(super) hardware: Mutex<Hardware>,
+    /// The hardware follows every change of a node by itself.
+    pub(super) nodes_watched: AtomicBool,
     pub(super) binding: Binding,
     /// What cannot be done in the cluster now, and why.
     trouble: Mutex<BTreeMap<&'static str, String>>,
@@ -84,6 +86,7 @@ impl Shared {
             no_sessions,
             addresses,
             hardware: Mutex::default(),
+            nodes_watched: AtomicBool::new(false),
             binding: Binding::default(),
             trouble: Mutex::default(),
             state: Mutex::new(state),
@@ -126,10 +129,19 @@ impl Shared {
         waited.unwrap_or_else(PoisonError::into_inner).0.end_of(id).cloned()
     }
 
+    /// Waits so long, or until the engine is dropped.
+    pub(super) fn rest(&self, time: Duration) {
+        let open = |_: &mut State| !self.stopped();
+        drop(self.changed.wait_timeout_while(self.state(), time, open));
+    }
+
     /// Tells the threads to end.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+        // Whoever has just looked waits by now.
+        drop(self.state());
         self.changed.notify_all();
+        self.binding.ring();
     }
 
     /// Whether the engine was dropped.
@@ -195,8 +207,11 @@ impl Shared {
         }
     }
 
-    /// Asks for the nodes again.
+    /// Asks for the nodes again, where they are not watched: what is asked for may be older than what was told.
     pub(super) fn refresh_hardware(&self) -> Result<(), EngineError> {
+        if self.nodes_watched.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let nodes: Listed<Node> =
             self.list("/api/v1/nodes", "").map_err(|error| error.during("asking for the nodes"))?;
         *self.hardware.lock().unwrap_or_else(PoisonError::into_inner) = Hardware::of(&nodes.items, &self.config);

@@ -7,6 +7,8 @@
 //! the agent sees is not the one that the cluster has, or is not mounted. So a file in the volume says which one it is;
 //! the agent's own folder has a copy, and both are compared before each pod that uses it.
 
+mod retention;
+
 use std::{
     fs::{self, DirBuilder},
     io::{self, ErrorKind},
@@ -15,6 +17,7 @@ use std::{
         unix::fs::DirBuilderExt as _,
     },
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use huisuan_model::{AttemptId, CentreId, StartOrder};
@@ -87,6 +90,8 @@ pub(super) struct Volume {
     which: String,
     /// Whom folders are given to; nobody when the agent has the user of pods itself.
     owner: Option<(Uid, Gid)>,
+    /// Held while folders are given to somebody.
+    preparing: Mutex<()>,
 }
 
 impl Volume {
@@ -110,7 +115,7 @@ impl Volume {
         let root = shared.path.join(mark(centre));
         let made = ["checkpoints", "staging"].iter().try_for_each(|name| make(&root.join(name), 0o711));
         let which = made.and_then(|()| identify(&root.join(WHICH), &config.dir.join(WHICH))).map_err(unusable)?;
-        Ok(Some(Volume { root, which, owner }))
+        Ok(Some(Volume { root, which, owner, preparing: Mutex::default() }))
     }
 
     /// The folder below which the agent brings data.
@@ -139,10 +144,12 @@ impl Volume {
     }
 
     fn make_folders(&self, order: &StartOrder) -> io::Result<()> {
+        let _preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
         if order.spec.checkpoint.is_some() {
             let folder = self.root.join(checkpoint_path(order.attempt));
             make(folder.parent().expect("it is below the root"), 0o711)?;
             make(&folder, 0o700)?;
+            retention::renew(&folder)?;
             self.give(&folder, false)?;
         }
         if order.spec.staged() {

@@ -21,6 +21,8 @@ use super::{
 
 /// How often the line is looked at although nothing changed: those who were passed for long enough are passed no more.
 const TICK: Duration = Duration::from_secs(2);
+/// After a look at the line so many times as long as it took is rested: in a long line much changes at once.
+const REST: u32 = 4;
 /// What is done, for errors.
 const DOING: &str = "binding pods to nodes";
 
@@ -51,7 +53,12 @@ impl Binding {
         self.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn wait(&self) {
+    /// Waits for the bell, but for `rest` in any case.
+    fn wait(&self, rest: Duration) {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody can end a rest.
+        let rested = self.bell.wait_timeout_while(rung, rest, |_| true);
+        drop(rested.unwrap_or_else(PoisonError::into_inner).0);
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.bell.wait_timeout_while(rung, TICK, |rung| !*rung);
         *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
@@ -66,11 +73,13 @@ struct Unsure {
 
 /// Binds pods until the engine is dropped.
 pub(in super::super) fn bind(shared: &Arc<Shared>) {
-    let mut unsure: Vec<Unsure> = Vec::new();
+    let (mut unsure, mut rest): (Vec<Unsure>, _) = (Vec::new(), Duration::ZERO);
     while !shared.stopped() {
-        shared.binding.wait();
+        shared.binding.wait(rest);
         unsure.retain_mut(|unsure| still_unsure(shared, unsure));
+        let began = Instant::now();
         let Chosen { bindings, stuck } = next(shared);
+        rest = began.elapsed() * REST;
         *shared.binding.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck;
         let results = in_lanes(&bindings, |(one, node)| post(shared, one, node));
         for ((one, node), result) in bindings.into_iter().zip(results) {

@@ -56,7 +56,15 @@ enum Room {
 }
 
 impl Place<'_> {
-    fn room(&mut self, room: Room) -> &mut Amounts {
+    /// What may be given of it.
+    fn room(&self, room: Room) -> Option<&Amounts> {
+        match room {
+            Room::Free => (!self.kept).then_some(&self.free),
+            Room::WithoutOurs => Some(&self.without_ours),
+        }
+    }
+
+    fn room_mut(&mut self, room: Room) -> &mut Amounts {
         match room {
             Room::Free => &mut self.free,
             Room::WithoutOurs => &mut self.without_ours,
@@ -108,24 +116,21 @@ fn fit(members: &[Waits], places: &mut BTreeMap<String, Place<'_>>, room: Room) 
         let alike = |one: &&Waits| one.wants == first.wants && one.terms == first.terms;
         let count = members[nodes.len()..].iter().take_while(alike).count() as u64;
         let mut best = None;
-        for (name, place) in places.iter_mut().filter(|(_, place)| suits(place.labels, &first.terms)) {
-            if matches!(room, Room::Free) && place.kept {
-                continue;
-            }
-            let free = place.room(room);
+        for (name, place) in places.iter().filter(|(_, place)| suits(place.labels, &first.terms)) {
+            let Some(free) = place.room(room) else { continue };
             let times = free.times(&first.wants).min(count);
             if times > 0 {
-                let rank = (Reverse(times), free.spare(), name.clone());
+                let rank = (Reverse(times), free.spare(), name);
                 best = best.filter(|best| *best <= rank).or(Some(rank));
             }
         }
-        let Some((Reverse(times), _, name)) = best else {
+        let Some((Reverse(times), _, name)) = best.map(|(times, spare, name)| (times, spare, name.clone())) else {
             for (name, amounts) in before {
-                *places.get_mut(&name).expect("it was chosen among them").room(room) = amounts;
+                *places.get_mut(&name).expect("it was chosen among them").room_mut(room) = amounts;
             }
             return None;
         };
-        let free = places.get_mut(&name).expect("it was chosen among them").room(room);
+        let free = places.get_mut(&name).expect("it was chosen among them").room_mut(room);
         before.entry(name.clone()).or_insert_with(|| free.clone());
         for _ in 0..times {
             free.subtract(&first.wants);

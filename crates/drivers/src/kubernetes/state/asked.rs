@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use huisuan_model::{AttemptId, AttemptReport, Outcome, ReportKind};
+use huisuan_model::{AttemptId, AttemptReport, JobId, Outcome, ReportKind, TimeMs};
 
 use super::{super::gang::Try, Known, PodReference, Stage, State, reference};
 use crate::Held;
@@ -64,6 +64,18 @@ impl State {
             _ => None,
         });
         found.collect()
+    }
+
+    /// Until when a task was needed here: for ever while an end of it is not acknowledged; `None` for one that is not
+    /// known.
+    pub(in super::super) fn needed_until(&self, job: JobId, task: u32) -> Option<TimeMs> {
+        let id = |attempt| AttemptId { job, task, attempt };
+        let all = self.attempts.range(id(0)..=id(u32::MAX));
+        let until = all.map(|(_, known)| match &known.stage {
+            Stage::Ended { report, acknowledged: true } => report.at,
+            _ => TimeMs(i64::MAX),
+        });
+        until.max()
     }
 
     /// Whether nothing is left of a gang's try: all ends that are known of are recorded elsewhere.

@@ -181,7 +181,7 @@ impl Place {
         match self {
             Place::Real(real) => real.restart_server(),
             Place::Fake(lab) => {
-                for kind in ["POST", "WATCH", "LIST", "GET"] {
+                for kind in ["POST", "BIND", "WATCH", "LIST", "GET"] {
                     lab.server.fail(kind, server::Act::DropAfter, 2);
                 }
                 lab.server.cluster.forget();
@@ -329,7 +329,12 @@ fn small(count: u32) -> Vec<StartOrder> {
 /// changes and breaks connections.
 #[test]
 fn a_server_that_dies_and_comes_back_loses_and_doubles_nothing() {
-    let mut lab = Anywhere::new();
+    for placement in [PlacedBy::Kubernetes, PlacedBy::Huisuan] {
+        dies_and_comes_back(Anywhere::of(1, placement));
+    }
+}
+
+fn dies_and_comes_back(mut lab: Anywhere) {
     let trace = lab.bench.file("trace");
     let mut orders = Vec::new();
     for job in 1..=60 {

@@ -1,6 +1,10 @@
 //! What agent and pods share: which folders a pod is given, and what happens where there are none.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    time::{Duration, Instant, SystemTime},
+};
 
 use huisuan_drivers::{KubernetesConfig, KubernetesEngine, SubmitResult};
 use huisuan_model::{
@@ -11,7 +15,7 @@ use serde_json::json;
 
 use super::{HERE, Lab, config, container::user};
 use crate::{
-    bench::{Bench, expect_cause, order, script},
+    bench::{Bench, PATIENCE, expect_cause, order, script},
     checkpoint,
 };
 
@@ -105,4 +109,29 @@ fn a_volume_that_is_not_there_any_more_is_noticed() {
     fs::rename(&away, &lab.shared).expect("mounted again");
     lab.reopen();
     lab.bench.submit(&[order(3, with_input())]);
+}
+
+/// What was saved long ago by tasks that nobody knows of goes; what is about to be used stays, however old.
+#[test]
+fn what_was_saved_is_kept_as_long_as_the_site_says() {
+    let mut lab = Lab::new();
+    lab.close();
+    let folder = |job: u64| lab.shared.join(HERE).join(format!("checkpoints/{job}/0"));
+    for job in [1, 2] {
+        fs::create_dir_all(folder(job)).expect("made");
+        let long_ago = SystemTime::now() - Duration::from_secs(40 * 86_400);
+        fs::File::open(folder(job)).and_then(|folder| folder.set_modified(long_ago)).expect("set");
+    }
+    let (old, used) = (folder(1), folder(2));
+    let mut config = config(&lab);
+    config.volume.as_mut().expect("a volume").keep_days = Some(30);
+    lab.bench.engine = Box::new(KubernetesEngine::open(config).expect("again"));
+    let saves = JobSpec { checkpoint: saving("USR1", 1_000), walltime: DurationMs(600_000), ..script("true") };
+    lab.bench.submit(&[order(2, saves)]);
+    let deadline = Instant::now() + PATIENCE;
+    while old.exists() {
+        assert!(Instant::now() < deadline, "it is still there");
+        lab.bench.engine.observe(Duration::from_millis(20)).expect("observed");
+    }
+    assert!(used.exists(), "a task was given it a moment ago");
 }
