@@ -131,6 +131,7 @@ fn record_alone(exit: &Exit) -> Evidence<'_> {
         given_up: false,
         memory: Bytes(u64::MAX),
         contained: false,
+        together: false,
         account: None,
         cancelled: false,
         silent: false,

@@ -34,6 +34,8 @@ pub(super) struct Evidence<'a> {
     pub(super) memory: Bytes,
     /// It ran in a container: what Slurm saw of it is podman's client.
     pub(super) contained: bool,
+    /// Its job is that of a whole gang: what Slurm says of it, of its exit code above all, is of no single task.
+    pub(super) together: bool,
     /// What accounting says; the outer `None` when it was not asked.
     pub(super) account: Option<Option<&'a AccountedJob>>,
     /// This engine was told to end it.
@@ -74,6 +76,8 @@ const LAUNCHES_MAX: u32 = 5;
 const TOO_MUCH_MEMORY: &str = "used more memory than it asked for";
 const BEFORE_IT_RAN: &str = "cancelled at the centre before it ran";
 const SLURM_SAYS: &str = "told by Slurm, its own record is missing";
+const NO_RECORD: &str = "it left no record of its end";
+const NODE_OF_GANG: &str = "a node of its gang failed";
 const FORGOTTEN: &str = "Slurm lost track of it, and it was ended";
 
 /// A job that began later than its attempt was claimed, by more than clocks differ, is not the one that ran it. Slurm
@@ -162,6 +166,7 @@ fn ended_by_slurm(evidence: &Evidence<'_>, started_at: TimeMs) -> Result<(EndCau
         Ending::Timeout => (EndCause::Walltime, "ended by Slurm's time limit"),
         Ending::OutOfMemory => (EndCause::Memory, TOO_MUCH_MEMORY),
         Ending::Preempted => (EndCause::Cancelled, "preempted by the centre"),
+        Ending::NodeFailed if evidence.together => (EndCause::Lost, NODE_OF_GANG),
         _ => (EndCause::Cancelled, "cancelled at the centre"),
     })
 }
@@ -185,9 +190,8 @@ fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&Accounte
         }
         Ending::Completed => (EndCause::Exited, Some(0), None, SLURM_SAYS),
         // This job only found the attempt claimed; the one that ran it is gone.
-        Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => {
-            (EndCause::Lost, None, None, "it left no record of its end")
-        }
+        Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => (EndCause::Lost, None, None, NO_RECORD),
+        Ending::Failed if evidence.together => (EndCause::Lost, None, None, NO_RECORD),
         Ending::Failed => match account.map(|job| (job.exit_code, job.signal)) {
             Some((code, 0)) => (EndCause::Exited, Some(code), None, SLURM_SAYS),
             Some((_, 9)) if usage.memory_peak > evidence.memory => (EndCause::Memory, None, Some(9), TOO_MUCH_MEMORY),
@@ -245,7 +249,7 @@ fn judge_forgotten(evidence: &Evidence<'_>) -> Verdict {
 
 /// What Slurm saw of the task.
 fn accounted(evidence: &Evidence<'_>, account: Option<&AccountedJob>) -> Option<Usage> {
-    account.filter(|_| !evidence.contained).map(|job| job.usage)
+    account.filter(|_| !evidence.contained && !evidence.together).map(|job| job.usage)
 }
 
 fn used(evidence: &Evidence<'_>) -> Usage {

@@ -33,7 +33,7 @@ pub(crate) static SUFFERING: Cluster = Cluster::new("beta", 2);
 
 /// The cluster whose controller is killed: its nodes may be drained at any moment afterwards, too late for its own
 /// test.
-static DYING: Cluster = Cluster::new("gamma", 2);
+pub(crate) static DYING: Cluster = Cluster::new("gamma", 2);
 
 /// Attempts that are told to Slurm in the same words are one array, or each a job of its own.
 const ARRAYS: [usize; 2] = [1, 500];
@@ -90,13 +90,13 @@ pub(crate) fn kill(lab: &Lab, process: &str) {
 }
 
 /// Kills a daemon without notice and starts it again.
-fn replace(lab: &mut MutexGuard<'_, Lab>, process: &str) {
+pub(crate) fn replace(lab: &mut MutexGuard<'_, Lab>, process: &str) {
     kill(lab, process);
     lab.restart(process);
 }
 
 /// A restarted controller may start a job twice, which drains the node: seen in 22.05.
-fn resume_nodes(lab: &Lab) {
+pub(crate) fn resume_nodes(lab: &Lab) {
     let _ = Command::new("scontrol")
         .args(["update", "nodename=gamma[1-2]", "state=resume"])
         .env("SLURM_CONF", lab.conf())

@@ -6,6 +6,7 @@ mod containers;
 mod crash;
 mod faults;
 mod full;
+mod gangs;
 mod kubernetes;
 #[path = "../lab/mod.rs"]
 mod lab;

@@ -20,6 +20,7 @@ fn nothing() -> Evidence<'static> {
         given_up: false,
         memory: Bytes(100),
         contained: false,
+        together: false,
         account: None,
         cancelled: false,
         silent: true,
