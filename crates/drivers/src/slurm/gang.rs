@@ -168,7 +168,7 @@ pub(super) fn end_broken(shared: &Shared) -> Result<(), EngineError> {
     for id in broken {
         let path = shared.files.attempt(id).claim();
         if shared.files.claim_against_start(id).map_err(EngineError::file("claim", &path))? {
-            ends.push((id, never_ran(EndCause::StartFailed, BROKEN.to_owned())));
+            ends.push((id, never_ran(EndCause::Lost, BROKEN.to_owned())));
             continue;
         }
         // A job that Slurm forgot runs it after all: its record or its silence tells.

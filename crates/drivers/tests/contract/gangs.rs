@@ -263,6 +263,52 @@ fn a_gang_that_slurm_has_twice_runs_in_one_job() {
     }
 }
 
+/// Slurm could not make the step, as when a node fails at that moment: nothing began, and all of it is launched again.
+/// Once a part of it began, the rest never does.
+#[test]
+fn ranks_that_are_not_launched() {
+    let lab = SUFFERING.take();
+    let none = "[ -e ONCE ] && exec REAL \"$@\"; touch ONCE; exit 1";
+    let half = "exec REAL --ntasks=2 --nodes=1 --ntasks-per-node=2 \"${@:2}\"";
+    for (text, ran) in [(none, 4), (half, 2)] {
+        let mut bench = bench_at(Place::of(&lab, "batch"), |config| {
+            config.programs = Some(programs(config.folder.parent().expect("a folder"), "srun", text));
+        });
+        bench.engine.inventory().expect("an inventory");
+        let orders = traced(&bench, 1, "exit $SLURM_PROCID");
+        bench.submit(&orders);
+        for (rank, end) in (0..).zip(ends(&mut bench, &orders)) {
+            if rank < ran {
+                assert_eq!(end.outcome.exit_code, Some(rank), "{end:?}");
+            } else {
+                expect_cause(&end, EndCause::Lost);
+                assert!(end.started_at.is_none() && end.outcome.detail.contains("without it"), "{end:?}");
+            }
+        }
+        assert_eq!(i32::try_from(judge(bench.folder.path()).len()).ok(), Some(ran));
+    }
+}
+
+/// A node goes down: its ranks are lost, and so are the others, whom Slurm ends with it.
+#[test]
+fn a_node_that_fails_ends_its_gang() {
+    let lab = DYING.take();
+    resume_nodes(&lab);
+    let mut bench = bench(&lab);
+    let orders = gang(1, script("sleep 1000"));
+    bench.submit(&orders);
+    for order in &orders {
+        bench.started(order.attempt);
+    }
+    lab.call("scontrol", &["update", "nodename=gamma2", "state=down", "reason=test"]);
+    let ends = ends(&mut bench, &orders);
+    resume_nodes(&lab);
+    for end in ends {
+        expect_cause(&end, EndCause::Lost);
+        assert!(end.outcome.detail.contains("node"), "{end:?}");
+    }
+}
+
 /// A controller that is killed while gangs are submitted, wait and run.
 #[test]
 fn gangs_outlive_their_controller() {
@@ -304,7 +350,7 @@ fn gangs_outlive_their_controller() {
                 assert!(began.contains(&order.attempt.to_string()));
             }
             // What Slurm ended because it forgot it, and what could not begin any more when others of its gang had.
-            EndCause::Lost | EndCause::StartFailed => forgotten.push(order.attempt),
+            EndCause::Lost => forgotten.push(order.attempt),
             cause => panic!("{cause:?}: {end:?}"),
         }
     }
