@@ -217,8 +217,9 @@ fn judge_unclaimed(evidence: &Evidence<'_>, ending: Ending, account: Option<&Acc
     let placed = evidence.placed || account.is_some_and(|job| job.placed);
     match ending {
         _ if evidence.cancelled => Verdict::Bar(EndCause::Cancelled, String::new()),
-        // A copy found the attempt claimed, and the claim is not seen here yet.
-        Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => Verdict::Wait,
+        // A copy found the attempt claimed, and the claim is not seen here yet. The claim of a gang is looked at before
+        // this: its job was launched twice, and whoever came first could not start it.
+        Ending::Failed if code == Some(CLAIMED_ELSEWHERE) && !evidence.together => Verdict::Wait,
         Ending::Failed if code == Some(FOLDER_UNUSABLE) => {
             let detail = "a compute node cannot write into the engine's folder; hint: `folder` must be shared";
             Verdict::Bar(EndCause::StartFailed, detail.to_owned())

@@ -249,6 +249,10 @@ fn what_slurm_says_of_a_gang_is_of_no_single_task() {
     check(Ending::Failed, false, ("exited", Some(7), 500));
     check(Ending::Failed, true, ("lost", None, 0));
     check(Ending::Completed, true, ("exited", Some(0), 0));
+    // Its job was launched again after a launch that failed, and found its own claim.
+    let again = account(Ending::Failed, 113, 0, 0);
+    let evidence = |together| Evidence { together, account: Some(Some(&again)), ..nothing() };
+    assert_eq!((told(&evidence(true)).as_str(), told(&evidence(false)).as_str()), ("again", "wait"));
     // Another node failed: Slurm asked this task to end.
     let exit = exited(Some(5), None, true, false);
     let queue = Some(JobState::Over(Ending::NodeFailed));
