@@ -32,7 +32,7 @@ pub struct Package {
 }
 
 /// The system packages. A new one needs a reason.
-pub const PACKAGES: [Package; 16] = [
+pub const PACKAGES: [Package; 17] = [
     Package {
         name: "gcc",
         probe: &["cc", "--version"],
@@ -124,6 +124,12 @@ pub const PACKAGES: [Package; 16] = [
         probe: &["sh", "-c", "command -v iptables || test -x /usr/sbin/iptables"],
         needed_for: Use::Tests,
         reason: "has these links lose packets",
+    },
+    Package {
+        name: "sudo",
+        probe: &["sh", "-c", "command -v sudo"],
+        needed_for: Use::Tests,
+        reason: "runs tenants' jobs at Slurm centres as local users",
     },
     Package {
         name: "faketime",

@@ -16,9 +16,10 @@ mod local;
 mod simulated;
 mod slurm;
 pub mod staging;
+mod viewers;
 
 pub use engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
 pub use kubernetes::{KubernetesConfig, KubernetesEngine, PoolRule, SharedVolume, Toleration};
 pub use local::{ContainerRules, Containers, LocalConfig, LocalEngine, LocalLimits, supervise};
 pub use simulated::{Fate, Oracle, SimulatedConfig, SimulatedEngine};
-pub use slurm::{DeviceType, SlurmConfig, SlurmEngine};
+pub use slurm::{DeviceType, LocalUser, SlurmConfig, SlurmEngine, Whose};

@@ -4,12 +4,11 @@
 //! no word of a user is in a request.
 
 use std::{
-    collections::BTreeMap,
     io::{self, Read as _, Write as _},
     net::Shutdown,
     os::unix::net::UnixStream,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -28,7 +27,7 @@ use super::{
     socket::{Received, Socket},
     state::PodReference,
 };
-use crate::EngineError;
+use crate::{EngineError, viewers::Terminals};
 
 /// Numbers of channels, of a terminal and of a port.
 const INPUT: u8 = 0;
@@ -52,7 +51,7 @@ const END_OF_INPUT: u8 = 4;
 
 /// Who is attached to the terminals of an engine: one at a time to each.
 #[derive(Default)]
-pub(super) struct Viewers(Arc<Mutex<BTreeMap<AttemptId, Arc<Viewer>>>>);
+pub(super) struct Viewers(Terminals<Viewer>);
 
 struct Viewer {
     stream: UnixStream,
@@ -66,10 +65,6 @@ enum Over {
     Viewer,
     /// The cluster ended it.
     Cluster,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Viewers {
@@ -91,28 +86,23 @@ impl Viewers {
         let failed = |source| EngineError::Connection { doing: "attaching", source };
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let viewer = Arc::new(Viewer { stream: ours, replaced: AtomicBool::new(false) });
-        let (shared, all, served) = (Arc::clone(shared), Arc::clone(&self.0), Arc::clone(&viewer));
-        let serve = move || {
-            let mut way = Way { shared: &shared, id, socket, viewer: &served };
+        let shared = Arc::clone(shared);
+        let serve = move |viewer: &Viewer| {
+            let mut way = Way { shared: &shared, id, socket, viewer };
             // What breaks here is the way of one viewer, who sees that it ends.
             let _ = match target {
                 ChannelTarget::Terminal => way.terminal(&pod),
                 ChannelTarget::Port(port) => way.port(port),
             };
             way.socket.close();
-            let _ = served.stream.shutdown(Shutdown::Both);
-            let mut all = lock(&all);
-            if all.get(&id).is_some_and(|now| Arc::ptr_eq(now, &served)) {
-                all.remove(&id);
-            }
+            let _ = viewer.stream.shutdown(Shutdown::Both);
         };
-        if target == ChannelTarget::Terminal
-            && let Some(former) = lock(&self.0).insert(id, viewer)
-        {
+        if let ChannelTarget::Port(_) = target {
+            thread::Builder::new().name("kube-port".into()).spawn(move || serve(&viewer)).map_err(failed)?;
+        } else if let Some(former) = self.0.seat(id, viewer, serve).map_err(failed)? {
             former.replaced.store(true, Ordering::SeqCst);
             let _ = former.stream.shutdown(Shutdown::Read);
         }
-        thread::Builder::new().name("kube-session".into()).spawn(serve).map_err(failed)?;
         Ok(theirs)
     }
 }
@@ -120,8 +110,8 @@ impl Viewers {
 impl Drop for Viewers {
     /// Ends the channels; the sessions go on.
     fn drop(&mut self) {
-        for viewer in lock(&self.0).values() {
-            let _ = viewer.stream.shutdown(Shutdown::Both);
+        for seat in self.0.clear() {
+            let _ = seat.viewer.stream.shutdown(Shutdown::Both);
         }
     }
 }

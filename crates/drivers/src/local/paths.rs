@@ -30,10 +30,16 @@ impl Paths {
     /// Makes the folders, readable by their owner only. The path is made canonical: the supervisor works
     /// from `/`, and processes are found again by the folder's name in their environment.
     pub(crate) fn make(dir: &Path) -> io::Result<Self> {
+        Paths::make_with(dir, 0o700)
+    }
+
+    /// The same with this mode, which others may go through the folder by.
+    pub(crate) fn make_with(dir: &Path, mode: u32) -> io::Result<Self> {
         let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700);
+        builder.recursive(true).mode(mode);
         builder.create(dir)?;
-        close_to_others(dir)?;
+        builder.mode(0o700);
+        close_to_others(dir, mode)?;
         let paths = Paths { dir: fs::canonicalize(dir)? };
         builder.create(paths.attempts())?;
         Ok(paths)
@@ -94,23 +100,26 @@ impl Paths {
     }
 }
 
-/// A folder that was there before must be this user's, and is closed to all others: the scripts and the
-/// output of everybody's jobs are in it.
-fn close_to_others(dir: &Path) -> io::Result<()> {
+/// A folder that was there before must be this user's, and is closed to all others but for this mode: the scripts and
+/// the output of everybody's jobs are in it.
+fn close_to_others(dir: &Path, mode: u32) -> io::Result<()> {
     let metadata = fs::metadata(dir)?;
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
     }
-    if metadata.mode() & 0o077 != 0 {
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    // Not by way of another mode: who goes through it at this moment must not be kept out.
+    if metadata.mode() & 0o077 != mode & 0o077 {
+        fs::set_permissions(dir, fs::Permissions::from_mode(mode))?;
     }
     Ok(())
 }
 
 impl AttemptPaths {
-    /// Makes the attempt's folder and its job's; false when it was there.
+    /// Makes the attempt's folder and its job's, closed to others; false when it was there.
     pub(crate) fn make(&self) -> io::Result<bool> {
-        match fs::create_dir(&self.dir) {
+        let mut closed = fs::DirBuilder::new();
+        closed.mode(0o700);
+        match closed.create(&self.dir) {
             Ok(()) => return Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -118,12 +127,12 @@ impl AttemptPaths {
         }
         // The first task of a job makes the job's folder; another thread may do it at the same moment.
         if let Some(job) = self.dir.parent()
-            && let Err(error) = fs::create_dir(job)
+            && let Err(error) = closed.create(job)
             && error.kind() != io::ErrorKind::AlreadyExists
         {
             return Err(error);
         }
-        match fs::create_dir(&self.dir) {
+        match closed.create(&self.dir) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),

@@ -7,12 +7,13 @@ use huisuan_model::{Bytes, DurationMs, RangeSet, TimeMs, Usage};
 
 use super::job::Number;
 
-/// What `squeue` is asked for: number, index, state, nodes, when it began, reason, name. The name comes last, for it
-/// may hold anything.
-pub(super) const QUEUE_FORMAT: &str = "%F|%K|%T|%N|%S|%r|%j";
+/// What `squeue` is asked for: number, index, state, nodes, when it began, number of its user, reason, name. The name
+/// comes last, for it may hold anything.
+pub(super) const QUEUE_FORMAT: &str = "%F|%K|%T|%N|%S|%U|%r|%j";
 
 /// What `sacct` is asked for.
-pub(super) const ACCOUNT_FORMAT: &str = "JobID,State,ExitCode,Start,ElapsedRaw,TotalCPU,MaxRSS,NodeList,JobName";
+pub(super) const ACCOUNT_FORMAT: &str =
+    "JobID,State,ExitCode,Start,ElapsedRaw,TotalCPU,MaxRSS,ConsumedEnergyRaw,AllocTRES,NodeList,JobName";
 
 /// What `sinfo` is asked for: node, processors, MiB, accelerators, state, longest job, reason. The reason comes last.
 pub(super) const NODE_FORMAT: &str = "%N|%c|%m|%G|%T|%l|%E";
@@ -74,6 +75,8 @@ pub(super) struct QueuedJob {
     pub(super) placed: bool,
     /// When it began; for one that waits, when it may.
     pub(super) began: Option<TimeMs>,
+    /// Whose it is.
+    pub(super) uid: u32,
     /// Why it waits, as Slurm says it.
     pub(super) reason: String,
     pub(super) name: String,
@@ -84,12 +87,13 @@ pub(super) fn read_queue(text: &str) -> Result<BTreeMap<Number, QueuedJob>, Stri
     let mut jobs = BTreeMap::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
         let job = || {
-            let parts: Vec<&str> = line.splitn(7, '|').collect();
-            let [id, index, state, nodes, began, reason, name] = parts.as_slice() else { return None };
+            let parts: Vec<&str> = line.splitn(8, '|').collect();
+            let [id, index, state, nodes, began, uid, reason, name] = parts.as_slice() else { return None };
             let index = if *index == "N/A" { None } else { Some(index.parse().ok()?) };
             let (runs, state, placed) = (*state == "RUNNING", JobState::read(state, reason)?, is_node(nodes));
-            let (began, reason, name) = (read_time(began), (*reason).to_owned(), (*name).to_owned());
-            Some(((id.parse().ok()?, index), QueuedJob { state, runs, placed, began, reason, name }))
+            let (began, uid) = (read_time(began), uid.parse().ok()?);
+            let (reason, name) = ((*reason).to_owned(), (*name).to_owned());
+            Some(((id.parse().ok()?, index), QueuedJob { state, runs, placed, began, uid, reason, name }))
         };
         let (id, job) = job().ok_or_else(|| not_understood(line))?;
         jobs.insert(id, job);
@@ -107,6 +111,8 @@ pub(super) struct AccountedJob {
     pub(super) exit_code: i32,
     pub(super) signal: i32,
     pub(super) usage: Usage,
+    /// Accelerators that it was given, of any type.
+    pub(super) devices: u64,
 }
 
 /// Reads what `sacct --parsable2` printed: a line for each job and each of its steps. A number may stand for several
@@ -114,17 +120,20 @@ pub(super) struct AccountedJob {
 pub(super) fn read_accounts(text: &str) -> Result<Vec<(Number, AccountedJob)>, String> {
     let mut jobs: Vec<(Number, AccountedJob)> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
-        let parts: Vec<&str> = line.splitn(9, '|').collect();
-        let [id, state, exit, began, elapsed, cpu, memory, nodes, name] = parts.as_slice() else {
+        let parts: Vec<&str> = line.splitn(11, '|').collect();
+        let [id, state, exit, began, elapsed, cpu, memory, energy, given, nodes, name] = parts.as_slice() else {
             return Err(not_understood(line));
         };
         let memory = read_memory(memory).ok_or_else(|| not_understood(line))?;
+        let joules = read_energy(energy).ok_or_else(|| not_understood(line))?;
         if let Some((job, _)) = id.split_once('.') {
-            // Only steps have a memory peak; those of a job follow its line.
+            // Only steps have a memory peak; those of a job follow its line. Steps that run beside each other count the
+            // same node's energy, each for itself.
             if let Some((last, record)) = jobs.last_mut()
                 && read_numbers(job).is_some_and(|numbers| numbers.contains(last))
             {
                 record.usage.memory_peak = record.usage.memory_peak.max(memory);
+                record.usage.joules = record.usage.joules.max(joules);
             }
             continue;
         }
@@ -134,6 +143,7 @@ pub(super) fn read_accounts(text: &str) -> Result<Vec<(Number, AccountedJob)>, S
                 wall: DurationMs(elapsed.parse::<u64>().ok()?.checked_mul(1000)?),
                 cpu: read_cpu(cpu)?,
                 memory_peak: memory,
+                joules,
                 ..Usage::default()
             };
             // A controller that lost its state ends what accounting has of it; whom somebody cancelled says `CANCELLED
@@ -142,8 +152,9 @@ pub(super) fn read_accounts(text: &str) -> Result<Vec<(Number, AccountedJob)>, S
             let state = if ended_by_nobody { JobState::Active } else { JobState::read(state, "")? };
             let (exit_code, signal) = (exit_code.parse().ok()?, signal.parse().ok()?);
             let (name, placed) = ((*name).to_owned(), is_node(nodes));
-            let began = read_time(began);
-            Some((read_numbers(id)?, AccountedJob { name, state, placed, began, exit_code, signal, usage }))
+            let (began, devices) = (read_time(began), read_devices(given)?);
+            let record = AccountedJob { name, state, placed, began, exit_code, signal, usage, devices };
+            Some((read_numbers(id)?, record))
         };
         let (numbers, record) = job().ok_or_else(|| not_understood(line))?;
         jobs.extend(numbers.into_iter().map(|number| (number, record.clone())));
@@ -214,6 +225,27 @@ fn read_memory(text: &str) -> Option<Bytes> {
     let hundredths: u64 = format!("{part:0<2}").get(..2)?.parse().ok()?;
     let hundredths = whole.parse::<u64>().ok()?.checked_mul(100)?.checked_add(hundredths)?;
     Some(Bytes(hundredths.checked_mul(1 << unit)? / 100))
+}
+
+/// Joules; nothing where no plugin counts them. A number that no meter reaches is how some versions say so.
+fn read_energy(text: &str) -> Option<u64> {
+    match text {
+        "" => Some(0),
+        text => text.parse().ok().map(|joules: u64| if joules > i64::MAX.unsigned_abs() { 0 } else { joules }),
+    }
+}
+
+/// Accelerators of `billing=1,cpu=2,gres/gpu:h100=2,gres/gpu=2,mem=10M,node=1`: all of them, or else those of each type.
+fn read_devices(text: &str) -> Option<u64> {
+    let (mut all, mut typed) = (None, 0_u64);
+    for (name, count) in text.split(',').filter_map(|part| part.split_once('=')) {
+        match name.strip_prefix("gres/gpu") {
+            Some("") => all = Some(count.parse().ok()?),
+            Some(kind) if kind.starts_with(':') => typed = typed.checked_add(count.parse().ok()?)?,
+            _ => {}
+        }
+    }
+    Some(all.unwrap_or(typed))
 }
 
 /// A node, in one partition.

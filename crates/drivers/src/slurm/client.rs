@@ -2,20 +2,25 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io::Read,
+    io::{BufReader, Read},
     os::fd::AsFd,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::config::SlurmConfig;
+use super::{config::SlurmConfig, users::User};
 use crate::engine::EngineError;
+
+/// Longer lines are nobody's.
+const LINE_BYTES_MAX: usize = 200;
 
 /// How often a call looks whether it should give up.
 const TICK: Duration = Duration::from_millis(100);
@@ -42,7 +47,8 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     environment: Vec<(OsString, OsString)>,
-    timeout: Duration,
+    /// How long a program may take.
+    pub(super) timeout: Duration,
     stop: Arc<AtomicBool>,
 }
 
@@ -63,29 +69,46 @@ impl Client {
     /// Runs a program to its end. When it cannot be started or takes too long, the answer is a failure that says so:
     /// what the program did until then is not known.
     pub(super) fn call<A: AsRef<OsStr>>(&self, program: &'static str, arguments: &[A]) -> Answer {
-        let mut command = Command::new(self.find(program));
-        command.args(arguments).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        self.call_as(None, program, arguments)
+    }
+
+    /// The same as another user, where one is given.
+    pub(super) fn call_as<A: AsRef<OsStr>>(
+        &self,
+        user: Option<&User>,
+        program: &'static str,
+        arguments: &[A],
+    ) -> Answer {
+        let mut command = self.command(user, program);
+        command.args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => return Answer::failed(format!("cannot be started: {error}")),
         };
         let read = self.read(&mut child);
-        if read.is_err() {
-            let _ = child.kill();
-        }
-        let status = child.wait();
-        match (read, status) {
-            (Ok((stdout, stderr)), Ok(status)) => Answer { success: status.success(), stdout, stderr },
-            (Err(why), _) => Answer::failed(why),
-            (_, Err(error)) => Answer::failed(format!("cannot be waited for: {error}")),
+        let (stdout, stderr) = match read {
+            Ok(said) => said,
+            Err(why) => {
+                end(child);
+                return Answer::failed(why);
+            }
+        };
+        match child.wait() {
+            Ok(status) => Answer { success: status.success(), stdout, stderr },
+            Err(error) => Answer::failed(format!("cannot be waited for: {error}")),
         }
     }
 
     /// Starts a program that is fed and read by the caller, who waits for its end. What it says of errors is dropped.
-    pub(super) fn start(&self, program: &'static str, arguments: &[String]) -> std::io::Result<Child> {
-        let mut command = Command::new(self.find(program));
-        command.args(arguments).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+    pub(super) fn start(
+        &self,
+        user: Option<&User>,
+        program: &'static str,
+        arguments: &[String],
+    ) -> std::io::Result<Child> {
+        let mut command = self.command(user, program);
+        command.args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
     }
 
@@ -96,6 +119,31 @@ impl Client {
             return Ok(answer.stdout);
         }
         Err(EngineError::Program { program, what: format!("failed: {}", first_line(&answer.stderr)) })
+    }
+
+    /// A program with its environment; as another user by `sudo`, which never asks for a password, sets that user's own
+    /// variables, and is told by its path what to run, as the site's rules name it.
+    fn command(&self, user: Option<&User>, program: &str) -> Command {
+        let path = self.find(program);
+        let mut command = Command::new(if user.is_some() { self.find("sudo") } else { path.clone() });
+        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(user) = user {
+            command.args(["-n", "-H", "-u", &user.name]);
+            // It passes on no variable that is not named.
+            for (name, value) in self.environment.iter().filter(|(name, _)| name == "SLURM_CONF") {
+                let mut assignment = name.clone();
+                assignment.push("=");
+                assignment.push(value);
+                command.arg(assignment);
+            }
+            command.arg("--").arg(path);
+        }
+        command
+    }
+
+    /// Whether a program is there.
+    pub(super) fn has(&self, program: &str) -> bool {
+        Path::new(&self.find(program)).is_absolute()
     }
 
     fn find(&self, program: &str) -> OsString {
@@ -144,6 +192,43 @@ impl Client {
     }
 }
 
+/// The first line of what a program that goes on says, without its end, cut to a readable length; empty when the program
+/// said nothing and ended. An error when it says none in this time, or everybody stops.
+pub(super) fn first_line_within<P: Read + AsFd>(
+    output: &mut BufReader<P>,
+    timeout: Duration,
+    stop: &AtomicBool,
+) -> std::io::Result<String> {
+    let deadline = Instant::now() + timeout;
+    let tick = Timespec::try_from(TICK).expect("a short time");
+    let mut line = Vec::new();
+    while line.len() < LINE_BYTES_MAX {
+        while output.buffer().is_empty()
+            && rustix::event::poll(&mut [PollFd::new(output.get_ref(), PollFlags::IN)], Some(&tick))? == 0
+        {
+            if stop.load(Ordering::Relaxed) || Instant::now() >= deadline {
+                return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer in {timeout:?}")));
+            }
+        }
+        let mut byte = [0];
+        if output.read(&mut byte)? == 0 || byte[0] == b'\n' {
+            break;
+        }
+        line.push(byte[0]);
+    }
+    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+/// Ends a program. One that `sudo` runs is root's or another user's: it ends by itself, and nobody waits for it here.
+pub(super) fn end(mut child: Child) {
+    if child.kill().is_ok() {
+        let _ = child.wait();
+    } else {
+        // Where there is no thread to be had, what is left of it goes with this process.
+        let _ = thread::Builder::new().name("slurm-reap".into()).spawn(move || child.wait());
+    }
+}
+
 trait Pipe: Read + AsFd {}
 impl<T: Read + AsFd> Pipe for T {}
 
@@ -155,7 +240,7 @@ pub(super) fn first_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
     use crate::slurm::config::example;
@@ -186,6 +271,42 @@ mod tests {
         check("echo no >&2; echo x; exit 3", Err("failed: no"));
         check("head -c 300000 /dev/zero | tr '\\0' e >&2; echo done", Ok("done\n"));
         check("exec sleep 100", Err("did not answer"));
+    }
+
+    #[test]
+    fn a_first_line_is_waited_for_and_not_for_ever() {
+        let said = |text: &str, timeout_ms: u64| {
+            let mut child = Command::new("bash").args(["-c", text]).stdout(Stdio::piped()).spawn().expect("bash");
+            let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+            let timeout = Duration::from_millis(timeout_ms);
+            let line = first_line_within(&mut output, timeout, &AtomicBool::new(false)).map_err(|error| error.kind());
+            end(child);
+            line
+        };
+        let ok = |line: &str| Ok(line.to_owned());
+        assert_eq!(said("echo one; echo two; exec sleep 100", 60_000), ok("one"));
+        assert_eq!(said("printf o; sleep 0.2; echo ne", 60_000), ok("one"));
+        assert_eq!(said("printf rest", 60_000), ok("rest"));
+        assert_eq!(said("true", 60_000), ok(""));
+        assert_eq!(said("yes | tr -d '\\n'", 60_000).map(|line| line.len()), Ok(LINE_BYTES_MAX));
+        assert_eq!(said("printf half; exec sleep 100", 300), Err(std::io::ErrorKind::TimedOut));
+    }
+
+    /// What `sudo` is told: no password, whose rights, no variable but Slurm's own, and the program by its path.
+    #[test]
+    fn another_user_is_asked_of_sudo() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let mut client = client(folder.path(), 2_000, "true");
+        let sudo = folder.path().join("sudo");
+        fs::write(&sudo, "#!/bin/sh\nprintf '%s|' \"$@\"\n").expect("written");
+        fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).expect("made a program");
+        client.environment.retain(|(name, _)| name != "SLURM_CONF");
+        client.environment.push(("SLURM_CONF".into(), "/x/slurm.conf".into()));
+        let user = User { name: "anna".to_owned(), uid: 1001, group: 1001 };
+        let said = client.call_as(Some(&user), "squeue", &["a b"]);
+        let path = folder.path().join("squeue");
+        assert_eq!(said.stdout, format!("-n|-H|-u|anna|SLURM_CONF=/x/slurm.conf|--|{}|a b|", path.display()));
+        assert!(client.has("sudo") && !client.has("no-such-program"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
 use huisuan_model::{Bytes, Class, GflopPerS, Pool, PoolId, TenantId};
 use serde::Deserialize;
 
+use super::users::{LocalUser, Whose};
 use crate::{engine::EngineError, local::container::ContainerRules};
 
 /// A Slurm cluster as a centre. Read from TOML; unknown keys are refused.
@@ -26,6 +27,10 @@ pub struct SlurmConfig {
     /// The account of each tenant.
     #[serde(default)]
     pub accounts: BTreeMap<TenantId, String>,
+    /// The local user that runs the jobs of each tenant, `TENANT` or `TENANT/PROJECT = "USER"` or `"USER:GROUP"`: an
+    /// allow-list, whoever is not in it is refused. All run as the agent's own user when absent.
+    #[serde(default)]
+    pub users: Option<BTreeMap<Whose, LocalUser>>,
     /// Quality of service; Slurm's default when absent.
     #[serde(default)]
     pub qos: Option<String>,
@@ -51,6 +56,10 @@ pub struct SlurmConfig {
     /// Whether the cluster keeps accounts (`sacct`). Without them an attempt whose own record is missing ends as lost.
     #[serde(default = "yes")]
     pub accounting: bool,
+    /// That accounting is asked for what each attempt used, and not only where its own record is missing: what is
+    /// larger counts, and energy where the site's plugin counts it. An end is told a look at the queue or two later.
+    #[serde(default)]
+    pub usage_from_accounting: bool,
     /// Folder of `sbatch`, `squeue` and the others; looked up in `PATH` when absent.
     #[serde(default)]
     pub programs: Option<PathBuf>,
@@ -208,6 +217,14 @@ impl SlurmConfig {
         {
             return Err("intervals, rates and limits must be above 0".to_owned());
         }
+        if self.usage_from_accounting && !self.accounting {
+            return Err("`usage_from_accounting` needs `accounting`".to_owned());
+        }
+        if self.users.is_some() && self.images() {
+            return Err(
+                "`[users]` and `[containers]` do not go together: containers were never run as other users".into()
+            );
+        }
         self.containers.as_ref().map_or(Ok(()), ContainerRules::check)
     }
 
@@ -265,8 +282,15 @@ mod tests {
         }
         check(&format!("{good}[[devices]]\ngres = \"gpu:a:1\"\npool = \"H100\"\n"), Err("gpu:a:1"));
         check(&format!("{good}poll_interval_ms = 0\n"), Err("above 0"));
+        check(&format!("{good}usage_from_accounting = true\n"), Ok(()));
+        check(&format!("{good}usage_from_accounting = true\naccounting = false\n"), Err("needs"));
         check(&format!("{good}launch_ms = 0\n"), Err("above 0"));
         check(&format!("{good}[containers]\nruntime = \"runc\"\n"), Ok(()));
+        check(&format!("{good}[users]\nphysics = \"anna\"\n\"physics/x\" = \"bert:hs-bert\"\n"), Ok(()));
+        check(&format!("{good}[users]\nphysics = \"root\"\n"), Err("nobody's"));
+        check(&format!("{good}[users]\nphysics = \"-u\"\n"), Err("USER"));
+        check(&format!("{good}[users]\n\"Phy sics\" = \"anna\"\n"), Err("tenant `Phy sics`"));
+        check(&format!("{good}[users]\nphysics = \"anna\"\n[containers]\nruntime = \"runc\"\n"), Err("together"));
         check(&format!("{good}[containers]\nuser = 0\n"), Err("root"));
         check(&format!("{good}[containers]\nprivileged = true\n"), Err("privileged"));
     }

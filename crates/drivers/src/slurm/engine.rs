@@ -19,17 +19,20 @@ use super::{
     files::Files,
     gang::{Gang, Gangs, with_mates},
     journal::{Journal, Line},
-    look, poll,
+    look, nodes,
+    output::Output,
+    poll,
     session::Viewers,
     shared::Shared,
     start::refusal,
     state::{Record, State, never_ran},
     submit,
+    users::Users,
 };
 use crate::{
     engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult},
     failpoint,
-    local::{container::ContainerRules, engine::read_part, records::read_done, wire::Batch},
+    local::{container::ContainerRules, wire::Batch},
 };
 
 /// A lock is tried for two seconds.
@@ -59,13 +62,20 @@ impl SlurmEngine {
     pub fn open(config: SlurmConfig) -> Result<Self, EngineError> {
         config.check().map_err(|detail| EngineError::Config { path: config.folder.clone(), detail })?;
         let failed = EngineError::file("folder", &config.folder);
-        let mut files = Files::make(&config.folder).map_err(failed)?;
+        let wrong = |detail: String| EngineError::Config { path: config.folder.clone(), detail };
+        let users = Users::look_up(config.users.as_ref()).map_err(wrong)?;
+        let mut files = Files::make(&config.folder, &users).map_err(failed)?;
         files.containers = config.containers.as_ref().and_then(ContainerRules::declared);
         let lock = lock_folder(&files)?;
         let (journal, known) = Journal::open(&files)?;
         let mut state = State::recover(journal, known);
         state.gangs = Gangs::at(&config);
-        let shared = Arc::new(Shared::new(config, files, state, lock));
+        nodes::recall(&mut state, &files, &config);
+        let shared = Arc::new(Shared::new(config, files, users, state, lock));
+        if shared.users.some() && !shared.client.has("sudo") {
+            let detail = "`[users]` needs `sudo`, which is not in PATH".to_owned();
+            return Err(EngineError::Config { path: shared.config.folder.clone(), detail });
+        }
         read_all_records(&shared)?;
         let mut engine = SlurmEngine { shared, viewers: Viewers::default(), threads: Vec::new() };
         let threads: [(&str, Loop); 3] = [("submit", submit::run), ("poll", poll::run), ("look", look::run)];
@@ -153,11 +163,7 @@ impl Engine for SlurmEngine {
     }
 
     fn inventory(&self) -> Result<Vec<Pool>, EngineError> {
-        let inventory = poll::nodes(&self.shared)?;
-        let pools = inventory.pools();
-        self.shared.lock().inventory = inventory;
-        self.shared.work.notify_all();
-        Ok(pools)
+        Ok(nodes::refresh(&self.shared)?.pools())
     }
 
     fn pools(&self) -> Result<Vec<Pool>, EngineError> {
@@ -186,12 +192,14 @@ impl Engine for SlurmEngine {
             } else if self.known(&state, id) {
                 // Who asks again for an attempt that was acknowledged is told its end again.
                 if !state.records.contains_key(&id)
-                    && let Some(report) = read_done(&shared.files.attempt(id))
+                    && let Some(report) = shared.files.end(id)
                 {
                     state.tell_end(report);
                 }
                 results.push(SubmitResult::Duplicate);
             } else if let Some(why) = refusal(start, shared.files.containers.as_ref()) {
+                results.push(SubmitResult::Refused { why });
+            } else if let Err(why) = shared.users.of(start) {
                 results.push(SubmitResult::Refused { why });
             } else if let Err(why) = state.inventory.gres(start) {
                 results.push(SubmitResult::Refused { why });
@@ -297,7 +305,7 @@ impl Engine for SlurmEngine {
             if state.open(id).is_some() {
                 continue;
             }
-            if let Some(report) = state.end(id).or_else(|| read_done(&shared.files.attempt(id))) {
+            if let Some(report) = state.end(id).or_else(|| shared.files.end(id)) {
                 state.tell_end(report);
                 continue;
             }
@@ -337,14 +345,8 @@ impl Engine for SlurmEngine {
             // Looked up before the output is read: what was written until then is all there is.
             state.open(attempt).is_none()
         };
-        let files = self.shared.files.attempt(attempt);
-        let outputs = self.shared.files.outputs(attempt).map_err(EngineError::file("order", &files.dir))?;
-        let [stdout, stderr] = outputs.unwrap_or_else(|| [files.stdout(), files.stderr()]);
-        let path = match stream {
-            Stream::Stdout => stdout,
-            Stream::Stderr => stderr,
-        };
-        let (data, all) = read_part(&path, offset, limit).map_err(EngineError::file("output", &path))?;
+        let output = Output::of(&self.shared.files, attempt, stream)?;
+        let (data, all) = output.part(offset, limit).map_err(EngineError::file("output", &output.path))?;
         Ok(LogChunk { data, offset, end: ended && all })
     }
 }

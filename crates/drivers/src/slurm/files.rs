@@ -4,10 +4,13 @@
 //! |---|---|
 //! | `wrapper.sh` | the script of every job |
 //! | `instance` | a random word: job names of two engines in one cluster are never the same |
+//! | `nodes` | what the cluster has, as Slurm said it last, see `nodes.rs` |
 //! | `slurm.log` | orders, numbers of jobs, ends: the engine's memory, see `journal.rs` |
 //! | `arrays/` | lists that say which attempt each element of an array is, see `lists.rs` |
 //! | `news/` | empty files by which wrappers say that something happened; one listing shows all |
 //! | `devices` | which device nodes a container needs for its accelerators, see `container/devices.txt` |
+//! | `news/UID/` | the same by a user that is not the agent's, see `share.rs` |
+//! | `attempts/JOB/TASK.ATTEMPT.end/` | `done.json` of an attempt whose folder is open to such a user |
 //! | `attempts/JOB/TASK.ATTEMPT/` | `start` what to run, `container` in what, see `start.rs`; `claim`, `used`, `alive`, `exit` by the wrapper; `done.json` by the engine; of a session `keys`, `words`, `tty`, see `session.rs` |
 
 use std::{
@@ -15,23 +18,26 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::{
         ffi::OsStrExt as _,
-        fs::{DirBuilderExt as _, OpenOptionsExt as _},
+        fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     },
     path::{Path, PathBuf},
 };
 
-use huisuan_model::{AttemptId, Bytes, DurationMs, StartOrder, TimeMs, spec::JobKind};
+use huisuan_model::{AttemptId, AttemptReport, StartOrder, spec::JobKind};
 
 use super::{
     gang::Gang,
     job::SlurmJob,
     lists::Lists,
-    session,
+    record::{Claim, Exit, Used},
+    session, share,
     start::{NO_IMAGES, Start},
+    users::{User, Users},
 };
 use crate::local::{
     container::Containers,
     paths::{AttemptPaths, Paths},
+    records::{read_done, write_done},
 };
 
 /// The script of every job.
@@ -46,10 +52,8 @@ const DEVICES: &str = include_str!("../container/devices.txt");
 /// The file of an attempt in a container.
 const CONTAINER: &str = "container";
 
-/// The wrapper's exit code when another one claimed the attempt.
-pub(super) const CLAIMED_ELSEWHERE: i32 = 113;
-/// The wrapper's exit code when it cannot write into the attempt's folder.
-pub(super) const FOLDER_UNUSABLE: i32 = 114;
+/// The file by which an engine knows that other users were given something in its folder.
+const GIVEN: &str = "users";
 
 /// What names of arrays have where others have the attempt.
 const ARRAY: &str = "array.";
@@ -78,55 +82,17 @@ pub(super) enum Named {
     Gang(Gang),
 }
 
-/// Who may start an attempt, and since when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Claim {
-    /// When it was made, as far as that could be written down.
-    pub(super) at: Option<TimeMs>,
-    /// What Slurm calls the job within itself, an element of an array too.
-    pub(super) job: Option<u64>,
-}
-
-/// How a wrapper says that its attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Exit {
-    pub(super) at: TimeMs,
-    pub(super) how: ExitKind,
-    pub(super) cpu: DurationMs,
-}
-
-/// The ways in which an attempt ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ExitKind {
-    /// It could not be started: a sentence for people.
-    StartFailed(String),
-    /// Its wrapper lost sight of it and ended what was left: a sentence for people.
-    Lost { started_at: TimeMs, detail: String },
-    /// It ran.
-    Exited {
-        started_at: TimeMs,
-        exit_code: Option<i32>,
-        signal: Option<i32>,
-        /// It was asked to end by Slurm: a cancel, the walltime in Slurm, a preemption.
-        outside: bool,
-        /// Its walltime was over.
-        walltime: bool,
-    },
-}
-
-/// A sign of life.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Used {
-    pub(super) wall: DurationMs,
-    pub(super) cpu: DurationMs,
-    pub(super) memory_peak: Bytes,
-}
-
 impl Files {
     /// Makes the folder and what belongs into it.
-    pub(super) fn make(folder: &Path) -> io::Result<Files> {
-        let paths = Paths::make(folder)?;
+    pub(super) fn make(folder: &Path, users: &Users) -> io::Result<Files> {
+        // What users were given once stays within their reach: it may run still.
+        let others = users.some() || fs::exists(folder.join(GIVEN))?;
+        let paths = Paths::make_with(folder, if others { 0o711 } else { 0o700 })?;
         fs::create_dir_all(paths.dir.join("news"))?;
+        if others {
+            write_whole(&paths.dir.join(GIVEN), b"")?;
+            share_folders(&paths, users)?;
+        }
         let instance = paths.dir.join("instance");
         if !instance.exists() {
             let mut random = [0; 5];
@@ -141,9 +107,11 @@ impl Files {
                 "file `instance` does not hold ten hexadecimal digits",
             ));
         }
-        write_whole(&paths.dir.join("wrapper.sh"), WRAPPER.as_bytes())?;
-        write_whole(&paths.dir.join("gang.sh"), GANG_SCRIPT.as_bytes())?;
         write_whole(&paths.dir.join("devices"), DEVICES.as_bytes())?;
+        // Whoever submits a job hands in its script. There is nothing to hide in them.
+        for (name, script) in [("wrapper.sh", WRAPPER), ("gang.sh", GANG_SCRIPT)] {
+            write_with(&paths.dir.join(name), script.as_bytes(), 0o644)?;
+        }
         let lists = Lists::open(&paths.dir.join("arrays"))?;
         Ok(Files { paths, lists, prefix: format!("hs-{word}-"), containers: None })
     }
@@ -214,10 +182,17 @@ impl Files {
         }
     }
 
-    /// Writes down what to run. The error is a sentence for people: the attempt can never start.
-    pub(super) fn prepare(&self, order: &StartOrder) -> Result<(), String> {
+    /// Writes down what to run, for the user that runs it. The error is a sentence for people: the attempt can never
+    /// start.
+    pub(super) fn prepare(&self, order: &StartOrder, user: Option<&User>) -> Result<(), String> {
         let paths = self.attempt(order.attempt);
         let failed = |error: io::Error| format!("the attempt's folder cannot be written: {error}");
+        // It was prepared before, and what is in it now may be its user's.
+        match (share::opened_to(&paths.dir), user) {
+            (None, _) => {}
+            (Some(group), Some(user)) if group == user.group => return Ok(()),
+            (Some(_), _) => return Err("its folder is open to another local user than runs it now".to_owned()),
+        }
         paths.make().map_err(failed)?;
         let start = match (&order.spec.image, &self.containers) {
             (None, _) => Start::of_process(order, &paths)?,
@@ -235,16 +210,34 @@ impl Files {
         if let Some(container) = &start.container {
             write_whole(&paths.dir.join(CONTAINER), &container.text()).map_err(failed)?;
         }
-        write_whole(&paths.dir.join("start"), &start.text()).map_err(failed)
+        write_whole(&paths.dir.join("start"), &start.text()).map_err(failed)?;
+        user.map_or(Ok(()), |user| share_attempt(order, &paths, user.group).map_err(failed))
+    }
+
+    /// Where the engine keeps how an attempt ended: where its task cannot write.
+    fn ended(&self, id: AttemptId) -> AttemptPaths {
+        let mut paths = self.attempt(id);
+        if share::opened_to(&paths.dir).is_some() {
+            paths.dir.set_extension(format!("{}.end", id.attempt));
+        }
+        paths
+    }
+
+    /// Keeps how an attempt ended.
+    pub(super) fn write_end(&self, report: &AttemptReport) -> io::Result<()> {
+        let paths = self.ended(report.attempt);
+        paths.make()?;
+        write_done(&paths, report)
+    }
+
+    /// How an attempt ended, if that was kept.
+    pub(super) fn end(&self, id: AttemptId) -> Option<AttemptReport> {
+        read_done(&self.ended(id)).filter(|report| report.attempt == id)
     }
 
     /// Where the outputs go: standard output, then standard error. `None` when it was never prepared.
     pub(super) fn outputs(&self, id: AttemptId) -> io::Result<Option<[PathBuf; 2]>> {
-        let text = match fs::read(self.attempt(id).dir.join("start")) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(text) = share::read(&self.attempt(id).dir.join("start"))? else { return Ok(None) };
         let mut words =
             text.split(|&byte| byte == 0).skip(1).map(|word| PathBuf::from(std::ffi::OsStr::from_bytes(word)));
         Ok(words.next().zip(words.next()).map(|(stdout, stderr)| [stdout, stderr]))
@@ -263,121 +256,85 @@ impl Files {
 
     /// Who claimed it, if anybody did.
     pub(super) fn claim(&self, id: AttemptId) -> io::Result<Option<Claim>> {
-        let Some(text) = read_optional(&self.attempt(id).claim())? else { return Ok(None) };
-        let at = field(&text, "at").and_then(|at| at.parse().ok()).map(TimeMs);
-        Ok(Some(Claim { at, job: field(&text, "job").and_then(|job| job.parse().ok()) }))
+        Ok(read_optional(&self.attempt(id).claim())?.as_deref().map(Claim::read))
     }
 
     /// The done record, once it is whole.
     pub(super) fn exit(&self, id: AttemptId) -> io::Result<Option<Exit>> {
-        Ok(read_optional(&self.attempt(id).dir.join("exit"))?.as_deref().and_then(read_exit))
+        Ok(read_optional(&self.attempt(id).dir.join("exit"))?.as_deref().and_then(Exit::read))
     }
 
     /// What it used, by the wrapper's last look.
     pub(super) fn used(&self, id: AttemptId) -> Option<Used> {
-        let text = read_optional(&self.attempt(id).dir.join("used")).ok()??;
-        if !text.ends_with("complete\n") {
-            return None;
-        }
-        let number = |name| field(&text, name)?.parse().ok();
-        let wall = DurationMs(number("wall_ms")?);
-        Some(Used { wall, cpu: DurationMs(number("cpu_ms")?), memory_peak: Bytes(number("memory_peak")?) })
+        Used::read(&read_optional(&self.attempt(id).dir.join("used")).ok()??)
     }
 
     /// How often it said that it lives.
     pub(super) fn beats(&self, id: AttemptId) -> u64 {
-        fs::metadata(self.attempt(id).dir.join("alive")).map_or(0, |metadata| metadata.len())
+        fs::symlink_metadata(self.attempt(id).dir.join("alive")).map_or(0, |metadata| metadata.len())
     }
 }
 
+/// Lets users through the folders that something of theirs is in, and gives each a place for its news.
+fn share_folders(paths: &Paths, users: &Users) -> io::Result<()> {
+    for name in ["attempts", "arrays", "checkpoints", "staging", "news"] {
+        let folder = paths.dir.join(name);
+        share::close_within(&folder)?;
+        share::through(&folder)?;
+    }
+    for (uid, user) in users.all() {
+        let folder = paths.dir.join("news").join(uid.to_string());
+        fs::create_dir_all(&folder)?;
+        share::open(&folder, user.group)?;
+    }
+    Ok(())
+}
+
+/// Gives an attempt to the group of its user, its own folder last: nothing of the agent's comes into it any more.
+fn share_attempt(order: &StartOrder, paths: &AttemptPaths, group: u32) -> io::Result<()> {
+    let above = |folder: &Path| folder.parent().map_or(Ok(()), |folder| share::pass(folder, group));
+    if order.spec.checkpoint.is_some() {
+        above(&paths.checkpoint)?;
+        share::open(&paths.checkpoint, group)?;
+    }
+    if order.spec.staged() && share::opened_to(&paths.data).is_none() {
+        let folder = paths.data.parent().unwrap_or(&paths.data);
+        above(folder)?;
+        share::pass(folder, group)?;
+        share::open_tree(&paths.data, group)?;
+    }
+    above(&paths.dir)?;
+    share::open_tree(&paths.dir, group)
+}
+
 pub(super) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    write_with(path, text, 0o600)
+}
+
+fn write_with(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     let new = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new)?;
     file.write_all(text)?;
+    // Whatever this process may leave out of the modes of its files.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     fs::rename(&new, path)
 }
 
 pub(super) fn read_optional(path: &Path) -> io::Result<Option<String>> {
-    match fs::read(path) {
-        Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-}
-
-/// `None` while it is being written, or when it cannot be understood.
-fn read_exit(text: &str) -> Option<Exit> {
-    let body = text.strip_suffix("complete\n")?;
-    let number = |name| field(body, name)?.parse::<i64>().ok();
-    let detail = || Some(field(body, "detail")?.chars().take(300).collect());
-    let how = match field(body, "cause")? {
-        "start-failed" => ExitKind::StartFailed(detail()?),
-        "lost" => ExitKind::Lost { started_at: TimeMs(number("started_at")?), detail: detail()? },
-        "exited" => {
-            let status = i32::try_from(number("status")?).ok()?;
-            let signal = number("signal").and_then(|signal| i32::try_from(signal).ok());
-            ExitKind::Exited {
-                started_at: TimeMs(number("started_at")?),
-                exit_code: signal.is_none().then_some(status),
-                signal,
-                outside: number("outside")? > 0,
-                walltime: number("walltime")? > 0,
-            }
-        }
-        _ => return None,
-    };
-    // The last line of bash's `times`: processor time of all children, in and out of the kernel.
-    let times = body.lines().next_back()?;
-    let cpu = times.split_ascii_whitespace().map(read_minutes).sum::<Option<u64>>()?;
-    Some(Exit { at: TimeMs(number("at")?), how, cpu: DurationMs(cpu) })
-}
-
-/// `1m2.345s` in milliseconds.
-fn read_minutes(text: &str) -> Option<u64> {
-    let (minutes, rest) = text.strip_suffix('s')?.split_once('m')?;
-    let (seconds, part) = rest.split_once('.')?;
-    let thousandths: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
-    Some((minutes.parse::<u64>().ok()? * 60 + seconds.parse::<u64>().ok()?) * 1000 + thousandths)
+    Ok(share::read(path)?.map(|text| String::from_utf8_lossy(&text).into_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    use huisuan_model::JobId;
+    use huisuan_model::{JobId, TimeMs};
 
     use super::*;
 
     #[test]
-    fn a_record_is_read_when_it_is_whole() {
-        // Recorded on bash 5.2.
-        let text = "version=1\nat=9\ncause=exited\nstarted_at=4\nstatus=137\nsignal=9\noutside=0\nwalltime=1\n\
-                    0m0.004s 0m0.000s\n1m2.345s 0m0.005s\ncomplete\n";
-        let exit = read_exit(text).expect("whole");
-        assert_eq!((exit.at, exit.cpu), (TimeMs(9), DurationMs(62_350)));
-        let how = ExitKind::Exited {
-            started_at: TimeMs(4),
-            exit_code: None,
-            signal: Some(9),
-            outside: false,
-            walltime: true,
-        };
-        assert_eq!(exit.how, how);
-        for length in 0..text.len() {
-            assert_eq!(read_exit(&text[..length]), None, "{length} bytes");
-        }
-        let failed =
-            "version=1\nat=9\ncause=start-failed\ndetail=no cause=exited\n0m0.0s 0m0.0s\n0m0.0s 0m0.0s\ncomplete\n";
-        assert_eq!(read_exit(failed).map(|exit| exit.how), Some(ExitKind::StartFailed("no cause=exited".into())));
-    }
-
-    #[test]
     fn a_claim_is_taken_once_by_either_side() {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let files = Files::make(&folder.path().join("centre")).expect("made");
-        let again = Files::make(&folder.path().join("centre")).expect("made");
+        let made = || Files::make(&folder.path().join("centre"), &Users::default()).expect("made");
+        let (files, again) = (made(), made());
         assert_eq!(files.prefix, again.prefix, "names of jobs outlive a restart");
         let id = AttemptId { job: JobId(7), task: 3, attempt: 2 };
         assert_eq!(files.read_name(&files.job_name(id)), Some(Named::Attempt(id)));

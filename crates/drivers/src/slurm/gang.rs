@@ -8,8 +8,8 @@
 //! | `attempts/JOB/gang.TRY/` | holds |
 //! |---|---|
 //! | `list` | its attempts in the order of ranks, from 0 |
-//! | `claim` | the number of the job that runs it: of two copies one has all ranks. Empty when it never starts |
-//! | `out` | what Slurm and `srun` say of it |
+//! | `own/claim` | the number of the job that runs it: of two copies one has all ranks. Empty when it never starts |
+//! | `own/out` | what Slurm and `srun` say of it |
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,8 +30,10 @@ use super::{
     job::SlurmJob,
     open::Phase,
     request::{Group, Request, Taken},
+    share,
     shared::Shared,
     state::{Record, State, never_ran},
+    users::{User, Users},
 };
 use crate::{engine::EngineError, failpoint};
 
@@ -133,7 +135,13 @@ pub(super) fn with_mates(state: &State, ids: Vec<AttemptId>) -> (Vec<AttemptId>,
 }
 
 /// Takes the gang whose first attempt is the next to be submitted: all of it, or nothing where one of them has ended.
-pub(super) fn take(state: &mut State, config: &SlurmConfig, first: &StartOrder, taken: &mut Taken) -> usize {
+pub(super) fn take(
+    state: &mut State,
+    config: &SlurmConfig,
+    users: &Users,
+    first: &StartOrder,
+    taken: &mut Taken,
+) -> usize {
     let gang = Gang::with(first.attempt);
     let waits = |id: AttemptId| state.open(id).filter(|open| open.phase == Phase::Waiting);
     let orders: Vec<Arc<StartOrder>> =
@@ -144,8 +152,9 @@ pub(super) fn take(state: &mut State, config: &SlurmConfig, first: &StartOrder, 
         return 0;
     }
     state.gangs.waiting.remove(&gang);
-    let request = Request::of(first, &state.inventory, config).and_then(|request| {
-        let alike = |order: &Arc<StartOrder>| Request::of(order, &state.inventory, config).as_ref() == Ok(&request);
+    let request = Request::of(first, &state.inventory, config, users).and_then(|request| {
+        let alike =
+            |order: &Arc<StartOrder>| Request::of(order, &state.inventory, config, users).as_ref() == Ok(&request);
         match orders.iter().all(alike) {
             true => Ok(request),
             false => Err("the tasks of its gang are given different shares".to_owned()),
@@ -216,21 +225,36 @@ impl Files {
         self.paths.attempts().join(gang.job.to_string()).join(format!("gang.{}", gang.attempt))
     }
 
+    /// Where its job writes.
+    pub(super) fn gang_own(&self, gang: Gang) -> PathBuf {
+        self.gang(gang).join("own")
+    }
+
     /// Writes down which attempt each rank is. No job runs it as far as anybody knows: an old claim is void.
-    pub(super) fn prepare_gang(&self, gang: Gang, attempts: &[AttemptId]) -> io::Result<()> {
-        let folder = self.gang(gang);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        match fs::remove_file(folder.join("claim")) {
+    pub(super) fn prepare_gang(&self, gang: Gang, attempts: &[AttemptId], user: Option<&User>) -> io::Result<()> {
+        let (folder, own) = (self.gang(gang), self.gang_own(gang));
+        self.make_gang(gang)?;
+        match fs::remove_file(own.join("claim")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
+        let list = folder.join("list");
         let text: String = attempts.iter().map(|id| format!("{id}\n")).collect();
-        write_whole(&folder.join("list"), text.as_bytes())?;
+        write_whole(&list, text.as_bytes())?;
         // Whoever finds the job in the queue must find its list.
-        File::open(folder.join("list"))?.sync_all()?;
+        File::open(&list)?.sync_all()?;
         File::open(&folder)?.sync_all()?;
+        if let Some(user) = user {
+            share::give(&list, user.group, 0o640)?;
+            share::open(&own, user.group)?;
+            share::pass(&folder, user.group)?;
+        }
         failpoint::reach("slurm-after-list");
         Ok(())
+    }
+
+    fn make_gang(&self, gang: Gang) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(self.gang_own(gang))
     }
 
     /// The attempts of a gang; empty when it was never to be submitted.
@@ -241,9 +265,9 @@ impl Files {
 
     /// Takes the claim of a gang, unless its job has it: what comes of it from now on never starts.
     pub(super) fn bar_gang(&self, gang: Gang) -> io::Result<()> {
-        let folder = self.gang(gang);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join("claim")) {
+        self.make_gang(gang)?;
+        let claim = self.gang_own(gang).join("claim");
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(claim) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(()),
         }
@@ -251,135 +275,16 @@ impl Files {
 
     /// Whether a job of a gang began, or it is never to start.
     pub(super) fn gang_claimed(&self, gang: Gang) -> bool {
-        self.gang(gang).join("claim").exists()
+        fs::symlink_metadata(self.gang_own(gang).join("claim")).is_ok()
     }
 
     /// The job that runs a gang, once it has begun.
     pub(super) fn gang_job(&self, gang: Gang) -> io::Result<Option<SlurmJob>> {
-        let text = read_optional(&self.gang(gang).join("claim"))?.unwrap_or_default();
+        let text = read_optional(&self.gang_own(gang).join("claim"))?.unwrap_or_default();
         let number = text.strip_suffix('\n').and_then(|number| number.parse().ok());
         Ok(number.map(|gang| SlurmJob::Gang { gang }))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use huisuan_model::{JobSpec, MilliDevices, TimeMs};
-    use proptest::{collection::vec, prelude::*};
-
-    use super::*;
-    use crate::slurm::{
-        config::example,
-        journal::{Journal, order},
-    };
-
-    /// The tasks of gangs 1, 2, ... of so many tasks each.
-    fn orders(sizes: &[u32]) -> Vec<Arc<StartOrder>> {
-        let mut orders = Vec::new();
-        for (job, &size) in (1..).zip(sizes) {
-            let tasks = format!("0-{}", size - 1).parse().expect("ranges");
-            let spec = Arc::new(JobSpec { gang: true, tasks, ..JobSpec::command("x", &["true"]) });
-            let one = |task| StartOrder {
-                attempt: AttemptId { job: JobId(job), task, attempt: 2 },
-                spec: Arc::clone(&spec),
-                ..order(job)
-            };
-            orders.extend((0..size).map(one).map(Arc::new));
-        }
-        orders
-    }
-
-    fn state(folder: &std::path::Path) -> (State, SlurmConfig) {
-        let files = Files::make(&folder.join("centre")).expect("made");
-        let (journal, known) = Journal::open(&files).expect("a new log");
-        (State::recover(journal, known), example(folder))
-    }
-
-    proptest! {
-        /// In whatever order the tasks come, and however few calls may be made: a gang is taken once, whole, in the
-        /// order of ranks; when all have come, all are taken.
-        #[test]
-        fn a_gang_is_taken_whole(
-            sizes in vec(1u32..6, 1..5),
-            shuffle in vec(any::<u32>(), 24),
-            calls in 1usize..3,
-        ) {
-            let folder = tempfile::tempdir().expect("a scratch folder");
-            let (mut state, config) = state(folder.path());
-            let mut coming: Vec<_> = orders(&sizes).into_iter().zip(&shuffle).collect();
-            coming.sort_by_key(|(order, place)| (**place, order.attempt));
-            let mut seen = BTreeSet::new();
-            for (order, _) in coming {
-                state.enqueue(order);
-                let taken = crate::slurm::request::take(&mut state, &config, calls, 100);
-                prop_assert!(taken.groups.len() <= calls && taken.refused.is_empty());
-                for group in &taken.groups {
-                    let ids: Vec<AttemptId> = group.orders.iter().map(|order| order.attempt).collect();
-                    prop_assert_eq!(&ids, &members(&group.orders[0]).collect::<Vec<_>>());
-                    prop_assert!(seen.insert(group.gang));
-                }
-            }
-            prop_assert_eq!(seen.len(), sizes.len());
-            let total = sizes.iter().sum::<u32>() as usize;
-            prop_assert_eq!(state.room(config.open_max), config.open_max - total);
-            prop_assert_eq!(state.room(total), total - sizes.len(), "a gang is one job");
-        }
-    }
-
-    #[test]
-    fn what_can_never_start_together_is_found() {
-        let check = |again: &[u32], begun: &[u32], ended: &[u32], expected: &[u32]| {
-            let folder = tempfile::tempdir().expect("a scratch folder");
-            let (mut state, config) = state(folder.path());
-            let files = Files::make(&folder.path().join("centre")).expect("made");
-            let orders = orders(&[4]);
-            let id = |task: &u32| orders[*task as usize].attempt;
-            orders.iter().for_each(|order| state.enqueue(Arc::clone(order)));
-            crate::slurm::request::take(&mut state, &config, 9, 9);
-            begun.iter().for_each(|task| state.open_mut(id(task)).expect("open").started_at = Some(TimeMs(1)));
-            let end = |task: &u32| (id(task), never_ran(EndCause::Lost, String::new()));
-            state.finish(ended.iter().map(end).collect(), &files).expect("noted");
-            again.iter().for_each(|task| state.submit_again(id(task)));
-            let left = state.gangs.waiting.values().flat_map(|waiting| left(&state, waiting));
-            let left: Vec<u32> = left.map(|id| id.task).collect();
-            assert_eq!(left, expected, "{again:?} {begun:?} {ended:?}");
-            let whole = crate::slurm::request::take(&mut state, &config, 9, 9).groups.len();
-            assert_eq!(whole, usize::from(again.len() == 4));
-        };
-        check(&[0, 1, 2, 3], &[], &[], &[]);
-        check(&[3, 1], &[], &[], &[]);
-        check(&[3, 1], &[0], &[], &[1, 3]);
-        check(&[2], &[], &[0], &[2]);
-        check(&[0, 1, 2], &[], &[3], &[0, 1, 2]);
-    }
-
-    #[test]
-    fn accelerators_are_given_by_the_task_where_slurm_can() {
-        let words = |gres| layout(3, 2, 101, gres).join(" ");
-        assert_eq!(words(None), "--ntasks=3 --mem-per-cpu=51M");
-        assert_eq!(words(Some("gpu:h100:2")), "--ntasks=3 --mem-per-cpu=51M --gpus-per-task=h100:2");
-        assert_eq!(words(Some("gpu:2")), "--ntasks=3 --mem-per-cpu=51M --gpus-per-task=2");
-        let gangs = |gres: &str| {
-            let mut config = example(std::path::Path::new("/shared"));
-            let device = format!("gres = \"{gres}\"\npool = \"p\"");
-            config.devices = vec![toml::from_str(&device).expect("a device")];
-            Gangs::at(&config)
-        };
-        let order =
-            StartOrder { devices: MilliDevices(1000), pool: PoolId::new("p").ok(), ..(*orders(&[2])[0]).clone() };
-        for (gres, devices, together) in
-            [("gpu:h100", 1000, true), ("gpu", 1000, true), ("npu:910b", 1000, false), ("npu:910b", 0, true)]
-        {
-            let order = StartOrder { devices: MilliDevices(devices), ..order.clone() };
-            assert_eq!(gangs(gres).of(&order).is_some(), together, "{gres} {devices}");
-        }
-    }
-
-    #[test]
-    fn the_name_of_a_gang_is_read_as_written() {
-        for (text, expected) in [("7.2", Some("7.2")), ("7", None), ("7.2.1", None), ("7.x", None), ("+7.2", None)] {
-            let read = text.parse::<Gang>().ok().map(|gang| gang.to_string());
-            assert_eq!(read.as_deref(), expected, "{text}");
-        }
-    }
-}
+mod tests;

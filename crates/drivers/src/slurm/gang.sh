@@ -9,6 +9,8 @@
 set -f
 LC_ALL=C
 umask 077
+# The folder is the agent's, which reads what another user writes by a group that both have.
+[ -O "$1" ] || umask 007
 asked= of=${2#gang.}
 trap 'asked=1' USR2
 trap : TERM
@@ -17,8 +19,8 @@ claimed_elsewhere=113 folder_unusable=114
 
 # Of two jobs for one gang, one has all of its ranks: they find each other within their job.
 set -C
-if ! { echo "$SLURM_JOB_ID" >"$dir/claim"; } 2>/dev/null; then
-    [ -e "$dir/claim" ] && exit $claimed_elsewhere
+if ! { echo "$SLURM_JOB_ID" >"$dir/own/claim"; } 2>/dev/null; then
+    [ -e "$dir/own/claim" ] && exit $claimed_elsewhere
     exit $folder_unusable
 fi
 set +C

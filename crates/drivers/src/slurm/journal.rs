@@ -144,11 +144,12 @@ mod tests {
     use huisuan_model::{EndCause, Outcome, ReportKind, TimeMs, Usage};
 
     use super::*;
+    use crate::slurm::users::Users;
 
     #[test]
     fn what_is_open_or_not_acknowledged_comes_back() {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let files = Files::make(&folder.path().join("centre")).expect("made");
+        let files = Files::make(&folder.path().join("centre"), &Users::default()).expect("made");
         let id = |job| order(job).attempt;
         let outcome = Outcome { cause: EndCause::Exited, exit_code: Some(0), signal: None, detail: String::new() };
         let ended = |job| {

@@ -16,7 +16,6 @@ use super::{
     ours::Ours,
     state::State,
 };
-use crate::local::records::read_done;
 
 /// A job may be cleaned up after for so many looks at the queue, before it is told once more to go.
 const GHOST_LOOKS: u32 = 4;
@@ -43,7 +42,7 @@ pub(super) fn doom_leftovers(state: &mut State, files: &Files, ours: &Ours) {
                     ghosts.insert(job, looks);
                     state.unswept = true;
                     // Only what is known to have ended: an engine that lost its memory ends nothing.
-                    let ended = || state.end(id).is_some() || read_done(&files.attempt(id)).is_some();
+                    let ended = || state.end(id).is_some() || files.end(id).is_some();
                     if looks.is_multiple_of(GHOST_LOOKS) && ended() {
                         tracing::warn!(attempt = %id, %job, "job whose attempt has ended is cancelled");
                         state.doom(id, job, files);
@@ -90,7 +89,10 @@ mod tests {
     use huisuan_model::TimeMs;
 
     use super::*;
-    use crate::slurm::journal::{Journal, order};
+    use crate::slurm::{
+        journal::{Journal, order},
+        users::Users,
+    };
 
     const EVERY: Duration = Duration::from_secs(10);
     const LAUNCH: Duration = Duration::from_secs(25);
@@ -98,7 +100,7 @@ mod tests {
     /// Whether a job is given up at its last look; `looks`, one each 10 s, say whether Slurm shows it as running.
     fn check(job: SlurmJob, looks: &[bool], begun: bool, expected: bool) {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let files = Files::make(&folder.path().join("centre")).expect("made");
+        let files = Files::make(&folder.path().join("centre"), &Users::default()).expect("made");
         let (journal, known) = Journal::open(&files).expect("a new log");
         let mut state = State::recover(journal, known);
         let order = Arc::new(order(1));
@@ -111,7 +113,8 @@ mod tests {
         for &runs in looks {
             assert!(state.doomed.is_empty(), "too early: {looks:?}");
             let (state_of, name) = (JobState::Active, "x".to_owned());
-            let queued = QueuedJob { state: state_of, runs, placed: true, began: None, reason: String::new(), name };
+            let queued =
+                QueuedJob { state: state_of, runs, placed: true, began: None, uid: 0, reason: String::new(), name };
             give_up_unbegun(&mut state, &files, id, Some(&queued), LAUNCH, now);
             now += EVERY;
         }

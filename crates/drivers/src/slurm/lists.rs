@@ -13,6 +13,8 @@ use std::{
 
 use huisuan_model::AttemptId;
 
+use super::{share, users::User};
+
 /// The lists of one engine.
 #[derive(Debug)]
 pub(super) struct Lists {
@@ -32,12 +34,18 @@ impl Lists {
         Ok(Lists { folder: folder.to_owned(), next: AtomicU64::new(last + 1) })
     }
 
-    /// Writes a list down, synced with its folder, and gives back its number.
-    pub(super) fn write(&self, attempts: &[AttemptId]) -> io::Result<u64> {
+    /// Writes a list down, synced with its folder, and gives back its number. The user that runs its attempts reads it,
+    /// and Slurm writes its messages as that user.
+    pub(super) fn write(&self, attempts: &[AttemptId], user: Option<&User>) -> io::Result<u64> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let text: String = attempts.iter().map(|id| format!("{id}\n")).collect();
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path(number))?;
         file.write_all(text.as_bytes())?;
+        if let Some(user) = user {
+            share::give(&self.path(number), user.group, 0o640)?;
+            File::create(self.messages(number))?;
+            share::give(&self.messages(number), user.group, 0o660)?;
+        }
         file.sync_all()?;
         File::open(&self.folder)?.sync_all()?;
         Ok(number)
@@ -73,10 +81,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let lists = Lists::open(folder.path()).expect("opened");
         let attempts = |job| (0..3).map(|task| AttemptId { job: JobId(job), task, attempt: 2 }).collect::<Vec<_>>();
-        assert_eq!((lists.write(&attempts(7)).expect("written"), lists.write(&attempts(8)).expect("written")), (1, 2));
+        let write = |lists: &Lists, job| lists.write(&attempts(job), None).expect("written");
+        assert_eq!((write(&lists, 7), write(&lists, 8)), (1, 2));
         fs::write(lists.messages(9), "x").expect("written");
         let again = Lists::open(folder.path()).expect("opened");
-        assert_eq!(again.write(&attempts(9)).expect("written"), 3);
+        assert_eq!(write(&again, 9), 3);
         assert_eq!(again.read(1).expect("read"), attempts(7));
         assert_eq!(again.read(4).expect("there is none"), []);
     }

@@ -6,11 +6,15 @@ use std::{collections::BTreeMap, fs, io, time::Duration};
 use huisuan_model::{AttemptId, Bytes};
 
 use super::{
-    files::{Exit, ExitKind, Used},
+    job::SlurmJob,
+    record::{Exit, ExitKind, Used},
     shared::Shared,
     verdict::{Ended, Evidence, Verdict, judge},
 };
 use crate::{engine::EngineError, local::supervisor::process::now};
+
+/// So many are taken up in one look.
+const NEWS_MAX: usize = 100_000;
 
 /// What happened to an attempt since the last look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,7 +37,18 @@ pub(super) fn run(shared: &Shared) {
 
 fn look(shared: &Shared) -> Result<(), EngineError> {
     let folder = shared.files.news();
-    let news = read_news(&folder).map_err(EngineError::file("folder", &folder))?;
+    let mut news = read_news(&folder).map_err(EngineError::file("folder", &folder))?;
+    for uid in shared.users.all().into_keys() {
+        // What a user makes of its own folder holds up nobody else.
+        match read_news(&folder.join(uid.to_string())) {
+            Ok(own) => {
+                let state = shared.lock();
+                let of_it = |id| state.open(id).is_some_and(|open| shared.users.is_of(&open.order, uid));
+                news.extend(own.into_iter().filter(|(id, _)| of_it(*id)));
+            }
+            Err(error) => tracing::warn!(uid, %error, "news of a user cannot be read"),
+        }
+    }
     let mut ends = Vec::new();
     for (id, news) in news {
         if news.started && !news.ended {
@@ -60,8 +75,12 @@ fn look(shared: &Shared) -> Result<(), EngineError> {
 /// Lists what is new and takes it away: who is killed after this reads all records again at the next start.
 fn read_news(folder: &std::path::Path) -> io::Result<BTreeMap<AttemptId, News>> {
     let mut all: BTreeMap<AttemptId, News> = BTreeMap::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(folder)?.take(NEWS_MAX) {
         let entry = entry?;
+        // Those of users.
+        if entry.file_type()?.is_dir() {
+            continue;
+        }
         let name = entry.file_name();
         let parsed = name.to_str().and_then(|name| name.rsplit_once('.'));
         if let Some((id, what)) = parsed
@@ -97,7 +116,10 @@ pub(super) fn end(shared: &Shared, exits: &[(AttemptId, Exit)]) -> Result<(), En
         let Some(open) = state.open_mut(*id) else { continue };
         let used = shared.files.used(*id).unwrap_or(open.used);
         let (memory, contained) = (open.order.memory(), open.order.spec.image.is_some());
-        let evidence = Evidence { used, memory, contained, cancelled: open.cancelled, ..record_alone(exit) };
+        let (cancelled, accounts_count) = (open.cancelled, shared.config.usage_from_accounting);
+        let together = matches!(open.job, Some(SlurmJob::Gang { .. }));
+        let known = Evidence { used, memory, contained, together, ..record_alone(exit) };
+        let evidence = Evidence { cancelled, accounts_count, ..known };
         match judge(&evidence) {
             Verdict::Ended(end) => ends.push((*id, end)),
             _ => open.exit_seen = true,
@@ -132,6 +154,7 @@ fn record_alone(exit: &Exit) -> Evidence<'_> {
         memory: Bytes(u64::MAX),
         contained: false,
         together: false,
+        accounts_count: false,
         account: None,
         cancelled: false,
         silent: false,

@@ -5,6 +5,7 @@
 //! | step | where |
 //! |---|---|
 //! | accepted: on disk, then answered | `engine.rs`, `journal.rs` |
+//! | which local user runs it, what that user shares with the agent | `users.rs`, `share.rs` |
 //! | submitted, held, under the attempt's name; its number written down; released | `submit.rs`, `release.rs` |
 //! | those of which Slurm is told the same together, as one array with a list of attempts | `request.rs`, `lists.rs` |
 //! | tasks of a gang, as one job once all of them are there | `gang.rs`, `gang.sh` |
@@ -35,18 +36,24 @@ mod journal;
 mod leftovers;
 mod lists;
 mod look;
+mod nodes;
 mod open;
 mod ours;
+mod output;
 mod poll;
 mod port;
+mod record;
 mod release;
 mod request;
 mod session;
+mod share;
 mod shared;
 mod start;
 mod state;
 mod submit;
+mod users;
 mod verdict;
 
 pub use config::{DeviceType, SlurmConfig};
 pub use engine::SlurmEngine;
+pub use users::{LocalUser, Whose};

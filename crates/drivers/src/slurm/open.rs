@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use huisuan_model::{StartOrder, TimeMs};
 
-use super::{files::Used, job::SlurmJob};
+use super::{job::SlurmJob, record::Used};
 
 /// Where an attempt's job stands between here and Slurm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,8 @@ use super::{
     files::{Files, Named},
     job::{Number, SlurmJob},
     open::Doom,
+    state::State,
+    users::Users,
 };
 use crate::engine::EngineError;
 
@@ -25,6 +27,21 @@ pub(super) struct Ours {
 }
 
 impl Ours {
+    /// Leaves out jobs of other users than those who run the attempts that they are called after: a name is anybody's
+    /// to give. Of an attempt that is not open nothing is started, so that whose job it is does not matter.
+    pub(super) fn leave_out_forged(&mut self, state: &State, users: &Users) {
+        for (&id, jobs) in &mut self.jobs {
+            let Some(open) = state.open(id) else { continue };
+            jobs.retain(|job, queued| {
+                let own = users.is_of(&open.order, queued.uid);
+                if !own {
+                    tracing::warn!(attempt = %id, %job, uid = queued.uid, "job of another user has an attempt's name");
+                }
+                own
+            });
+        }
+    }
+
     /// Whether the queue has the array that an element belongs to: an element that is not in it then was taken out.
     pub(super) fn have_the_rest_of(&self, job: Option<SlurmJob>) -> bool {
         matches!(job, Some(SlurmJob::Element(number, _, list)) if self.arrays.contains(&(number, list)))

@@ -9,18 +9,17 @@ use std::{
 use huisuan_model::{AttemptId, Bytes};
 
 use super::{
-    answers::{
-        ACCOUNT_FORMAT, AccountedJob, JobState, NODE_FORMAT, QUEUE_FORMAT, QueuedJob, read_accounts, read_nodes,
-        read_queue,
-    },
+    answers::{ACCOUNT_FORMAT, AccountedJob, JobState, QUEUE_FORMAT, QueuedJob, read_accounts, read_queue},
     cancel::cancel,
-    files::{Claim, Exit, Files},
+    config::SlurmConfig,
+    files::Files,
     gang::{Gang, end_broken},
-    inventory::Inventory,
     job::{Number, SlurmJob},
     leftovers::{doom_leftovers, give_up_unbegun},
+    nodes,
     open::{Open, Phase},
     ours::{Ours, recognise},
+    record::{Claim, Exit, ExitKind, Used},
     shared::Shared,
     state::{State, never_ran},
     verdict::{Evidence, Verdict, judge},
@@ -39,7 +38,7 @@ pub(super) fn run(shared: &Shared) {
     let mut round = 0u64;
     while !shared.stopped() {
         let nodes = match round.is_multiple_of(NODES_EVERY) || shared.lock().inventory.is_empty() {
-            true => refresh_nodes(shared),
+            true => nodes::refresh(shared).map(drop),
             false => Ok(()),
         };
         round += 1;
@@ -53,28 +52,10 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
-fn refresh_nodes(shared: &Shared) -> Result<(), EngineError> {
-    let inventory = nodes(shared)?;
-    shared.lock().inventory = inventory;
-    shared.work.notify_all();
-    Ok(())
-}
-
-/// Asks for the nodes of the engine's partitions.
-pub(super) fn nodes(shared: &Shared) -> Result<Inventory, EngineError> {
-    let partitions = format!("--partition={}", shared.config.partitions.join(","));
-    let text = shared.client.ask("sinfo", &["--noheader", "--Node", &partitions, "--format", NODE_FORMAT])?;
-    let nodes = read_nodes(&text).map_err(|what| EngineError::Program { program: "sinfo", what })?;
-    if nodes.is_empty() {
-        let what = format!("knows no nodes of partition {}", shared.config.partitions.join(","));
-        return Err(EngineError::Program { program: "sinfo", what });
-    }
-    Ok(Inventory::of(&nodes, &shared.config))
-}
-
-/// Asks for all jobs of this user, or for one: that is no question in bulk as long as nothing else is asked for.
+/// Asks for all jobs of the users that run attempts, or for one: that is no question in bulk as long as nothing else
+/// is asked for.
 pub(super) fn queue(shared: &Shared, job: Option<SlurmJob>) -> Result<BTreeMap<Number, QueuedJob>, EngineError> {
-    let user = || format!("--user={}", rustix::process::geteuid().as_raw());
+    let user = || format!("--user={}", shared.users.asked());
     let which = job.map_or_else(user, |job| format!("--jobs={job}"));
     let arguments = ["--noheader", "--all", "--array", "--states=all", &which, "--format", QUEUE_FORMAT];
     let text = shared.client.ask("squeue", &arguments)?;
@@ -95,7 +76,7 @@ fn poll(shared: &Shared) -> Result<(), EngineError> {
         (state.polls, std::mem::take(&mut state.doomed))
     };
     let looked = queue(shared, None).and_then(|queue| Ok((recognise(&shared.files, &queue)?, queue)));
-    let (ours, queue) = match looked {
+    let (mut ours, queue) = match looked {
         Ok(looked) => looked,
         Err(error) => {
             let mut state = shared.lock();
@@ -108,6 +89,7 @@ fn poll(shared: &Shared) -> Result<(), EngineError> {
         let mut state = shared.lock();
         // What was doomed in the meantime may have been submitted after this look.
         let later = std::mem::take(&mut state.doomed);
+        ours.leave_out_forged(&state, &shared.users);
         let launch = Duration::from_millis(shared.config.launch_ms);
         let doubts = sort_out(&mut state, &shared.files, &ours, poll, launch);
         state.unswept |= !ours.strange.is_empty();
@@ -213,7 +195,7 @@ struct Look {
     contained: bool,
     cancelled: bool,
     silent: bool,
-    used: super::files::Used,
+    used: Used,
 }
 
 /// Looks at attempts one by one: their records first, then accounting for those that need it.
@@ -225,7 +207,7 @@ fn settle(shared: &Shared, doubts: Vec<Doubt>) -> Result<(), EngineError> {
     let mut ask: BTreeSet<SlurmJob> = BTreeSet::new();
     let mut unsettled = Vec::new();
     for look in looks {
-        match judge(&look.evidence(None)) {
+        match judge(&look.evidence(&shared.config, None)) {
             // Without a number there is nothing to ask for: it never reached Slurm, as far as anybody knows.
             Verdict::Ask => {
                 if ask.len() < ACCOUNTS_MAX || look.job.is_none() {
@@ -249,7 +231,7 @@ fn settle(shared: &Shared, doubts: Vec<Doubt>) -> Result<(), EngineError> {
             own.as_ref().is_some_and(|(own, name)| *own == number && is_of(record, name))
         };
         let account = accounts.iter().rev().find(|(number, record)| is_own(*number, record));
-        let verdict = judge(&look.evidence(Some(account.map(|(_, record)| record))));
+        let verdict = judge(&look.evidence(&shared.config, Some(account.map(|(_, record)| record))));
         carry_out(shared, &look, verdict)?;
     }
     Ok(())
@@ -274,7 +256,7 @@ fn accounts(shared: &Shared, jobs: &BTreeSet<SlurmJob>) -> Result<Vec<(Number, A
         return Ok(Vec::new());
     }
     let jobs = jobs.iter().map(SlurmJob::to_string).collect::<Vec<_>>().join(",");
-    let user = format!("--user={}", rustix::process::geteuid().as_raw());
+    let user = format!("--user={}", shared.users.asked());
     let arguments = ["--noheader", "--parsable2", "--duplicates", &user, "--jobs", &jobs, "--format", ACCOUNT_FORMAT];
     let text = shared.client.ask("sacct", &arguments)?;
     read_accounts(&text).map_err(|what| EngineError::Program { program: "sacct", what })
@@ -298,7 +280,7 @@ fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
     }
     let mut state = shared.lock();
     if let Some(at) = claim.and_then(|claim| claim.at)
-        && !matches!(exit, Some(Exit { how: super::files::ExitKind::StartFailed(_), .. }))
+        && !matches!(exit, Some(Exit { how: ExitKind::StartFailed(_), .. }))
     {
         state.note_started(id, at);
         shared.reports.notify_all();
@@ -334,7 +316,7 @@ impl Doubt {
 }
 
 impl Look {
-    fn evidence<'a>(&'a self, account: Option<Option<&'a AccountedJob>>) -> Evidence<'a> {
+    fn evidence<'a>(&'a self, config: &SlurmConfig, account: Option<Option<&'a AccountedJob>>) -> Evidence<'a> {
         let queue = self.doubt.queue.as_ref();
         let accounted = account.flatten().and_then(|job| job.began);
         Evidence {
@@ -350,6 +332,7 @@ impl Look {
             memory: self.memory,
             contained: self.contained,
             together: matches!(self.job, Some(SlurmJob::Gang { .. })),
+            accounts_count: config.usage_from_accounting,
             account,
             cancelled: self.cancelled,
             silent: self.silent,

@@ -2,7 +2,7 @@
 //! connects to the node's loopback address and passes bytes through. Nothing listens anywhere for it.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufReader, Read as _, Write as _},
     net::Shutdown,
     os::unix::net::UnixStream,
     process::{Child, ChildStdin, ChildStdout},
@@ -13,10 +13,11 @@ use std::{
 use huisuan_model::channel::{Frame, PAYLOAD_BYTES_MAX};
 
 use super::{
-    session::{Place, leave, lock},
+    client::{end, first_line_within},
+    session::{Place, leave},
     shared::Shared,
 };
-use crate::{engine::EngineError, local::supervisor::session::each_frame};
+use crate::{engine::EngineError, local::supervisor::session::each_frame, viewers::lock};
 
 /// Connects to a port that a process of the session listens on, says so in its first line, or why not. Other ports of
 /// the node are not the session's: its own services may trust whoever comes from the loopback address. Of the kernel's
@@ -70,17 +71,21 @@ impl Connection {
 /// Opens a connection to a port of a session: its end for the agent, and what serves it.
 pub(super) fn open(shared: &Shared, place: &Place, port: u16) -> Result<(UnixStream, Connection), EngineError> {
     let failed = |source| EngineError::Connection { doing: "attaching", source };
-    let mut step = shared.client.start("srun", &place.step(RELAY, &[&port.to_string()])).map_err(failed)?;
+    let mut step = place.start(shared, RELAY, &[&port.to_string()]).map_err(failed)?;
     let mut output = BufReader::new(step.stdout.take().expect("standard output is a pipe"));
-    let mut first = String::new();
-    // The step ends by itself, or with its job: this does not wait for ever.
-    let read = output.read_line(&mut first);
-    if read.is_err() || first.trim_end() != CONNECTED {
+    let first = match first_line_within(&mut output, shared.client.timeout, &shared.stop) {
+        Ok(first) => first,
+        Err(error) => {
+            end(step);
+            let why = format!("the way to port {port} on the session's node is not there: {error}; hint: try again");
+            return Err(EngineError::Refused(why));
+        }
+    };
+    if first != CONNECTED {
         leave(&mut step);
-        let said = first.trim_end();
-        return Err(EngineError::Refused(match said.is_empty() {
+        return Err(EngineError::Refused(match first.is_empty() {
             true => format!("the way to port {port} on the session's node is broken; hint: try again"),
-            false => said.chars().take(200).collect(),
+            false => first,
         }));
     }
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;

@@ -1,24 +1,39 @@
 //! Lets held jobs run.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use huisuan_model::{AttemptId, RangeSet};
 
-use super::{client::first_line, job::Number, open::Phase, shared::Shared, submit::IDS_MAX};
+use super::{client::first_line, job::Number, open::Phase, shared::Shared, submit::IDS_MAX, users::User};
 use crate::failpoint;
 
 /// So many attempts are released at once: their indices must fit into the words of one call.
 const ELEMENTS_MAX: usize = 10_000;
 
-/// Lets all that are held run. Doing so twice is harmless, so an error needs no care: the queue will show who is still
-/// held.
+type Held = Vec<(AttemptId, Number)>;
+
+/// Lets all that are held run, each user's by itself. Doing so twice is harmless, so an error needs no care: the queue
+/// will show who is still held.
 pub(super) fn release(shared: &Shared) {
-    let mut held: Vec<(AttemptId, Number)> = Vec::new();
+    let mut users: BTreeMap<Option<u32>, (Option<Arc<User>>, Held)> = BTreeMap::new();
     {
         let state = shared.lock();
-        let jobs = state.held.iter().filter_map(|&id| Some((id, state.open(id)?.job?.number())));
-        held.extend(jobs.take(ELEMENTS_MAX));
+        let jobs = state.held.iter().filter_map(|&id| {
+            let open = state.open(id)?;
+            // Whose tenant has no user any more stays held: nobody may let it run.
+            Some((shared.users.of(&open.order).ok()?, id, open.job?.number()))
+        });
+        for (user, id, number) in jobs.take(ELEMENTS_MAX) {
+            let held = users.entry(user.as_ref().map(|user| user.uid)).or_insert((user, Held::new()));
+            held.1.push((id, number));
+        }
     }
+    for (user, held) in users.into_values() {
+        release_of(shared, user.as_deref(), held);
+    }
+}
+
+fn release_of(shared: &Shared, user: Option<&User>, held: Held) {
     let words = words(held.iter().map(|&(_, number)| number));
     let (now, later) = words.split_at(IDS_MAX.min(words.len()));
     if now.is_empty() {
@@ -26,7 +41,7 @@ pub(super) fn release(shared: &Shared) {
     }
     failpoint::reach("slurm-before-release");
     let arguments: Vec<&str> = ["release"].into_iter().chain(now.iter().map(|(_, word)| word.as_str())).collect();
-    let answer = shared.client.call("scontrol", &arguments);
+    let answer = shared.client.call_as(user, "scontrol", &arguments);
     if !answer.success {
         tracing::warn!(why = first_line(&answer.stderr), "jobs may not be released, the queue will tell");
     }

@@ -14,6 +14,7 @@ use super::{
     gang::{self, Gang},
     inventory::Inventory,
     state::State,
+    users::{User, Users},
 };
 
 /// What podman's client takes beside its container: 45 to 90 MiB of podman 4.3, most of it its own program.
@@ -23,6 +24,8 @@ const CLIENT_MIB: u64 = 128;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
     tenant: TenantId,
+    /// Who runs it, when not the agent's own user.
+    pub(super) user: Option<Arc<User>>,
     account: Option<String>,
     gres: Option<String>,
     cores: u64,
@@ -85,7 +88,13 @@ pub(super) enum Shape {
 }
 
 /// Takes what waits, oldest first, into at most so many calls and attempts.
-pub(super) fn take(state: &mut State, config: &SlurmConfig, calls_max: usize, attempts_max: usize) -> Taken {
+pub(super) fn take(
+    state: &mut State,
+    config: &SlurmConfig,
+    users: &Users,
+    calls_max: usize,
+    attempts_max: usize,
+) -> Taken {
     let mut taken = Taken::default();
     let mut count = 0;
     while count < attempts_max
@@ -95,10 +104,10 @@ pub(super) fn take(state: &mut State, config: &SlurmConfig, calls_max: usize, at
             if taken.groups.len() == calls_max {
                 break;
             }
-            count += gang::take(state, config, &order, &mut taken);
+            count += gang::take(state, config, users, &order, &mut taken);
             continue;
         }
-        let request = match Request::of(&order, &state.inventory, config) {
+        let request = match Request::of(&order, &state.inventory, config, users) {
             Ok(request) => request,
             Err(why) => {
                 state.note_submitting(order.attempt);
@@ -129,7 +138,12 @@ pub(super) fn take(state: &mut State, config: &SlurmConfig, calls_max: usize, at
 
 impl Request {
     /// The error is a sentence for people: the attempt can never run here.
-    pub(super) fn of(order: &StartOrder, inventory: &Inventory, config: &SlurmConfig) -> Result<Request, String> {
+    pub(super) fn of(
+        order: &StartOrder,
+        inventory: &Inventory,
+        config: &SlurmConfig,
+        users: &Users,
+    ) -> Result<Request, String> {
         if let Some(account) = order.account.as_ref().filter(|account| !is_word(account)) {
             return Err(format!("account `{account}` is not a name that may reach Slurm"));
         }
@@ -141,6 +155,7 @@ impl Request {
         let account = order.account.as_deref().or_else(|| config.account_of(&order.tenant));
         Ok(Request {
             tenant: order.tenant.clone(),
+            user: users.of(order)?,
             account: account.map(str::to_owned),
             gres: inventory.gres(order)?,
             cores: order.cores.cores_up().max(1),
@@ -168,9 +183,9 @@ impl Request {
         let (name, chdir, messages, which) = match shape {
             Shape::Gang(gang) => {
                 script = files.gang_script();
-                let folder = files.gang(gang);
-                let messages = folder.join("out");
-                (files.gang_name(gang), folder, messages, Files::gang_word(gang))
+                let own = files.gang_own(gang);
+                let messages = own.join("out");
+                (files.gang_name(gang), own, messages, Files::gang_word(gang))
             }
             Shape::Single => {
                 arguments.push(format!("--comment={}", order.spec.hash()));
@@ -255,10 +270,11 @@ mod tests {
             array_max in 1usize..9,
         ) {
             let folder = tempfile::tempdir().expect("a scratch folder");
-            let files = Files::make(&folder.path().join("centre")).expect("made");
+            let files = Files::make(&folder.path().join("centre"), &Users::default()).expect("made");
             let (journal, known) = Journal::open(&files).expect("a new log");
             let mut state = State::recover(journal, known);
             let config = SlurmConfig { array_max, ..example(folder.path()) };
+            let users = Users::default();
             for (job, &(kind, refusals)) in (0..).zip(&waiting) {
                 let order = order_of(job, kind);
                 let id = order.attempt;
@@ -267,7 +283,7 @@ mod tests {
             }
             let mut seen = BTreeSet::new();
             while !state.waiting.is_empty() {
-                let taken = take(&mut state, &config, calls, room);
+                let taken = take(&mut state, &config, &users, calls, room);
                 prop_assert!(taken.groups.len() <= calls);
                 let count: usize = taken.groups.iter().map(|group| group.orders.len()).sum();
                 prop_assert!(count <= room && count + taken.refused.len() > 0);
@@ -293,10 +309,10 @@ mod tests {
     #[test]
     fn an_array_is_called_after_its_list() {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let files = Files::make(&folder.path().join("centre")).expect("made");
+        let files = Files::make(&folder.path().join("centre"), &Users::default()).expect("made");
         let config = example(folder.path());
         let order = order_of(7, 1);
-        let request = Request::of(&order, &Inventory::default(), &config).expect("it may run");
+        let request = Request::of(&order, &Inventory::default(), &config, &Users::default()).expect("it may run");
         let array = request.arguments(&config, &files, &[Arc::clone(&order)], Shape::Array { list: 12, elements: 30 });
         for word in ["--hold", "--array=0-30", "--mem=2M", &format!("--job-name={}", files.array_name(12)), "array.12"]
         {

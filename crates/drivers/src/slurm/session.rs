@@ -8,24 +8,22 @@
 //! No word of a user is in a command line here: scripts are constants, and folders and numbers are their arguments.
 
 use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufReader, Read as _, Write as _},
     net::Shutdown,
     os::unix::{fs::FileExt as _, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdin},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
 use huisuan_model::{
-    AttemptId, ChannelTarget,
+    AttemptId, ChannelTarget, Stream,
     channel::{Frame, PAYLOAD_BYTES_MAX},
 };
 use rustix::{
@@ -34,11 +32,18 @@ use rustix::{
 };
 
 use super::{
-    files::ExitKind,
+    client::first_line_within,
+    output::Output,
     port::{self, Connection},
+    record::ExitKind,
     shared::Shared,
+    users::User,
 };
-use crate::{engine::EngineError, local::supervisor::session::each_frame};
+use crate::{
+    engine::EngineError,
+    local::supervisor::session::each_frame,
+    viewers::{Terminals, lock},
+};
 
 /// The named pipe in a session's folder. Where it is, the wrapper makes a terminal.
 pub(super) const KEYS: &str = "keys";
@@ -74,14 +79,8 @@ const END_OF_INPUT: u8 = 4;
 /// Who is attached to the sessions of an engine: one at a time to the terminal of each, any number to its ports.
 #[derive(Debug, Default)]
 pub(super) struct Viewers {
-    terminals: Arc<Mutex<BTreeMap<AttemptId, Attached>>>,
+    terminals: Terminals<Viewer>,
     ports: Mutex<Vec<Connection>>,
-}
-
-#[derive(Debug)]
-struct Attached {
-    viewer: Arc<Viewer>,
-    thread: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -100,7 +99,9 @@ pub(super) struct Place {
     /// What Slurm calls the job within itself.
     job: u64,
     folder: PathBuf,
-    output: PathBuf,
+    output: Output,
+    /// Who runs it, when not the agent's own user.
+    pub(super) user: Option<Arc<User>>,
 }
 
 /// Makes the pipe for the keys of a session, if it is not there.
@@ -109,11 +110,6 @@ pub(super) fn make_keys(folder: &Path) -> io::Result<()> {
         Err(error) if error != Errno::EXIST => Err(error.into()),
         _ => Ok(()),
     }
-}
-
-/// A lock whose holders leave it whole wherever they stop.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Viewers {
@@ -136,22 +132,13 @@ impl Viewers {
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let stream = Mutex::new(ours.try_clone().map_err(failed)?);
         let viewer = Arc::new(Viewer { stream, handle: ours, gone: AtomicBool::new(false) });
-        let step = shared.client.start("srun", &place.step(RELAY, &[&place.output.display().to_string()]));
+        let step = place.start(shared, RELAY, &[&place.output.path.display().to_string()]);
         let step = step.map_err(failed)?;
-        let (shared, all, served) = (Arc::clone(shared), Arc::clone(&self.terminals), Arc::clone(&viewer));
-        let serve = move || {
-            serve(&shared, &place, &served, step);
-            let mut all = lock(&all);
-            if all.get(&id).is_some_and(|now| Arc::ptr_eq(&now.viewer, &served)) {
-                all.remove(&id);
-            }
-        };
-        // Locked until it is there: a thread that ends at once finds itself.
-        let mut all = lock(&self.terminals);
-        let thread = thread::Builder::new().name("session".into()).spawn(serve).map_err(failed)?;
-        if let Some(former) = all.insert(id, Attached { viewer, thread }) {
-            former.viewer.send(&Frame::Refused("somebody else is attached to this session now".to_owned()));
-            former.viewer.end();
+        let shared = Arc::clone(shared);
+        let former = self.terminals.seat(id, viewer, move |viewer| serve(&shared, &place, viewer, step));
+        if let Some(former) = former.map_err(failed)? {
+            former.send(&Frame::Refused("somebody else is attached to this session now".to_owned()));
+            former.end();
         }
         Ok(theirs)
     }
@@ -161,10 +148,10 @@ impl Drop for Viewers {
     /// Ends the channels, and so their steps; the sessions go on. The engine's folder is not used any more then.
     fn drop(&mut self) {
         std::mem::take(&mut *lock(&self.ports)).into_iter().for_each(Connection::end);
-        let all = std::mem::take(&mut *lock(&self.terminals));
-        all.values().for_each(|attached| attached.viewer.end());
-        for attached in all.into_values() {
-            let _ = attached.thread.join();
+        let seats = self.terminals.clear();
+        seats.iter().for_each(|seat| seat.viewer.end());
+        for seat in seats {
+            let _ = seat.thread.join();
         }
     }
 }
@@ -186,13 +173,20 @@ impl Place {
     fn of(shared: &Shared, id: AttemptId) -> Result<Place, EngineError> {
         let none = || EngineError::Refused(format!("attempt {id} is no session that runs here"));
         let folder = shared.files.attempt(id).dir;
-        if shared.lock().open(id).is_none() || !folder.join(KEYS).exists() {
+        let order = shared.lock().open(id).map(|open| Arc::clone(&open.order)).ok_or_else(none)?;
+        if !folder.join(KEYS).exists() {
             return Err(none());
         }
+        let user = shared.users.of(&order).map_err(EngineError::Refused)?;
         let read = |error| EngineError::file("attempt", &folder)(error);
         let claim = shared.files.claim(id).map_err(read)?.ok_or_else(none)?;
-        let [output, _] = shared.files.outputs(id).map_err(read)?.ok_or_else(none)?;
-        Ok(Place { id, job: claim.job.ok_or_else(none)?, folder, output })
+        let output = Output::of(&shared.files, id, Stream::Stdout)?;
+        Ok(Place { id, job: claim.job.ok_or_else(none)?, folder, output, user })
+    }
+
+    /// Starts a script beside the session, as the user that runs it.
+    pub(super) fn start(&self, shared: &Shared, script: &str, arguments: &[&str]) -> io::Result<Child> {
+        shared.client.start(self.user.as_deref(), "srun", &self.step(script, arguments))
     }
 
     /// The arguments of `srun` for a script on the session's node, beside what runs there.
@@ -248,12 +242,14 @@ pub(super) fn leave(step: &mut Child) {
     drop(step.stdin.take());
     for _ in 0..LEAVE_WITHIN.as_millis() / LOOK.as_millis() {
         if !matches!(step.try_wait(), Ok(None)) {
-            break;
+            return;
         }
         thread::park_timeout(LOOK);
     }
-    let _ = step.kill();
-    let _ = step.wait();
+    // One of another user's it is not ours to end, and it is not waited for.
+    if step.kill().is_ok() {
+        let _ = step.wait();
+    }
 }
 
 fn type_in(viewer: &Viewer, mut keys: ChildStdin, resize: &Sender<(u16, u16)>) -> io::Result<()> {
@@ -274,7 +270,8 @@ fn set_windows(shared: &Shared, place: &Place, viewer: &Viewer, sizes: &Receiver
     while let Ok(size) = sizes.recv() {
         let (rows, columns) = sizes.try_iter().last().unwrap_or(size);
         for _ in 0..WINDOW_TRIES {
-            let answer = shared.client.call("srun", &place.step(WINDOW, &[&rows.to_string(), &columns.to_string()]));
+            let step = place.step(WINDOW, &[&rows.to_string(), &columns.to_string()]);
+            let answer = shared.client.call_as(place.user.as_deref(), "srun", &step);
             if answer.success || viewer.gone.load(Ordering::SeqCst) || shared.stopped() {
                 break;
             }
@@ -287,8 +284,9 @@ fn set_windows(shared: &Shared, place: &Place, viewer: &Viewer, sizes: &Receiver
 /// Gives the viewer what the step reads, and in the end the rest of the output and the exit code.
 fn show(shared: &Shared, place: &Place, viewer: &Viewer, step: &mut Child) {
     let mut output = BufReader::new(step.stdout.take().expect("standard output is a pipe"));
-    let mut first = String::new();
-    let from = output.read_line(&mut first).ok().and_then(|_| first.trim().parse::<u64>().ok());
+    // A controller that does not answer keeps a step waiting for as long as it likes.
+    let first = first_line_within(&mut output, shared.client.timeout, &shared.stop);
+    let from = first.ok().and_then(|first| first.parse::<u64>().ok());
     let mut next = from.unwrap_or_default();
     if from.is_some() && viewer.send(&Frame::Ready) {
         let mut piece = vec![0; PAYLOAD_BYTES_MAX];
@@ -311,7 +309,7 @@ fn show(shared: &Shared, place: &Place, viewer: &Viewer, step: &mut Child) {
     }
     // The step ended with the job, and may not have read all of it.
     let mut piece = vec![0; PAYLOAD_BYTES_MAX];
-    if let Ok(file) = File::open(&place.output) {
+    if let Ok(Some(file)) = place.output.open() {
         while let Ok(read @ 1..) = file.read_at(&mut piece, next) {
             next += read as u64;
             viewer.send(&Frame::Data(piece[..read].to_vec()));

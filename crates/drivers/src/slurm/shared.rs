@@ -9,13 +9,14 @@ use std::{
     time::Duration,
 };
 
-use super::{client::Client, config::SlurmConfig, files::Files, state::State};
+use super::{client::Client, config::SlurmConfig, files::Files, state::State, users::Users};
 
 /// What all threads use.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: SlurmConfig,
     pub(super) files: Files,
+    pub(super) users: Users,
     pub(super) client: Client,
     pub(super) stop: Arc<AtomicBool>,
     state: Mutex<State>,
@@ -28,12 +29,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(config: SlurmConfig, files: Files, state: State, lock: File) -> Shared {
+    pub(super) fn new(config: SlurmConfig, files: Files, users: Users, state: State, lock: File) -> Shared {
         let stop = Arc::new(AtomicBool::new(false));
         let client = Client::new(&config, Arc::clone(&stop));
         Shared {
             config,
             files,
+            users,
             client,
             stop,
             state: Mutex::new(state),

@@ -9,18 +9,19 @@ use std::{
 use huisuan_model::{AttemptId, AttemptReport, EndCause, Outcome, ReportKind, StartOrder, TimeMs, Usage};
 
 use super::{
-    files::{Files, Used},
+    files::Files,
     gang::Gangs,
     inventory::Inventory,
     job::SlurmJob,
     journal::{Journal, Line, Remembered},
     open::{Doom, Open, Phase},
+    record::Used,
     verdict::Ended,
 };
 use crate::{
     engine::{Alarm, EngineError},
     failpoint,
-    local::{records::write_done, supervisor::process::now},
+    local::supervisor::process::now,
 };
 
 /// The most reports in one answer.
@@ -186,6 +187,15 @@ impl State {
         }
     }
 
+    /// It may be in Slurm: the next question to the queue tells.
+    pub(super) fn doubt(&mut self, id: AttemptId) {
+        let polls = self.polls;
+        if let Some(open) = self.open_mut(id) {
+            open.phase = Phase::Doubtful(polls);
+            self.in_slurm.insert(id);
+        }
+    }
+
     /// Puts an attempt back, to be submitted again.
     pub(super) fn submit_again(&mut self, id: AttemptId) {
         let Some(open) = self.open_mut(id) else { return };
@@ -286,8 +296,7 @@ impl State {
         for report in reports {
             let id = report.attempt;
             // The log is what counts; this answers who asks again for an attempt that was acknowledged.
-            let paths = files.attempt(id);
-            if let Err(error) = paths.make().and_then(|_| write_done(&paths, &report)) {
+            if let Err(error) = files.write_end(&report) {
                 tracing::warn!(attempt = %id, %error, "done record cannot be written");
             }
             self.in_slurm.remove(&id);

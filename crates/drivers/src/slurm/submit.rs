@@ -22,6 +22,7 @@ use super::{
     request::{Group, Shape, Taken, take},
     shared::Shared,
     state::{State, never_ran},
+    users::User,
 };
 use crate::{engine::EngineError, failpoint};
 
@@ -54,6 +55,18 @@ const REFUSALS: [&str; 9] = [
     "Requested time limit is invalid",
     "nvalid reservation",
 ];
+
+/// Texts by which `sudo` refuses to run anything.
+const SUDO_REFUSALS: [&str; 5] = [
+    "a password is required",
+    "is not allowed to execute",
+    "is not in the sudoers file",
+    "you are not allowed to set the following environment variables",
+    "unknown user",
+];
+
+/// Text of `sbatch` when the user that calls it cannot read the wrapper.
+const UNREADABLE: &str = "Unable to open file";
 
 /// Text of a refusal of an array, not of its attempts.
 const ARRAY_REFUSAL: &str = "Invalid job array specification";
@@ -97,7 +110,7 @@ pub(super) fn run(shared: &Shared) {
             };
             let mut state = shared.wait(shared.lock(), &shared.work, wait, ready);
             let room = if state.inventory.known() { state.room(open_max) } else { 0 };
-            take(&mut state, &shared.config, most, room.min(ATTEMPTS_MAX))
+            take(&mut state, &shared.config, &shared.users, most, room.min(ATTEMPTS_MAX))
         };
         bucket.take(taken.groups.len());
         let submitted = submit(shared, taken);
@@ -113,8 +126,7 @@ pub(super) fn run(shared: &Shared) {
 /// Submits groups, several at once, and notes what became of them.
 fn submit(shared: &Shared, taken: Taken) -> Result<(), EngineError> {
     let Taken { groups, refused } = taken;
-    let mut ends: Vec<_> =
-        refused.into_iter().map(|(order, why)| (order.attempt, never_ran(EndCause::StartFailed, why))).collect();
+    let mut never: Vec<_> = refused.into_iter().map(|(order, why)| (order.attempt, why)).collect();
     let parallel = PARALLEL.min(groups.len());
     let next = Mutex::new(groups.into_iter());
     let results = Mutex::new(Vec::new());
@@ -131,14 +143,21 @@ fn submit(shared: &Shared, taken: Taken) -> Result<(), EngineError> {
         }
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if results.is_empty() && ends.is_empty() {
+    if results.is_empty() && never.is_empty() {
         return Ok(());
     }
     failpoint::reach("slurm-after-sbatch");
     let mut state = shared.lock();
     for submitted in results {
-        let never = |(id, why)| (id, never_ran(EndCause::StartFailed, why));
-        ends.extend(note(&mut state, shared, submitted)?.into_iter().map(never));
+        never.extend(note(&mut state, shared, submitted)?);
+    }
+    let mut ends = Vec::with_capacity(never.len());
+    for (id, why) in never {
+        // An earlier job of it, which Slurm forgot and we gave up, may have begun meanwhile.
+        match shared.files.claim_against_start(id) {
+            Ok(false) => state.doubt(id),
+            _ => ends.push((id, never_ran(EndCause::StartFailed, why))),
+        }
     }
     let ended = !ends.is_empty();
     state.finish(ends, &shared.files)?;
@@ -195,10 +214,10 @@ enum Unprepared {
 }
 
 /// Writes down what an attempt runs. The disk may have been full a moment ago, so a failure is believed the second time.
-fn prepare(shared: &Shared, order: &StartOrder) -> Result<(), Unprepared> {
+fn prepare(shared: &Shared, order: &StartOrder, user: Option<&User>) -> Result<(), Unprepared> {
     let mut failed = Ok(());
     for _ in 0..2 {
-        failed = match shared.files.prepare(order) {
+        failed = match shared.files.prepare(order, user) {
             Ok(()) => return Ok(()),
             Err(why) if full(shared) => return Err(Unprepared::Later(why)),
             Err(why) => Err(Unprepared::Never(why)),
@@ -220,7 +239,8 @@ fn full(shared: &Shared) -> bool {
 /// Writes down what to run, then calls `sbatch` once for all of them.
 fn submit_group(shared: &Shared, mut group: Group) -> Submitted {
     let (mut refused, mut full) = (Vec::new(), None);
-    group.orders.retain(|order| match prepare(shared, order) {
+    let user = group.request.user.clone();
+    group.orders.retain(|order| match prepare(shared, order, user.as_deref()) {
         Ok(()) => true,
         Err(Unprepared::Never(why)) => {
             refused.push((order.attempt, why));
@@ -239,7 +259,7 @@ fn submit_group(shared: &Shared, mut group: Group) -> Submitted {
         [_] => (Shape::Single, call(shared, &group, Shape::Single)),
         orders => {
             let attempts: Vec<AttemptId> = orders.iter().map(|order| order.attempt).collect();
-            match shared.files.lists.write(&attempts) {
+            match shared.files.lists.write(&attempts, user.as_deref()) {
                 Ok(list) => {
                     failpoint::reach("slurm-after-list");
                     let shape = Shape::Array { list, elements: attempts.len() };
@@ -260,7 +280,8 @@ fn submit_gang(
     refused: Option<&(AttemptId, String)>,
 ) -> (Shape, Submission) {
     let attempts: Vec<AttemptId> = group.orders.iter().map(|order| order.attempt).collect();
-    let submission = match (refused, shared.files.prepare_gang(gang, &attempts)) {
+    let user = group.request.user.as_deref();
+    let submission = match (refused, shared.files.prepare_gang(gang, &attempts, user)) {
         (Some((id, why)), _) => Submission::Refused(format!("task {} of its gang cannot start: {why}", id.task)),
         (None, Ok(())) => call(shared, group, Shape::Gang(gang)),
         (None, Err(error)) => Submission::Doubtful(format!("its list cannot be written: {error}")),
@@ -271,7 +292,7 @@ fn submit_gang(
 fn call(shared: &Shared, group: &Group, shape: Shape) -> Submission {
     let arguments = group.request.arguments(&shared.config, &shared.files, &group.orders, shape);
     failpoint::reach("slurm-before-sbatch");
-    read_submission(&shared.client.call("sbatch", &arguments))
+    read_submission(&shared.client.call_as(group.request.user.as_deref(), "sbatch", &arguments))
 }
 
 /// `--parsable` prints `NUMBER` or `NUMBER;CLUSTER`.
@@ -284,6 +305,17 @@ fn read_submission(answer: &Answer) -> Submission {
     let text = answer.stderr.trim();
     if text.contains(ARRAY_REFUSAL) {
         return Submission::TooLarge;
+    }
+    if SUDO_REFUSALS.iter().any(|refusal| text.contains(refusal)) {
+        let hint = "hint: see what the page on Slurm says of `[users]` and sudoers";
+        return Submission::Refused(format!(
+            "this centre may not submit as its tenant's user: {}; {hint}",
+            first_line(text)
+        ));
+    }
+    if text.contains(UNREADABLE) {
+        let hint = "hint: others must be able to go through all folders above `folder`";
+        return Submission::Refused(format!("its tenant's user cannot read the engine's folder; {hint}"));
     }
     if REFUSALS.iter().any(|refusal| text.contains(refusal)) {
         let last = text.lines().next_back().unwrap_or_default();
@@ -359,6 +391,11 @@ mod tests {
             Err(false),
         );
         check(false, "", "did not answer in 120s", Err(false));
+        check(false, "", "sudo: a password is required\n", Err(true));
+        let denied = "Sorry, user hs is not allowed to execute '/usr/bin/sbatch --hold' as anna on login1.\n";
+        check(false, "", denied, Err(true));
+        check(false, "", "sudo: unable to resolve host login1: Name or service not known\n", Err(false));
+        check(false, "", "sbatch: error: Unable to open file /shared/wrapper.sh\n", Err(true));
         check(false, "", "", Err(false));
     }
 

@@ -8,7 +8,7 @@ use huisuan_model::{Bytes, EndCause, Outcome, TimeMs, Usage};
 
 use super::{
     answers::{AccountedJob, Ending, JobState},
-    files::{CLAIMED_ELSEWHERE, Claim, Exit, ExitKind, FOLDER_UNUSABLE, Used},
+    record::{CLAIMED_ELSEWHERE, Claim, Exit, ExitKind, FOLDER_UNUSABLE, Used},
 };
 
 /// All that is known of one attempt.
@@ -36,6 +36,8 @@ pub(super) struct Evidence<'a> {
     pub(super) contained: bool,
     /// Its job is that of a whole gang: what Slurm says of it, of its exit code above all, is of no single task.
     pub(super) together: bool,
+    /// The site wants accounting asked for each end, whatever its own record says: of use, not of the end.
+    pub(super) accounts_count: bool,
     /// What accounting says; the outer `None` when it was not asked.
     pub(super) account: Option<Option<&'a AccountedJob>>,
     /// This engine was told to end it.
@@ -139,11 +141,19 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
             Err(verdict) => return *verdict,
         },
     };
+    let accounts_count = evidence.accounts_count && !evidence.together;
+    match evidence.account.filter(|_| accounts_count) {
+        None if accounts_count => return Verdict::Ask,
+        // It hears of an end later than we do, and is not waited for for ever.
+        Some(account) if !account.is_some_and(is_over) && !evidence.silent => return Verdict::Wait,
+        _ => {}
+    }
     let wall = exit.at.since(started_at);
     let account = accounted(evidence, evidence.account.flatten()).unwrap_or_default();
     let cpu = exit.cpu.max(evidence.used.cpu).max(account.cpu);
-    let usage =
-        Usage { wall, cpu, memory_peak: evidence.used.memory_peak.max(account.memory_peak), ..Usage::default() };
+    let memory_peak = evidence.used.memory_peak.max(account.memory_peak);
+    let joules = joules(account.joules, started_at, exit.at);
+    let usage = Usage { wall, cpu, memory_peak, joules, ..Usage::default() };
     let outcome = Outcome { cause, exit_code, signal, detail: detail.to_owned() };
     Verdict::Ended(Ended { at: exit.at, started_at: Some(started_at), outcome, usage })
 }
@@ -205,6 +215,7 @@ fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&Accounte
         Ending::NodeFailed => (EndCause::Lost, None, None, "its node failed while it ran"),
     };
     let at = claim.at.map_or(evidence.now, |at| at.after(usage.wall));
+    let usage = Usage { joules: claim.at.map_or(0, |from| joules(usage.joules, from, at)), ..usage };
     let outcome = Outcome { cause, exit_code, signal, detail: detail.to_owned() };
     Verdict::Ended(Ended { at, started_at: claim.at, outcome, usage })
 }
@@ -248,9 +259,21 @@ fn judge_forgotten(evidence: &Evidence<'_>) -> Verdict {
     }
 }
 
-/// What Slurm saw of the task.
+/// What Slurm saw of the task. Of one in a container that is podman's client, but for what its node took.
 fn accounted(evidence: &Evidence<'_>, account: Option<&AccountedJob>) -> Option<Usage> {
-    account.filter(|_| !evidence.contained && !evidence.together).map(|job| job.usage)
+    let usage = account.filter(|_| !evidence.together)?.usage;
+    Some(if evidence.contained { Usage { joules: usage.joules, ..Usage::default() } } else { usage })
+}
+
+/// What a job's node took, where all of it is of one hour: hours are metered as they pass, and Slurm tells a sum at the
+/// end. Of a longer one the sum would be metered once more, in its last hour.
+fn joules(all: u64, from: TimeMs, until: TimeMs) -> u64 {
+    const HOUR_MS: i64 = 3_600_000;
+    if from.0.div_euclid(HOUR_MS) == until.0.div_euclid(HOUR_MS) { all } else { 0 }
+}
+
+fn is_over(job: &AccountedJob) -> bool {
+    matches!(job.state, JobState::Over(_))
 }
 
 fn used(evidence: &Evidence<'_>) -> Usage {

@@ -17,7 +17,14 @@ folder=$1 attempt=$2 walltime_ms=$3 grace_ms=$4 beat_ms=$5 notice=$6 ahead_ms=$7
 asked= name= gang= podman=()
 trap 'asked=1' USR2
 claimed_elsewhere=113 folder_unusable=114
-umask 077
+own_mask=077 news=$folder/news data=
+# The folder is the agent's. Another user reaches what is its own by a group that it shares with the agent, and was called
+# by `sudo`, which the task need not know.
+if [ ! -O "$folder" ]; then
+    own_mask=007 news+=/$EUID
+    unset "${!SUDO_@}"
+fi
+umask $own_mask
 
 # Where the ranks of a gang are, in their order: `HOST:RANKS,...`; Slurm says `2(x3),1` of their numbers.
 gang_hosts() {
@@ -47,7 +54,7 @@ elif [[ $attempt == gang.* ]]; then
     unset HUISUAN_NODES SLURM_MEM_PER_CPU
 fi
 [ -n "$attempt" ] || exit $folder_unusable
-dir=$folder/attempts/${attempt%%.*}/${attempt#*.} news=$folder/news
+dir=$folder/attempts/${attempt%%.*}/${attempt#*.}
 
 # Sets `at` to milliseconds since 1970.
 now() {
@@ -142,7 +149,9 @@ give_devices() {
     done
 }
 
-# Whoever creates this file, and nobody else ever, may start the attempt.
+# Whoever creates this file, and nobody else ever, may start the attempt. Who has it tells how it ends: from here on a job
+# that is cancelled ends its task, if it began, and leaves a record.
+trap 'asked=1' USR2 TERM
 set -C
 if ! { : >"$dir/claim"; } 2>/dev/null; then
     [ -e "$dir/claim" ] && exit $claimed_elsewhere
@@ -167,6 +176,7 @@ path=$PATH careful=0
 for item in "${environment[@]}"; do
     case ${item%%=*} in
         PATH) path=${item#PATH=} ;;
+        HUISUAN_DATA_DIR) data=${item#*=} ;;
         *[!A-Z0-9_]* | BASH* | COMP* | DIRSTACK | EPOCH* | EUID | FUNCNAME | GROUPS | HIST* | IFS | LINENO | OPT* | POSIX* | PPID \
             | PS* | RANDOM | SECONDS | SHELLOPTS | SRANDOM | UID | _) careful=1 ;;
     esac
@@ -199,7 +209,7 @@ open_output() {
     fi
     [ "${1#"$dir/"}" = "$1" ] && umask 022
     { exec {opened}>"$1"; } 2>/dev/null || start_failed "output \`$1\` cannot be created; hint: make its folder first"
-    umask 077
+    umask $own_mask
 }
 open_output "$stdout"
 exec 5>&"$opened" {opened}>&-
@@ -384,6 +394,8 @@ if [ -n "$name" ]; then
     ((status > 128)) || how=Exit
     end_container 2>/dev/null
 fi
+# What the task left is taken by the agent, and removed.
+[ $own_mask = 077 ] || [ -z "$data" ] || chmod -R g+rwX -- "$data" 2>/dev/null
 if [ -n "$lost" ]; then
     record cause=lost "started_at=$started_at" "detail=$lost"
     exit 1

@@ -3,6 +3,7 @@
 mod bench;
 mod checkpoint;
 mod containers;
+mod copies;
 mod crash;
 mod faults;
 mod full;
@@ -17,6 +18,7 @@ mod simulated;
 mod slurm;
 mod staging;
 mod suite;
+mod users;
 
 use std::path::PathBuf;
 

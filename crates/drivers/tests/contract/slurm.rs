@@ -113,6 +113,30 @@ fn devices_are_bound_by_slurm() {
     }
 }
 
+/// What accounting saw and the wrapper did not: memory that is taken after its first look, and given back before the next.
+/// Slurm's own figures of time and accelerators are those that are metered.
+#[test]
+fn usage_is_completed_from_accounting() {
+    let mut bench = bench_at(WORKING.node(), |config| {
+        config.usage_from_accounting = true;
+        config.beat_ms = 60_000;
+    });
+    bench.engine.inventory().expect("an inventory");
+    let text = "sleep 1.5; text=$(head -c 10000000 /dev/zero | tr '\\0' a); sleep 3; exit 3";
+    let end = bench.run(with_devices(1, text, 2_000, &[]));
+    assert_eq!((end.outcome.cause, end.outcome.exit_code), (EndCause::Exited, Some(3)), "{end:?}");
+    assert!(end.usage.memory_peak > Bytes(10_000_000), "{end:?}");
+    let name = job_name(&bench, "1.0.1");
+    let format = "--format=ElapsedRaw,AllocTRES";
+    let said = WORKING.take().call("sacct", &["-nXP", "--name", &name, format]);
+    let (elapsed_s, given) = said.split_once('|').expect("two columns");
+    assert!(given.contains("gres/gpu=2"), "{said}");
+    let (elapsed_s, wall_ms) = (elapsed_s.parse::<u64>().expect("seconds"), end.usage.wall.0);
+    assert!(wall_ms <= (elapsed_s + 2) * 1000, "{wall_ms} ms, and {said}");
+    // No plugin counts energy here.
+    assert_eq!(end.usage.joules, 0);
+}
+
 #[test]
 fn lines_for_slurm_in_a_script_are_text() {
     let (place, user) = (WORKING.node(), rustix::process::geteuid().as_raw());

@@ -21,6 +21,7 @@ fn nothing() -> Evidence<'static> {
         memory: Bytes(100),
         contained: false,
         together: false,
+        accounts_count: false,
         account: None,
         cancelled: false,
         silent: true,
@@ -43,6 +44,7 @@ fn account(state: Ending, exit_code: i32, signal: i32, memory: u64) -> Accounted
         exit_code,
         signal,
         usage,
+        devices: 0,
     }
 }
 
@@ -95,6 +97,41 @@ fn the_done_record_outranks_slurm() {
     assert_eq!(told(&Evidence { exit: Some(&killed), used, ..nothing() }), "memory - 9");
     let failed = Exit { how: ExitKind::StartFailed("no".into()), ..killed };
     check(&failed, over(Ending::Failed), false, false, "start-failed - -");
+}
+
+/// Where a site wants it, accounting adds to what an attempt used, and decides nothing of its end.
+#[test]
+fn accounts_count_where_the_site_wants_them() {
+    let (ended, out_of_time) = (exited(Some(3), None, false, false), exited(None, Some(9), false, true));
+    let used = Used { wall: DurationMs(1), cpu: DurationMs(2), memory_peak: Bytes(7) };
+    let record = |exit| Evidence { exit: Some(exit), used, accounts_count: true, ..nothing() };
+    let mut job = account(Ending::Failed, 9, 0, 50);
+    (job.usage.joules, job.usage.cpu) = (1_234, DurationMs(900));
+    let check = |evidence: Evidence<'_>, expected: &str| assert_eq!(told(&evidence), expected, "{evidence:?}");
+    for (exit, end) in [(&ended, "exited 3 -"), (&out_of_time, "walltime - 9")] {
+        check(Evidence { silent: false, ..record(exit) }, "ask");
+        check(Evidence { account: Some(None), silent: false, ..record(exit) }, "wait");
+        check(Evidence { account: Some(None), ..record(exit) }, end);
+        let late = AccountedJob { state: JobState::Active, ..job.clone() };
+        check(Evidence { account: Some(Some(&late)), silent: false, ..record(exit) }, "wait");
+        check(Evidence { account: Some(Some(&job)), silent: false, ..record(exit) }, end);
+        check(Evidence { accounts_count: false, silent: false, ..record(exit) }, end);
+    }
+    let usage = |evidence: Evidence<'_>| match judge(&evidence) {
+        Verdict::Ended(Ended { usage, .. }) => (usage.wall.0, usage.cpu.0, usage.memory_peak.0, usage.joules),
+        verdict => panic!("{verdict:?}"),
+    };
+    // Our own time, and the larger of the rest; of a container only what its node took.
+    let told = Some(Some(&job));
+    assert_eq!(usage(Evidence { account: told, ..record(&ended) }), (5_000, 900, 50, 1_234));
+    assert_eq!(usage(Evidence { account: told, contained: true, ..record(&ended) }), (5_000, 700, 7, 1_234));
+    assert_eq!(usage(Evidence { account: Some(None), ..record(&ended) }), (5_000, 700, 7, 0));
+    // Hours are metered as they pass: a sum that comes after is of none of them.
+    let late = TimeMs(3_600_000 + 9_000);
+    assert_eq!(usage(Evidence { account: told, ..record(&Exit { at: late, ..ended.clone() }) }).3, 0);
+    let claim = Some(Claim { at: Some(TimeMs(5_000)), job: None });
+    let bare = Evidence { claim, account: told, used, ..nothing() };
+    assert_eq!(usage(bare), (3_000, 900, 50, 1_234), "its own record is missing");
 }
 
 /// A controller that was killed launched a job, forgot it, and ends what it then finds on the node. Nobody cancelled
