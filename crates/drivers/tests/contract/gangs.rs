@@ -15,7 +15,7 @@ use huisuan_model::{
 
 use crate::{
     bench::{Bench, End, PATIENCE, end_of, expect_cause, id, script, task},
-    faults::{DYING, SUFFERING, programs, replace, resume_nodes},
+    faults::{DYING, SUFFERING, Stopped, programs, replace, resume_nodes},
     lab::Lab,
     place::Place,
     slurm::{bench_at, job_name},
@@ -261,6 +261,27 @@ fn a_gang_that_slurm_has_twice_runs_in_one_job() {
         }
         assert_eq!(judge(bench.folder.path()).len(), 4);
     }
+}
+
+/// `sbatch` waits for an answer until it gives up, again and again, and each time the job may be there later.
+#[test]
+fn a_gang_submitted_while_the_controller_is_stopped() {
+    let lab = SUFFERING.take();
+    let mut bench = bench_at(Place::of(&lab, "batch"), |config| config.command_timeout_ms = 1_500);
+    bench.engine.inventory().expect("an inventory");
+    let stopped = Stopped::stop(&lab, "slurmctld");
+    let orders = traced(&bench, 1, "exit $SLURM_PROCID");
+    bench.submit(&orders);
+    let until = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < until {
+        let new = bench.engine.observe(Duration::from_millis(500)).expect("observed");
+        assert!(new.is_empty(), "something is told while nothing can be known: {new:?}");
+    }
+    drop(stopped);
+    for (rank, end) in (0..).zip(ends(&mut bench, &orders)) {
+        assert_eq!(end.outcome.exit_code, Some(rank), "{end:?}");
+    }
+    assert_eq!(judge(bench.folder.path()).len(), 4);
 }
 
 /// Slurm could not make the step, as when a node fails at that moment: nothing began, and all of it is launched again.
