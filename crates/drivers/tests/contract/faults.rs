@@ -66,10 +66,10 @@ pub(crate) fn programs(bench: &Path, program: &str, text: &str) -> PathBuf {
 }
 
 /// A daemon that is stopped, until this is dropped.
-struct Stopped(Pid);
+pub(crate) struct Stopped(Pid);
 
 impl Stopped {
-    fn stop(lab: &Lab, process: &str) -> Self {
+    pub(crate) fn stop(lab: &Lab, process: &str) -> Self {
         let pid = Pid::from_raw(lab.pid(process)).expect("a process");
         kill_process(pid, Signal::STOP).expect("it runs");
         Stopped(pid)
