@@ -26,7 +26,7 @@ use super::{
     shared::Shared,
     start::refusal,
     state::{Record, State, never_ran},
-    submit,
+    submit, trial,
     users::Users,
 };
 use crate::{
@@ -156,6 +156,10 @@ impl Engine for SlurmEngine {
         let containers = self.shared.files.containers.as_ref();
         let containers = containers.ok_or("its configuration has no `[containers]`, or disables them")?;
         Ok(format!("{}, as the configuration says: not tried", containers.told("each node")))
+    }
+
+    fn local_users(&self) -> Vec<(String, Result<(), String>)> {
+        trial::entries(&self.shared)
     }
 
     fn blank(&self) -> bool {

@@ -51,6 +51,7 @@ mod shared;
 mod start;
 mod state;
 mod submit;
+mod trial;
 mod users;
 mod verdict;
 

@@ -1,5 +1,6 @@
 //! What every engine promises, run on each engine there is, and what each promises beyond it.
 
+mod away;
 mod bench;
 mod checkpoint;
 mod containers;
