@@ -165,6 +165,11 @@ impl SitePolicy {
         if order.spec.kind == JobKind::Session && !self.sessions() {
             return broken("sessions", "terminals and ports are not given here".to_owned());
         }
+        // It starts together or not at all: a part of it would hold the others' places for ever.
+        let together = if order.spec.gang { order.spec.tasks.len() } else { 1 };
+        if let Some(most) = self.attempts_max.filter(|most| together > *most) {
+            return broken("attempts_max", format!("a gang of {together} tasks, at most {most} attempts at once"));
+        }
         match (&self.pools, &order.pool) {
             (Some(_), Some(pool)) if !self.offers(pool.as_str()) => {
                 return broken("pools", format!("pool `{pool}` is not offered"));
@@ -320,6 +325,10 @@ mod tests {
         check("images = ['ghcr.io/*']", &image, "images");
         check("images = []", &image, "images");
         check("images = []", &plain, "");
+        let gang = order(|_, spec| (spec.gang, spec.tasks) = (true, "0-3".parse().expect("ranges")));
+        check("attempts_max = 4", &gang, "");
+        check("attempts_max = 3", &gang, "attempts_max");
+        check("attempts_max = 1", &plain, "");
         let session = order(|_, spec| spec.kind = JobKind::Session);
         check("", &session, "");
         check("sessions = true", &session, "");

@@ -53,6 +53,12 @@ pub trait Engine: Send + Sync {
         Err("this engine runs no sessions".to_owned())
     }
 
+    /// Whose jobs run as which local user of the site, for people, each tried: an error says why it would fail. Empty
+    /// where all run as the agent's own user.
+    fn local_users(&self) -> Vec<(String, Result<(), String>)> {
+        Vec::new()
+    }
+
     /// A way into a session that runs here: the stream speaks [`huisuan_model::channel::Frame`]s in both directions.
     /// Dropping it leaves the session as it is.
     ///

@@ -76,7 +76,10 @@ enum Step {
 /// What is to be done with a job, if it is the one that was doomed and stands as it was doomed.
 fn next_step(doom: &Doom, queued: &QueuedJob) -> Option<Step> {
     let step = match queued.state {
-        JobState::Pending { held: false } if doom.while_it_waits => Some(Step::Hold),
+        // Held by an administrator is held, too.
+        JobState::Pending { held } if doom.while_it_waits && !held && !queued.reason.starts_with("JobHeld") => {
+            Some(Step::Hold)
+        }
         // A job that waits has no wrapper.
         JobState::Pending { .. } => (!doom.gently).then_some(Step::Cancel),
         JobState::Active if doom.while_it_waits => None,

@@ -17,6 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::{
     config::SlurmConfig,
     files::Files,
+    gang::{Gang, Gangs, with_mates},
     journal::{Journal, Line},
     look, nodes,
     output::Output,
@@ -25,7 +26,7 @@ use super::{
     shared::Shared,
     start::refusal,
     state::{Record, State, never_ran},
-    submit,
+    submit, trial,
     users::Users,
 };
 use crate::{
@@ -68,6 +69,7 @@ impl SlurmEngine {
         let lock = lock_folder(&files)?;
         let (journal, known) = Journal::open(&files)?;
         let mut state = State::recover(journal, known);
+        state.gangs = Gangs::at(&config);
         nodes::recall(&mut state, &files, &config);
         let shared = Arc::new(Shared::new(config, files, users, state, lock));
         if shared.users.some() && !shared.client.has("sudo") {
@@ -156,6 +158,10 @@ impl Engine for SlurmEngine {
         Ok(format!("{}, as the configuration says: not tried", containers.told("each node")))
     }
 
+    fn local_users(&self) -> Vec<(String, Result<(), String>)> {
+        trial::entries(&self.shared)
+    }
+
     fn blank(&self) -> bool {
         fs::read_dir(self.shared.files.paths.attempts()).is_ok_and(|mut attempts| attempts.next().is_none())
     }
@@ -201,6 +207,8 @@ impl Engine for SlurmEngine {
                 results.push(SubmitResult::Refused { why });
             } else if let Err(why) = state.inventory.gres(start) {
                 results.push(SubmitResult::Refused { why });
+            } else if state.gangs.of(start).is_some() && shared.files.gang_claimed(Gang::with(id)) {
+                results.push(SubmitResult::Refused { why: "its gang has ended, or began without it".to_owned() });
             } else {
                 taken.push(Arc::new(start.clone()));
                 results.push(SubmitResult::Accepted);
@@ -246,8 +254,12 @@ impl Engine for SlurmEngine {
         if ids.is_empty() {
             return Ok(());
         }
+        let (ids, gangs) = with_mates(&state, ids);
         state.note(&[Line::Cancelled(ids.clone())], true)?;
-        let mut ends = Vec::new();
+        for gang in gangs {
+            shared.files.bar_gang(gang).map_err(EngineError::file("claim", &shared.files.gang(gang)))?;
+        }
+        let (mut ends, mut running) = (Vec::new(), Vec::new());
         for id in ids {
             // Whoever has the claim decides: if it is ours, the attempt never starts, whatever Slurm does with its job.
             let path = shared.files.attempt(id).claim();
@@ -258,13 +270,15 @@ impl Engine for SlurmEngine {
             });
             match job {
                 Some(job) if never => state.doom(id, job, &shared.files),
-                Some(job) => state.end_running(id, job, &shared.files),
+                Some(job) => running.push((id, job)),
                 None => {}
             }
             if never {
                 ends.push((id, never_ran(EndCause::Cancelled, String::new())));
             }
         }
+        // After all others: the job of a gang is ended as those of it wish that run.
+        running.into_iter().for_each(|(id, job)| state.end_running(id, job, &shared.files));
         state.finish(ends, &shared.files)?;
         shared.reports.notify_all();
         shared.work.notify_all();

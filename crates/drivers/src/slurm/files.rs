@@ -26,6 +26,7 @@ use std::{
 use huisuan_model::{AttemptId, AttemptReport, StartOrder, spec::JobKind};
 
 use super::{
+    gang::Gang,
     job::SlurmJob,
     lists::Lists,
     record::{Claim, Exit, Used},
@@ -42,6 +43,9 @@ use crate::local::{
 /// The script of every job.
 const WRAPPER: &str = include_str!("wrapper.sh");
 
+/// The script of the job of a gang.
+const GANG_SCRIPT: &str = include_str!("gang.sh");
+
 /// Which device nodes a container needs.
 const DEVICES: &str = include_str!("../container/devices.txt");
 
@@ -53,6 +57,9 @@ const GIVEN: &str = "users";
 
 /// What names of arrays have where others have the attempt.
 const ARRAY: &str = "array.";
+
+/// The same for gangs.
+const GANG: &str = "gang.";
 
 /// Where the engine's own files are.
 #[derive(Debug)]
@@ -71,6 +78,8 @@ pub(super) enum Named {
     Attempt(AttemptId),
     /// An array, by the number of its list.
     Array(u64),
+    /// A gang.
+    Gang(Gang),
 }
 
 impl Files {
@@ -99,14 +108,20 @@ impl Files {
             ));
         }
         write_whole(&paths.dir.join("devices"), DEVICES.as_bytes())?;
-        // Whoever submits a job hands in its script. There is nothing to hide in it.
-        write_with(&paths.dir.join("wrapper.sh"), WRAPPER.as_bytes(), 0o644)?;
+        // Whoever submits a job hands in its script. There is nothing to hide in them.
+        for (name, script) in [("wrapper.sh", WRAPPER), ("gang.sh", GANG_SCRIPT)] {
+            write_with(&paths.dir.join(name), script.as_bytes(), 0o644)?;
+        }
         let lists = Lists::open(&paths.dir.join("arrays"))?;
         Ok(Files { paths, lists, prefix: format!("hs-{word}-"), containers: None })
     }
 
     pub(super) fn wrapper(&self) -> PathBuf {
         self.paths.dir.join("wrapper.sh")
+    }
+
+    pub(super) fn gang_script(&self) -> PathBuf {
+        self.paths.dir.join("gang.sh")
     }
 
     pub(super) fn journal(&self) -> PathBuf {
@@ -136,17 +151,31 @@ impl Files {
         format!("{}{}", self.prefix, Files::array_word(list))
     }
 
+    /// What a gang is called, by us and by its script.
+    pub(super) fn gang_word(gang: Gang) -> String {
+        format!("{GANG}{gang}")
+    }
+
+    /// The name of the job of a gang.
+    pub(super) fn gang_name(&self, gang: Gang) -> String {
+        format!("{}{}", self.prefix, Files::gang_word(gang))
+    }
+
     /// The name that a job of this attempt must have.
     pub(super) fn name_of(&self, id: AttemptId, job: SlurmJob) -> String {
         match job {
             SlurmJob::Single(_) => self.job_name(id),
             SlurmJob::Element(_, _, list) => self.array_name(list),
+            SlurmJob::Gang { .. } => self.gang_name(Gang::with(id)),
         }
     }
 
     /// What a job's name stands for, when it is one of this engine.
     pub(super) fn read_name(&self, name: &str) -> Option<Named> {
         let name = name.strip_prefix(&self.prefix)?;
+        if let Some(gang) = name.strip_prefix(GANG) {
+            return gang.parse().ok().map(Named::Gang);
+        }
         match name.strip_prefix(ARRAY) {
             Some(list) => list.parse().ok().map(Named::Array),
             None => name.parse().ok().map(Named::Attempt),
@@ -291,7 +320,7 @@ fn write_with(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     fs::rename(&new, path)
 }
 
-fn read_optional(path: &Path) -> io::Result<Option<String>> {
+pub(super) fn read_optional(path: &Path) -> io::Result<Option<String>> {
     Ok(share::read(path)?.map(|text| String::from_utf8_lossy(&text).into_owned()))
 }
 
@@ -310,6 +339,8 @@ mod tests {
         let id = AttemptId { job: JobId(7), task: 3, attempt: 2 };
         assert_eq!(files.read_name(&files.job_name(id)), Some(Named::Attempt(id)));
         assert_eq!(files.read_name(&files.name_of(id, SlurmJob::Element(9, 1, 4))), Some(Named::Array(4)));
+        let gang = files.name_of(id, SlurmJob::Gang { gang: 9 });
+        assert_eq!((files.read_name(&gang), gang.ends_with("-gang.7.2")), (Some(Named::Gang(Gang::with(id))), true));
         assert_eq!(files.read_name("hs-0000000000-7.3.2"), None);
         assert_eq!(files.read_name(&files.array_name(4).replace('4', "x")), None);
         assert_eq!(files.claim(id).expect("readable"), None);

@@ -2,7 +2,7 @@
 //! keeps them until their time limit.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -11,6 +11,7 @@ use huisuan_model::AttemptId;
 use super::{
     answers::{JobState, QueuedJob},
     files::Files,
+    job::SlurmJob,
     open::Phase,
     ours::Ours,
     state::State,
@@ -23,6 +24,9 @@ const GHOST_LOOKS: u32 = 4;
 /// A controller that was killed before it saved an end believes in such a job until its time limit.
 pub(super) fn doom_leftovers(state: &mut State, files: &Files, ours: &Ours) {
     let mut ghosts = BTreeMap::new();
+    // What runs others of its gang is no leftover, though some have ended.
+    let open = ours.jobs.iter().filter(|&(&id, _)| state.open(id).is_some());
+    let shared: BTreeSet<SlurmJob> = open.flat_map(|(_, jobs)| jobs.keys().copied()).collect();
     for (&id, jobs) in &ours.jobs {
         let own = state.open(id).and_then(|open| open.job);
         let waits_here =
@@ -33,7 +37,7 @@ pub(super) fn doom_leftovers(state: &mut State, files: &Files, ours: &Ours) {
                     tracing::warn!(attempt = %id, %job, "job that is one too many is cancelled");
                     state.doom_copy(id, job, files);
                 }
-                JobState::Active if state.open(id).is_none() => {
+                JobState::Active if state.open(id).is_none() && !shared.contains(&job) => {
                     let looks = state.ghosts.get(&job).copied().unwrap_or(0) + 1;
                     ghosts.insert(job, looks);
                     state.unswept = true;
@@ -86,7 +90,6 @@ mod tests {
 
     use super::*;
     use crate::slurm::{
-        job::SlurmJob,
         journal::{Journal, order},
         users::Users,
     };

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fs, io, time::Duration};
 use huisuan_model::{AttemptId, Bytes};
 
 use super::{
+    job::SlurmJob,
     record::{Exit, ExitKind, Used},
     shared::Shared,
     verdict::{Ended, Evidence, Verdict, judge},
@@ -116,7 +117,9 @@ pub(super) fn end(shared: &Shared, exits: &[(AttemptId, Exit)]) -> Result<(), En
         let used = shared.files.used(*id).unwrap_or(open.used);
         let (memory, contained) = (open.order.memory(), open.order.spec.image.is_some());
         let (cancelled, accounts_count) = (open.cancelled, shared.config.usage_from_accounting);
-        let evidence = Evidence { used, memory, contained, cancelled, accounts_count, ..record_alone(exit) };
+        let together = matches!(open.job, Some(SlurmJob::Gang { .. }));
+        let known = Evidence { used, memory, contained, together, ..record_alone(exit) };
+        let evidence = Evidence { cancelled, accounts_count, ..known };
         match judge(&evidence) {
             Verdict::Ended(end) => ends.push((*id, end)),
             _ => open.exit_seen = true,
@@ -150,6 +153,7 @@ fn record_alone(exit: &Exit) -> Evidence<'_> {
         given_up: false,
         memory: Bytes(u64::MAX),
         contained: false,
+        together: false,
         accounts_count: false,
         account: None,
         cancelled: false,

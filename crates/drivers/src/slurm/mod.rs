@@ -8,6 +8,7 @@
 //! | which local user runs it, what that user shares with the agent | `users.rs`, `share.rs` |
 //! | submitted, held, under the attempt's name; its number written down; released | `submit.rs`, `release.rs` |
 //! | those of which Slurm is told the same together, as one array with a list of attempts | `request.rs`, `lists.rs` |
+//! | tasks of a gang, as one job once all of them are there | `gang.rs`, `gang.sh` |
 //! | what it runs written down, as a process or a container | `start.rs` |
 //! | claimed and run by the wrapper, which records the end | `wrapper.sh` |
 //! | its news seen in the shared folder, without asking Slurm | `look.rs` |
@@ -28,6 +29,7 @@ mod client;
 mod config;
 mod engine;
 mod files;
+mod gang;
 mod inventory;
 mod job;
 mod journal;
@@ -49,6 +51,7 @@ mod shared;
 mod start;
 mod state;
 mod submit;
+mod trial;
 mod users;
 mod verdict;
 

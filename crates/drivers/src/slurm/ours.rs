@@ -1,4 +1,4 @@
-//! Which jobs of the queue are ours: by their names and, for elements of arrays, by the lists of these.
+//! Which jobs of the queue are ours: by their names and, for arrays and gangs, by the lists of these.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
@@ -56,6 +56,13 @@ pub(super) fn recognise(files: &Files, queue: &BTreeMap<Number, QueuedJob>) -> R
     for (&(number, index), queued) in queue {
         let list = match files.read_name(&queued.name) {
             Some(Named::Array(list)) => list,
+            Some(Named::Gang(gang)) if index.is_none() => {
+                let failed = EngineError::file("list of a gang", &files.gang(gang));
+                for id in files.gang_list(gang).map_err(failed)? {
+                    ours.jobs.entry(id).or_default().insert(SlurmJob::Gang { gang: number }, queued.clone());
+                }
+                continue;
+            }
             Some(Named::Attempt(id)) if index.is_none() => {
                 ours.jobs.entry(id).or_default().insert(SlurmJob::Single(number), queued.clone());
                 continue;

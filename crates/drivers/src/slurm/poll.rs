@@ -13,6 +13,7 @@ use super::{
     cancel::cancel,
     config::SlurmConfig,
     files::Files,
+    gang::{Gang, end_broken},
     job::{Number, SlurmJob},
     leftovers::{doom_leftovers, give_up_unbegun},
     nodes,
@@ -63,6 +64,7 @@ pub(super) fn queue(shared: &Shared, job: Option<SlurmJob>) -> Result<BTreeMap<N
 
 /// One look at the queue, and what follows from it.
 fn poll(shared: &Shared) -> Result<(), EngineError> {
+    end_broken(shared)?;
     let (poll, mut doomed) = {
         let mut state = shared.lock();
         state.lone_looks = 0;
@@ -267,6 +269,15 @@ fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
     let claim = shared.files.claim(id).map_err(EngineError::file("claim", &path))?;
     let exit = shared.files.exit(id).map_err(EngineError::file("done record", &path))?;
     let (beats, used) = (shared.files.beats(id), shared.files.used(id));
+    let own = shared.lock().open(id).and_then(|open| open.job);
+    if let Some(own @ SlurmJob::Gang { .. }) = own
+        && let Some(job) = shared.files.gang_job(Gang::with(id)).map_err(EngineError::file("claim", &path))?
+        && job != own
+    {
+        // Of two copies the other one runs it.
+        shared.lock().note_runs(id, job)?;
+        return Ok(None);
+    }
     let mut state = shared.lock();
     if let Some(at) = claim.and_then(|claim| claim.at)
         && !matches!(exit, Some(Exit { how: ExitKind::StartFailed(_), .. }))
@@ -320,6 +331,7 @@ impl Look {
             given_up: self.given_up,
             memory: self.memory,
             contained: self.contained,
+            together: matches!(self.job, Some(SlurmJob::Gang { .. })),
             accounts_count: config.usage_from_accounting,
             account,
             cancelled: self.cancelled,

@@ -11,6 +11,7 @@ use huisuan_model::{
 use super::{
     config::{SlurmConfig, is_word},
     files::Files,
+    gang::{self, Gang},
     inventory::Inventory,
     state::State,
     users::{User, Users},
@@ -65,7 +66,9 @@ impl Notice {
 pub(super) struct Group {
     pub(super) request: Request,
     pub(super) orders: Vec<Arc<StartOrder>>,
-    size_max: usize,
+    pub(super) size_max: usize,
+    /// They are this one: one job.
+    pub(super) gang: Option<Gang>,
 }
 
 /// What waits, sorted out.
@@ -76,11 +79,12 @@ pub(super) struct Taken {
     pub(super) refused: Vec<(Arc<StartOrder>, String)>,
 }
 
-/// One submission: a job of its own, or an array with the number of its list.
+/// One submission: a job of its own, an array with the number of its list, or a gang.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
     Single,
     Array { list: u64, elements: usize },
+    Gang(Gang),
 }
 
 /// Takes what waits, oldest first, into at most so many calls and attempts.
@@ -96,6 +100,13 @@ pub(super) fn take(
     while count < attempts_max
         && let Some((order, refusals)) = state.next_waiting()
     {
+        if state.gangs.of(&order).is_some() {
+            if taken.groups.len() == calls_max {
+                break;
+            }
+            count += gang::take(state, config, users, &order, &mut taken);
+            continue;
+        }
         let request = match Request::of(&order, &state.inventory, config, users) {
             Ok(request) => request,
             Err(why) => {
@@ -109,7 +120,7 @@ pub(super) fn take(
         let full = taken.groups.len() == calls_max;
         let fits = |group: &&mut Group| {
             let len = group.orders.len();
-            len < size_max && len < group.size_max && group.request == request
+            group.gang.is_none() && len < size_max && len < group.size_max && group.request == request
         };
         match taken.groups.iter_mut().find(fits) {
             Some(group) => {
@@ -117,7 +128,7 @@ pub(super) fn take(
                 group.size_max = group.size_max.min(size_max);
             }
             None if full => break,
-            None => taken.groups.push(Group { request, orders: vec![Arc::clone(&order)], size_max }),
+            None => taken.groups.push(Group { request, orders: vec![Arc::clone(&order)], size_max, gang: None }),
         }
         state.note_submitting(order.attempt);
         count += 1;
@@ -155,21 +166,27 @@ impl Request {
         })
     }
 
-    /// The arguments of `sbatch` for one attempt, or for an array of which it is the first.
+    /// The arguments of `sbatch` for these attempts.
     pub(super) fn arguments(
         &self,
         config: &SlurmConfig,
         files: &Files,
-        order: &StartOrder,
+        orders: &[Arc<StartOrder>],
         shape: Shape,
     ) -> Vec<String> {
         let folder = &files.paths.dir;
-        let mut arguments: Vec<String> = ["--parsable", "--hold", "--no-requeue", "--export=ALL", "--nodes=1"]
-            .into_iter()
-            .chain(["--ntasks=1", "--open-mode=append", "--input=/dev/null"])
-            .map(str::to_owned)
-            .collect();
+        let mut arguments: Vec<String> =
+            ["--parsable", "--hold", "--no-requeue", "--export=ALL", "--open-mode=append", "--input=/dev/null"]
+                .map(str::to_owned)
+                .into();
+        let (mut script, order) = (files.wrapper(), &orders[0]);
         let (name, chdir, messages, which) = match shape {
+            Shape::Gang(gang) => {
+                script = files.gang_script();
+                let own = files.gang_own(gang);
+                let messages = own.join("out");
+                (files.gang_name(gang), own, messages, Files::gang_word(gang))
+            }
             Shape::Single => {
                 arguments.push(format!("--comment={}", order.spec.hash()));
                 let dir = files.attempt(order.attempt).dir;
@@ -187,7 +204,6 @@ impl Request {
         arguments.extend([
             format!("--job-name={name}"),
             format!("--cpus-per-task={}", self.cores),
-            format!("--mem={}M", self.memory_mib),
             format!("--time={}", self.minutes),
             format!("--chdir={}", chdir.display()),
             format!("--output={}", messages.display()),
@@ -198,8 +214,14 @@ impl Request {
         add("account", self.account.as_deref());
         add("qos", config.qos.as_deref());
         add("reservation", config.reservation.as_deref());
-        add("gres", self.gres.as_deref());
-        arguments.extend([files.wrapper(), folder.clone()].map(|path| path.display().to_string()));
+        let gres = self.gres.as_deref();
+        if matches!(shape, Shape::Gang(_)) {
+            arguments.extend(gang::layout(orders.len(), self.cores, self.memory_mib, gres));
+        } else {
+            add("gres", gres);
+            arguments.extend(["--nodes=1".to_owned(), "--ntasks=1".to_owned(), format!("--mem={}M", self.memory_mib)]);
+        }
+        arguments.extend([script, folder.clone()].map(|path| path.display().to_string()));
         let Notice { signal, grace_ms, ahead_ms } = &self.notice;
         let numbers = [self.walltime_ms, *grace_ms, config.beat_ms].map(|number| number.to_string());
         arguments.push(which);
@@ -291,12 +313,12 @@ mod tests {
         let config = example(folder.path());
         let order = order_of(7, 1);
         let request = Request::of(&order, &Inventory::default(), &config, &Users::default()).expect("it may run");
-        let array = request.arguments(&config, &files, &order, Shape::Array { list: 12, elements: 30 });
+        let array = request.arguments(&config, &files, &[Arc::clone(&order)], Shape::Array { list: 12, elements: 30 });
         for word in ["--hold", "--array=0-30", "--mem=2M", &format!("--job-name={}", files.array_name(12)), "array.12"]
         {
             assert!(array.iter().any(|argument| argument == word), "{word}: {array:?}");
         }
-        let single = request.arguments(&config, &files, &order, Shape::Single);
+        let single = request.arguments(&config, &files, &[Arc::clone(&order)], Shape::Single);
         assert!(single.contains(&"7.0.1".to_owned()) && !single.iter().any(|word| word.starts_with("--array")));
         assert!(single.contains(&format!("--job-name={}", files.job_name(order.attempt))), "{single:?}");
     }

@@ -10,6 +10,7 @@ use huisuan_model::{AttemptId, AttemptReport, EndCause, Outcome, ReportKind, Sta
 
 use super::{
     files::Files,
+    gang::Gangs,
     inventory::Inventory,
     job::SlurmJob,
     journal::{Journal, Line, Remembered},
@@ -47,8 +48,9 @@ enum Outgoing {
 pub(super) struct State {
     journal: Journal,
     pub(super) records: BTreeMap<AttemptId, Record>,
-    /// Attempts to submit, oldest first. Some may have ended since.
+    /// Attempts to submit, oldest first; of a gang whose tasks are all there, the first. Some may have ended since.
     pub(super) waiting: VecDeque<AttemptId>,
+    pub(super) gangs: Gangs,
     /// Attempts that Slurm may have.
     pub(super) in_slurm: BTreeSet<AttemptId>,
     /// Of these, those that are held until they are released.
@@ -81,6 +83,7 @@ impl State {
             journal,
             records: BTreeMap::new(),
             waiting: VecDeque::new(),
+            gangs: Gangs::default(),
             in_slurm: BTreeSet::new(),
             held: BTreeSet::new(),
             doomed: BTreeMap::new(),
@@ -138,8 +141,30 @@ impl State {
     /// Queues an order that is on disk.
     pub(super) fn enqueue(&mut self, order: Arc<StartOrder>) {
         let id = order.attempt;
-        self.records.insert(id, Record::Open(Box::new(Open::new(order))));
-        self.waiting.push_back(id);
+        self.records.insert(id, Record::Open(Box::new(Open::new(Arc::clone(&order)))));
+        self.line_up(&order);
+    }
+
+    /// Has an attempt wait to be submitted. A gang waits in one place, once all of it is there.
+    fn line_up(&mut self, order: &StartOrder) {
+        let first = match self.gangs.of(order) {
+            None => Some(order.attempt.task),
+            Some(gang) if self.gangs.join(gang, order) => order.spec.tasks.first(),
+            Some(_) => None,
+        };
+        self.waiting.extend(first.map(|task| AttemptId { task, ..order.attempt }));
+    }
+
+    /// How many more jobs Slurm may be given where it may have so many: a gang is one.
+    pub(super) fn room(&self, open_max: usize) -> usize {
+        let room = open_max.saturating_sub(self.in_slurm.len());
+        if room > 0 {
+            return room;
+        }
+        let not_first =
+            |order: &StartOrder| self.gangs.of(order).is_some() && order.spec.tasks.first() != Some(order.attempt.task);
+        let beside = self.in_slurm.iter().filter(|&&id| self.open(id).is_some_and(|open| not_first(&open.order)));
+        (open_max + beside.count()).saturating_sub(self.in_slurm.len())
     }
 
     /// The next attempt to submit, which stays in its place, and how often Slurm did not take it.
@@ -175,9 +200,10 @@ impl State {
     pub(super) fn submit_again(&mut self, id: AttemptId) {
         let Some(open) = self.open_mut(id) else { return };
         (open.phase, open.job, open.quiet_since, open.given_up) = (Phase::Waiting, None, None, false);
+        let order = Arc::clone(&open.order);
         self.in_slurm.remove(&id);
         self.held.remove(&id);
-        self.waiting.push_back(id);
+        self.line_up(&order);
     }
 
     /// Slurm has held jobs for attempts.
@@ -200,6 +226,15 @@ impl State {
             lines.push(Line::Submitted(id, job));
         }
         self.note(&lines, false)
+    }
+
+    /// Another job than the one that was submitted last runs it.
+    pub(super) fn note_runs(&mut self, id: AttemptId, job: SlurmJob) -> Result<(), EngineError> {
+        if let Some(open) = self.open_mut(id) {
+            (open.phase, open.job, open.quiet_since) = (Phase::Released, Some(job), None);
+            self.held.remove(&id);
+        }
+        self.note(&[Line::Submitted(id, job)], false)
     }
 
     /// A job is to go that holds an attempt's place and does not run it.
@@ -267,6 +302,7 @@ impl State {
             self.in_slurm.remove(&id);
             self.held.remove(&id);
             self.used.remove(&id);
+            self.gangs.leave(id);
             self.alarms.remove(&format!("attempt {id}"));
             self.tell_end(report);
         }

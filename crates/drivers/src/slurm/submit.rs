@@ -15,6 +15,7 @@ use huisuan_model::{AttemptId, EndCause, StartOrder};
 use super::{
     cancel::{LONE_LOOKS_MAX, cancel_alone},
     client::{Answer, first_line},
+    gang::Gang,
     job::SlurmJob,
     open::Phase,
     release::release,
@@ -103,12 +104,12 @@ pub(super) fn run(shared: &Shared) {
             let open_max = shared.config.open_max;
             let ready = |state: &State| {
                 // Before the cluster is known, orders may ask for what it does not have.
-                let room = most > 0 && state.in_slurm.len() < open_max && state.inventory.known();
+                let room = most > 0 && state.inventory.known() && state.room(open_max) > 0;
                 let cancels = !state.doomed.is_empty() && state.lone_looks < LONE_LOOKS_MAX;
                 (room && !state.waiting.is_empty()) || !state.held.is_empty() || cancels
             };
             let mut state = shared.wait(shared.lock(), &shared.work, wait, ready);
-            let room = if state.inventory.known() { open_max.saturating_sub(state.in_slurm.len()) } else { 0 };
+            let room = if state.inventory.known() { state.room(open_max) } else { 0 };
             take(&mut state, &shared.config, &shared.users, most, room.min(ATTEMPTS_MAX))
         };
         bucket.take(taken.groups.len());
@@ -175,6 +176,7 @@ fn note(state: &mut State, shared: &Shared, submitted: Submitted) -> Result<Vec<
         Submission::Held(number) => {
             let job = |index| match shape {
                 Shape::Single => SlurmJob::Single(number),
+                Shape::Gang(_) => SlurmJob::Gang { gang: number },
                 Shape::Array { list, .. } => SlurmJob::Element(number, index, list),
             };
             let jobs: Vec<_> = ids.zip((0..).map(job)).collect();
@@ -253,6 +255,7 @@ fn submit_group(shared: &Shared, mut group: Group) -> Submitted {
         // As after a call that nobody answered: the queue is asked, which does not have them, and they are tried again.
         [_, ..] if let Some(why) = full => (Shape::Single, Submission::Doubtful(why)),
         [] => (Shape::Single, Submission::Refused("nothing is left of it".to_owned())),
+        [..] if let Some(gang) = group.gang => submit_gang(shared, &group, gang, refused.first()),
         [_] => (Shape::Single, call(shared, &group, Shape::Single)),
         orders => {
             let attempts: Vec<AttemptId> = orders.iter().map(|order| order.attempt).collect();
@@ -269,8 +272,25 @@ fn submit_group(shared: &Shared, mut group: Group) -> Submitted {
     Submitted { group, shape, submission, refused }
 }
 
+/// A gang goes whole or not at all.
+fn submit_gang(
+    shared: &Shared,
+    group: &Group,
+    gang: Gang,
+    refused: Option<&(AttemptId, String)>,
+) -> (Shape, Submission) {
+    let attempts: Vec<AttemptId> = group.orders.iter().map(|order| order.attempt).collect();
+    let user = group.request.user.as_deref();
+    let submission = match (refused, shared.files.prepare_gang(gang, &attempts, user)) {
+        (Some((id, why)), _) => Submission::Refused(format!("task {} of its gang cannot start: {why}", id.task)),
+        (None, Ok(())) => call(shared, group, Shape::Gang(gang)),
+        (None, Err(error)) => Submission::Doubtful(format!("its list cannot be written: {error}")),
+    };
+    (Shape::Gang(gang), submission)
+}
+
 fn call(shared: &Shared, group: &Group, shape: Shape) -> Submission {
-    let arguments = group.request.arguments(&shared.config, &shared.files, &group.orders[0], shape);
+    let arguments = group.request.arguments(&shared.config, &shared.files, &group.orders, shape);
     failpoint::reach("slurm-before-sbatch");
     read_submission(&shared.client.call_as(group.request.user.as_deref(), "sbatch", &arguments))
 }

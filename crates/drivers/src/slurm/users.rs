@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     process::Command,
     sync::Arc,
 };
@@ -49,6 +50,21 @@ struct Identity {
     uid: u32,
     group: u32,
     groups: BTreeSet<u32>,
+}
+
+impl Whose {
+    pub(super) fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.project {
+            None => write!(f, "{}", self.tenant),
+            Some(project) => write!(f, "{}/{project}", self.tenant),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Whose {
@@ -110,6 +126,11 @@ impl Users {
             let (tenant, project) = (&order.tenant, &order.project);
             format!("`[users]` of this centre names no local user for tenant `{tenant}`, project `{project}`")
         })
+    }
+
+    /// The entries of the list.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&Whose, &User)> {
+        self.0.iter().flatten().map(|(whose, user)| (whose, &**user))
     }
 
     /// The users of the list, each once, by their numbers.

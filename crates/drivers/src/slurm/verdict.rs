@@ -34,6 +34,8 @@ pub(super) struct Evidence<'a> {
     pub(super) memory: Bytes,
     /// It ran in a container: what Slurm saw of it is podman's client.
     pub(super) contained: bool,
+    /// Its job is that of a whole gang: what Slurm says of it, of its exit code above all, is of no single task.
+    pub(super) together: bool,
     /// The site wants accounting asked for each end, whatever its own record says: of use, not of the end.
     pub(super) accounts_count: bool,
     /// What accounting says; the outer `None` when it was not asked.
@@ -77,6 +79,8 @@ const TOO_MUCH_MEMORY: &str = "used more memory than it asked for";
 const BEFORE_IT_RAN: &str = "cancelled at the centre before it ran";
 const SLURM_SAYS: &str = "told by Slurm, its own record is missing";
 const KILLED: &str = "Slurm calls it cancelled, and it had no time to record its end";
+const NO_RECORD: &str = "it left no record of its end";
+const NODE_OF_GANG: &str = "a node of its gang failed";
 const FORGOTTEN: &str = "Slurm lost track of it, and it was ended";
 
 /// A job that began later than its attempt was claimed, by more than clocks differ, is not the one that ran it. Slurm
@@ -138,8 +142,9 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
             Err(verdict) => return *verdict,
         },
     };
-    match evidence.account.filter(|_| evidence.accounts_count) {
-        None if evidence.accounts_count => return Verdict::Ask,
+    let accounts_count = evidence.accounts_count && !evidence.together;
+    match evidence.account.filter(|_| accounts_count) {
+        None if accounts_count => return Verdict::Ask,
         // It hears of an end later than we do, and is not waited for for ever.
         Some(account) if !account.is_some_and(is_over) && !evidence.silent => return Verdict::Wait,
         _ => {}
@@ -172,6 +177,7 @@ fn ended_by_slurm(evidence: &Evidence<'_>, started_at: TimeMs) -> Result<(EndCau
         Ending::Timeout => (EndCause::Walltime, "ended by Slurm's time limit"),
         Ending::OutOfMemory => (EndCause::Memory, TOO_MUCH_MEMORY),
         Ending::Preempted => (EndCause::Cancelled, "preempted by the centre"),
+        Ending::NodeFailed if evidence.together => (EndCause::Lost, NODE_OF_GANG),
         _ => (EndCause::Cancelled, "cancelled at the centre"),
     })
 }
@@ -195,9 +201,8 @@ fn judge_over(evidence: &Evidence<'_>, ending: Ending, account: Option<&Accounte
         }
         Ending::Completed => (EndCause::Exited, Some(0), None, SLURM_SAYS),
         // This job only found the attempt claimed; the one that ran it is gone.
-        Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => {
-            (EndCause::Lost, None, None, "it left no record of its end")
-        }
+        Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => (EndCause::Lost, None, None, NO_RECORD),
+        Ending::Failed if evidence.together => (EndCause::Lost, None, None, NO_RECORD),
         Ending::Failed => match account.map(|job| (job.exit_code, job.signal)) {
             Some((code, 0)) => (EndCause::Exited, Some(code), None, SLURM_SAYS),
             Some((_, 9)) if usage.memory_peak > evidence.memory => (EndCause::Memory, None, Some(9), TOO_MUCH_MEMORY),
@@ -225,8 +230,9 @@ fn judge_unclaimed(evidence: &Evidence<'_>, ending: Ending, account: Option<&Acc
     let placed = evidence.placed || account.is_some_and(|job| job.placed);
     match ending {
         _ if evidence.cancelled => Verdict::Bar(EndCause::Cancelled, String::new()),
-        // A copy found the attempt claimed, and the claim is not seen here yet.
-        Ending::Failed if code == Some(CLAIMED_ELSEWHERE) => Verdict::Wait,
+        // A copy found the attempt claimed, and the claim is not seen here yet. The claim of a gang is looked at before
+        // this: its job was launched twice, and whoever came first could not start it.
+        Ending::Failed if code == Some(CLAIMED_ELSEWHERE) && !evidence.together => Verdict::Wait,
         Ending::Failed if code == Some(FOLDER_UNUSABLE) => {
             let detail = "a compute node cannot write into the engine's folder; hint: `folder` must be shared";
             Verdict::Bar(EndCause::StartFailed, detail.to_owned())
@@ -257,7 +263,7 @@ fn judge_forgotten(evidence: &Evidence<'_>) -> Verdict {
 
 /// What Slurm saw of the task. Of one in a container that is podman's client, but for what its node took.
 fn accounted(evidence: &Evidence<'_>, account: Option<&AccountedJob>) -> Option<Usage> {
-    let usage = account?.usage;
+    let usage = account.filter(|_| !evidence.together)?.usage;
     Some(if evidence.contained { Usage { joules: usage.joules, ..Usage::default() } } else { usage })
 }
 

@@ -1,20 +1,20 @@
 #!/bin/bash
 # Runs one attempt of Huisuan inside a Slurm job: claims it, runs it, records how it ended.
 #
-#   wrapper.sh FOLDER ATTEMPT|array.LIST WALLTIME_MS GRACE_MS BEAT_MS NOTICE AHEAD_MS
+#   wrapper.sh FOLDER ATTEMPT|array.LIST|gang.JOB.TRY WALLTIME_MS GRACE_MS BEAT_MS NOTICE AHEAD_MS
 #
 # Before its end is enforced the task gets signal NOTICE and GRACE_MS: AHEAD_MS before its walltime is over, when Slurm
 # asks for its end, and when the agent does, by SIGUSR2 to this shell alone.
 #
-# FOLDER is the engine's, shared with the agent. An element of an array finds its attempt in FOLDER/arrays/LIST. What to run
-# is in `start` of the attempt's folder, NUL-separated and never read as shell text: directory, stdout, stderr, number of
+# FOLDER is the engine's, shared with the agent. An element of an array finds its attempt in FOLDER/arrays/LIST, a rank of a
+# gang in FOLDER/attempts/JOB/gang.TRY/list. What to run is in `start` of the attempt's folder, NUL-separated and never read as shell text: directory, stdout, stderr, number of
 # variables, variables, words. Where a file `container` is beside it, the words are what follows `podman run`, and the
 # container's process is podman's, not this shell's: it is found by its name. Builtins are used where a program would do as
 # well: each process costs a short job more than all of this.
 set -f
 LC_ALL=C
 folder=$1 attempt=$2 walltime_ms=$3 grace_ms=$4 beat_ms=$5 notice=$6 ahead_ms=$7
-asked= name= podman=()
+asked= name= gang= podman=()
 trap 'asked=1' USR2
 claimed_elsewhere=113 folder_unusable=114
 own_mask=077 news=$folder/news data=
@@ -25,11 +25,33 @@ if [ ! -O "$folder" ]; then
     unset "${!SUDO_@}"
 fi
 umask $own_mask
+
+# Where the ranks of a gang are, in their order: `HOST:RANKS,...`; Slurm says `2(x3),1` of their numbers.
+gang_hosts() {
+    local hosts part times at=0
+    read -r -a hosts <<<"${HUISUAN_NODES-}"
+    ((${#hosts[@]})) || return
+    HUISUAN_GANG_HOSTS=
+    for part in ${SLURM_STEP_TASKS_PER_NODE//,/ }; do
+        times=1
+        [[ $part == *'(x'* ]] && times=${part#*'(x'} times=${times%')'}
+        while ((times-- > 0)); do HUISUAN_GANG_HOSTS+=,${hosts[at++]}:${part%'('*}; done
+    done
+    export HUISUAN_GANG_HOSTS=${HUISUAN_GANG_HOSTS#,} HUISUAN_GANG_FIRST=${hosts[0]}
+}
+
 if [[ $attempt == array.* ]]; then
     { mapfile -t -s "$SLURM_ARRAY_TASK_ID" -n 1 line <"$folder/arrays/${attempt#array.}"; } 2>/dev/null
     attempt=${line-}
     # What Slurm's array is called means nothing to the task; if it is an element of one of ours, it is told so.
     unset "${!SLURM_ARRAY_@}"
+elif [[ $attempt == gang.* ]]; then
+    of=${attempt#gang.}
+    { mapfile -t -s "$SLURM_PROCID" -n 1 line <"$folder/attempts/${of%%.*}/gang.${of#*.}/list"; } 2>/dev/null
+    attempt=${line-} gang=1
+    gang_hosts
+    # The memory of a task is told as that of a node: Slurm takes one of both.
+    unset HUISUAN_NODES SLURM_MEM_PER_CPU
 fi
 [ -n "$attempt" ] || exit $folder_unusable
 dir=$folder/attempts/${attempt%%.*}/${attempt#*.}
@@ -107,7 +129,9 @@ give_devices() {
         [[ -n $mark && $mark != '#'* && -c $root/$mark ]] && break
     done <"$folder/devices"
     [ -n "$mark" ] || start_failed "this node has no device nodes of accelerators that are known in \`$root\`"
-    IFS=, read -r -a given <<<"${SLURM_JOB_GPUS-}"
+    IFS=, read -r -a given <<<"${SLURM_STEP_GPUS-${SLURM_JOB_GPUS-}}"
+    # Where all of a gang on this node are named, those of this rank: each has as many.
+    [ -z "$gang" ] || ((${#given[@]} <= devices)) || given=("${given[@]:SLURM_LOCALID * devices:devices}")
     ((${#given[@]} == devices)) || start_failed "Slurm gave $devices accelerators and names \`${SLURM_JOB_GPUS-}\`"
     for index in "${given[@]}"; do
         [[ $index =~ ^[0-9]{1,4}$ ]] || start_failed "Slurm names an accelerator \`$index\`, which is no number"
@@ -136,7 +160,7 @@ fi
 set +C
 now
 started_at=$at
-printf '%s\n' version=1 "at=$at" "job=${SLURM_JOB_ID-}" "node=${SLURMD_NODENAME-}" complete >>"$dir/claim"
+printf '%s\n' version=1 "at=$at" "job=${SLURM_JOB_ID-}" "node=${SLURMD_NODENAME-}" "pid=$$" complete >>"$dir/claim"
 
 {
     IFS= read -r -d '' directory && IFS= read -r -d '' stdout && IFS= read -r -d '' stderr && IFS= read -r -d '' count

@@ -16,7 +16,7 @@ use huisuan_model::{DurationMs, EndCause, JobSpec, ReportKind, StartOrder};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::{
-    bench::{Bench, PATIENCE, ProcessHandle, end_of, expect_cause, id, order, script},
+    bench::{Bench, PATIENCE, ProcessHandle, end_of, expect_cause, id, order, script, task},
     lab::Lab,
     place::{Cluster, Place},
     slurm::{bench_at, config, job_name},
@@ -33,10 +33,13 @@ pub(crate) static SUFFERING: Cluster = Cluster::new("beta", 2);
 
 /// The cluster whose controller is killed: its nodes may be drained at any moment afterwards, too late for its own
 /// test.
-static DYING: Cluster = Cluster::new("gamma", 2);
+pub(crate) static DYING: Cluster = Cluster::new("gamma", 2);
 
 /// Attempts that are told to Slurm in the same words are one array, or each a job of its own.
 const ARRAYS: [usize; 2] = [1, 500];
+
+/// Or they are the tasks of a gang.
+const GANG: usize = 0;
 
 /// A job that says in the trace that it ran.
 fn traced(bench: &Bench, job: u64, then: &str) -> StartOrder {
@@ -66,10 +69,10 @@ pub(crate) fn programs(bench: &Path, program: &str, text: &str) -> PathBuf {
 }
 
 /// A daemon that is stopped, until this is dropped.
-struct Stopped(Pid);
+pub(crate) struct Stopped(Pid);
 
 impl Stopped {
-    fn stop(lab: &Lab, process: &str) -> Self {
+    pub(crate) fn stop(lab: &Lab, process: &str) -> Self {
         let pid = Pid::from_raw(lab.pid(process)).expect("a process");
         kill_process(pid, Signal::STOP).expect("it runs");
         Stopped(pid)
@@ -90,13 +93,13 @@ pub(crate) fn kill(lab: &Lab, process: &str) {
 }
 
 /// Kills a daemon without notice and starts it again.
-fn replace(lab: &mut MutexGuard<'_, Lab>, process: &str) {
+pub(crate) fn replace(lab: &mut MutexGuard<'_, Lab>, process: &str) {
     kill(lab, process);
     lab.restart(process);
 }
 
 /// A restarted controller may start a job twice, which drains the node: seen in 22.05.
-fn resume_nodes(lab: &Lab) {
+pub(crate) fn resume_nodes(lab: &Lab) {
     let _ = Command::new("scontrol")
         .args(["update", "nodename=gamma[1-2]", "state=resume"])
         .env("SLURM_CONF", lab.conf())
@@ -162,6 +165,17 @@ fn an_array_that_is_too_large_for_slurm() {
     assert!(fs::exists(bench.file("programs/once")).expect("readable"), "it was tried");
 }
 
+/// Attempts that end with 1 to 4 and say so in the trace: of jobs of their own, or of one gang.
+fn four(array_max: usize, trace: &str) -> Vec<StartOrder> {
+    let text = |number: &str| format!("echo {number} >> {trace}; exit {number}");
+    if array_max == GANG {
+        let tasks = "1-4".parse().expect("ranges");
+        let spec = Arc::new(JobSpec { gang: true, tasks, ..script(&text("$HUISUAN_TASK")) });
+        return (1..=4).map(|index| task(1, index, &spec)).collect();
+    }
+    (1..=4).map(|job| order(job, script(&text(&job.to_string())))).collect()
+}
+
 /// What an agent of these tests does: it takes four orders and waits for its end.
 pub(crate) fn agent() {
     #[cfg(feature = "failpoints")]
@@ -170,11 +184,10 @@ pub(crate) fn agent() {
     let folder = variable(AGENT_VARIABLE);
     let mut config = config(&folder.join("centre"), &variable("SLURM_CONF"), "one");
     config.programs = Some(folder.join("programs"));
-    config.array_max = variable(ARRAY_VARIABLE).to_str().and_then(|text| text.parse().ok()).expect("a number");
+    let array_max: usize = variable(ARRAY_VARIABLE).to_str().and_then(|text| text.parse().ok()).expect("a number");
+    config.array_max = array_max.max(1);
     let engine = SlurmEngine::open(config).expect("an engine");
-    let trace = folder.join("trace").display().to_string();
-    let orders: Vec<StartOrder> =
-        (1..=4).map(|job| order(job, script(&format!("echo {job} >> {trace}; exit {job}")))).collect();
+    let orders = four(array_max, &folder.join("trace").display().to_string());
     engine.submit(&orders).expect("submitted");
     let mut ends = 0;
     while ends < orders.len() {
@@ -215,14 +228,14 @@ fn killed_agent(lab: &Lab, text: &str, failpoints: &str, array_max: usize) {
     }
     let engine = SlurmEngine::open(config).expect("an engine");
     let mut bench = Bench::new(engine, folder).at(Place::of(lab, "one"));
-    for job in 1..=4 {
-        let again = order(job, script(&format!("echo {job} >> {}; exit {job}", bench.file("trace"))));
+    let orders = four(array_max, &bench.file("trace"));
+    for again in &orders {
         // The network repeats orders whose answer it did not hear.
-        let result = bench.engine.submit(&[again]).expect("submitted");
+        let result = bench.engine.submit(std::slice::from_ref(again)).expect("submitted");
         assert!(matches!(result[..], [SubmitResult::Accepted | SubmitResult::Duplicate]), "{result:?}");
     }
-    for job in 1..=4 {
-        assert_eq!(bench.end(id(job, 0)).outcome.exit_code, i32::try_from(job).ok(), "{failpoints}");
+    for (code, order) in (1..).zip(&orders) {
+        assert_eq!(bench.end(order.attempt).outcome.exit_code, Some(code), "{failpoints}");
     }
     assert_eq!(starts(&bench), [1, 2, 3, 4], "`{text}` {failpoints}");
 }
@@ -231,7 +244,7 @@ fn killed_agent(lab: &Lab, text: &str, failpoints: &str, array_max: usize) {
 #[test]
 fn an_agent_killed_by_its_submission() {
     let lab = SUFFERING.take();
-    for array_max in ARRAYS {
+    for array_max in [GANG, ARRAYS[0], ARRAYS[1]] {
         killed_agent(&lab, "REAL \"$@\"; kill -9 $PPID", "", array_max);
         killed_agent(&lab, "(sleep 1; REAL \"$@\") >/dev/null 2>&1 & kill -9 $PPID", "", array_max);
         killed_agent(&lab, "kill -9 $PPID", "", array_max);
@@ -253,9 +266,9 @@ fn an_agent_killed_at_every_step() {
         "slurm-before-end",
         "slurm-after-end",
     ] {
-        for array_max in ARRAYS {
+        for array_max in [GANG, ARRAYS[0], ARRAYS[1]] {
             // A job of its own has no list.
-            if array_max > 1 || point != "slurm-after-list" {
+            if array_max != 1 || point != "slurm-after-list" {
                 killed_agent(&lab, "exec REAL \"$@\"", &format!("{point}=return"), array_max);
             }
         }

@@ -40,6 +40,21 @@ fn the_inventory_is_the_share() {
 }
 
 #[test]
+fn a_gang_finds_itself_on_this_machine() {
+    let mut bench = Bench::local();
+    let mut gang = script("echo $SLURM_PROCID $HUISUAN_GANG_FIRST $HUISUAN_GANG_HOSTS");
+    (gang.gang, gang.tasks) = (true, "3,5".parse().expect("ranges"));
+    let gang = Arc::new(gang);
+    bench.submit(&[task(1, 3, &gang), task(1, 5, &gang)]);
+    for (rank, index) in [(0, 3), (1, 5)] {
+        expect_cause(&bench.end(id(1, index)), EndCause::Exited);
+        assert_eq!(bench.stdout(id(1, index)), format!("{rank} 127.0.0.1 127.0.0.1:2\n"));
+    }
+    bench.run(order(2, script("echo [$HUISUAN_GANG_FIRST]")));
+    assert_eq!(bench.stdout(id(2, 0)), "[]\n", "a job by itself has no others");
+}
+
+#[test]
 fn outputs_go_where_the_job_says() {
     let mut bench = Bench::local();
     let folder = bench.file("work");

@@ -1,5 +1,6 @@
 //! What every engine promises, run on each engine there is, and what each promises beyond it.
 
+mod away;
 mod bench;
 mod checkpoint;
 mod containers;
@@ -7,6 +8,7 @@ mod copies;
 mod crash;
 mod faults;
 mod full;
+mod gangs;
 mod kubernetes;
 #[path = "../lab/mod.rs"]
 mod lab;

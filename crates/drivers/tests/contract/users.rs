@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huisuan_drivers::{EngineError, SlurmConfig, SlurmEngine, SubmitResult};
+use huisuan_drivers::{Engine as _, EngineError, SlurmConfig, SlurmEngine, SubmitResult};
 use huisuan_model::{EndCause, JobSpec, ProjectId, StartOrder, Stream, TenantId};
 
 use crate::{
@@ -189,6 +189,16 @@ fn who_runs(bench: &mut Bench) {
         bench.engine.acknowledge(&[order.attempt]).expect("acknowledged");
         // Its end is the agent's own record, out of the user's reach.
         bench.engine.look_for(&[order.attempt]).expect("looked");
+    }
+    // What `agent --check` tries says so: these may, and none may for the account of nobody.
+    let said = |bench: &Bench| bench.engine.local_users();
+    let [other, tenant] = &said(bench)[..] else { panic!("two entries: {:?}", said(bench)) };
+    assert_eq!(*tenant, (format!("tenant as {}", variable("ANNA")), Ok(())));
+    assert_eq!(*other, (format!("other/project as {}", variable("BERT")), Ok(())));
+    let folder = bench.folder.path().join("another");
+    let engine = SlurmEngine::open(SlurmConfig { account: Some("nobody-s".into()), ..site_config(&folder) });
+    for (who, tried) in engine.expect("an engine").local_users() {
+        assert!(tried.is_err_and(|why| why.contains("account")), "{who}");
     }
     let stranger = TenantId::new("stranger").expect("a name");
     let project = ProjectId::new("elsewhere").expect("a name");

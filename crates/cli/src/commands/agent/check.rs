@@ -51,6 +51,11 @@ pub(super) fn check(session: &Session, args: &AgentArgs, site: &Site) -> Result<
                 let hint = "differences between engine and books are not found at this site";
                 checks.level("reconciliation", level, format!("memory limits: {mode}"), hint);
                 images(&mut checks, engine.images());
+                let hint = "see what the page on Slurm says of `[users]`";
+                for (who, tried) in engine.local_users() {
+                    let why = tried.as_ref().err().map(|why| format!(": {why}")).unwrap_or_default();
+                    checks.add("local user", tried.is_ok(), who + &why, hint);
+                }
             }
             Err(error) => checks.add("engine", false, error.to_string(), "see the engine's own log"),
         },

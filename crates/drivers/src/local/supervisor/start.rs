@@ -25,6 +25,9 @@ pub(crate) const CHECKPOINT_VARIABLE: &str = "HUISUAN_CHECKPOINT_DIR";
 /// Variables of the supervisor that every attempt gets.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "USER", "TMPDIR"];
 
+/// Where all tasks of a gang find each other at a local centre.
+const HERE: &str = "127.0.0.1";
+
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What attempts get of the supervisor's own environment, read once.
@@ -196,6 +199,10 @@ pub(super) fn set_environment(
     command.envs(inherited.iter().map(|(name, value)| (name, value)));
     command.envs(&order.spec.environment);
     command.envs(variables(order, &paths.dir));
+    if order.spec.gang {
+        // All of it is here.
+        command.env("HUISUAN_GANG_FIRST", HERE).env("HUISUAN_GANG_HOSTS", format!("{HERE}:{}", order.spec.tasks.len()));
+    }
     if order.devices.is_zero() {
         command.env("CUDA_VISIBLE_DEVICES", "");
     }

@@ -20,6 +20,7 @@ fn nothing() -> Evidence<'static> {
         given_up: false,
         memory: Bytes(100),
         contained: false,
+        together: false,
         accounts_count: false,
         account: None,
         cancelled: false,
@@ -270,4 +271,29 @@ fn of_a_container_only_what_was_seen_of_it_counts() {
     };
     check(false, ("memory", 500));
     check(true, ("exited", 0));
+}
+
+/// Slurm tells one exit code, and what was used, for all of a gang.
+#[test]
+fn what_slurm_says_of_a_gang_is_of_no_single_task() {
+    let claim = Some(Claim { at: Some(TimeMs(4_000)), job: None });
+    let check = |state: Ending, together: bool, expected: (&str, Option<i32>, u64)| {
+        let job = account(state, 7, 0, 500);
+        let evidence = Evidence { claim, together, account: Some(Some(&job)), ..nothing() };
+        let Verdict::Ended(end) = judge(&evidence) else { panic!("it ended: {evidence:?}") };
+        let Ended { outcome, usage, .. } = end;
+        assert_eq!((outcome.cause.as_str(), outcome.exit_code, usage.memory_peak.0), expected);
+    };
+    check(Ending::Failed, false, ("exited", Some(7), 500));
+    check(Ending::Failed, true, ("lost", None, 0));
+    check(Ending::Completed, true, ("exited", Some(0), 0));
+    // Its job was launched again after a launch that failed, and found its own claim.
+    let again = account(Ending::Failed, 113, 0, 0);
+    let evidence = |together| Evidence { together, account: Some(Some(&again)), ..nothing() };
+    assert_eq!((told(&evidence(true)).as_str(), told(&evidence(false)).as_str()), ("again", "wait"));
+    // Another node failed: Slurm asked this task to end.
+    let exit = exited(Some(5), None, true, false);
+    let queue = Some(JobState::Over(Ending::NodeFailed));
+    let told = |together| told(&Evidence { exit: Some(&exit), queue, together, ..nothing() });
+    assert_eq!((told(true).as_str(), told(false).as_str()), ("lost 5 -", "cancelled 5 -"));
 }

@@ -1,6 +1,7 @@
 //! Containers on the nodes of real Slurm clusters, and what becomes of them when something is killed.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::{PermissionsExt as _, chown},
     path::Path,
@@ -11,12 +12,12 @@ use std::{
 };
 
 use huisuan_drivers::{ContainerRules, SlurmConfig, SlurmEngine, SubmitResult};
-use huisuan_model::{EndCause, StartOrder};
+use huisuan_model::{EndCause, JobSpec, StartOrder};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{Imaged, container_contract, containers, first_process, left, own};
 use crate::{
-    bench::{Bench, PATIENCE, ProcessHandle, expect_cause, id, order, script},
+    bench::{Bench, PATIENCE, ProcessHandle, expect_cause, id, order, script, task},
     faults::{SUFFERING, kill, programs},
     lab::Lab,
     place::Place,
@@ -297,6 +298,32 @@ fn an_attempt_sees_the_devices_that_it_was_given() {
     own.dedup();
     assert_eq!(own.len(), 3, "one was given twice: {own:?}");
     assert_eq!(sees(&mut bench, order(3, script(DEVICES))), ["[]"], "none was given");
+}
+
+/// Ranks of a gang on one node share none either.
+#[test]
+fn ranks_in_containers_see_their_own_devices() {
+    let mut bench = bench_with(|config, rules| {
+        rules.device_root = Some(config.folder.with_file_name("dev"));
+    });
+    bench.engine.inventory().expect("an inventory");
+    let nodes = ["nvidia0", "nvidia1", "nvidia2", "nvidia3", "nvidiactl"];
+    make_nodes(&bench.folder.path().join("dev"), &nodes);
+    let one = with_devices(1, DEVICES, 2_000, &[]);
+    let gang = Arc::new(JobSpec { gang: true, tasks: "0-1".parse().expect("ranges"), ..(*one.spec).clone() });
+    let orders = [0, 1].map(|index| StartOrder { devices: one.devices, ..task(1, index, &gang) });
+    bench.submit(&orders);
+    let mut own = BTreeSet::new();
+    for order in &orders {
+        let end = bench.end(order.attempt);
+        assert!(end.outcome.success(), "{end:?}");
+        let said = bench.stdout(order.attempt);
+        let numbered = |word: &&str| word.trim_start_matches("nvidia").parse::<u8>().is_ok();
+        let mine: Vec<&str> = said.split_ascii_whitespace().filter(numbered).collect();
+        assert_eq!(mine.len(), 2, "{said}");
+        own.extend(mine.into_iter().map(str::to_owned));
+    }
+    assert_eq!(own.len(), 4, "one was given twice: {own:?}");
 }
 
 /// Of each maker's devices, by the table; one that has no node is a reason.

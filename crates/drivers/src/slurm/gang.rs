@@ -1,0 +1,290 @@
+//! Gangs: all tasks of one try of a gang are one job of Slurm, so that they start together or not at all.
+//!
+//! Orders of a gang may come one after the other. They wait here, each on disk, until all of them are there; who is
+//! started again counts anew. The job runs `gang.sh`, which has `srun` start a wrapper for each rank; the wrapper finds
+//! its attempt in the gang's list by its rank, and from then on an attempt is one like any other: it has a claim, signs of
+//! life and a done record of its own. What is the gang's is in a folder beside those of its attempts:
+//!
+//! | `attempts/JOB/gang.TRY/` | holds |
+//! |---|---|
+//! | `list` | its attempts in the order of ranks, from 0 |
+//! | `own/claim` | the number of the job that runs it: of two copies one has all ranks. Empty when it never starts |
+//! | `own/out` | what Slurm and `srun` say of it |
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::PathBuf,
+    str::FromStr,
+    sync::Arc,
+};
+
+use huisuan_model::{AttemptId, EndCause, JobId, PoolId, StartOrder};
+
+use super::{
+    config::SlurmConfig,
+    files::{Files, read_optional, write_whole},
+    job::SlurmJob,
+    open::Phase,
+    request::{Group, Request, Taken},
+    share,
+    shared::Shared,
+    state::{Record, State, never_ran},
+    users::{User, Users},
+};
+use crate::{engine::EngineError, failpoint};
+
+/// The only accelerators that Slurm gives by the task; of others it knows how many a node has to give.
+const BY_TASK: &str = "gpu";
+
+const BROKEN: &str = "the others of its gang began without it";
+
+/// One try of a gang: `JOB.TRY`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Gang {
+    job: JobId,
+    attempt: u32,
+}
+
+impl Gang {
+    /// The gang of one of its attempts.
+    pub(super) fn with(id: AttemptId) -> Gang {
+        Gang { job: id.job, attempt: id.attempt }
+    }
+}
+
+impl fmt::Display for Gang {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.job, self.attempt)
+    }
+}
+
+impl FromStr for Gang {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        // The same digits as an attempt's, without its task.
+        let (job, attempt) = text.split_once('.').ok_or(())?;
+        let id: AttemptId = format!("{job}.0.{attempt}").parse().map_err(drop)?;
+        Ok(Gang::with(id))
+    }
+}
+
+/// Gangs that wait here.
+#[derive(Debug, Default)]
+pub(super) struct Gangs {
+    /// The attempts of each that are to be submitted: with all of them it may be.
+    waiting: BTreeMap<Gang, BTreeSet<AttemptId>>,
+    /// Pools whose accelerators Slurm does not give by the task.
+    uneven: BTreeSet<PoolId>,
+}
+
+impl Gangs {
+    pub(super) fn at(config: &SlurmConfig) -> Gangs {
+        let uneven = config.devices.iter().filter(|device| device.gres.split(':').next() != Some(BY_TASK));
+        Gangs { waiting: BTreeMap::new(), uneven: uneven.map(|device| device.pool.clone()).collect() }
+    }
+
+    /// The gang of an order whose tasks are one job; `None` for what is a job by itself.
+    pub(super) fn of(&self, order: &StartOrder) -> Option<Gang> {
+        let uneven = !order.devices.is_zero() && order.pool.as_ref().is_some_and(|pool| self.uneven.contains(pool));
+        (order.spec.gang && !uneven).then(|| Gang::with(order.attempt))
+    }
+
+    /// One of a gang waits; true when all of them do now.
+    pub(super) fn join(&mut self, gang: Gang, order: &StartOrder) -> bool {
+        let members = self.waiting.entry(gang).or_default();
+        members.insert(order.attempt);
+        members.len() as u64 == order.spec.tasks.len()
+    }
+
+    /// One of a gang has ended.
+    pub(super) fn leave(&mut self, id: AttemptId) {
+        let gang = Gang::with(id);
+        if let Some(members) = self.waiting.get_mut(&gang) {
+            members.remove(&id);
+            if members.is_empty() {
+                self.waiting.remove(&gang);
+            }
+        }
+    }
+}
+
+/// All attempts of the gang of an order, in the order of ranks.
+pub(super) fn members(order: &StartOrder) -> impl Iterator<Item = AttemptId> + '_ {
+    order.spec.tasks.iter().map(|task| AttemptId { task, ..order.attempt })
+}
+
+/// These and all that are open of their gangs: who ends one, ends them all. With them, the gangs.
+pub(super) fn with_mates(state: &State, ids: Vec<AttemptId>) -> (Vec<AttemptId>, BTreeSet<Gang>) {
+    let (mut all, mut gangs, mut seen) = (Vec::with_capacity(ids.len()), BTreeSet::new(), BTreeSet::new());
+    for id in ids {
+        let order = state.open(id).map(|open| Arc::clone(&open.order));
+        match order.and_then(|order| Some((state.gangs.of(&order)?, order))) {
+            None => all.extend(seen.insert(id).then_some(id)),
+            Some((gang, order)) => {
+                if gangs.insert(gang) {
+                    all.extend(members(&order).filter(|&id| state.open(id).is_some() && seen.insert(id)));
+                }
+            }
+        }
+    }
+    (all, gangs)
+}
+
+/// Takes the gang whose first attempt is the next to be submitted: all of it, or nothing where one of them has ended.
+pub(super) fn take(
+    state: &mut State,
+    config: &SlurmConfig,
+    users: &Users,
+    first: &StartOrder,
+    taken: &mut Taken,
+) -> usize {
+    let gang = Gang::with(first.attempt);
+    let waits = |id: AttemptId| state.open(id).filter(|open| open.phase == Phase::Waiting);
+    let orders: Vec<Arc<StartOrder>> =
+        members(first).filter_map(|id| waits(id).map(|open| Arc::clone(&open.order))).collect();
+    state.waiting.pop_front_if(|next| *next == first.attempt);
+    if orders.len() as u64 != first.spec.tasks.len() {
+        // They wait for their fate: `end_broken` tells it.
+        return 0;
+    }
+    state.gangs.waiting.remove(&gang);
+    let request = Request::of(first, &state.inventory, config, users).and_then(|request| {
+        let alike =
+            |order: &Arc<StartOrder>| Request::of(order, &state.inventory, config, users).as_ref() == Ok(&request);
+        match orders.iter().all(alike) {
+            true => Ok(request),
+            false => Err("the tasks of its gang are given different shares".to_owned()),
+        }
+    });
+    orders.iter().for_each(|order| state.note_submitting(order.attempt));
+    let count = orders.len();
+    match request {
+        Ok(request) => taken.groups.push(Group { request, orders, size_max: 1, gang: Some(gang) }),
+        Err(why) => taken.refused.extend(orders.into_iter().map(|order| (order, why.clone()))),
+    }
+    count
+}
+
+/// Ends what waits of gangs that began, or ended, without it: it can never start together with them.
+pub(super) fn end_broken(shared: &Shared) -> Result<(), EngineError> {
+    let mut state = shared.lock();
+    let broken: Vec<AttemptId> = state.gangs.waiting.values().flat_map(|waiting| left(&state, waiting)).collect();
+    let mut ends = Vec::new();
+    for id in broken {
+        let path = shared.files.attempt(id).claim();
+        if shared.files.claim_against_start(id).map_err(EngineError::file("claim", &path))? {
+            ends.push((id, never_ran(EndCause::Lost, BROKEN.to_owned())));
+            continue;
+        }
+        // A job that Slurm forgot runs it after all: its record or its silence tells.
+        state.gangs.leave(id);
+        state.in_slurm.insert(id);
+        if let Some(open) = state.open_mut(id) {
+            open.phase = Phase::Doubtful(0);
+        }
+    }
+    if !ends.is_empty() {
+        state.finish(ends, &shared.files)?;
+        shared.reports.notify_all();
+    }
+    Ok(())
+}
+
+/// Those of a gang that wait though others of it do not any more, and began or ended.
+fn left(state: &State, waiting: &BTreeSet<AttemptId>) -> Vec<AttemptId> {
+    let Some(open) = waiting.first().and_then(|&id| state.open(id)) else { return Vec::new() };
+    let gone = |id: AttemptId| match state.records.get(&id) {
+        Some(Record::Open(open)) => open.started_at.is_some() || open.exit_seen,
+        Some(Record::Ended(_)) => true,
+        // It has not come yet.
+        None => false,
+    };
+    let broken = members(&open.order).any(|id| !waiting.contains(&id) && gone(id));
+    if broken { waiting.iter().copied().collect() } else { Vec::new() }
+}
+
+/// The arguments of `sbatch` by which a gang of so many is laid out: Slurm chooses how many of them a node gets.
+pub(super) fn layout(tasks: usize, cores: u64, memory_mib: u64, gres: Option<&str>) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--ntasks={tasks}"),
+        // Slurm has no memory of a task: that of its cores is the same.
+        format!("--mem-per-cpu={}M", memory_mib.div_ceil(cores)),
+    ];
+    let devices = gres.map(|gres| gres.strip_prefix(BY_TASK).map_or(gres, |rest| rest.trim_start_matches(':')));
+    arguments.extend(devices.map(|devices| format!("--gpus-per-task={devices}")));
+    arguments
+}
+
+impl Files {
+    /// The folder of a gang.
+    pub(super) fn gang(&self, gang: Gang) -> PathBuf {
+        self.paths.attempts().join(gang.job.to_string()).join(format!("gang.{}", gang.attempt))
+    }
+
+    /// Where its job writes.
+    pub(super) fn gang_own(&self, gang: Gang) -> PathBuf {
+        self.gang(gang).join("own")
+    }
+
+    /// Writes down which attempt each rank is. No job runs it as far as anybody knows: an old claim is void.
+    pub(super) fn prepare_gang(&self, gang: Gang, attempts: &[AttemptId], user: Option<&User>) -> io::Result<()> {
+        let (folder, own) = (self.gang(gang), self.gang_own(gang));
+        self.make_gang(gang)?;
+        match fs::remove_file(own.join("claim")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let list = folder.join("list");
+        let text: String = attempts.iter().map(|id| format!("{id}\n")).collect();
+        write_whole(&list, text.as_bytes())?;
+        // Whoever finds the job in the queue must find its list.
+        File::open(&list)?.sync_all()?;
+        File::open(&folder)?.sync_all()?;
+        if let Some(user) = user {
+            share::give(&list, user.group, 0o640)?;
+            share::open(&own, user.group)?;
+            share::pass(&folder, user.group)?;
+        }
+        failpoint::reach("slurm-after-list");
+        Ok(())
+    }
+
+    fn make_gang(&self, gang: Gang) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(self.gang_own(gang))
+    }
+
+    /// The attempts of a gang; empty when it was never to be submitted.
+    pub(super) fn gang_list(&self, gang: Gang) -> io::Result<Vec<AttemptId>> {
+        let text = read_optional(&self.gang(gang).join("list"))?.unwrap_or_default();
+        Ok(text.lines().map_while(|line| line.parse().ok()).collect())
+    }
+
+    /// Takes the claim of a gang, unless its job has it: what comes of it from now on never starts.
+    pub(super) fn bar_gang(&self, gang: Gang) -> io::Result<()> {
+        self.make_gang(gang)?;
+        let claim = self.gang_own(gang).join("claim");
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(claim) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a job of a gang began, or it is never to start.
+    pub(super) fn gang_claimed(&self, gang: Gang) -> bool {
+        fs::symlink_metadata(self.gang_own(gang).join("claim")).is_ok()
+    }
+
+    /// The job that runs a gang, once it has begun.
+    pub(super) fn gang_job(&self, gang: Gang) -> io::Result<Option<SlurmJob>> {
+        let text = read_optional(&self.gang_own(gang).join("claim"))?.unwrap_or_default();
+        let number = text.strip_suffix('\n').and_then(|number| number.parse().ok());
+        Ok(number.map(|gang| SlurmJob::Gang { gang }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

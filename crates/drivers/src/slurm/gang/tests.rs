@@ -1,0 +1,119 @@
+//! Gangs are taken whole, and what can never start together is found.
+
+use huisuan_model::{JobSpec, MilliDevices, TimeMs};
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::slurm::{
+    config::example,
+    journal::{Journal, order},
+};
+
+/// The tasks of gangs 1, 2, ... of so many tasks each.
+fn orders(sizes: &[u32]) -> Vec<Arc<StartOrder>> {
+    let mut orders = Vec::new();
+    for (job, &size) in (1..).zip(sizes) {
+        let tasks = format!("0-{}", size - 1).parse().expect("ranges");
+        let spec = Arc::new(JobSpec { gang: true, tasks, ..JobSpec::command("x", &["true"]) });
+        let one = |task| StartOrder {
+            attempt: AttemptId { job: JobId(job), task, attempt: 2 },
+            spec: Arc::clone(&spec),
+            ..order(job)
+        };
+        orders.extend((0..size).map(one).map(Arc::new));
+    }
+    orders
+}
+
+fn state(folder: &std::path::Path) -> (State, SlurmConfig) {
+    let files = Files::make(&folder.join("centre"), &Users::default()).expect("made");
+    let (journal, known) = Journal::open(&files).expect("a new log");
+    (State::recover(journal, known), example(folder))
+}
+
+proptest! {
+    /// In whatever order the tasks come, and however few calls may be made: a gang is taken once, whole, in the
+    /// order of ranks; when all have come, all are taken.
+    #[test]
+    fn a_gang_is_taken_whole(
+        sizes in vec(1u32..6, 1..5),
+        shuffle in vec(any::<u32>(), 24),
+        calls in 1usize..3,
+    ) {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let (mut state, config) = state(folder.path());
+        let mut coming: Vec<_> = orders(&sizes).into_iter().zip(&shuffle).collect();
+        coming.sort_by_key(|(order, place)| (**place, order.attempt));
+        let mut seen = BTreeSet::new();
+        for (order, _) in coming {
+            state.enqueue(order);
+            let taken = crate::slurm::request::take(&mut state, &config, &Users::default(), calls, 100);
+            prop_assert!(taken.groups.len() <= calls && taken.refused.is_empty());
+            for group in &taken.groups {
+                let ids: Vec<AttemptId> = group.orders.iter().map(|order| order.attempt).collect();
+                prop_assert_eq!(&ids, &members(&group.orders[0]).collect::<Vec<_>>());
+                prop_assert!(seen.insert(group.gang));
+            }
+        }
+        prop_assert_eq!(seen.len(), sizes.len());
+        let total = sizes.iter().sum::<u32>() as usize;
+        prop_assert_eq!(state.room(config.open_max), config.open_max - total);
+        prop_assert_eq!(state.room(total), total - sizes.len(), "a gang is one job");
+    }
+}
+
+#[test]
+fn what_can_never_start_together_is_found() {
+    let check = |again: &[u32], begun: &[u32], ended: &[u32], expected: &[u32]| {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let (mut state, config) = state(folder.path());
+        let files = Files::make(&folder.path().join("centre"), &Users::default()).expect("made");
+        let orders = orders(&[4]);
+        let id = |task: &u32| orders[*task as usize].attempt;
+        orders.iter().for_each(|order| state.enqueue(Arc::clone(order)));
+        crate::slurm::request::take(&mut state, &config, &Users::default(), 9, 9);
+        begun.iter().for_each(|task| state.open_mut(id(task)).expect("open").started_at = Some(TimeMs(1)));
+        let end = |task: &u32| (id(task), never_ran(EndCause::Lost, String::new()));
+        state.finish(ended.iter().map(end).collect(), &files).expect("noted");
+        again.iter().for_each(|task| state.submit_again(id(task)));
+        let left = state.gangs.waiting.values().flat_map(|waiting| left(&state, waiting));
+        let left: Vec<u32> = left.map(|id| id.task).collect();
+        assert_eq!(left, expected, "{again:?} {begun:?} {ended:?}");
+        let whole = crate::slurm::request::take(&mut state, &config, &Users::default(), 9, 9).groups.len();
+        assert_eq!(whole, usize::from(again.len() == 4));
+    };
+    check(&[0, 1, 2, 3], &[], &[], &[]);
+    check(&[3, 1], &[], &[], &[]);
+    check(&[3, 1], &[0], &[], &[1, 3]);
+    check(&[2], &[], &[0], &[2]);
+    check(&[0, 1, 2], &[], &[3], &[0, 1, 2]);
+}
+
+#[test]
+fn accelerators_are_given_by_the_task_where_slurm_can() {
+    let words = |gres| layout(3, 2, 101, gres).join(" ");
+    assert_eq!(words(None), "--ntasks=3 --mem-per-cpu=51M");
+    assert_eq!(words(Some("gpu:h100:2")), "--ntasks=3 --mem-per-cpu=51M --gpus-per-task=h100:2");
+    assert_eq!(words(Some("gpu:2")), "--ntasks=3 --mem-per-cpu=51M --gpus-per-task=2");
+    let gangs = |gres: &str| {
+        let mut config = example(std::path::Path::new("/shared"));
+        let device = format!("gres = \"{gres}\"\npool = \"p\"");
+        config.devices = vec![toml::from_str(&device).expect("a device")];
+        Gangs::at(&config)
+    };
+    let order = StartOrder { devices: MilliDevices(1000), pool: PoolId::new("p").ok(), ..(*orders(&[2])[0]).clone() };
+    for (gres, devices, together) in
+        [("gpu:h100", 1000, true), ("gpu", 1000, true), ("npu:910b", 1000, false), ("npu:910b", 0, true)]
+    {
+        let order = StartOrder { devices: MilliDevices(devices), ..order.clone() };
+        assert_eq!(gangs(gres).of(&order).is_some(), together, "{gres} {devices}");
+    }
+}
+
+#[test]
+fn the_name_of_a_gang_is_read_as_written() {
+    for (text, expected) in [("7.2", Some("7.2")), ("7", None), ("7.2.1", None), ("7.x", None), ("+7.2", None)] {
+        let read = text.parse::<Gang>().ok().map(|gang| gang.to_string());
+        assert_eq!(read.as_deref(), expected, "{text}");
+    }
+}
