@@ -195,7 +195,11 @@ impl Fold<'_> {
 fn notes(reader: &Reader, resumed: u64) -> anyhow::Result<()> {
     let notes = reader.notes()?;
     let find = |name: &str| notes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    same("the format of the database", u64::from(FORMAT), find("format").unwrap_or_default().parse()?)?;
+    ensure!(
+        find("format") == Some(&*FORMAT.to_string()),
+        "the format of the database is noted as {:?}",
+        find("format")
+    );
     let (epoch, copy) = (find("epoch"), find("epoch_copy"));
     ensure!(epoch == copy, "the epoch of the server is noted as {epoch:?} and as {copy:?}");
     let epoch: u64 = epoch.map_or(Ok(0), str::parse).context("the epoch of the server")?;

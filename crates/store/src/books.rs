@@ -140,16 +140,14 @@ impl Reader {
 fn stored_transfer(row: &Row<'_>) -> Result<StoredTransfer, StoreError> {
     let (id, seq) = (load::count(row, 0)?, load::count(row, 1)?);
     let job = row.get::<_, Option<i64>>(7)?.map(|_| load::count(row, 7)).transpose()?.map(JobId);
+    let corrupt = |detail: String| StoreError::Corrupt { table: "transfer", row: id.to_string(), detail };
     let attempt = match (job, row.get(8)?, row.get(9)?) {
         (Some(job), Some(task), Some(attempt)) => Some(AttemptId { job, task, attempt }),
-        _ => None,
+        (_, None, None) => None,
+        _ => return Err(corrupt("a part of its attempt is missing".to_owned())),
     };
     let at: Option<i64> = row.get(11)?;
-    let at = at.ok_or_else(|| StoreError::Corrupt {
-        table: "transfer",
-        row: id.to_string(),
-        detail: format!("entry {seq} of the journal, which made it, is not there"),
-    })?;
+    let at = at.ok_or_else(|| corrupt(format!("entry {seq} of the journal, which made it, is not there")))?;
     let read = TransferRow {
         seq,
         kind: row.get(2)?,

@@ -120,7 +120,7 @@ pub(crate) fn end_of_chain(connection: &Connection) -> Result<EntryChain, StoreE
 fn hashed_after(connection: &Connection) -> Result<u64, StoreError> {
     let text: Option<String> =
         connection.query_row("SELECT value FROM meta WHERE name = 'hashed_after'", [], |row| row.get(0)).optional()?;
-    let number = text.as_deref().and_then(|text| text.parse().ok());
+    let number = text.and_then(|text| text.parse().ok().filter(|number: &u64| number.to_string() == text));
     number.ok_or_else(|| StoreError::Corrupt {
         table: "meta",
         row: "hashed_after".into(),

@@ -83,31 +83,53 @@ fn damage(mut log: impl Read) -> std::io::Result<Option<String>> {
         return Ok(Some("was altered in its head: every commit in it would be lost".into()));
     }
     let mut frame = vec![0; FRAME_HEAD_BYTES + page_bytes];
-    // The first wrong frame, and how many ends of commits there are from it on.
-    let (mut number, mut wrong) = (0_u64, None::<(u64, u64)>);
+    let (mut number, mut wrong) = (0_u64, None::<Wrong>);
     while fill(&mut log, &mut frame)? {
         number += 1;
         // Frames of a log before this one have two other salts.
         let salts = [frame[8..12] == head[16..20], frame[12..16] == head[20..24]];
-        let own = salts[0] || salts[1];
+        let commit = word(&frame, 4) != 0 && (salts[0] || salts[1]);
         let said = Sums(word(&frame, 16), word(&frame, 20));
         let sums = stored.over(&frame[..8], big).over(&frame[FRAME_HEAD_BYTES..], big);
         // What comes after a wrong frame is summed up from what that frame says of itself.
         stored = said;
         let sound = salts == [true; 2] && sums == said;
-        if wrong.is_none() && !sound {
-            wrong = Some((number, 0));
-        }
-        if let Some((_, ends)) = &mut wrong
-            && word(&frame, 4) != 0
-            && own
-        {
-            *ends += 1;
+        if let Some(wrong) = &mut wrong {
+            if !wrong.takes(number, sound, commit) {
+                break;
+            }
+        } else if !sound {
+            wrong = Some(Wrong { first: number, last: number, commits: u64::from(commit) });
         }
     }
-    let told =
-        |(first, ends)| format!("was altered in frame {first}: its commit and {} behind it would be lost", ends - 1);
-    Ok(wrong.filter(|(_, ends)| *ends > 1).map(told))
+    let told = |Wrong { first, commits, .. }| {
+        format!("was altered in frame {first}: its commit and {} behind it would be lost", commits - 1)
+    };
+    Ok(wrong.filter(|wrong| wrong.commits > 1).map(told))
+}
+
+/// Frames that are wrong, one behind the other, and how many commits end in the first two of them and behind them.
+struct Wrong {
+    first: u64,
+    last: u64,
+    commits: u64,
+}
+
+impl Wrong {
+    /// Counts a frame behind the first one. False where other wrong ones begin: what is left there of commits that
+    /// failures cut off earlier, and was not written over, counts for nothing.
+    fn takes(&mut self, number: u64, sound: bool, commit: bool) -> bool {
+        let beside = number == self.last + 1;
+        if !sound && !beside {
+            return false;
+        }
+        if !sound {
+            self.last = number;
+        }
+        // An altered sum makes the frame behind it wrong, too.
+        self.commits += u64::from(commit && (sound || number == self.first + 1));
+        true
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +185,10 @@ mod tests {
             assert_eq!(damage(&log[..]).expect("read"), None, "frame {frame}");
             assert_eq!(damage(&sound[..begin + 100]).expect("read"), None, "frame {frame}");
         }
+        // What an earlier failure left lies behind the last commit: frames of another one, its end among them.
+        let mut log = sound.clone();
+        log.extend_from_slice(&sound[HEAD_BYTES + before * frame_bytes..]);
+        assert_eq!(damage(&log[..]).expect("read"), None);
         for begun in [0, 10, HEAD_BYTES] {
             assert_eq!(damage(&sound[..begun]).expect("read"), None);
             assert_eq!(damage(&vec![0; begun + 1000][..]).expect("read"), None);

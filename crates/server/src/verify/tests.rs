@@ -9,7 +9,7 @@ use std::{
 
 use huisuan_control::{execute, ledger::Chain, schedule, snapshot};
 use huisuan_model::{
-    AttemptId, AttemptReport, Bytes, Centre, CentreId, Class, Command, DurationMs, EndCause, EngineKind, Entry, Event,
+    AttemptId, AttemptReport, Bytes, Centre, CentreId, Class, Command, DurationMs, EndCause, EngineKind, Event,
     GflopPerS, JobId, JobSpec, Mark, MilliDevices, Millicores, Money, Outcome, Pool, PoolId, Rating, ReportKind,
     Tariff, Tenant, Usage, command::ENTRY_VERSION,
 };
@@ -35,7 +35,7 @@ impl Network {
         let events = execute(&mut self.state, &origin, &command, at).expect("accepted");
         assert!(!events.is_empty(), "{command:?} changes something");
         let seq = self.state.version();
-        let entry = Arc::new(Entry { seq, at, version: ENTRY_VERSION, origin, command, events });
+        let entry = Arc::new(huisuan_model::Entry { seq, at, version: ENTRY_VERSION, origin, command, events });
         let rows = commit::prepare(&mut self.state, &[entry], &mut self.chain);
         self.store.commit([&rows]).expect("committed");
     }

@@ -152,7 +152,7 @@ fn the_books_are_audited_and_exported_for_operators() {
     agent.report(vec![started(attempt), ended(attempt, 0)]);
     let get = |path: &str| network.send(&Request::get(path));
     let audit = get("/v1/ledger/audit").value();
-    assert_eq!((&audit["ok"], audit["checks"].as_array().map(Vec::len)), (&json!(true), Some(7)), "{audit}");
+    assert_eq!((&audit["ok"], audit["checks"].as_array().map(Vec::len)), (&json!(true), Some(9)), "{audit}");
     let days = get("/v1/ledger/days").value();
     assert_eq!((&days["days"][0]["head"], &days["days"][0]["transfers"]), (&audit["head"], &audit["transfers"]));
     let csv = get("/v1/ledger/export?format=csv");
