@@ -63,6 +63,39 @@ fn command_lines_that_are_wrong() {
     );
 }
 
+/// Amounts that do not fit are named, with what does; nothing is asked of a server.
+#[test]
+fn amounts_that_overflow() {
+    const MOST: &str = "an amount of at most 9223372036854.775807";
+    for amount in ["9223372036854.775808", "99999999999999999999999999"] {
+        for (arguments, flag, value, help) in [
+            (&["tenant", "set", "lab", "--fund"][..], "--fund <AMOUNT>", "", "tenant"),
+            (&["tenant", "add", "lab", "--fund"], "--fund <AMOUNT>", "", "tenant"),
+            (&["tenant", "set", "lab", "--credit"], "--credit <AMOUNT>", "", "tenant"),
+            (&["tenant", "set", "lab", "--budget-month"], "--budget-month <AMOUNT>", ", or none", "tenant"),
+            (&["tenant", "set", "lab", "--budget-hour"], "--budget-hour <AMOUNT>", ", or none", "tenant"),
+            (&["tariff", "add", "hpc-1", "--price"], "--price <AMOUNT>", "", "tariff"),
+            (&["contract", "add", "lab", "hpc-1", "--price"], "--price <AMOUNT>", "", "contract"),
+            (&["centre", "add", "hpc-1", "--class", "hpc", "--price"], "--price <PRICE>", "", "centre"),
+            (&["run", "--budget"], "--budget <AMOUNT>", "", "run"),
+        ] {
+            let arguments: Vec<&str> = arguments.iter().copied().chain([amount]).collect();
+            let error = format!("invalid value '{amount}' for '{flag}': `{amount}` is not {MOST}{value}");
+            check(&arguments, 2, &error, &format!("see `huisuan {help} --help`"));
+        }
+    }
+    let project = "x=99999999999999999999";
+    let error = format!(
+        "invalid value '{project}' for '--budget-project <NAME=AMOUNT>': `99999999999999999999` is not {MOST}, or none"
+    );
+    check(&["tenant", "set", "lab", "--budget-project", project], 2, &error, "see `huisuan tenant --help`");
+    let centre = "hpc-1:hpc:99999999999999999999";
+    let error = format!(
+        "invalid value '{centre}' for '--centre <NAME:CLASS[:PRICE[:ZONE]]>': `99999999999999999999` is not {MOST}"
+    );
+    check(&["serve", "--centre", centre], 2, &error, "see `huisuan serve --help`");
+}
+
 #[test]
 fn no_server() {
     let hint = "start one with `huisuan demo`, or name one with --server URL";

@@ -112,9 +112,12 @@ fn decide(state: &State, origin: &Origin, command: &Command, now: TimeMs) -> Res
 fn fund(state: &State, origin: &Origin, amount: Money) -> Result<Vec<Event>, Refusal> {
     let tenant = &origin.tenant;
     tenants::open(state.tenants.get(tenant).ok_or_else(|| Refusal::NoTenant(tenant.clone()))?)?;
-    // One order of magnitude below the type's end keeps every later sum of a tenant inside 64 bits.
+    // One order of magnitude below the type's end keeps sums of a few amounts inside 64 bits.
     if amount.0 <= 0 || amount.0 > i64::MAX / 16 {
         return Err(Refusal::Amount(amount));
+    }
+    if let Some(why) = tenants::no_room(state, amount) {
+        return Err(Refusal::Tenant { tenant: tenant.clone(), why });
     }
     Ok(vec![Event::Funded { tenant: tenant.clone(), amount }])
 }

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use huisuan_ledger::{
-    Transfer,
+    Account, Asset, Transfer,
     meter::{Draw, charge, cut, energy, exact},
     tariff::{Priced, Scope},
 };
 use huisuan_model::{
     Attempt, AttemptId, Bytes, DurationMs, EnergySum, Gflop, LineKey, MeterRecord, Metered, Money, ProjectId, Reading,
-    Staged, TimeMs, Usage, quantity::GFLOP_PER_P_H,
+    Staged, TenantId, TimeMs, Usage, quantity::GFLOP_PER_P_H,
 };
 
 use crate::{State, apply::booked, books};
@@ -41,6 +41,14 @@ pub(crate) fn read(
     (readings, joules)
 }
 
+/// How much work of an attempt the accounts of its tenant and its centre have room for: they count in 63 bits.
+pub(crate) fn room(state: &State, tenant: &TenantId, attempt: &Attempt) -> u64 {
+    let work = Asset::Work(attempt.terms.share.class);
+    let of = |account: Account| state.ledger.balance(&account, work).unsigned_abs();
+    let most = of(Account::Used(tenant.clone())).max(of(Account::Delivered(attempt.centre.clone())));
+    i64::MAX.unsigned_abs().saturating_sub(u64::try_from(most).unwrap_or(u64::MAX))
+}
+
 /// Whose meter is read, and who pays.
 pub(crate) struct Of<'a> {
     pub(crate) attempt: &'a Attempt,
@@ -67,13 +75,16 @@ pub(crate) fn readings(
     let tally = state.tallies.get(of.scope.tenant);
     let mut owed: BTreeMap<LineKey, u64> = BTreeMap::new();
     let draw = draw(state, attempt);
+    let mut room = if spans.is_empty() { 0 } else { room(state, of.scope.tenant, attempt) };
     let mut readings = Vec::with_capacity(spans.len());
     for (number, span) in (first + 1..).zip(spans) {
         let priced = state.tariffs.price(&of.scope, attempt.terms.tariff.price_per_p_h, span.from, zone);
         let Priced { rule, contract, price } = priced;
         let key = line(attempt, of.project, priced);
         let remainder = owed.get(&key).copied().unwrap_or_else(|| tally.map_or(0, |tally| tally.remainder(&key)));
-        let charged = charge(span.work, price, remainder, left);
+        let work = span.work.min(room);
+        room -= work;
+        let charged = charge(work, price, remainder, left);
         left = left.saturating_sub(charged.cost);
         owed.insert(key, charged.remainder);
         readings.push(Reading {
@@ -82,7 +93,7 @@ pub(crate) fn readings(
             from: span.from,
             until: span.until,
             at: now,
-            work: i64::try_from(span.work).unwrap_or(i64::MAX),
+            work: i64::try_from(work).expect("what the books have room for fits"),
             cpu: span.cpu,
             rule,
             contract,

@@ -207,7 +207,10 @@ fn end(
     let usage = plausible(attempt, attempt.usage.merge(usage), now);
     let (started_at, at) = times(attempt, (started_at, at), usage.wall, now);
     let billed = billed(state, attempt, usage);
-    let work = work_of(attempt, billed);
+    // Full hours that were read before are in the accounts already.
+    let known = attempt.metered.unwrap_or_default().work;
+    let room = state.job(attempt.id.job).map_or(0, |job| meter::room(state, &job.tenant, attempt));
+    let work = work_of(attempt, billed).min(Gflop(known.saturating_add(room)));
     let (readings, _) = meter::read(state, attempt, started_at, (usage, billed), true, now);
     let cost = readings.iter().fold(attempt.cost, |sum, reading| sum.saturating_add(reading.cost));
     let job = state.job(attempt.id.job).filter(|job| !job.cancel_requested);

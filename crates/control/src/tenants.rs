@@ -116,21 +116,27 @@ fn wrong_budget(state: &State, tenant: &Tenant, by: Money) -> Option<String> {
     let mut amounts = budget.month.iter().chain(&budget.hour).chain(budget.projects.values()).chain([&budget.credit]);
     let unknown = budget.projects.keys().find(|&project| !has_project(tenant, project));
     let free = state.ledger.available(&tenant.id, books::home_currency());
-    let all = state.ledger.balance(&Account::Funding, Asset::Currency(books::home_currency()));
     let sound = |name: &String| name.chars().count() <= INDUSTRY_LENGTH_MAX && !name.contains(char::is_control);
-    if amounts.any(|amount| !(0..=MONEY_MAX).contains(&amount.0)) {
-        Some("a budget or a credit is from 0 to 10^12 of the currency".to_owned())
+    if let Some(amount) = amounts.find(|amount| !(0..=MONEY_MAX).contains(&amount.0)) {
+        Some(format!("a budget or a credit is from 0 to 10^12 of the currency, not {amount}"))
     } else if let Some(project) = unknown {
         Some(format!("it has no project `{project}` to limit"))
     } else if by.0 < 0 && i128::from(free.0) + i128::from(by.0) < 0 {
         Some(format!("{free} are free, so its credit cannot be less by {} before it has paid", by.0.unsigned_abs()))
-    } else if i128::from(by.0) - all > i128::from(i64::MAX) {
-        Some("the network has no room for so much money".to_owned())
+    } else if let Some(why) = no_room(state, by) {
+        Some(why)
     } else if !tenant.industry.as_ref().is_none_or(sound) {
         Some(format!("an industry is one line of at most {INDUSTRY_LENGTH_MAX} characters"))
     } else {
         None
     }
+}
+
+/// Why so much money cannot come into the network: all of it is counted in 64 bits.
+pub(crate) fn no_room(state: &State, more: Money) -> Option<String> {
+    let all = state.ledger.balance(&Account::Funding, Asset::Currency(books::home_currency()));
+    let left = i128::from(i64::MAX) + all;
+    (i128::from(more.0) > left).then(|| format!("{more} do not fit: the books of this network can take {left} more"))
 }
 
 fn has_project(tenant: &Tenant, project: &ProjectId) -> bool {

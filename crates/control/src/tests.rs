@@ -255,6 +255,12 @@ fn without_money_nothing_starts() {
             "{amount}"
         );
     }
+    // All money of the network is counted in 64 bits, however many amounts it came in.
+    let most = Command::Fund { amount: Money(i64::MAX / 16) };
+    (0..15).for_each(|_| drop(network.take(most.clone())));
+    let refused = network.execute(most).expect_err("there is no room for it").to_string();
+    assert!(refused.contains("do not fit: the books of this network can take"), "{refused}");
+    network.check_rebuilt();
 }
 
 /// One step of a random story.

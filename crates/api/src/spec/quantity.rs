@@ -32,6 +32,8 @@ pub const DEVICES: &str = "a number of devices, such as 1 or 0.5";
 pub const RATE: &str = "a rate with its unit, such as 20 GFLOP/s, 2 TFLOP/s or 0.002 P";
 /// What [`money`] accepts.
 pub const MONEY: &str = "an amount with at most six decimals, such as 12.5";
+/// What [`money`] accepts at most: all amounts are counted in 64 bits.
+pub const MONEY_MOST: &str = "an amount of at most 9223372036854.775807";
 /// What [`priority`] accepts.
 pub const PRIORITY: &str = "a whole number, or one of low, normal, high, urgent";
 
@@ -161,7 +163,15 @@ pub fn rate(text: &str) -> Result<GflopPerS, QuantityError> {
 /// An amount of money in a currency that is known from elsewhere: `12`, `12.5`. Never rounded.
 pub fn money(text: &str) -> Result<Money, QuantityError> {
     let amount = scaled(text.trim(), 1_000_000).filter(|&(_, exact)| exact);
-    amount.and_then(|(amount, _)| i64::try_from(amount).ok()).map(Money).ok_or_else(|| error(text, MONEY))
+    let wrong = || error(text, if decimal(text.trim(), 6) { MONEY_MOST } else { MONEY });
+    amount.and_then(|(amount, _)| i64::try_from(amount).ok()).map(Money).ok_or_else(wrong)
+}
+
+/// Whether it is written as a number with so many decimals at most, however large.
+fn decimal(text: &str, decimals: usize) -> bool {
+    let (before, after) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    before.len() + after.len() > 0 && digits(before) && digits(after) && after.trim_end_matches('0').len() <= decimals
 }
 
 /// A priority as a number or as one of four words. Limits are the spec's matter.
@@ -315,6 +325,22 @@ mod tests {
             ],
             &["", ":", "-", "1-", "1-2:3:4:5", "1:2:3:4", "1h", "a:b", "99999999999999999999", "99999999999999999-0"],
         );
+    }
+
+    #[test]
+    fn an_amount_that_is_too_large_is_told_from_one_that_is_none() {
+        assert_eq!(money("9223372036854.775807").map(|money| money.0), Ok(i64::MAX));
+        for (text, expected) in [
+            ("9223372036854.775808", MONEY_MOST),
+            ("99999999999999999999999999.5", MONEY_MOST),
+            ("1.0000001", MONEY),
+            ("-1", MONEY),
+            ("1e30", MONEY),
+            (".", MONEY),
+            ("", MONEY),
+        ] {
+            assert_eq!(money(text).map_err(|error| error.expected), Err(expected), "{text}");
+        }
     }
 
     #[test]

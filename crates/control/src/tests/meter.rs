@@ -272,6 +272,15 @@ fn work_beyond_the_books_is_cut_and_told() {
     network.report("hpc-1", vec![(attempt(1, 0, 1), network.ended(exited(0), 4 * HOUR as u64))]);
     assert_eq!(network.state.touched.oddities.last().map(|(_, oddity)| oddity.kind), Some(OddityKind::Overflow));
     network.check_rebuilt();
+    // The accounts are full: what is done there from then on counts as nothing, and nothing breaks.
+    network.submit(long(5)).expect("a job");
+    network.plan();
+    network.report("hpc-1", vec![(attempt(2, 0, 1), ReportKind::Started)]);
+    network.pass(3 * HOUR);
+    network.report("hpc-1", vec![(attempt(2, 0, 1), ReportKind::Used(usage(2 * HOUR + 5)))]);
+    network.report("hpc-1", vec![(attempt(2, 0, 1), network.ended(exited(0), 3 * HOUR as u64))]);
+    assert_eq!(network.state.touched.attempts_ended[&attempt(2, 0, 1)].work.0, 0);
+    network.check_rebuilt();
 }
 
 proptest! {

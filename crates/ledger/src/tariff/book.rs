@@ -111,7 +111,8 @@ impl TariffBook {
             return field("currency", "is not three letters A to Z");
         }
         if !(0..=MONEY_MAX).contains(&rule.price_per_p_h.0) {
-            return field("price", "is negative or above 10^12 of the currency");
+            let why = format!("is {}: it is from 0 to 10^12 of the currency", rule.price_per_p_h);
+            return field("price", &why);
         }
         if rule.until.is_some_and(|until| until <= rule.from) {
             return field("until", "is not after `from`");

@@ -91,7 +91,7 @@ impl ContractBook {
         }
         match contract.price {
             AgreedPrice::PerPh(price) if !(0..=MONEY_MAX).contains(&price.0) => {
-                return field("price", "is negative or above 10^12 of the currency");
+                return field("price", &format!("is {price}: it is from 0 to 10^12 of the currency"));
             }
             AgreedPrice::DiscountPermille(less) if !(1..=1000).contains(&less) => {
                 return field("discount", "is not from 0.1 to 100 percent");

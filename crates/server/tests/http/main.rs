@@ -8,6 +8,7 @@
 
 mod access;
 mod agents;
+mod amounts;
 mod bills;
 mod budget;
 mod channels;

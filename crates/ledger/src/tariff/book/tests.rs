@@ -100,8 +100,11 @@ fn bad_rules_are_refused_with_their_reason() {
     check(TariffRule { until: Some(TimeMs(21 * HOUR)), from: TimeMs(11 * HOUR), ..later.clone() }, "overlaps rule 1");
     check(TariffRule { from: TimeMs(9 * HOUR), until: Some(TimeMs(20 * HOUR)), ..later.clone() }, "is past");
     check(TariffRule { currency: "yuan".into(), ..later.clone() }, "currency");
-    check(TariffRule { price_per_p_h: Money(-1), ..later.clone() }, "price is negative");
-    check(TariffRule { price_per_p_h: Money(i64::MAX), ..later.clone() }, "above 10^12");
+    check(TariffRule { price_per_p_h: Money(-1), ..later.clone() }, "price is -1 millionths: it is from 0");
+    check(
+        TariffRule { price_per_p_h: Money(i64::MAX), ..later.clone() },
+        "9223372036854775807 millionths: it is from 0 to 10^12",
+    );
     check(TariffRule { until: Some(TimeMs(20 * HOUR)), ..later.clone() }, "is not after");
     check(TariffRule { from: TimeMs(11 * HOUR + 1), ..later.clone() }, "full hour");
     check(TariffRule { until: Some(TimeMs(21 * HOUR + 1)), ..later.clone() }, "full hour");

@@ -106,7 +106,7 @@ fn what_makes_no_sense_is_refused() {
     check(Contract { from: later(8), ..fixed(2, 5) }, "overlaps contract 1");
     check(Contract { from: TimeMs(9 * HOUR + 1), ..fixed(2, 5) }, "full hour");
     check(Contract { from: later(9), until: Some(later(9)), ..fixed(2, 5) }, "not after");
-    check(Contract { from: later(9), ..fixed(2, -1) }, "price is negative");
+    check(Contract { from: later(9), ..fixed(2, -1) }, "price is -1 millionths: it is from 0");
     check(Contract { from: later(9), ..contract(2, AgreedPrice::DiscountPermille(1001)) }, "discount is not");
     check(Contract { from: later(9), ..contract(2, AgreedPrice::DiscountPermille(0)) }, "discount is not");
     check(Contract { from: later(9), note: "two\nlines".into(), ..fixed(2, 5) }, "one line");
