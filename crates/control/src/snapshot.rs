@@ -33,6 +33,7 @@ pub fn snapshot(state: &State) -> Snapshot {
         targets: None,
         lengths: state.lengths.clone(),
         ways: Some(state.ways.clone()),
+        traffic: state.used.traffic().clone(),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use huisuan_model::{Attempt, AttemptState, CentreId, Job, PoolId, RangeSet, ReservationId, TenantId, TimeMs};
-use huisuan_schedule::{Amounts, Holdings, Policy, Preemptible, RunningView};
+use huisuan_model::{
+    Attempt, AttemptState, CentreId, Job, PoolId, RangeSet, ReservationId, TenantId, TimeMs, spec::Reading,
+};
+use huisuan_schedule::{Amounts, Holdings, Policy, Preemptible, RunningView, reach::Traffic};
 
 use crate::nodes::NodesTaken;
 
@@ -35,6 +37,8 @@ pub(crate) struct Used {
     pools: BTreeMap<CentreId, BTreeMap<PoolId, Taken>>,
     /// How many attempts of each opaque centre did not start yet.
     in_flight: BTreeMap<CentreId, u64>,
+    /// Data that goes to attempts which did not start yet. Shared with snapshots, as holdings are.
+    traffic: Arc<Traffic>,
     /// What each tenant's attempts hold, and how many they are.
     tenants: BTreeMap<TenantId, (Amounts, u64)>,
     /// Until when each reservation in advance keeps something, and what attempts of its jobs hold of it.
@@ -88,6 +92,16 @@ fn in_flight(attempt: &Attempt) -> bool {
     attempt.band.is_some() && attempt.state == AttemptState::Placed
 }
 
+/// What is brought to an attempt that did not start yet, from other centres.
+fn brought(attempt: &Attempt, job: &Job) -> Vec<Reading> {
+    if attempt.state != AttemptState::Placed || (job.spec.reads.is_empty() && job.spec.inputs.is_empty()) {
+        return Vec::new();
+    }
+    let mut readings = job.spec.readings();
+    readings.retain(|reading| reading.at != attempt.centre);
+    readings
+}
+
 impl Used {
     pub(crate) fn of(&self, centre: &CentreId, pool: &PoolId) -> PoolUse {
         self.taken(centre, pool).map_or_else(PoolUse::default, |taken| taken.sums)
@@ -100,6 +114,11 @@ impl Used {
     /// How many attempts were handed over to an opaque centre and did not start yet.
     pub(crate) fn in_flight(&self, centre: &CentreId) -> u64 {
         self.in_flight.get(centre).copied().unwrap_or(0)
+    }
+
+    /// Data that goes to attempts which did not start yet.
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 
     pub(crate) fn of_tenant(&self, tenant: &TenantId) -> Amounts {
@@ -153,6 +172,9 @@ impl Used {
         if in_flight(attempt) {
             *self.in_flight.entry(attempt.centre.clone()).or_default() += 1;
         }
+        for reading in brought(attempt, job) {
+            Arc::make_mut(&mut self.traffic).add(&reading.at, &attempt.centre, reading.bytes);
+        }
         let (held, attempts) = self.tenants.entry(job.tenant.clone()).or_default();
         *held = held.plus(amounts, 1);
         *attempts += 1;
@@ -179,7 +201,7 @@ impl Used {
                 self.pools.remove(&attempt.centre);
             }
         }
-        self.leave_queue(attempt);
+        self.leave_queue(attempt, job);
         let (held, attempts) = self.tenants.get_mut(&job.tenant).expect("a live attempt is held by its tenant");
         *held = held.minus(amounts);
         *attempts -= 1;
@@ -188,8 +210,11 @@ impl Used {
         }
     }
 
-    /// Counts an attempt out of the queue of an opaque centre, if it waits there.
-    pub(crate) fn leave_queue(&mut self, attempt: &Attempt) {
+    /// Counts an attempt out of the queue of an opaque centre, if it waits there, and its data off the ways.
+    pub(crate) fn leave_queue(&mut self, attempt: &Attempt, job: &Job) {
+        for reading in brought(attempt, job) {
+            Arc::make_mut(&mut self.traffic).remove(&reading.at, &attempt.centre, reading.bytes);
+        }
         if in_flight(attempt) {
             let count = self.in_flight.get_mut(&attempt.centre).expect("what is in flight was counted in");
             *count -= 1;

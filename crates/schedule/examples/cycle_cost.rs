@@ -72,6 +72,7 @@ fn snapshot(jobs: u64, shapes: u64, cores_used: u64, tasks: u32, mean_run_ms: Op
         targets: None,
         lengths: Default::default(),
         ways: None,
+        traffic: Default::default(),
     }
 }
 

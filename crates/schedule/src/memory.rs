@@ -87,10 +87,12 @@ impl Memory {
     /// The places of a shape with these weights, found by `find` where they are not known or change with time.
     pub(crate) fn places(&mut self, view: &ShapeView, weights: &Weights, find: impl FnOnce() -> Places) -> Arc<Places> {
         let shape = &view.shape;
-        // Windows come and go, and how soon an opaque centre starts work changes with all that it has.
+        // Windows come and go, how soon an opaque centre starts work changes with all that it has, and what data takes
+        // with all that is under way.
         let changes = |centre: &CentreView| !centre.closed.is_empty() || centre.opaque.is_some();
         let changing = self.ground.iter().flat_map(|ground| &ground.centres).any(changes);
-        if changing || shape.reservation.is_some() || weights.energy != 0 || weights.carbon != 0 {
+        let reads = shape.reach.as_ref().is_some_and(|reach| !reach.reads.is_empty());
+        if changing || reads || shape.reservation.is_some() || weights.energy != 0 || weights.carbon != 0 {
             return Arc::new(find());
         }
         let wanted = (asked(shape), &view.agreed);

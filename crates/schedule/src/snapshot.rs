@@ -2,7 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::{advance::Reserved, holdings::Holdings, network::Lengths, opaque::OpaqueView, pack::Fleet, reach::Ways};
+use crate::{
+    advance::Reserved,
+    holdings::Holdings,
+    network::Lengths,
+    opaque::OpaqueView,
+    pack::Fleet,
+    reach::{Traffic, Ways},
+};
 use huisuan_model::{
     BudgetLimit, Bytes, CentreId, Class, Facts, JobId, MilliDevices, Millicores, Money, Place, Pool, PoolId, ProjectId,
     RangeSet, Shape, Targets, Tariff, TenantId, TimeMs,
@@ -25,6 +32,8 @@ pub struct Snapshot {
     pub lengths: Arc<Lengths>,
     /// The ways between the centres, where somebody keeps them; found anew when absent.
     pub ways: Option<Arc<Ways>>,
+    /// What is under way on them.
+    pub traffic: Arc<Traffic>,
 }
 
 /// One centre.

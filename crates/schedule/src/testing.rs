@@ -245,7 +245,16 @@ pub(crate) fn network(centres: Vec<CentreView>, jobs: Vec<(Shape, Vec<JobView>)>
     shapes.sort_by(|a, b| a.shape.cmp(&b.shape));
     let id = TenantId::new("lab").expect("a valid name");
     let tenants = vec![TenantView::new(id, Money(1_000_000_000_000_000))];
-    Snapshot { version: 7, centres, shapes, tenants, targets: None, lengths: Arc::default(), ways: None }
+    Snapshot {
+        version: 7,
+        centres,
+        shapes,
+        tenants,
+        targets: None,
+        lengths: Arc::default(),
+        ways: None,
+        traffic: Arc::default(),
+    }
 }
 
 /// Counts attempts in or out of what is held of a centre's first pool; what is used of it is the caller's.

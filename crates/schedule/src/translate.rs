@@ -12,7 +12,7 @@ use crate::{
     holders::Holders,
     memory::Memory,
     policy::{Policy, Weights},
-    reach::{Fixed, Near, Site, Ways, fixed, near},
+    reach::{Fixed, Loads, Near, Site, Ways, fixed, near},
     reserve::Base,
     score,
     share::{self, Rates},
@@ -160,12 +160,13 @@ impl<'a> Problem<'a> {
         let minds = |view: &ShapeView| view.shape.reach.as_ref().is_some_and(|reach| reach.minds_ways());
         let found = || snapshot.ways.clone().unwrap_or_else(|| Arc::new(Ways::of(&snapshot.centres)));
         let ways = snapshot.shapes.iter().any(minds).then(found);
+        let loads = ways.as_ref().map_or_else(Loads::default, |ways| Loads::of(&snapshot.traffic, ways));
         let mut known: BTreeMap<(Asked<'a>, &'a [Agreed]), usize> = BTreeMap::new();
         let mut kinds: Vec<Arc<Places>> = Vec::new();
         let mut shapes = Vec::with_capacity(snapshot.shapes.len());
         for (view, &project) in snapshot.shapes.iter().zip(&holders.project_of) {
             let kind = *known.entry((asked(&view.shape), &view.agreed)).or_insert_with(|| {
-                let question = Question { snapshot, policy, now, ways: ways.as_deref() };
+                let question = Question { snapshot, policy, now, ways: ways.as_deref(), loads: &loads };
                 let objective = view.shape.objective();
                 let weights = policy.weights.preferring(objective);
                 kinds.push(memory.places(view, &weights, || places((&pools, &network), &question, view)));
@@ -251,6 +252,7 @@ struct Question<'a> {
     policy: &'a Policy,
     now: TimeMs,
     ways: Option<&'a Ways>,
+    loads: &'a Loads,
 }
 
 fn places((pools, network): (&[Place<'_>], &Rates), question: &Question<'_>, view: &ShapeView) -> Places {
@@ -295,11 +297,11 @@ fn weighed(
     shape: &Shape,
     candidates: &[Candidate],
 ) -> (Weights, Vec<Fixed>) {
-    let Question { snapshot, policy, now, ways } = *question;
+    let Question { snapshot, policy, now, ways, loads } = *question;
     let weights = policy.weights.preferring(shape.objective());
     // Who prefers something has the last word.
     let targets = snapshot.targets.as_deref().filter(|_| weights.target != 0);
-    let fixed = fixed(&Site { weights: &weights, now, shape, ways, targets, pools }, candidates);
+    let fixed = fixed(&Site { weights: &weights, now, shape, ways, loads, targets, pools }, candidates);
     (weights, fixed)
 }
 

@@ -60,6 +60,7 @@ pub fn snapshot(load: &Load) -> Snapshot {
         targets: None,
         lengths: Arc::default(),
         ways: None,
+        traffic: Arc::default(),
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn started(state: &mut State, id: AttemptId, at: TimeMs) {
     let attempt = state.attempts.get_mut(&id).expect("an event names a live attempt");
     // Its latest end is counted from its start.
     let before = state.used.group(attempt, job);
-    state.used.leave_queue(attempt);
+    state.used.leave_queue(attempt, job);
     attempt.state = AttemptState::Running;
     attempt.started_at = Some(at);
     state.used.see(attempt, &before, job);

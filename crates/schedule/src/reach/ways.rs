@@ -4,7 +4,7 @@
 //! other end declares its own. Where no links lead, the distance of two declared places gives the least round trip
 //! that fibre along the ground could have ([`Place::round_trip_us_least`]): a bound, not a promise, and marked so.
 
-use huisuan_model::{Bytes, CentreId, Facts, Mark, Place, facts};
+use huisuan_model::{CentreId, Facts, Mark, Place};
 
 use crate::snapshot::CentreView;
 
@@ -25,13 +25,6 @@ pub struct Way {
 
 impl Way {
     const HERE: Way = Way { round_trip_us: 0, bytes_per_s: None, price_per_gb: 0, links: 0, mark: Mark::Declared };
-
-    /// How long so many bytes take if nothing else is under way, the asking for them included, in milliseconds, rounded
-    /// up; `None` where no links lead.
-    pub fn transfer_ms(&self, bytes: Bytes) -> Option<u64> {
-        let alone_ms = facts::transfer_ms(bytes, self.bytes_per_s?);
-        Some(alone_ms.saturating_add(self.round_trip_us.div_ceil(1_000)))
-    }
 
     /// This way and then another.
     fn then(&self, next: &Way) -> Way {

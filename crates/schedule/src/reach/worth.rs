@@ -1,8 +1,8 @@
 //! The terms of a score that do not change while a cycle goes on: price, start, transfer, energy, carbon, target.
 
-use huisuan_model::{Bytes, ScoreTerm, Shape, TargetPart, Targets, TimeMs, spec::Reading};
+use huisuan_model::{ScoreTerm, Shape, TargetPart, Targets, TimeMs, spec::Reading};
 
-use super::Ways;
+use super::{Loads, Ways};
 use crate::{
     policy::Weights,
     score::{part, price},
@@ -52,6 +52,8 @@ pub(crate) struct Site<'a> {
     pub(crate) now: TimeMs,
     pub(crate) shape: &'a Shape,
     pub(crate) ways: Option<&'a Ways>,
+    /// What is under way on them.
+    pub(crate) loads: &'a Loads,
     /// What the network level wants.
     pub(crate) targets: Option<&'a Targets>,
     /// All pools, by number.
@@ -149,25 +151,25 @@ fn scarcity(site: &Site<'_>, wanted: &Targets, candidates: &[Candidate], terms: 
 }
 
 /// Term `transfer`: the whole of it where nothing has to be moved, half of it where that takes as long as the job may
-/// run, nothing where no link is known to carry it. A gang's tasks share the way; what lies at several centres comes
-/// over several links at once.
+/// run, nothing where no link is known to carry it. A gang's tasks share the way with each other and with all that is
+/// under way; what lies at several centres comes over several links at once.
 fn transfers(site: &Site<'_>, candidates: &[Candidate], terms: &mut [Fixed]) {
     let Some(reach) = site.shape.reach.as_ref().filter(|reach| !reach.reads.is_empty()) else { return };
     let Some(ways) = site.ways.filter(|_| site.weights.transfer != 0) else { return };
     let (tasks, run_ms) = (u64::from(site.shape.gang.unwrap_or(1)), site.shape.walltime.0);
     for (terms, candidate) in terms.iter_mut().zip(candidates) {
         let to = ways.index(&site.pools[candidate.pool].centre.id);
-        let mut time = reach.reads.iter().map(|reading| transfer_ms(ways, reading, to?, tasks));
+        let mut time = reach.reads.iter().map(|reading| transfer_ms(site, ways, reading, to?, tasks));
         let longest = time.try_fold(0_u64, |most, ms| Some(most.max(ms?)));
         terms.transfer = longest.map_or(0, |ms| part(site.weights.transfer, run_ms, run_ms.saturating_add(ms)));
     }
 }
 
 /// How long the data of so many tasks takes to a centre, in milliseconds; `None` where no links lead.
-fn transfer_ms(ways: &Ways, reading: &Reading, to: usize, tasks: u64) -> Option<u64> {
+fn transfer_ms(site: &Site<'_>, ways: &Ways, reading: &Reading, to: usize, tasks: u64) -> Option<u64> {
     let from = ways.index(&reading.at)?;
     if from == to {
         return Some(0);
     }
-    ways.between(from, to)?.transfer_ms(Bytes(reading.bytes.0.saturating_mul(tasks)))
+    site.loads.transfer_ms(ways, (from, to), reading.bytes, tasks)
 }

@@ -13,7 +13,7 @@ use crate::{
     CentreView, Policy, Seed, Snapshot, Violation, Weights, check, cycle, helps,
     network::Level,
     never_fits,
-    reach::{Near, Ways, near},
+    reach::{Loads, Near, Traffic, Ways, near},
     testing::*,
 };
 
@@ -112,6 +112,47 @@ fn data_is_read_where_it_lies_unless_that_costs_more() {
     assert_eq!(place(16 << 10, 100_000), ("b".to_owned(), Some(84)), "a fifth of the price is worth the way");
     let plan = plan_of(vec![centre("a", 1).used(1), centre("b", 1)], reading("a", 1, shape(1)));
     assert_eq!(places(&plan), ["1:0@b"], "where no link is known a task may fetch its data in its own way");
+}
+
+#[test]
+fn data_goes_where_less_is_under_way() {
+    let id = |name: &str| CentreId::new(name).expect("a name");
+    let centres = || vec![centre("a", 1).used(1).link("b", 8, 1).link("c", 8, 1), centre("b", 4), centre("c", 4)];
+    let mut snapshot = network(centres(), vec![(reading("a", 200, shape(1)), vec![job(1, 1)])]);
+    let place =
+        |snapshot: &Snapshot| places(&plan_with(snapshot, &Policy::default(), crate::Budget::default())).concat();
+    assert_eq!(place(&snapshot), "1:0@b", "ties go by name");
+    Arc::make_mut(&mut snapshot.traffic).add(&id("a"), &id("b"), Bytes(900 * GIB));
+    assert_eq!(place(&snapshot), "1:0@c");
+    Arc::make_mut(&mut snapshot.traffic).add(&id("a"), &id("c"), Bytes(900 * GIB));
+    Arc::make_mut(&mut snapshot.traffic).add(&id("a"), &id("c"), Bytes(900 * GIB));
+    assert_eq!(place(&snapshot), "1:0@b");
+}
+
+#[test]
+fn all_that_is_under_way_on_a_link_shares_it() {
+    let ways = Ways::of(&three([1, 1, 1]));
+    let mut traffic = Traffic::default();
+    let id = |name: &str| CentreId::new(name).expect("a name");
+    let check = |traffic: &Traffic, ends, each, tasks, ms| {
+        let found = Loads::of(traffic, &ways).transfer_ms(&ways, ends, Bytes(each), tasks);
+        assert_eq!(found, Some(ms), "{ends:?} {each} * {tasks}");
+    };
+    const GB: u64 = 1_000_000_000;
+    // 50 GB/s and 8 ms to b, 25 GB/s and 22 ms on to c.
+    check(&traffic, (0, 1), 100 * GB, 1, 2_008);
+    check(&traffic, (0, 2), 100 * GB, 2, 8_030);
+    check(&traffic, (1, 1), 100 * GB, 2, 0);
+    traffic.add(&id("a"), &id("c"), Bytes(300 * GB));
+    traffic.add(&id("a"), &id("c"), Bytes(100 * GB));
+    check(&traffic, (0, 1), 10 * GB, 1, 608);
+    check(&traffic, (0, 1), 500 * GB, 1, 18_008);
+    check(&traffic, (1, 0), 100 * GB, 1, 2_008);
+    check(&traffic, (1, 2), 100 * GB, 3, 20_022);
+    traffic.remove(&id("a"), &id("c"), Bytes(300 * GB));
+    check(&traffic, (0, 1), 500 * GB, 1, 12_008);
+    traffic.remove(&id("a"), &id("c"), Bytes(100 * GB));
+    assert!(traffic.is_empty() && traffic == Traffic::default());
 }
 
 #[test]

@@ -149,7 +149,7 @@ pub struct Transfers {
     pub gib: f64,
     /// How long a transfer delayed its task on average.
     pub staging_s: f64,
-    /// How long the scheduler takes these transfers to last, which knows of nothing else on the way.
+    /// How long the scheduler took these transfers to last.
     pub staging_expected_s: f64,
     /// The longest of these transfers.
     pub staging_s_max: f64,
@@ -222,7 +222,7 @@ pub struct Moved {
     pub gib: f64,
     /// How long a transfer delayed its task on average.
     pub staging_s_mean: f64,
-    /// How long the scheduler takes them to last.
+    /// How long the scheduler took them to last.
     pub staging_expected_s_mean: f64,
     /// Round trip that their users have more than at home, on average over tasks of families with users.
     #[serde(skip_serializing_if = "Option::is_none")]

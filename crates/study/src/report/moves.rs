@@ -16,7 +16,7 @@ pub(super) struct Moves {
     pub(super) bytes: u128,
     /// Transfers that were not.
     pub(super) whole: u64,
-    /// How long these took, and how long the scheduler takes each to last.
+    /// How long these took, and how long the scheduler took each to last.
     pub(super) lasted_ms: u128,
     pub(super) lasted_ms_max: u64,
     pub(super) expected_ms: u128,

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{AttemptId, Bytes, DurationMs, TimeMs, spec::Reading};
-use huisuan_schedule::reach::{Declared, Way, Ways};
+use huisuan_model::{AttemptId, Bytes, CentreId, DurationMs, JobSpec, TimeMs, spec::Reading};
+use huisuan_schedule::reach::{Declared, Loads, Traffic, Ways};
 
 use super::{
     Observer, Transfer, World,
@@ -22,8 +22,6 @@ pub(super) enum Wish {
         attempt: AttemptId,
         /// What lies elsewhere.
         reads: Vec<Reading>,
-        /// Tasks of its gang, which read as much each at the same time.
-        together: u64,
     },
     /// A task is gone that waited for data.
     Leave(Ticket),
@@ -42,17 +40,21 @@ pub(super) struct Moving {
     under_way: BTreeMap<u64, Cargo>,
     /// What is under way to each task.
     of_task: BTreeMap<(Place, Ticket), Vec<u64>>,
+    /// What was under way when the last plan was made.
+    seen: Loads,
+    /// How long the scheduler took the data of attempts to be under way that have not started, in milliseconds.
+    expected_ms: BTreeMap<AttemptId, u64>,
     begun: u64,
     /// How often the next end was another one.
     changes: u32,
     due: Option<TimeMs>,
 }
 
-/// A route: its number, its way, and the places of the setup that it leads over.
+/// A route: its number, its round trip, and the places of the setup that it leads over.
 #[derive(Clone)]
 struct Route {
     number: usize,
-    way: Way,
+    round_trip_us: u64,
     path: Vec<usize>,
 }
 
@@ -84,10 +86,34 @@ impl Moving {
             transfers: Transfers::default(),
             under_way: BTreeMap::new(),
             of_task: BTreeMap::new(),
+            seen: Loads::default(),
+            expected_ms: BTreeMap::new(),
             begun: 0,
             changes: 0,
             due: None,
         }
+    }
+
+    /// What is under way when a plan is made.
+    pub(super) fn see(&mut self, traffic: &Traffic) {
+        self.seen = Loads::of(traffic, &self.ways);
+    }
+
+    /// Notes what the last plan went by for a task that it placed.
+    pub(super) fn expect(&mut self, attempt: AttemptId, spec: &JobSpec, centre: &CentreId) {
+        let together = if spec.gang { spec.tasks.len() } else { 1 };
+        let Some(to) = self.ways.index(centre) else { return };
+        let time = |reading: Reading| {
+            let from = self.ways.index(&reading.at).filter(|from| *from != to)?;
+            self.seen.transfer_ms(&self.ways, (from, to), reading.bytes, together)
+        };
+        let longest_ms = spec.readings().into_iter().filter_map(time).max();
+        self.expected_ms.extend(longest_ms.map(|ms| (attempt, ms)));
+    }
+
+    /// An attempt has started or ended: its data is of no interest any more.
+    pub(super) fn forget(&mut self, attempt: AttemptId) {
+        self.expected_ms.remove(&attempt);
     }
 
     /// The route between two places in the ways.
@@ -100,7 +126,7 @@ impl Moving {
     }
 
     fn find(&mut self, from: usize, to: usize) -> Option<Route> {
-        let way = self.ways.between(from, to)?;
+        let round_trip_us = self.ways.between(from, to)?.round_trip_us;
         let path = self.ways.path(from, to)?;
         let mut lines = Vec::new();
         for ends in path.windows(2) {
@@ -109,7 +135,7 @@ impl Moving {
             lines.push(*self.lines.entry(ends).or_insert_with(|| self.transfers.add_line(bytes_per_s)));
         }
         let path = path.into_iter().map(|at| self.places[at]).collect();
-        Some(Route { number: self.transfers.add_route(lines), way, path })
+        Some(Route { number: self.transfers.add_route(lines), round_trip_us, path })
     }
 }
 
@@ -120,9 +146,9 @@ impl<O: Observer> World<O> {
         self.unload(now);
         for wish in wishes {
             match wish {
-                Wish::Bring { ticket, attempt, reads, together } => {
+                Wish::Bring { ticket, attempt, reads } => {
                     for reading in &reads {
-                        self.load((place, ticket), attempt, reading, together, now);
+                        self.load((place, ticket), attempt, reading, now);
                     }
                 }
                 Wish::Leave(ticket) => {
@@ -152,14 +178,7 @@ impl<O: Observer> World<O> {
     }
 
     /// Begins one transfer. What no links lead to is brought in some other way, at once.
-    fn load(
-        &mut self,
-        (place, ticket): (Place, Ticket),
-        attempt: AttemptId,
-        reading: &Reading,
-        together: u64,
-        now: TimeMs,
-    ) {
+    fn load(&mut self, (place, ticket): (Place, Ticket), attempt: AttemptId, reading: &Reading, now: TimeMs) {
         let moving = &mut self.moving;
         let to = &self.centres[usize::from(place)].id;
         let ends = moving.ways.index(&reading.at).zip(moving.ways.index(to));
@@ -170,8 +189,7 @@ impl<O: Observer> World<O> {
         let (id, bytes) = (moving.begun, reading.bytes);
         moving.transfers.start(id, route.number, bytes);
         moving.of_task.entry((place, ticket)).or_default().push(id);
-        let all = Bytes(bytes.0.saturating_mul(together));
-        let expected_ms = route.way.transfer_ms(all).unwrap_or(0);
+        let expected_ms = moving.expected_ms.get(&attempt).copied().unwrap_or(0);
         moving.under_way.insert(id, Cargo { place, ticket, attempt, ends, bytes, began_at: now, expected_ms });
     }
 
@@ -203,7 +221,7 @@ impl<O: Observer> World<O> {
     /// Tells the observer of a transfer whose last byte was sent at a moment. Says the round trip of its way.
     fn tell(&mut self, cargo: &Cargo, bytes: Bytes, at: TimeMs) -> u64 {
         let route = self.moving.routes[&cargo.ends].as_ref().expect("what is under way has a route");
-        let (whole, round_trip_us) = (bytes == cargo.bytes, route.way.round_trip_us);
+        let (whole, round_trip_us) = (bytes == cargo.bytes, route.round_trip_us);
         let tail_ms = if whole { round_trip_us.div_ceil(1_000) } else { 0 };
         self.observer.moved(&Transfer {
             attempt: cargo.attempt,

@@ -20,7 +20,7 @@ pub struct Transfer<'a> {
     pub began_at: TimeMs,
     /// When it was there, or given up.
     pub ended_at: TimeMs,
-    /// How long the scheduler takes it to last, which knows of nothing else on the way, in milliseconds.
+    /// How long the scheduler took the data of this task to be under way, in milliseconds.
     pub expected_ms: u64,
 }
 

@@ -292,6 +292,7 @@ impl<O: Observer> World<O> {
             let judged = check(&seen, policy, now, &plan);
             assert!(judged.is_ok(), "a plan breaks a rule at {now}, seed {}: {judged:?}", self.setup.seed);
         }
+        self.moving.see(&seen.traffic);
         // What it shares with the state would be copied before it changes.
         drop(seen);
         let seen_at = Some(self.state.seen_at());
@@ -337,8 +338,12 @@ impl<O: Observer> World<O> {
         }
         self.observer.decided(now, &self.state, origin, command, &events);
         for event in &events {
-            if let Event::JobEnded { job, state, .. } = event {
-                self.ended(*job, *state, now);
+            match event {
+                Event::AttemptStarted { attempt, .. } | Event::AttemptEnded { attempt, .. } => {
+                    self.moving.forget(*attempt);
+                }
+                Event::JobEnded { job, state, .. } => self.ended(*job, *state, now),
+                _ => {}
             }
         }
         Ok(events.len())
@@ -347,7 +352,10 @@ impl<O: Observer> World<O> {
     fn give_orders(&mut self, event: &Event, now: TimeMs) {
         for (centre, order) in orders_of(&self.state, event) {
             let attempt = match &order {
-                Order::Start(start) => start.attempt,
+                Order::Start(start) => {
+                    self.moving.expect(start.attempt, &start.spec, &centre);
+                    start.attempt
+                }
                 Order::Stop(attempt) => *attempt,
             };
             let (Some(row), Some((truth, ..))) = (self.state.attempt(attempt), self.truths.get(&attempt.job)) else {

@@ -178,8 +178,7 @@ impl VirtualCentre {
         if reads.is_empty() {
             self.queue(ticket, now, later);
         } else {
-            let together = if order.spec.gang { order.spec.tasks.len() } else { 1 };
-            self.wishes.push(Wish::Bring { ticket, attempt: order.attempt, reads, together });
+            self.wishes.push(Wish::Bring { ticket, attempt: order.attempt, reads });
         }
     }
 

@@ -98,6 +98,16 @@ fn the_tasks_of_a_gang_share_the_way_as_the_scheduler_counts_it() {
     assert!(seen.moved.iter().all(|moved| (moved.4 - moved.3, moved.5) == (60_008, 60_008)), "{:?}", seen.moved);
 }
 
+/// What has not started counts as a whole: nobody tells how far it is.
+#[test]
+fn the_scheduler_counts_with_what_is_under_way() {
+    let late =
+        Arrival { at: minute(10).after(huisuan_model::DurationMs(30_000)), ..job(10, &reading("c", 60, 1, false), 5) };
+    let seen = ran(Vec::new(), vec![job(10, &reading("b", 60, 1, false), 5), late]);
+    assert_eq!(seen.moved[0], (1, 60 * GB, true, 10, 90_018, 60_008));
+    assert_eq!(seen.moved[1], (2, 60 * GB, true, 30_010, 120_022, 120_012));
+}
+
 #[test]
 fn a_task_that_is_lost_leaves_its_share_to_the_others() {
     let span = Span { from: minute(20), until: minute(50) };

@@ -59,6 +59,7 @@ pub(super) fn draft(snapshot: &Snapshot, arrivals: &Arrivals, policy: &Policy, n
         tenants: Vec::new(),
         targets: None,
         ways: snapshot.ways.clone(),
+        traffic: snapshot.traffic.clone(),
         lengths: snapshot.lengths.clone(),
     };
     let problem = Problem::new(&asked, policy, now, &mut Memory::default());
