@@ -7,6 +7,7 @@ mod ledger;
 mod network;
 mod queue;
 mod restart;
+mod rivals;
 mod submit;
 mod tasks;
 
@@ -24,6 +25,8 @@ pub enum Scenario {
     Tasks,
     /// The replay of a made-up log of 30,000 jobs under every policy of one queue.
     Queue,
+    /// The replay of one log by AccaSim, where it is there by pyss, and by `twin swf`.
+    Rivals,
     /// A start with a million waiting jobs, to the first placement.
     Restart,
     /// A million rounds of operations with faults on the ledger and a reference model.
@@ -49,6 +52,7 @@ pub fn run(repository: &Repository, scenario: Scenario, options: Options) -> Res
         Scenario::Submit => submit::run(repository)?,
         Scenario::Tasks => tasks::run(repository)?,
         Scenario::Queue => queue::run(repository)?,
+        Scenario::Rivals => rivals::run(repository)?,
         Scenario::Restart => restart::run(repository)?,
         Scenario::Ledger => ledger::run(repository, options)?,
         Scenario::Decisions => decisions::run(repository)?,

@@ -40,7 +40,7 @@ fn policies(answer: &Value) -> Result<&Vec<Value>> {
 
 /// Jobs on 128 processors in SWF, from a linear congruence (Knuth, MMIX): widths are powers of two, run times lie
 /// between 2 s and some hours with as many short ones as long ones, and requests are up to eight times as long.
-fn made_up() -> String {
+pub(super) fn made_up() -> String {
     let mut state = 1_u64;
     let mut draw = |below: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
