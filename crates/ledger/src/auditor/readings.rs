@@ -121,7 +121,7 @@ impl Readings {
                 }
                 return rows;
             }
-            Event::Rerated { corrections, .. } => {
+            Event::LateUsed { records: corrections } | Event::Rerated { corrections, .. } => {
                 return corrections.iter().map(|row| self.of_record(at, row)).collect();
             }
             _ => {}
