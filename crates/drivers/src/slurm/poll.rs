@@ -192,6 +192,8 @@ struct Look {
     claim: Option<Claim>,
     exit: Option<Exit>,
     memory: Bytes,
+    /// Whole accelerators that were ordered for its job: by all of its gang, where that is one.
+    devices: u64,
     contained: bool,
     cancelled: bool,
     silent: bool,
@@ -230,8 +232,9 @@ fn settle(shared: &Shared, doubts: Vec<Doubt>) -> Result<(), EngineError> {
         let is_own = |number: Number, record: &AccountedJob| {
             own.as_ref().is_some_and(|(own, name)| *own == number && is_of(record, name))
         };
-        let account = accounts.iter().rev().find(|(number, record)| is_own(*number, record));
-        let verdict = judge(&look.evidence(&shared.config, Some(account.map(|(_, record)| record))));
+        let account = accounts.iter().rev().find(|(number, record)| is_own(*number, record)).map(|(_, record)| record);
+        note_given(shared, &look, account);
+        let verdict = judge(&look.evidence(&shared.config, Some(account)));
         carry_out(shared, &look, verdict)?;
     }
     Ok(())
@@ -243,6 +246,19 @@ fn note_unknown(shared: &Shared, look: &Look, verdict: &Verdict) {
     if *verdict == Verdict::Wait && over && look.claim.is_some() && look.exit.is_none() {
         let what = "began, and Slurm does not have it any more; its record or three missed signs of life will decide";
         shared.lock().alarms.insert(format!("attempt {}", look.doubt.id), what.to_owned());
+    }
+}
+
+/// What is metered is what was ordered. Where Slurm gave another number of accelerators, somebody should know: a
+/// partition that gives nodes whole does.
+fn note_given(shared: &Shared, look: &Look, account: Option<&AccountedJob>) {
+    // Where accounting does not keep accelerators, it has none.
+    if let Some(given) = account.map(|job| job.devices).filter(|&given| given > 0 && given != look.devices) {
+        let (id, ordered) = (look.doubt.id, look.devices);
+        let what = format!(
+            "the job of attempt {id} ordered {ordered} accelerators and is metered by that, Slurm counts {given}"
+        );
+        shared.lock().alarms.insert("accelerators".to_owned(), what + "; hint: sacct --format=JobID,AllocTRES");
     }
 }
 
@@ -293,8 +309,21 @@ fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
     let silent = quiet >= patience(shared, open, claim.is_some(), exit.is_some());
     let (cancelled, job, used) = (open.cancelled, open.job, used.unwrap_or(open.used));
     let (memory, launches_failed, given_up) = (open.order.memory(), open.launches_failed, open.given_up);
-    let contained = open.order.spec.image.is_some();
-    Ok(Some(Look { doubt, launches_failed, given_up, job, claim, exit, memory, contained, cancelled, silent, used }))
+    let (contained, devices) = (open.order.spec.image.is_some(), open.devices_of_job());
+    Ok(Some(Look {
+        doubt,
+        launches_failed,
+        given_up,
+        job,
+        claim,
+        exit,
+        memory,
+        devices,
+        contained,
+        cancelled,
+        silent,
+        used,
+    }))
 }
 
 /// How long an attempt may be quiet before it is taken to be gone. Where the claim settles it anyhow, not long; where

@@ -135,6 +135,21 @@ fn usage_is_completed_from_accounting() {
     assert!(wall_ms <= (elapsed_s + 2) * 1000, "{wall_ms} ms, and {said}");
     // No plugin counts energy here.
     assert_eq!(end.usage.joules, 0);
+    let alarms =
+        |bench: &Bench| bench.engine.alarms().into_iter().filter(|alarm| alarm.subject == "accelerators").count();
+    assert_eq!(alarms(&bench), 0);
+    // Slurm gives what was not ordered, as where nodes are given out whole.
+    let place = bench.place.take().expect("a place");
+    drop(bench);
+    let mut bench = bench_at(place, |config| {
+        config.usage_from_accounting = true;
+        let more = "arguments=(); for a in \"$@\"; do arguments+=(\"${a/gpu:h100:1/gpu:h100:3}\"); done; \
+                    exec REAL \"${arguments[@]}\"";
+        config.programs = Some(programs(config.folder.parent().expect("a folder"), "sbatch", more));
+    });
+    bench.engine.inventory().expect("an inventory");
+    expect_cause(&bench.run(with_devices(1, "true", 1_000, &[])), EndCause::Exited);
+    assert_eq!(alarms(&bench), 1, "{:?}", bench.engine.alarms());
 }
 
 #[test]
