@@ -13,7 +13,7 @@ use super::{
     cancel::cancel,
     config::SlurmConfig,
     files::Files,
-    gang::{Gang, end_broken},
+    gang::{end_broken, runs_elsewhere},
     job::{Number, SlurmJob},
     leftovers::{doom_leftovers, give_up_unbegun},
     nodes,
@@ -285,13 +285,7 @@ fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
     let claim = shared.files.claim(id).map_err(EngineError::file("claim", &path))?;
     let exit = shared.files.exit(id).map_err(EngineError::file("done record", &path))?;
     let (beats, used) = (shared.files.beats(id), shared.files.used(id));
-    let own = shared.lock().open(id).and_then(|open| open.job);
-    if let Some(own @ SlurmJob::Gang { .. }) = own
-        && let Some(job) = shared.files.gang_job(Gang::with(id)).map_err(EngineError::file("claim", &path))?
-        && job != own
-    {
-        // Of two copies the other one runs it.
-        shared.lock().note_runs(id, job)?;
+    if runs_elsewhere(shared, id)? {
         return Ok(None);
     }
     let mut state = shared.lock();
