@@ -29,10 +29,11 @@ use super::{
     files::{Files, read_optional, write_whole},
     job::SlurmJob,
     open::Phase,
-    request::{Group, Request, Taken},
+    request::{Group, Request, Shape, Taken},
     share,
     shared::Shared,
     state::{Record, State, never_ran},
+    submit::{Submission, call},
     users::{User, Users},
 };
 use crate::{engine::EngineError, failpoint};
@@ -167,6 +168,35 @@ pub(super) fn take(
         Err(why) => taken.refused.extend(orders.into_iter().map(|order| (order, why.clone()))),
     }
     count
+}
+
+/// A gang goes whole or not at all.
+pub(super) fn submit(
+    shared: &Shared,
+    group: &Group,
+    gang: Gang,
+    refused: Option<&(AttemptId, String)>,
+) -> (Shape, Submission) {
+    let attempts: Vec<AttemptId> = group.orders.iter().map(|order| order.attempt).collect();
+    let user = group.request.user.as_deref();
+    let submission = match (refused, shared.files.prepare_gang(gang, &attempts, user)) {
+        (Some((id, why)), _) => Submission::Refused(format!("task {} of its gang cannot start: {why}", id.task)),
+        (None, Ok(())) => call(shared, group, Shape::Gang(gang)),
+        (None, Err(error)) => Submission::Doubtful(format!("its list cannot be written: {error}")),
+    };
+    (Shape::Gang(gang), submission)
+}
+
+/// Whether another job than the one that is known runs the gang of an attempt: of two copies that may be either. It is
+/// the known one from then on.
+pub(super) fn runs_elsewhere(shared: &Shared, id: AttemptId) -> Result<bool, EngineError> {
+    let own = shared.lock().open(id).and_then(|open| open.job);
+    let Some(own @ SlurmJob::Gang { .. }) = own else { return Ok(false) };
+    let gang = Gang::with(id);
+    let runs = shared.files.gang_job(gang).map_err(EngineError::file("claim", &shared.files.gang_own(gang)))?;
+    let Some(job) = runs.filter(|job| *job != own) else { return Ok(false) };
+    shared.lock().note_runs(id, job)?;
+    Ok(true)
 }
 
 /// Ends what waits of gangs that began, or ended, without it: it can never start together with them.

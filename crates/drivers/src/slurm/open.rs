@@ -77,4 +77,10 @@ impl Open {
             refusals: 0,
         }
     }
+
+    /// Whole accelerators that were ordered for its job: by all of its gang, where that is one.
+    pub(super) fn devices_of_job(&self) -> u64 {
+        let tasks = if matches!(self.job, Some(SlurmJob::Gang { .. })) { self.order.spec.tasks.len() } else { 1 };
+        self.order.devices.0.div_ceil(1_000).saturating_mul(tasks)
+    }
 }

@@ -13,7 +13,7 @@ use super::{
     cancel::cancel,
     config::SlurmConfig,
     files::Files,
-    gang::{Gang, end_broken},
+    gang::{end_broken, runs_elsewhere},
     job::{Number, SlurmJob},
     leftovers::{doom_leftovers, give_up_unbegun},
     nodes,
@@ -192,7 +192,7 @@ struct Look {
     claim: Option<Claim>,
     exit: Option<Exit>,
     memory: Bytes,
-    /// Whole accelerators that it ordered.
+    /// Whole accelerators that were ordered for its job: by all of its gang, where that is one.
     devices: u64,
     contained: bool,
     cancelled: bool,
@@ -255,7 +255,9 @@ fn note_given(shared: &Shared, look: &Look, account: Option<&AccountedJob>) {
     // Where accounting does not keep accelerators, it has none.
     if let Some(given) = account.map(|job| job.devices).filter(|&given| given > 0 && given != look.devices) {
         let (id, ordered) = (look.doubt.id, look.devices);
-        let what = format!("attempt {id} ordered {ordered} accelerators and is metered by that, Slurm counts {given}");
+        let what = format!(
+            "the job of attempt {id} ordered {ordered} accelerators and is metered by that, Slurm counts {given}"
+        );
         shared.lock().alarms.insert("accelerators".to_owned(), what + "; hint: sacct --format=JobID,AllocTRES");
     }
 }
@@ -283,13 +285,7 @@ fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
     let claim = shared.files.claim(id).map_err(EngineError::file("claim", &path))?;
     let exit = shared.files.exit(id).map_err(EngineError::file("done record", &path))?;
     let (beats, used) = (shared.files.beats(id), shared.files.used(id));
-    let own = shared.lock().open(id).and_then(|open| open.job);
-    if let Some(own @ SlurmJob::Gang { .. }) = own
-        && let Some(job) = shared.files.gang_job(Gang::with(id)).map_err(EngineError::file("claim", &path))?
-        && job != own
-    {
-        // Of two copies the other one runs it.
-        shared.lock().note_runs(id, job)?;
+    if runs_elsewhere(shared, id)? {
         return Ok(None);
     }
     let mut state = shared.lock();
@@ -307,7 +303,7 @@ fn look(shared: &Shared, doubt: Doubt) -> Result<Option<Look>, EngineError> {
     let silent = quiet >= patience(shared, open, claim.is_some(), exit.is_some());
     let (cancelled, job, used) = (open.cancelled, open.job, used.unwrap_or(open.used));
     let (memory, launches_failed, given_up) = (open.order.memory(), open.launches_failed, open.given_up);
-    let (contained, devices) = (open.order.spec.image.is_some(), open.order.devices.0.div_ceil(1_000));
+    let (contained, devices) = (open.order.spec.image.is_some(), open.devices_of_job());
     Ok(Some(Look {
         doubt,
         launches_failed,

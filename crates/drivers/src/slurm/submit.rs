@@ -15,7 +15,7 @@ use huisuan_model::{AttemptId, EndCause, StartOrder};
 use super::{
     cancel::{LONE_LOOKS_MAX, cancel_alone},
     client::{Answer, first_line},
-    gang::Gang,
+    gang,
     job::SlurmJob,
     open::Phase,
     release::release,
@@ -73,7 +73,7 @@ const ARRAY_REFUSAL: &str = "Invalid job array specification";
 
 /// What became of one `sbatch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Submission {
+pub(super) enum Submission {
     /// Slurm has it under this number.
     Held(u64),
     /// It will never run.
@@ -255,7 +255,7 @@ fn submit_group(shared: &Shared, mut group: Group) -> Submitted {
         // As after a call that nobody answered: the queue is asked, which does not have them, and they are tried again.
         [_, ..] if let Some(why) = full => (Shape::Single, Submission::Doubtful(why)),
         [] => (Shape::Single, Submission::Refused("nothing is left of it".to_owned())),
-        [..] if let Some(gang) = group.gang => submit_gang(shared, &group, gang, refused.first()),
+        [..] if let Some(gang) = group.gang => gang::submit(shared, &group, gang, refused.first()),
         [_] => (Shape::Single, call(shared, &group, Shape::Single)),
         orders => {
             let attempts: Vec<AttemptId> = orders.iter().map(|order| order.attempt).collect();
@@ -272,24 +272,7 @@ fn submit_group(shared: &Shared, mut group: Group) -> Submitted {
     Submitted { group, shape, submission, refused }
 }
 
-/// A gang goes whole or not at all.
-fn submit_gang(
-    shared: &Shared,
-    group: &Group,
-    gang: Gang,
-    refused: Option<&(AttemptId, String)>,
-) -> (Shape, Submission) {
-    let attempts: Vec<AttemptId> = group.orders.iter().map(|order| order.attempt).collect();
-    let user = group.request.user.as_deref();
-    let submission = match (refused, shared.files.prepare_gang(gang, &attempts, user)) {
-        (Some((id, why)), _) => Submission::Refused(format!("task {} of its gang cannot start: {why}", id.task)),
-        (None, Ok(())) => call(shared, group, Shape::Gang(gang)),
-        (None, Err(error)) => Submission::Doubtful(format!("its list cannot be written: {error}")),
-    };
-    (Shape::Gang(gang), submission)
-}
-
-fn call(shared: &Shared, group: &Group, shape: Shape) -> Submission {
+pub(super) fn call(shared: &Shared, group: &Group, shape: Shape) -> Submission {
     let arguments = group.request.arguments(&shared.config, &shared.files, &group.orders, shape);
     failpoint::reach("slurm-before-sbatch");
     read_submission(&shared.client.call_as(group.request.user.as_deref(), "sbatch", &arguments))
