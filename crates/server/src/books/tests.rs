@@ -42,7 +42,7 @@ fn good_books_pass() {
     let rules =
         ["zero-sum", "append-only", "no-overdraft", "holds-resolve", "settled-once", "clearing-empty", "replay"];
     assert_eq!(names, [&rules[..], &["metered", "billed"]].concat());
-    assert!(audit.meters == 3 && audit.hashed_after == 0, "{audit:?}");
+    assert!(audit.meters == 4 && audit.hashed_after == 0, "{audit:?}");
     let days = reader(folder.path()).ledger_days().expect("days");
     assert_eq!(days.len(), 3);
     assert_eq!(days.last().map(|day| (day.transfers, day.hash)), Some((audit.transfers, audit.head.0)));
