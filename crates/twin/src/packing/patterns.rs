@@ -81,10 +81,14 @@ impl<'a> Patterns<'a> {
                 factors.clone_from(&best.1);
                 continue;
             }
-            // Steps as long as the value is above its aim (Polyak 1969).
-            let square: f64 = slope.iter().map(|slope| slope * slope).sum();
+            // Steps as long as the value is above its aim (Polyak 1969), in prices and not in parts of them: a small
+            // part moves by as much as a large one.
+            let square: f64 =
+                slope.iter().zip(&self.parts).map(|(slope, &part)| (slope / f64::from(part)).powi(2)).sum();
             let step = reach * (value - least * (1.0 - AIM)).max(1.0) / square.max(1e-9);
-            factors.iter_mut().zip(&slope).for_each(|(factor, slope)| *factor = (*factor - step * slope).max(0.0));
+            for ((factor, slope), &part) in factors.iter_mut().zip(&slope).zip(&self.parts) {
+                *factor = (*factor - step * slope / f64::from(part).powi(2)).max(0.0);
+            }
         }
         best.0
     }

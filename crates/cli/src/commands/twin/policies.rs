@@ -50,16 +50,16 @@ pub(super) fn said(error: impl ToString) -> Failure {
 /// A scenario and how it is decided.
 pub(super) enum Chosen {
     /// By the scheduler, under the scenario's policy.
-    Network(Scenario),
+    Network(Box<Scenario>),
     /// As one queue.
     Queue(OneQueue, QueuePolicy),
 }
 
 /// The scenario under a policy for networks, or as one queue under one for queues.
 pub(super) fn chosen(scenario: Scenario, policy: Option<&str>) -> Result<Chosen, Failure> {
-    let Some(name) = policy else { return Ok(Chosen::Network(scenario)) };
+    let Some(name) = policy else { return Ok(Chosen::Network(Box::new(scenario))) };
     if let Some(policy) = scenario.queue_policy(name) {
         return Ok(Chosen::Queue(OneQueue::of(&scenario).map_err(said)?, policy));
     }
-    scenario.with_policy(name).map(Chosen::Network).map_err(said)
+    scenario.with_policy(name).map(|scenario| Chosen::Network(Box::new(scenario))).map_err(said)
 }

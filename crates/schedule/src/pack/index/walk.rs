@@ -57,7 +57,9 @@ impl Looks {
         },
         second: None,
     };
-    /// For large fleets of few kinds. Emptier nodes are better only than a bad choice among the fullest ones: to be
+    /// For large fleets of up to 64 kinds.
+    ///
+    /// Emptier nodes are better only than a bad choice among the fullest ones: to be
     /// offered them leads to more of them being begun, and then none is left for what needs a whole node. But where
     /// cores are scarce what is best lies anywhere: a task that is frugal with cores belongs where devices are left and
     /// cores are not, so the smallest fractions are looked at for every number of whole devices and every level of
@@ -98,7 +100,7 @@ impl Looks {
     pub(super) fn of(nodes: usize, kinds: usize) -> Self {
         match (nodes, kinds) {
             (..=4096, _) => Self::WIDE,
-            (_, ..=16) => Self::MIDDLE,
+            (_, ..=64) => Self::MIDDLE,
             _ => Self::NARROW,
         }
     }

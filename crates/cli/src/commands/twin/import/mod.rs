@@ -184,7 +184,7 @@ pub(crate) fn import(session: &Session, args: &ImportArgs) -> Result<(), Failure
 }
 
 /// The only file of formats that read one.
-fn only<'a>(args: &'a ImportArgs, format: Format) -> Result<&'a Path, Failure> {
+fn only(args: &ImportArgs, format: Format) -> Result<&Path, Failure> {
     match args.files.as_slice() {
         [file] => Ok(file),
         files => Err(failure(ImportError::OneFile { format: format.name(), files: files.len() })),
