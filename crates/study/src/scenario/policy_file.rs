@@ -54,7 +54,7 @@ mod tests {
         check("[policy.mine]\nweights = { price = 7 }\norder = { area_first = true }\n", Ok(("mine", 7)));
         check("[policy.mine]\n", Ok(("mine", 500)));
         check("[policy.mine]\nweights = { prize = 7 }\n", Err("line 2: field `weights`"));
-        check("[policy.mine]\nlookahead_ms = -1\n", Err("line 2: field `lookahead_ms`, `-1`"));
+        check("[policy.mine]\nlookahead_ms = -1\n", Err("line 2, field `lookahead_ms`: `-1`"));
         check("[policy.a]\n[policy.b]\n", Err("policy `b` beside another"));
         check("[policy]\n", Err("no policy"));
         check("name = \"x\"\n[policy.a]\n", Err("line 1: field `name`"));
