@@ -92,9 +92,11 @@ fn in_flight(attempt: &Attempt) -> bool {
     attempt.band.is_some() && attempt.state == AttemptState::Placed
 }
 
-/// What is brought to an attempt that did not start yet, from other centres.
+/// What is brought to an attempt that did not start yet, from other centres. What waits in a queue of its centre,
+/// perhaps for hours, has nothing under way for most of that time.
 fn brought(attempt: &Attempt, job: &Job) -> Vec<Reading> {
-    if attempt.state != AttemptState::Placed || (job.spec.reads.is_empty() && job.spec.inputs.is_empty()) {
+    let none = job.spec.reads.is_empty() && job.spec.inputs.is_empty();
+    if none || attempt.state != AttemptState::Placed || in_flight(attempt) {
         return Vec::new();
     }
     let mut readings = job.spec.readings();

@@ -30,6 +30,8 @@ pub struct ReplayReport {
     pub plans: u64,
     /// Plans that came out the same.
     pub identical: u64,
+    /// Plans that came out otherwise under the very policy that they name.
+    pub broken: u64,
     /// Plans of which the journal does not say what they were made with.
     pub without_basis: u64,
     /// Plans made under a policy that is not known by its name: the default one stood in.
@@ -94,6 +96,7 @@ fn of(found: &Replayed, policy: Option<String>) -> ReplayReport {
         entries: found.entries,
         plans: found.plans,
         identical: found.identical,
+        broken: found.broken,
         without_basis: found.without_basis,
         without_policy: found.without_policy,
         policy,

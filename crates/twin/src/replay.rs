@@ -39,6 +39,8 @@ pub struct Replayed {
     pub plans: u64,
     /// Plans that came out the same.
     pub identical: u64,
+    /// Plans that came out otherwise under the very policy that they name.
+    pub broken: u64,
     /// Plans of which the journal does not say what they were made with: the moment of their entry and seed 0 stood
     /// in.
     pub without_basis: u64,
@@ -184,10 +186,13 @@ impl Replay {
     fn compare(&mut self, entry: &Entry, after: Plan) {
         let Command::Plan(before) = &entry.command else { return };
         // Old plans do not say what they were made with: only what they decided is compared then.
-        let same = match before.basis {
-            Some(_) if self.policy.is_none() => **before == after,
+        let own = |name: &str| self.policy.as_ref().is_none_or(|policy| policy.name == name);
+        let own = before.basis.as_ref().map(|basis| own(&basis.policy));
+        let same = match own {
+            Some(true) => **before == after,
             _ => before.placements == after.placements,
         };
+        self.found.broken += u64::from(!same && own.unwrap_or(self.policy.is_none()));
         if same {
             self.found.identical += 1;
         } else if self.found.differences.len() < DIFFERENCES_MAX {

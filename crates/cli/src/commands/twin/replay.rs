@@ -27,7 +27,7 @@ pub(crate) struct ReplayArgs {
     pub(crate) policy: Option<String>,
 }
 
-/// Replays and compares. Under the journal's own policy a plan that differs is an error.
+/// Replays and compares. A plan that differs under the very policy that it names is an error.
 pub(crate) fn replay(session: &Session, args: &ReplayArgs) -> Result<(), Failure> {
     let other = args.policy.as_deref().map(of_network).transpose()?;
     // A journal that cannot be folded panics inside; that is told as an error.
@@ -43,11 +43,13 @@ pub(crate) fn replay(session: &Session, args: &ReplayArgs) -> Result<(), Failure
         || listing(&report),
         |output| format!("{}\n\n{}", head(&report), output.table(&listing(&report))),
     )?;
-    if args.policy.is_none() && report.identical < report.plans {
+    if report.broken > 0 {
         let first = report.differing.first().copied().unwrap_or_default();
-        let message = format!("{} of {} plans came out otherwise", report.plans - report.identical, report.plans);
-        return Err(Failure::new(Exit::Error, message)
-            .hint(format!("the first is entry {first}; was the journal written by another version of this program?")));
+        let message = format!("{} of {} plans came out otherwise", report.broken, report.plans);
+        return Err(Failure::new(Exit::Error, message).hint(format!(
+            "the first is entry {first}; was the journal written by another version of this program, or under other rules \
+             of the same name?"
+        )));
     }
     Ok(())
 }
