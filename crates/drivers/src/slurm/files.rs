@@ -254,6 +254,11 @@ impl Files {
         }
     }
 
+    /// Whether it was claimed, by whomever.
+    pub(super) fn claimed(&self, id: AttemptId) -> bool {
+        fs::symlink_metadata(self.attempt(id).claim()).is_ok()
+    }
+
     /// Who claimed it, if anybody did.
     pub(super) fn claim(&self, id: AttemptId) -> io::Result<Option<Claim>> {
         Ok(read_optional(&self.attempt(id).claim())?.as_deref().map(Claim::read))

@@ -202,7 +202,8 @@ pub(super) fn runs_elsewhere(shared: &Shared, id: AttemptId) -> Result<bool, Eng
 /// Ends what waits of gangs that began, or ended, without it: it can never start together with them.
 pub(super) fn end_broken(shared: &Shared) -> Result<(), EngineError> {
     let mut state = shared.lock();
-    let broken: Vec<AttemptId> = state.gangs.waiting.values().flat_map(|waiting| left(&state, waiting)).collect();
+    let broken: Vec<AttemptId> =
+        state.gangs.waiting.values().flat_map(|waiting| left(&state, &shared.files, waiting)).collect();
     let mut ends = Vec::new();
     for id in broken {
         let path = shared.files.attempt(id).claim();
@@ -225,16 +226,20 @@ pub(super) fn end_broken(shared: &Shared) -> Result<(), EngineError> {
 }
 
 /// Those of a gang that wait though others of it do not any more, and began or ended.
-fn left(state: &State, waiting: &BTreeSet<AttemptId>) -> Vec<AttemptId> {
+fn left(state: &State, files: &Files, waiting: &BTreeSet<AttemptId>) -> Vec<AttemptId> {
     let Some(open) = waiting.first().and_then(|&id| state.open(id)) else { return Vec::new() };
-    let gone = |id: AttemptId| match state.records.get(&id) {
+    let broken = members(&open.order).any(|id| !waiting.contains(&id) && began(state, files, id));
+    if broken { waiting.iter().copied().collect() } else { Vec::new() }
+}
+
+/// Whether one of a gang began, or ended: what did not begin with it never will.
+fn began(state: &State, files: &Files, id: AttemptId) -> bool {
+    match state.records.get(&id) {
         Some(Record::Open(open)) => open.started_at.is_some() || open.exit_seen,
         Some(Record::Ended(_)) => true,
-        // It has not come yet.
-        None => false,
-    };
-    let broken = members(&open.order).any(|id| !waiting.contains(&id) && gone(id));
-    if broken { waiting.iter().copied().collect() } else { Vec::new() }
+        // It has not come yet, or its end was acknowledged: what began, or is never to, has a claim.
+        None => files.claimed(id),
+    }
 }
 
 /// The arguments of `sbatch` by which a gang of so many is laid out: Slurm chooses how many of them a node gets.

@@ -285,22 +285,26 @@ fn a_gang_submitted_while_the_controller_is_stopped() {
 }
 
 /// Slurm could not make the step, as when a node fails at that moment: nothing began, and all of it is launched again.
-/// Once a part of it began, the rest never does.
+/// Once a part of it began, the rest never does, whether or not the network has the ends of that part already.
 #[test]
 fn ranks_that_are_not_launched() {
     let lab = SUFFERING.take();
     let none = "[ -e ONCE ] && exec REAL \"$@\"; touch ONCE; exit 1";
     let half = "exec REAL --ntasks=2 --nodes=1 --ntasks-per-node=2 \"${@:2}\"";
-    for (text, ran) in [(none, 4), (half, 2)] {
+    for (text, ran, acknowledged) in [(none, 4, false), (half, 2, false), (half, 2, true)] {
         let mut bench = bench_at(Place::of(&lab, "batch"), |config| {
             config.programs = Some(programs(config.folder.parent().expect("a folder"), "srun", text));
         });
         bench.engine.inventory().expect("an inventory");
-        let orders = traced(&bench, 1, "exit $SLURM_PROCID");
+        let orders = traced(&bench, 1, if acknowledged { "true" } else { "exit $SLURM_PROCID" });
         bench.submit(&orders);
-        for (rank, end) in (0..).zip(ends(&mut bench, &orders)) {
+        for (rank, order) in (0..).zip(&orders) {
+            let end = bench.end(order.attempt);
             if rank < ran {
-                assert_eq!(end.outcome.exit_code, Some(rank), "{end:?}");
+                assert_eq!(end.outcome.exit_code, Some(if acknowledged { 0 } else { rank }), "{end:?}");
+                if acknowledged {
+                    bench.engine.acknowledge(&[order.attempt]).expect("acknowledged");
+                }
             } else {
                 expect_cause(&end, EndCause::Lost);
                 assert!(end.started_at.is_none() && end.outcome.detail.contains("without it"), "{end:?}");

@@ -64,7 +64,7 @@ proptest! {
 
 #[test]
 fn what_can_never_start_together_is_found() {
-    let check = |again: &[u32], begun: &[u32], ended: &[u32], expected: &[u32]| {
+    let check = |again: &[u32], begun: &[u32], ended: &[u32], acknowledged: bool, expected: &[u32]| {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let (mut state, config) = state(folder.path());
         let files = Files::make(&folder.path().join("centre"), &Users::default()).expect("made");
@@ -75,18 +75,25 @@ fn what_can_never_start_together_is_found() {
         begun.iter().for_each(|task| state.open_mut(id(task)).expect("open").started_at = Some(TimeMs(1)));
         let end = |task: &u32| (id(task), never_ran(EndCause::Lost, String::new()));
         state.finish(ended.iter().map(end).collect(), &files).expect("noted");
+        if acknowledged {
+            ended.iter().for_each(|task| assert!(files.claim_against_start(id(task)).expect("taken")));
+            state.acknowledge(&ended.iter().map(id).collect::<Vec<_>>()).expect("noted");
+        }
         again.iter().for_each(|task| state.submit_again(id(task)));
-        let left = state.gangs.waiting.values().flat_map(|waiting| left(&state, waiting));
+        let left = state.gangs.waiting.values().flat_map(|waiting| left(&state, &files, waiting));
         let left: Vec<u32> = left.map(|id| id.task).collect();
-        assert_eq!(left, expected, "{again:?} {begun:?} {ended:?}");
+        assert_eq!(left, expected, "{again:?} {begun:?} {ended:?} {acknowledged}");
         let whole = crate::slurm::request::take(&mut state, &config, &Users::default(), 9, 9).groups.len();
         assert_eq!(whole, usize::from(again.len() == 4));
     };
-    check(&[0, 1, 2, 3], &[], &[], &[]);
-    check(&[3, 1], &[], &[], &[]);
-    check(&[3, 1], &[0], &[], &[1, 3]);
-    check(&[2], &[], &[0], &[2]);
-    check(&[0, 1, 2], &[], &[3], &[0, 1, 2]);
+    check(&[0, 1, 2, 3], &[], &[], false, &[]);
+    check(&[3, 1], &[], &[], false, &[]);
+    check(&[3, 1], &[0], &[], false, &[1, 3]);
+    for acknowledged in [false, true] {
+        check(&[2], &[], &[0], acknowledged, &[2]);
+        check(&[2], &[], &[0, 1, 3], acknowledged, &[2]);
+        check(&[0, 1, 2], &[], &[3], acknowledged, &[0, 1, 2]);
+    }
 }
 
 #[test]
