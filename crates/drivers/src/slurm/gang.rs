@@ -233,7 +233,7 @@ fn left(state: &State, files: &Files, waiting: &BTreeSet<AttemptId>) -> Vec<Atte
 }
 
 /// Whether one of a gang began, or ended: what did not begin with it never will.
-fn began(state: &State, files: &Files, id: AttemptId) -> bool {
+pub(super) fn began(state: &State, files: &Files, id: AttemptId) -> bool {
     match state.records.get(&id) {
         Some(Record::Open(open)) => open.started_at.is_some() || open.exit_seen,
         Some(Record::Ended(_)) => true,

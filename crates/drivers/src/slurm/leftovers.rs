@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,6 +12,7 @@ use huisuan_model::AttemptId;
 use super::{
     answers::{JobState, QueuedJob},
     files::Files,
+    gang::{began, members},
     job::SlurmJob,
     open::Phase,
     ours::Ours,
@@ -58,6 +60,9 @@ pub(super) fn doom_leftovers(state: &mut State, files: &Files, ours: &Ours) {
 /// Gives up a job that was placed and, for so long since the first look at it, not launched: its attempt is submitted
 /// again. Seen in 22.05: a controller that was killed gives numbers again, a node that remembers the number refuses the
 /// launch and asks for the job to be cancelled, and the controller does not find what the node names.
+///
+/// The job of a gang of which others began is theirs: it runs on, and its end is told of the one that did not begin. The
+/// network then ends the others, who are given their time.
 pub(super) fn give_up_unbegun(
     state: &mut State,
     files: &Files,
@@ -73,20 +78,25 @@ pub(super) fn give_up_unbegun(
         return;
     }
     let since = *open.unbegun_since.get_or_insert(now);
-    if let Some(job) = open.job
-        && now.saturating_duration_since(since) >= launch
-    {
-        (open.unbegun_since, open.given_up) = (None, true);
-        tracing::warn!(attempt = %id, %job, "slurm placed a job and did not launch it, cancelling it");
-        state.doom(id, job, files);
+    let Some(job) = open.job.filter(|_| now.saturating_duration_since(since) >= launch) else { return };
+    open.unbegun_since = None;
+    let order = Arc::clone(&open.order);
+    if matches!(job, SlurmJob::Gang { .. }) && members(&order).any(|mate| began(state, files, mate)) {
+        tracing::warn!(attempt = %id, %job, "slurm launched others of a gang and not this one");
+        // To wait for those who began is to end at the next look, unless it begins at this very moment.
+        state.submit_again(id);
+        return;
     }
+    if let Some(open) = state.open_mut(id) {
+        open.given_up = true;
+    }
+    tracing::warn!(attempt = %id, %job, "slurm placed a job and did not launch it, cancelling it");
+    state.doom(id, job, files);
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use huisuan_model::TimeMs;
+    use huisuan_model::{JobSpec, StartOrder, TimeMs};
 
     use super::*;
     use crate::slurm::{
@@ -97,12 +107,21 @@ mod tests {
     const EVERY: Duration = Duration::from_secs(10);
     const LAUNCH: Duration = Duration::from_secs(25);
 
+    fn state(folder: &std::path::Path) -> (State, Files) {
+        let files = Files::make(&folder.join("centre"), &Users::default()).expect("made");
+        let (journal, known) = Journal::open(&files).expect("a new log");
+        (State::recover(journal, known), files)
+    }
+
+    fn running() -> QueuedJob {
+        let (state, name) = (JobState::Active, "x".to_owned());
+        QueuedJob { state, runs: true, placed: true, began: None, uid: 0, reason: String::new(), name }
+    }
+
     /// Whether a job is given up at its last look; `looks`, one each 10 s, say whether Slurm shows it as running.
     fn check(job: SlurmJob, looks: &[bool], begun: bool, expected: bool) {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let files = Files::make(&folder.path().join("centre"), &Users::default()).expect("made");
-        let (journal, known) = Journal::open(&files).expect("a new log");
-        let mut state = State::recover(journal, known);
+        let (mut state, files) = state(folder.path());
         let order = Arc::new(order(1));
         let id = order.attempt;
         state.enqueue(order);
@@ -112,9 +131,7 @@ mod tests {
         let mut now = Instant::now();
         for &runs in looks {
             assert!(state.doomed.is_empty(), "too early: {looks:?}");
-            let (state_of, name) = (JobState::Active, "x".to_owned());
-            let queued =
-                QueuedJob { state: state_of, runs, placed: true, began: None, uid: 0, reason: String::new(), name };
+            let queued = QueuedJob { runs, ..running() };
             give_up_unbegun(&mut state, &files, id, Some(&queued), LAUNCH, now);
             now += EVERY;
         }
@@ -129,6 +146,34 @@ mod tests {
             check(job, &[true; 3], false, false);
             check(job, &[true, true, true, false, true, true, true], false, false);
             check(job, &[true; 9], true, false);
+        }
+    }
+
+    #[test]
+    fn a_gang_runs_on_without_the_one_that_is_not_launched() {
+        let job = SlurmJob::Gang { gang: 7 };
+        for begun in [false, true] {
+            let folder = tempfile::tempdir().expect("a scratch folder");
+            let (mut state, files) = state(folder.path());
+            let spec =
+                JobSpec { gang: true, tasks: "0-1".parse().expect("ranges"), ..JobSpec::command("x", &["true"]) };
+            let spec = Arc::new(spec);
+            let ids = [0, 1].map(|task| AttemptId { task, ..order(1).attempt });
+            for attempt in ids {
+                state.enqueue(Arc::new(StartOrder { attempt, spec: Arc::clone(&spec), ..order(1) }));
+                state.note_submitting(attempt);
+                state.gangs.leave(attempt);
+            }
+            state.note_submitted(&ids.map(|id| (id, job)), &files).expect("noted");
+            let [first, second] = ids;
+            state.open_mut(first).expect("it is open").started_at = begun.then_some(TimeMs(1));
+            let from = Instant::now();
+            for now in [from, from + LAUNCH] {
+                give_up_unbegun(&mut state, &files, second, Some(&running()), LAUNCH, now);
+            }
+            assert_eq!(state.doomed.contains_key(&job), !begun);
+            let open = state.open(second).expect("its end is told later");
+            assert_eq!((open.given_up, open.phase == Phase::Waiting), (!begun, begun));
         }
     }
 }

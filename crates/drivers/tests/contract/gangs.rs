@@ -314,6 +314,31 @@ fn ranks_that_are_not_launched() {
     }
 }
 
+/// A part of it runs, and the rest is never launched: the rest is lost in time, and who runs is left in peace.
+#[test]
+fn ranks_run_on_without_those_that_are_not_launched() {
+    let lab = SUFFERING.take();
+    let half = "exec REAL --ntasks=2 --nodes=1 --ntasks-per-node=2 \"${@:2}\"";
+    let mut bench = bench_at(Place::of(&lab, "batch"), |config| {
+        config.launch_ms = 2_000;
+        config.programs = Some(programs(config.folder.parent().expect("a folder"), "srun", half));
+    });
+    bench.engine.inventory().expect("an inventory");
+    let go = bench.file("go");
+    let orders = traced(&bench, 1, &format!("until [ -e {go} ]; do sleep 0.05; done; exit $SLURM_PROCID"));
+    bench.submit(&orders);
+    for order in &orders[2..] {
+        let end = bench.end(order.attempt);
+        expect_cause(&end, EndCause::Lost);
+        assert!(end.started_at.is_none() && end.outcome.detail.contains("without it"), "{end:?}");
+    }
+    fs::write(go, "").expect("a file");
+    for (rank, order) in (0..).zip(&orders[..2]) {
+        assert_eq!(bench.end(order.attempt).outcome.exit_code, Some(rank));
+    }
+    assert_eq!(judge(bench.folder.path()).len(), 2);
+}
+
 /// A node goes down: its ranks are lost, and so are the others, whom Slurm ends with it.
 #[test]
 fn a_node_that_fails_ends_its_gang() {
