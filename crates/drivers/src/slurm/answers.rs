@@ -82,10 +82,15 @@ pub(super) struct QueuedJob {
     pub(super) name: String,
 }
 
-/// Reads what `squeue --array` printed. The error names the line.
-pub(super) fn read_queue(text: &str) -> Result<BTreeMap<Number, QueuedJob>, String> {
+/// Reads what `squeue --array` printed, each job after a word that no name can hold. The error names the line.
+pub(super) fn read_queue(text: &str, word: &str) -> Result<BTreeMap<Number, QueuedJob>, String> {
     let mut jobs = BTreeMap::new();
-    for line in text.lines().filter(|line| !line.is_empty()) {
+    let start = format!("{word}|");
+    let mut lines = text.split(&start).map(|line| line.strip_suffix('\n').unwrap_or(line));
+    if let Some(before) = lines.next().filter(|line| !line.trim().is_empty()) {
+        return Err(not_understood(before));
+    }
+    for line in lines {
         let job = || {
             let parts: Vec<&str> = line.splitn(8, '|').collect();
             let [id, index, state, nodes, began, uid, reason, name] = parts.as_slice() else { return None };
@@ -115,12 +120,17 @@ pub(super) struct AccountedJob {
     pub(super) devices: u64,
 }
 
-/// Reads what `sacct --parsable2` printed: a line for each job and each of its steps. A number may stand for several
-/// jobs, because Slurm gives numbers again.
-pub(super) fn read_accounts(text: &str) -> Result<Vec<(Number, AccountedJob)>, String> {
+/// Reads what `sacct --parsable2` printed, with a word between the fields that no name can hold: a line for each job and
+/// each of its steps. A number may stand for several jobs, because Slurm gives numbers again.
+pub(super) fn read_accounts(text: &str, word: &str) -> Result<Vec<(Number, AccountedJob)>, String> {
     let mut jobs: Vec<(Number, AccountedJob)> = Vec::new();
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        let parts: Vec<&str> = line.splitn(11, '|').collect();
+    let mut lines = text.lines().filter(|line| !line.is_empty()).peekable();
+    if let Some(first) = lines.peek().filter(|line| !line.contains(word)) {
+        return Err(not_understood(first));
+    }
+    // Lines without the word are the rest of a name.
+    for line in lines.filter(|line| line.contains(word)) {
+        let parts: Vec<&str> = line.splitn(11, word).collect();
         let [id, state, exit, began, elapsed, cpu, memory, energy, given, nodes, name] = parts.as_slice() else {
             return Err(not_understood(line));
         };

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use super::{
     answers::{JobState, QueuedJob},
+    ask,
     client::first_line,
     job::{Number, SlurmJob},
     open::Doom,
-    poll,
     shared::Shared,
     submit::IDS_MAX,
     users::User,
@@ -52,7 +52,7 @@ pub(super) fn cancel_alone(shared: &Shared) {
         let doomed = BTreeMap::from([(job, doom.clone())]);
         state.lone_looks += 1;
         drop(state);
-        match poll::queue(shared, Some(job)) {
+        match ask::queue(shared, Some(job)) {
             Ok(queue) => {
                 cancel(shared, &doomed, &queue);
                 shared.lock().doomed.retain(|other, doom| doomed.get(other) != Some(doom));

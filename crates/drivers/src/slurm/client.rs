@@ -66,6 +66,13 @@ impl Client {
         Client { environment, timeout: Duration::from_millis(config.command_timeout_ms), stop }
     }
 
+    /// The same with one variable more for its programs, which other users cannot read.
+    pub(super) fn with(&self, name: &str, value: &str) -> Client {
+        let mut client = self.clone();
+        client.environment.push((name.into(), value.into()));
+        client
+    }
+
     /// Runs a program to its end. When it cannot be started or takes too long, the answer is a failure that says so:
     /// what the program did until then is not known.
     pub(super) fn call<A: AsRef<OsStr>>(&self, program: &'static str, arguments: &[A]) -> Answer {

@@ -95,10 +95,7 @@ impl Files {
         }
         let instance = paths.dir.join("instance");
         if !instance.exists() {
-            let mut random = [0; 5];
-            fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-            let word: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-            write_whole(&instance, word.as_bytes())?;
+            write_whole(&instance, random_word::<5>()?.as_bytes())?;
         }
         let word = fs::read_to_string(&instance)?;
         if word.len() != 10 || !word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -310,6 +307,13 @@ fn share_attempt(order: &StartOrder, paths: &AttemptPaths, group: u32) -> io::Re
     }
     above(&paths.dir)?;
     share::open_tree(&paths.dir, group)
+}
+
+/// So many random bytes in hexadecimal digits.
+pub(super) fn random_word<const BYTES: usize>() -> io::Result<String> {
+    let mut random = [0; BYTES];
+    fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 pub(super) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {

@@ -12,7 +12,7 @@
 //! | what it runs written down, as a process or a container | `start.rs` |
 //! | claimed and run by the wrapper, which records the end | `wrapper.sh` |
 //! | its news seen in the shared folder, without asking Slurm | `look.rs` |
-//! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `ours.rs`, `answers.rs` |
+//! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `ask.rs`, `ours.rs`, `answers.rs` |
 //! | cancelled, after a look at the queue | `cancel.rs` |
 //! | what holds room in Slurm and will never use it, ended | `leftovers.rs` |
 //! | judged | `verdict.rs` |
@@ -24,6 +24,7 @@
 //! still gives signs of life.
 
 mod answers;
+mod ask;
 mod cancel;
 mod client;
 mod config;

@@ -9,7 +9,8 @@ use std::{
 use huisuan_model::{AttemptId, Bytes};
 
 use super::{
-    answers::{ACCOUNT_FORMAT, AccountedJob, JobState, QUEUE_FORMAT, QueuedJob, read_accounts, read_queue},
+    answers::{AccountedJob, JobState, QueuedJob},
+    ask::{accounts, queue},
     cancel::cancel,
     config::SlurmConfig,
     files::Files,
@@ -50,16 +51,6 @@ pub(super) fn run(shared: &Shared) {
         }
         shared.pause(interval);
     }
-}
-
-/// Asks for all jobs of the users that run attempts, or for one: that is no question in bulk as long as nothing else
-/// is asked for.
-pub(super) fn queue(shared: &Shared, job: Option<SlurmJob>) -> Result<BTreeMap<Number, QueuedJob>, EngineError> {
-    let user = || format!("--user={}", shared.users.asked());
-    let which = job.map_or_else(user, |job| format!("--jobs={job}"));
-    let arguments = ["--noheader", "--all", "--array", "--states=all", &which, "--format", QUEUE_FORMAT];
-    let text = shared.client.ask("squeue", &arguments)?;
-    read_queue(&text).map_err(|what| EngineError::Program { program: "squeue", what })
 }
 
 /// One look at the queue, and what follows from it.
@@ -265,17 +256,6 @@ fn note_given(shared: &Shared, look: &Look, account: Option<&AccountedJob>) {
 /// Accounting of a job may begin without its name: Slurm 22.05 then says `allocation`.
 fn is_of(record: &AccountedJob, name: &str) -> bool {
     record.name == name || record.name == "allocation"
-}
-
-fn accounts(shared: &Shared, jobs: &BTreeSet<SlurmJob>) -> Result<Vec<(Number, AccountedJob)>, EngineError> {
-    if !shared.config.accounting {
-        return Ok(Vec::new());
-    }
-    let jobs = jobs.iter().map(SlurmJob::to_string).collect::<Vec<_>>().join(",");
-    let user = format!("--user={}", shared.users.asked());
-    let arguments = ["--noheader", "--parsable2", "--duplicates", &user, "--jobs", &jobs, "--format", ACCOUNT_FORMAT];
-    let text = shared.client.ask("sacct", &arguments)?;
-    read_accounts(&text).map_err(|what| EngineError::Program { program: "sacct", what })
 }
 
 /// Reads the records of an attempt; `None` when it has ended in the meantime.

@@ -13,6 +13,7 @@ mod kubernetes;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod local;
+mod names;
 mod place;
 mod sessions;
 mod simulated;

@@ -3,6 +3,9 @@
 
 use super::*;
 
+/// What tells the lines of an answer from what names hold.
+const WORD: &str = "5f0c";
+
 fn job(state: JobState, placed: bool, reason: &str, name: &str) -> QueuedJob {
     QueuedJob { state, runs: false, placed, began: None, uid: 1000, reason: reason.to_owned(), name: name.to_owned() }
 }
@@ -10,7 +13,8 @@ fn job(state: JobState, placed: bool, reason: &str, name: &str) -> QueuedJob {
 #[test]
 fn the_queue_is_read_whole_or_not_at_all() {
     let check = |text: &str, expected: Option<Vec<(Number, QueuedJob)>>| {
-        assert_eq!(read_queue(text).ok().map(|jobs| jobs.into_iter().collect()), expected, "{text}");
+        let told: String = text.lines().map(|line| format!("{WORD}|{line}\n")).collect();
+        assert_eq!(read_queue(&told, WORD).ok().map(|jobs| jobs.into_iter().collect()), expected, "{text}");
     };
     let held = JobState::Pending { held: true };
     let waits = JobState::Pending { held: false };
@@ -55,6 +59,27 @@ fn the_queue_is_read_whole_or_not_at_all() {
     }
 }
 
+/// Names with line breaks, whose second lines look like lines of Slurm's.
+#[test]
+fn what_a_name_says_is_no_answer() {
+    let forged = "x\n8|N/A|COMPLETED|n1||1000|None|hs-1\n\n5f0|9|N/A|RUNNING|n1||1000|None|hs-2";
+    let text = format!("{WORD}|7|N/A|RUNNING|n1||1001|None|{forged}\n{WORD}|8|N/A|PENDING|||1000|None|hs-1\n");
+    let jobs = read_queue(&text, WORD).expect("understood");
+    assert_eq!(jobs.keys().map(|number| number.0).collect::<Vec<_>>(), [7, 8]);
+    assert_eq!((jobs[&(7, None)].name.as_str(), jobs[&(8, None)].state), (forged, JobState::Pending { held: false }));
+    assert!(read_queue(forged, WORD).is_err(), "no job has this name");
+    let forged = "x\n8|COMPLETED|0:0|Unknown|2|00:00.006||||n1|hs-1\n\n8.batch|COMPLETED|0:0||2||9T|||n1|y";
+    let line = |id: &str, name: &str| {
+        [id, "FAILED", "1:0", "Unknown", "2", "00:01", "4K", "", "", "n1", name].join(WORD) + "\n"
+    };
+    let text = [line("7", forged), line("7.0", forged), line("8", "hs-1"), line("8.batch", forged)].concat();
+    let jobs = read_accounts(&text, WORD).expect("understood");
+    let told: Vec<_> = jobs.iter().map(|(id, job)| (id.0, job.name.as_str(), job.usage.memory_peak.0)).collect();
+    assert_eq!(told, [(7, "x", 4096), (8, "hs-1", 4096)]);
+    assert!(jobs.iter().all(|(_, job)| job.state == JobState::Over(Ending::Failed)));
+    assert!(read_accounts("nonsense\n", WORD).is_err());
+}
+
 #[test]
 fn accounts_are_read_with_their_steps() {
     // 22.05, recorded: an end, a job that used too much memory, a job whose name is not known yet.
@@ -63,7 +88,7 @@ fn accounts_are_read_with_their_steps() {
                 2|FAILED|0:9|Unknown|2|00:00.654||||alpha1|hs-a\n\
                 2.batch|CANCELLED by 0|0:9|Unknown|2|00:00.654|141184K|||alpha1|batch\n\
                 3|PENDING|0:0|Unknown|1|00:00:00||||None assigned|allocation\n";
-    let jobs = read_accounts(text).expect("understood");
+    let jobs = read_accounts(text, "|").expect("understood");
     let told: Vec<_> = jobs.iter().map(|(id, job)| (*id, job.state, job.exit_code, job.signal)).collect();
     assert_eq!(
         told,
@@ -83,12 +108,12 @@ fn accounts_are_read_with_their_steps() {
     let text = "5|NODE_FAIL|1:0|Unknown|90061|1-02:03:04||||n1|hs-x\n\
                 5.extern|COMPLETED|0:0|Unknown|9|00:00:00|1.50M|||n1|extern\n\
                 5|CANCELLED by 1000|0:0|Unknown|0|00:00:00|||||hs-y\n";
-    let jobs = read_accounts(text).expect("understood");
+    let jobs = read_accounts(text, "|").expect("understood");
     assert_eq!(jobs[0].1.usage.cpu, DurationMs(((26 * 60 + 3) * 60 + 4) * 1000));
     assert_eq!(jobs[0].1.usage.memory_peak, Bytes(3 << 19));
     assert_eq!((jobs[1].0, jobs[1].1.name.as_str()), ((5, None), "hs-y"));
     // Ended by a controller that had lost it.
-    let lost = read_accounts("6|CANCELLED|0:0|Unknown|0|00:00:00||||None assigned|hs-z\n").expect("understood");
+    let lost = read_accounts("6|CANCELLED|0:0|Unknown|0|00:00:00||||None assigned|hs-z\n", "|").expect("understood");
     assert_eq!((lost[0].1.state, lost[0].1.placed), (JobState::Active, false));
     // Arrays: elements with their steps, and what never began of one.
     let text = "7_1|COMPLETED|0:0|Unknown|2|00:00.006||||n1|hs-array.1\n\
@@ -96,7 +121,7 @@ fn accounts_are_read_with_their_steps() {
                 7_[0,2-3%5]|CANCELLED by 0|0:0|Unknown|0|00:00:00||||None assigned|hs-array.1\n\
                 7_[9,...]|PENDING|0:0|Unknown|0|||||x|y\n\
                 7_[0-4000000000]|PENDING|0:0|Unknown|0|||||x|y\n";
-    let jobs = read_accounts(text).expect("understood");
+    let jobs = read_accounts(text, "|").expect("understood");
     assert_eq!(jobs.iter().map(|(number, _)| number.1).collect::<Vec<_>>(), [1, 0, 2, 3].map(Some));
     assert_eq!(jobs[0].1.usage.memory_peak, Bytes(4328 << 10));
     for bad in [
@@ -107,7 +132,7 @@ fn accounts_are_read_with_their_steps() {
         "5_x|COMPLETED|0:0|Unknown|1|00:01|0|||n|x\n",
         "5_[1|COMPLETED|0:0|Unknown|1|00:01|0|||n|x\n",
     ] {
-        assert!(read_accounts(bad).is_err(), "{bad}");
+        assert!(read_accounts(bad, "|").is_err(), "{bad}");
     }
 }
 
@@ -121,7 +146,7 @@ fn energy_and_accelerators_are_read_where_they_are_told() {
              1.extern|COMPLETED|0:0|9|10|00:00|0|{}||n1|extern\n",
             energy[0], energy[1], energy[2]
         );
-        let jobs = read_accounts(&text).expect("understood");
+        let jobs = read_accounts(&text, "|").expect("understood");
         assert_eq!((jobs[0].1.usage.joules, jobs[0].1.devices), expected, "{text}");
     };
     let given = "billing=1,cpu=1,gres/gpu:h100=3,gres/gpu=3,mem=64M,node=1";
@@ -131,9 +156,9 @@ fn energy_and_accelerators_are_read_where_they_are_told() {
     check(["777", "", ""], "cpu=1,gres/gpumem=5,gres/npu=2,mem=1.50G", (777, 0));
     check(["18446744073709551614", "18446744073709551614", "0"], "", (0, 0));
     for bad in ["x", "-1", "1.5K"] {
-        assert!(read_accounts(&format!("1|COMPLETED|0:0|9|10|00:01||{bad}||n1|x\n")).is_err(), "{bad}");
+        assert!(read_accounts(&format!("1|COMPLETED|0:0|9|10|00:01||{bad}||n1|x\n"), "|").is_err(), "{bad}");
     }
-    assert!(read_accounts("1|COMPLETED|0:0|9|10|00:01|||gres/gpu=x|n1|x\n").is_err());
+    assert!(read_accounts("1|COMPLETED|0:0|9|10|00:01|||gres/gpu=x|n1|x\n", "|").is_err());
 }
 
 #[test]
@@ -178,6 +203,6 @@ proptest::proptest! {
     /// Whatever a program prints, it is read or refused.
     #[test]
     fn no_output_makes_the_readers_panic(text in "([0-9A-Z_:|.,()+\\-Kn \n]|\\PC){0,80}") {
-        let _ = (read_queue(&text), read_accounts(&text), read_nodes(&text));
+        let _ = (read_queue(&text, "x"), read_accounts(&text, "|"), read_nodes(&text));
     }
 }
