@@ -25,6 +25,7 @@
 
 mod answers;
 mod ask;
+mod bucket;
 mod cancel;
 mod client;
 mod config;

@@ -7,12 +7,13 @@ use std::{
     fs, io,
     sync::{Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use huisuan_model::{AttemptId, EndCause, StartOrder};
 
 use super::{
+    bucket::Bucket,
     cancel::{LONE_LOOKS_MAX, cancel_alone},
     client::{Answer, first_line},
     gang,
@@ -126,7 +127,7 @@ pub(super) fn run(shared: &Shared) {
 /// Submits groups, several at once, and notes what became of them.
 fn submit(shared: &Shared, taken: Taken) -> Result<(), EngineError> {
     let Taken { groups, refused } = taken;
-    let mut never: Vec<_> = refused.into_iter().map(|(order, why)| (order.attempt, why)).collect();
+    let never: Vec<_> = refused.into_iter().map(|(order, why)| (order.attempt, why)).collect();
     let parallel = PARALLEL.min(groups.len());
     let next = Mutex::new(groups.into_iter());
     let results = Mutex::new(Vec::new());
@@ -147,9 +148,37 @@ fn submit(shared: &Shared, taken: Taken) -> Result<(), EngineError> {
         return Ok(());
     }
     failpoint::reach("slurm-after-sbatch");
+    note_all(shared, results, never)?;
+    failpoint::reach("slurm-after-record");
+    Ok(())
+}
+
+/// Notes what became of all of them. What cannot be noted may be in Slurm all the same: the queue is asked for it by
+/// name.
+fn note_all(shared: &Shared, results: Vec<Submitted>, never: Vec<(AttemptId, String)>) -> Result<(), EngineError> {
+    let of_groups = results.iter().flat_map(|submitted| {
+        let refused = submitted.refused.iter().map(|(id, _)| *id);
+        submitted.group.orders.iter().map(|order| order.attempt).chain(refused)
+    });
+    let all: Vec<AttemptId> = never.iter().map(|(id, _)| *id).chain(of_groups).collect();
     let mut state = shared.lock();
+    let noted = note_each(&mut state, shared, results, never);
+    if noted.is_err() {
+        let lost = |id: &AttemptId| state.open(*id).is_some_and(|open| open.phase == Phase::Submitting);
+        let lost: Vec<AttemptId> = all.into_iter().filter(lost).collect();
+        lost.into_iter().for_each(|id| state.doubt(id));
+    }
+    noted
+}
+
+fn note_each(
+    state: &mut State,
+    shared: &Shared,
+    results: Vec<Submitted>,
+    mut never: Vec<(AttemptId, String)>,
+) -> Result<(), EngineError> {
     for submitted in results {
-        never.extend(note(&mut state, shared, submitted)?);
+        never.extend(note(state, shared, submitted)?);
     }
     let mut ends = Vec::with_capacity(never.len());
     for (id, why) in never {
@@ -159,12 +188,10 @@ fn submit(shared: &Shared, taken: Taken) -> Result<(), EngineError> {
             _ => ends.push((id, never_ran(EndCause::StartFailed, why))),
         }
     }
-    let ended = !ends.is_empty();
-    state.finish(ends, &shared.files)?;
-    if ended {
+    if !ends.is_empty() {
+        state.finish(ends, &shared.files)?;
         shared.reports.notify_all();
     }
-    failpoint::reach("slurm-after-record");
     Ok(())
 }
 
@@ -307,90 +334,5 @@ fn read_submission(answer: &Answer) -> Submission {
     Submission::Doubtful(first_line(text))
 }
 
-/// A token bucket.
-#[derive(Debug)]
-struct Bucket {
-    per_s: f64,
-    burst: f64,
-    level: f64,
-    filled: Instant,
-}
-
-impl Bucket {
-    fn new(per_s: u32, burst: u32) -> Self {
-        Bucket { per_s: per_s.into(), burst: burst.into(), level: burst.into(), filled: Instant::now() }
-    }
-
-    /// Whole tokens that are there.
-    fn level(&mut self) -> usize {
-        let since = self.filled.elapsed();
-        self.filled += since;
-        self.level = (self.level + since.as_secs_f64() * self.per_s).min(self.burst);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a burst")]
-        let whole = self.level as usize;
-        whole
-    }
-
-    fn take(&mut self, tokens: usize) {
-        #[expect(clippy::cast_precision_loss, reason = "at most a batch")]
-        let tokens = tokens as f64;
-        self.level -= tokens;
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_a_number_a_refusal_or_a_doubt() {
-        let check = |success: bool, stdout: &str, stderr: &str, expected: Result<u64, bool>| {
-            let answer = Answer { success, stdout: stdout.to_owned(), stderr: stderr.to_owned() };
-            let read = match read_submission(&answer) {
-                Submission::Held(job) => Ok(job),
-                Submission::Refused(_) => Err(true),
-                Submission::Doubtful(_) | Submission::TooLarge => Err(false),
-            };
-            assert_eq!(read, expected, "{answer:?}");
-        };
-        let failed = "sbatch: error: Batch job submission failed: ";
-        check(true, "17\n", "", Ok(17));
-        check(true, "17;alpha\n", "", Ok(17));
-        check(true, "", "", Err(false));
-        check(true, "Submitted batch job 17\n", "", Err(false));
-        check(false, "", &format!("{failed}Invalid account or account/partition combination specified\n"), Err(true));
-        check(
-            false,
-            "",
-            &format!("sbatch: error: invalid partition specified: x\n{failed}Invalid partition"),
-            Err(true),
-        );
-        check(false, "", &format!("{failed}Socket timed out on send/recv operation\n"), Err(false));
-        check(false, "", &format!("{failed}Unable to contact slurm controller (connect failure)\n"), Err(false));
-        check(
-            false,
-            "",
-            &format!("{failed}Job violates accounting/QOS policy (job submit limit, user's size)\n"),
-            Err(false),
-        );
-        check(false, "", "did not answer in 120s", Err(false));
-        check(false, "", "sudo: a password is required\n", Err(true));
-        let denied = "Sorry, user hs is not allowed to execute '/usr/bin/sbatch --hold' as anna on login1.\n";
-        check(false, "", denied, Err(true));
-        check(false, "", "sudo: unable to resolve host login1: Name or service not known\n", Err(false));
-        check(false, "", "sbatch: error: Unable to open file /shared/wrapper.sh\n", Err(true));
-        check(false, "", "", Err(false));
-    }
-
-    #[test]
-    fn a_bucket_gives_its_burst_and_no_more() {
-        let mut bucket = Bucket::new(1, 3);
-        assert_eq!(bucket.level(), 3);
-        bucket.take(3);
-        assert_eq!(bucket.level(), 0);
-        bucket.filled -= Duration::from_millis(2_100);
-        assert_eq!(bucket.level(), 2);
-        bucket.filled -= Duration::from_secs(100);
-        assert_eq!(bucket.level(), 3);
-    }
-}
+mod tests;
