@@ -1,7 +1,7 @@
 //! The thread that looks into the shared folder: wrappers leave an empty file in `news/` for each thing that happened,
 //! so one listing shows all, however many attempts there are, and Slurm is not asked for it.
 
-use std::{collections::BTreeMap, fs, io, time::Duration};
+use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 
 use huisuan_model::{AttemptId, Bytes};
 
@@ -15,6 +15,9 @@ use crate::{engine::EngineError, local::supervisor::process::now};
 
 /// So many are taken up in one look.
 const NEWS_MAX: usize = 100_000;
+
+/// After so many folders that a user put there and that cannot be removed, the rest of its news is not read.
+const FOLDERS_MAX: usize = 16;
 
 /// What happened to an attempt since the last look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,10 +40,10 @@ pub(super) fn run(shared: &Shared) {
 
 fn look(shared: &Shared) -> Result<(), EngineError> {
     let folder = shared.files.news();
-    let mut news = read_news(&folder).map_err(EngineError::file("folder", &folder))?;
+    let mut news = read_news(&folder, false).map_err(EngineError::file("folder", &folder))?;
     for uid in shared.users.all().into_keys() {
         // What a user makes of its own folder holds up nobody else.
-        match read_news(&folder.join(uid.to_string())) {
+        match read_news(&folder.join(uid.to_string()), true) {
             Ok(own) => {
                 let state = shared.lock();
                 let of_it = |id| state.open(id).is_some_and(|open| shared.users.is_of(&open.order, uid));
@@ -72,13 +75,20 @@ fn look(shared: &Shared) -> Result<(), EngineError> {
     end(shared, &ends)
 }
 
-/// Lists what is new and takes it away: who is killed after this reads all records again at the next start.
-fn read_news(folder: &std::path::Path) -> io::Result<BTreeMap<AttemptId, News>> {
+/// Lists what is new and takes it away: who is killed after this reads all records again at the next start. In the
+/// engine's own folder there are those of users; in a user's there is nothing else to be.
+fn read_news(folder: &Path, of_user: bool) -> io::Result<BTreeMap<AttemptId, News>> {
     let mut all: BTreeMap<AttemptId, News> = BTreeMap::new();
+    let mut kept = 0;
     for entry in fs::read_dir(folder)?.take(NEWS_MAX) {
         let entry = entry?;
-        // Those of users.
         if entry.file_type()?.is_dir() {
+            // Only an empty one goes.
+            kept += usize::from(of_user && fs::remove_dir(entry.path()).is_err());
+            if kept == FOLDERS_MAX {
+                tracing::warn!(folder = %folder.display(), "folders among the news of a user, not read further");
+                break;
+            }
             continue;
         }
         let name = entry.file_name();
@@ -159,5 +169,33 @@ fn record_alone(exit: &Exit) -> Evidence<'_> {
         cancelled: false,
         silent: false,
         now: now(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Folders among a user's news are removed, or end the look early; in the engine's own they are its users'.
+    #[test]
+    fn folders_among_news_are_no_litter_for_ever() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let left = || fs::read_dir(scratch.path()).expect("readable").count();
+        for name in 0..200 {
+            fs::create_dir(scratch.path().join(name.to_string())).expect("made");
+        }
+        fs::write(scratch.path().join("1.0.1.end"), "").expect("written");
+        assert_eq!(read_news(scratch.path(), false).expect("read").len(), 1);
+        assert_eq!(left(), 200);
+        assert!(read_news(scratch.path(), true).expect("read").is_empty());
+        assert_eq!(left(), 0);
+        for name in 0..FOLDERS_MAX - 1 {
+            fs::create_dir_all(scratch.path().join(name.to_string()).join("full")).expect("made");
+        }
+        fs::write(scratch.path().join("1.0.1.end"), "").expect("written");
+        assert_eq!(read_news(scratch.path(), true).expect("read").len(), 1);
+        fs::create_dir_all(scratch.path().join("one more/full")).expect("made");
+        read_news(scratch.path(), true).expect("as much as is read");
+        assert_eq!(left(), FOLDERS_MAX);
     }
 }

@@ -9,7 +9,8 @@
 //! | all else | 0600 |
 //!
 //! All of them belong to the agent. Once a folder is open to its user, a file in it may be anything: the agent never
-//! writes there again, but for a claim, which it makes new, and reads by [`read`], which follows no link.
+//! writes there again, but for a claim, which it makes new, and reads by [`read`], which follows no link and takes no
+//! file that has a second name.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -87,8 +88,8 @@ pub(super) fn opened_to(folder: &Path) -> Option<u32> {
     (metadata.is_dir() && metadata.mode() & 0o020 != 0).then(|| metadata.gid())
 }
 
-/// Opens a file that somebody else may have put there; `None` when it is not there. What is no plain file, or one that
-/// its owner keeps to itself, is as good as empty: it must hold up nobody else's attempts.
+/// Opens a file that somebody else may have put there; `None` when it is not there. What is no plain file, has another
+/// name too, or is kept by its owner to itself, is as good as empty: it must hold up nobody else's attempts.
 pub(super) fn open_plain(path: &Path) -> io::Result<Option<Option<File>>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.is_file() => return Ok(Some(None)),
@@ -100,13 +101,25 @@ pub(super) fn open_plain(path: &Path) -> io::Result<Option<Option<File>>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let flags = i32::try_from(flags.bits()).expect("flags of open(2) are an int");
     match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => Ok(Some(file.metadata()?.is_file().then_some(file))),
+        Ok(file) => {
+            let metadata = file.metadata()?;
+            let own = metadata.is_file() && !(metadata.nlink() > 1 && others_may_write(path));
+            Ok(Some(own.then_some(file)))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Some(None)),
         // A link.
         Err(_) if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) => Ok(Some(None)),
         Err(error) => Err(error),
     }
+}
+
+/// Whether others than the agent may put files beside this one: under a second name that may be any file that the agent
+/// may read, its own or another user's.
+fn others_may_write(path: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
+    folder.is_none_or(|folder| folder.uid() != own || folder.mode() & 0o022 != 0)
 }
 
 /// All of such a file, up to a limit.
@@ -155,6 +168,15 @@ mod tests {
         for name in ["link", "dangling", "folder", "pipe"] {
             check(name, Some(""));
         }
+        fs::create_dir(at("shared")).expect("made");
+        for (name, to) in [("secret", "shared/linked"), ("plain", "again")] {
+            fs::hard_link(at(name), at(to)).expect("linked");
+        }
+        fs::set_permissions(at("shared"), Permissions::from_mode(0o700)).expect("closed");
+        check("shared/linked", Some("secret"));
+        fs::set_permissions(at("shared"), Permissions::from_mode(0o770)).expect("opened");
+        check("shared/linked", Some(""));
+        check("again", Some("mine"));
         let endless = File::create(at("endless")).expect("made");
         endless.set_len(1 << 40).expect("a hole");
         assert_eq!(read(&at("endless")).expect("no error").map(|text| text.len() as u64), Some(RECORD_BYTES_MAX));
