@@ -82,7 +82,7 @@ impl KubernetesEngine {
         let shared = Arc::clone(&engine.shared);
         spawn("kube-clean", Box::new(move || errands::clean(&shared)))?;
         // Pods that were made while the site chose otherwise wait for us all the same.
-        let own = !engine.shared.state().waiting(|_| false).is_empty();
+        let own = engine.shared.state().needs_us();
         if own || engine.shared.config.placement == PlacedBy::Huisuan {
             placing::may_bind(&engine.shared).map_err(refused)?;
             let (mut nodes, mut others) = (Nodes::default(), Others);
