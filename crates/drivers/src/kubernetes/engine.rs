@@ -215,11 +215,14 @@ impl Engine for KubernetesEngine {
         let mut results: Vec<Option<SubmitResult>> = Vec::with_capacity(starts.len());
         let mut wanted: Vec<(&StartOrder, Result<Value, String>)> = Vec::new();
         let mut later = None;
-        let unnamed = Unnamed::after(&self.shared, starts.iter().filter(|order| self.look(order.attempt).is_none()));
-        for order in starts {
-            let known = self.look(order.attempt).is_some();
-            let manifest = || unnamed.none_of(order).and_then(|()| self.shared.manifest(order));
-            let manifest = match (!known).then(manifest) {
+        // Judged before the Services of their gangs are made: a gang that is refused needs none.
+        let judge = |order: &StartOrder| self.look(order.attempt).is_none().then(|| self.shared.manifest(order));
+        let judged: Vec<Option<Result<Value, NoPod>>> = starts.iter().map(judge).collect();
+        let good = starts.iter().zip(&judged).filter(|(_, manifest)| matches!(manifest, Some(Ok(_))));
+        let unnamed = Unnamed::after(&self.shared, good.map(|(order, _)| order));
+        for (order, manifest) in starts.iter().zip(judged) {
+            let named = |manifest| unnamed.none_of(order).map(|()| manifest);
+            let manifest = match manifest.map(|manifest| manifest.and_then(named)) {
                 None => None,
                 Some(Ok(manifest)) => Some(Ok(manifest)),
                 Some(Err(NoPod::Refused(why))) => Some(Err(why)),
@@ -231,12 +234,17 @@ impl Engine for KubernetesEngine {
             // Whoever is known is told again; whoever is not is known from here on, twice in one call included. Of
             // several calls at once only the first makes it.
             let fresh = self.shared.state().begin(order.attempt);
-            match manifest.filter(|_| fresh) {
-                Some(manifest) => {
+            match manifest {
+                Some(manifest) if fresh => {
                     wanted.push((order, manifest));
                     results.push(None);
                 }
-                None => results.push(Some(SubmitResult::Duplicate)),
+                None if fresh => {
+                    // Known when it was judged, to another call that could not make it since.
+                    self.shared.state().not_created(order.attempt);
+                    later = later.or(Some(EngineError::Refused("its pod was not made; hint: order it again".into())));
+                }
+                _ => results.push(Some(SubmitResult::Duplicate)),
             }
         }
         self.shared.changed([]);

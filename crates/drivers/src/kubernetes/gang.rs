@@ -2,10 +2,13 @@
 //! server knows every task by a name that is known before any of them runs.
 //!
 //! It is made before the first pod and removed after the last end was acknowledged. An agent that died between is made
-//! good by the look at all of them that each agent begins with. A site whose role has no right to services has gangs
-//! without addresses.
+//! good by the look at all of them that each agent begins with. One whose pods the cluster refused is removed by the
+//! second look that knows of none of them. A site whose role has no right to services has gangs without addresses.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
+};
 
 use huisuan_model::{AttemptId, CentreId, JobId, StartOrder};
 use serde_json::{Value, json};
@@ -84,6 +87,24 @@ pub(super) fn variables(order: &StartOrder) -> Vec<(String, String)> {
     all
 }
 
+/// Tries that have a Service and no attempt that is known: they are about to begin, or were refused by the cluster.
+#[derive(Debug, Default)]
+pub(super) struct Strange(BTreeSet<Try>);
+
+impl Strange {
+    /// Takes in all of them; gives back those that were so the last time, and that nobody began since.
+    fn still(&mut self, strange: BTreeSet<Try>) -> BTreeSet<Try> {
+        let still = strange.intersection(&self.0).copied().collect();
+        self.0 = strange;
+        still
+    }
+
+    /// One of them begins now.
+    fn begins(&mut self, gang: Try) {
+        self.0.remove(&gang);
+    }
+}
+
 /// Tries that have no Service because none could be made; whether it never can be, and why.
 #[derive(Debug, Default)]
 pub(super) struct Unnamed(BTreeMap<Try, (bool, String)>);
@@ -94,6 +115,7 @@ impl Unnamed {
         let mut unnamed = Unnamed::default();
         let tries: BTreeSet<Try> = orders.filter_map(Try::of).filter(|_| shared.addresses).collect();
         for gang in tries {
+            shared.strange.lock().unwrap_or_else(PoisonError::into_inner).begins(gang);
             let service = gang.service(&shared.centre);
             match shared.client.call::<Value>(Method::Post, &shared.services_path(), Some(&service)) {
                 Err(error) if error.code() != 409 => {
@@ -118,9 +140,12 @@ impl Unnamed {
 
 /// Removes the Service of a try of which nothing is left.
 pub(super) fn remove_if_over(shared: &Shared, gang: Try) {
-    if !shared.addresses || !shared.state().is_over(gang) {
-        return;
+    if shared.addresses && shared.state().is_over(gang) == Some(true) {
+        remove(shared, gang);
     }
+}
+
+fn remove(shared: &Shared, gang: Try) {
     let path = format!("{}/{}", shared.services_path(), gang.domain(&shared.centre));
     match shared.client.call::<Value>(Method::Delete, &path, None) {
         Err(error) if error.code() != 404 => {
@@ -130,13 +155,36 @@ pub(super) fn remove_if_over(shared: &Shared, gang: Try) {
     }
 }
 
-/// Removes all Services of tries of which nothing is left.
+/// Removes all Services of tries of which nothing is left, and of those of which nothing ever came.
 pub(super) fn clean(shared: &Shared) -> Result<(), CallError> {
     if !shared.addresses {
         return Ok(());
     }
     let services: Listed<Service> = shared.list(&shared.services_path(), &shared.selector())?;
-    let tries = services.items.iter().filter_map(|service| Try::read(service.metadata.labels.get(LABEL)?));
-    tries.for_each(|gang| remove_if_over(shared, gang));
+    let tries = || services.items.iter().filter_map(|service| Try::read(service.metadata.labels.get(LABEL)?));
+    tries().for_each(|gang| remove_if_over(shared, gang));
+    // Held until they are removed: who begins one of them makes its Service after that.
+    let mut strange = shared.strange.lock().unwrap_or_else(PoisonError::into_inner);
+    let unknown = tries().filter(|&gang| shared.state().is_over(gang).is_none()).collect();
+    strange.still(unknown).into_iter().for_each(|gang| remove(shared, gang));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_began_is_removed_at_the_second_look() {
+        let of = |jobs: &[u64]| jobs.iter().map(|&job| Try { job: JobId(job), attempt: 1 }).collect::<BTreeSet<_>>();
+        let mut strange = Strange::default();
+        let mut check = |now: &[u64], removed: &[u64]| assert_eq!(strange.still(of(now)), of(removed), "{now:?}");
+        check(&[1, 2, 3], &[]);
+        check(&[2, 3, 4], &[2, 3]);
+        check(&[3, 4], &[3, 4]);
+        check(&[5], &[]);
+        strange.begins(Try { job: JobId(5), attempt: 1 });
+        assert_eq!(strange.still(of(&[5])), of(&[]), "somebody began it");
+        assert_eq!(strange.still(of(&[5])), of(&[5]));
+    }
 }

@@ -17,6 +17,7 @@ use serde_json::json;
 use super::{
     client::{CallError, Client},
     config::KubernetesConfig,
+    gang::Strange,
     hardware::Hardware,
     objects::{List, Node, Pod},
     output::Outputs,
@@ -53,6 +54,7 @@ pub(super) struct Shared {
     pub(super) no_sessions: Option<String>,
     /// Whether tasks of a gang are given names.
     pub(super) addresses: bool,
+    pub(super) strange: Mutex<Strange>,
     pub(super) hardware: Mutex<Hardware>,
     /// The hardware follows every change of a node by itself.
     pub(super) nodes_watched: AtomicBool,
@@ -85,6 +87,7 @@ impl Shared {
             volume,
             no_sessions,
             addresses,
+            strange: Mutex::default(),
             hardware: Mutex::default(),
             nodes_watched: AtomicBool::new(false),
             binding: Binding::default(),
