@@ -17,7 +17,7 @@ use super::{
     config::{KubernetesConfig, PlacedBy},
     create::{Created, create},
     errands,
-    gang::Unnamed,
+    gang::{self, Unnamed},
     journal::{Entry, Journal, lock},
     kubeconfig::Access,
     output,
@@ -216,7 +216,9 @@ impl Engine for KubernetesEngine {
         let mut wanted: Vec<(&StartOrder, Result<Value, String>)> = Vec::new();
         let mut later = None;
         // Judged before the Services of their gangs are made: a gang that is refused needs none.
-        let judge = |order: &StartOrder| self.look(order.attempt).is_none().then(|| self.shared.manifest(order));
+        let unknown = |order: &StartOrder| self.look(order.attempt).is_none();
+        let addresses = gang::addresses(&self.shared, starts.iter().filter(|order| unknown(order)));
+        let judge = |order: &StartOrder| unknown(order).then(|| self.shared.manifest(order, &addresses));
         let judged: Vec<Option<Result<Value, NoPod>>> = starts.iter().map(judge).collect();
         let good = starts.iter().zip(&judged).filter(|(_, manifest)| matches!(manifest, Some(Ok(_))));
         let unnamed = Unnamed::after(&self.shared, good.map(|(order, _)| order));

@@ -12,7 +12,7 @@ use std::{
 
 use huisuan_model::{AttemptId, CentreId, JobId, StartOrder};
 use serde_json::{Value, json};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{
     client::{CallError, Method},
@@ -25,8 +25,12 @@ use crate::EngineError;
 
 /// The label of the pods of a gang's try, and of its Service: `JOB-ATTEMPT`.
 pub(super) const LABEL: &str = "huisuan.io/gang-try";
+/// What is done, for errors.
+const DOING: &str = "asking whether services may be made, which gangs wait for";
 /// Gangs of more tasks are told the first one's name alone: every pod would hold the names of all.
 const NAMED_MAX: u64 = 256;
+/// Where a task finds itself, in place of a name.
+const HERE: &str = "127.0.0.1";
 
 /// One try of a gang.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,11 +78,49 @@ pub(super) fn host(task: u32) -> String {
     format!("task-{task}")
 }
 
-/// The variables by which a task finds the others, as at other engines.
-pub(super) fn variables(order: &StartOrder) -> Vec<(String, String)> {
-    let (Some(gang), tasks) = (Try::of(order), order.tasks()) else { return Vec::new() };
-    let domain = gang.domain(&order.centre);
-    let name = |task| format!("{}.{domain}", host(task));
+/// Whether the tasks of these orders' gangs are given names: whether the cluster lets this agent make Services. Asked
+/// of it until it answers, for whoever begins without names has none for ever; the error says why it did not.
+pub(super) fn addresses<'a>(shared: &Shared, mut orders: impl Iterator<Item = &'a StartOrder>) -> Result<bool, String> {
+    if orders.any(|order| Try::of(order).is_some()) { may_name(shared) } else { Ok(false) }
+}
+
+fn may_name(shared: &Shared) -> Result<bool, String> {
+    if let Some(&may) = shared.addresses.get() {
+        return Ok(may);
+    }
+    for verb in ["create", "list", "delete"] {
+        let what = json!({ "namespace": shared.config.namespace, "verb": verb, "resource": "services" });
+        match shared.client.allows(&what) {
+            Ok(true) => {}
+            // Who may not even ask is taken to have no right: nothing that runs needs names.
+            Err(error) if !matches!(error.code(), 403 | 404) => {
+                let why = error.during(DOING).to_string();
+                // Another thread may have its answer by now.
+                if shared.addresses.get().is_none() && shared.troubled(DOING, &why) {
+                    warn!(error = why, "gangs wait");
+                }
+                return Err(why);
+            }
+            _ => {
+                shared.well(DOING);
+                return Ok(*shared.addresses.get_or_init(|| false));
+            }
+        }
+    }
+    shared.well(DOING);
+    Ok(*shared.addresses.get_or_init(|| true))
+}
+
+/// The variables by which a task finds the others, as at other engines; `addresses` says whether they have names.
+pub(super) fn variables(order: &StartOrder, addresses: bool) -> Vec<(String, String)> {
+    let tasks = order.tasks();
+    let domain = match Try::of(order) {
+        Some(gang) if addresses => Some(gang.domain(&order.centre)),
+        // All of it is here.
+        None if order.spec.gang => None,
+        _ => return Vec::new(),
+    };
+    let name = |task| domain.as_ref().map_or_else(|| HERE.to_owned(), |domain| format!("{}.{domain}", host(task)));
     let mut all = vec![("HUISUAN_GANG_FIRST".to_owned(), name(tasks.first().unwrap_or(0)))];
     if tasks.len() <= NAMED_MAX {
         let hosts: Vec<String> = tasks.iter().map(|task| format!("{}:1", name(task))).collect();
@@ -113,7 +155,8 @@ impl Unnamed {
     /// Makes the Services of these orders' gangs; one that is there already is as good.
     pub(super) fn after<'a>(shared: &Shared, orders: impl Iterator<Item = &'a StartOrder>) -> Unnamed {
         let mut unnamed = Unnamed::default();
-        let tries: BTreeSet<Try> = orders.filter_map(Try::of).filter(|_| shared.addresses).collect();
+        let tries: BTreeSet<Try> =
+            orders.filter_map(Try::of).filter(|_| shared.addresses.get() == Some(&true)).collect();
         for gang in tries {
             shared.strange.lock().unwrap_or_else(PoisonError::into_inner).begins(gang);
             let service = gang.service(&shared.centre);
@@ -140,7 +183,7 @@ impl Unnamed {
 
 /// Removes the Service of a try of which nothing is left.
 pub(super) fn remove_if_over(shared: &Shared, gang: Try) {
-    if shared.addresses && shared.state().is_over(gang) == Some(true) {
+    if shared.state().is_over(gang) == Some(true) {
         remove(shared, gang);
     }
 }
@@ -157,7 +200,8 @@ fn remove(shared: &Shared, gang: Try) {
 
 /// Removes all Services of tries of which nothing is left, and of those of which nothing ever came.
 pub(super) fn clean(shared: &Shared) -> Result<(), CallError> {
-    if !shared.addresses {
+    // Whoever does not answer is asked again at the next look.
+    if may_name(shared) != Ok(true) {
         return Ok(());
     }
     let services: Listed<Service> = shared.list(&shared.services_path(), &shared.selector())?;

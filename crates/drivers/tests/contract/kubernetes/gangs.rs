@@ -46,6 +46,18 @@ fn tasks_are_told_where_the_first_is() {
     }
 }
 
+/// As at other engines; it needs no name for that, and no right.
+#[test]
+fn a_gang_of_one_task_finds_itself() {
+    let mut lab = Anywhere::new();
+    let mut alone = order(1, JobSpec { gang: true, ..script("echo $HUISUAN_GANG_FIRST $HUISUAN_GANG_HOSTS") });
+    alone.cores = Millicores(500);
+    lab.bench.submit(std::slice::from_ref(&alone));
+    assert!(lab.bench.end(alone.attempt).outcome.success());
+    assert_eq!(lab.bench.stdout(alone.attempt), "127.0.0.1 127.0.0.1:1\n");
+    lab.until_no_services();
+}
+
 #[test]
 fn a_service_selects_the_pods_of_its_try_and_goes_with_the_last() {
     let mut lab = Lab::new();
@@ -104,6 +116,32 @@ fn who_may_make_no_services_has_gangs_without_names() {
         assert_eq!(lab.bench.stdout(order.attempt), "[]\n");
     }
     assert!(services(&lab).is_empty());
+}
+
+/// Whether names may be given is asked until it is answered: nobody begins without names that others would have.
+#[test]
+fn a_gang_waits_until_it_is_known_whether_it_has_names() {
+    let mut lab = Lab::new();
+    lab.close();
+    lab.server.fail("REVIEW", Act::Answer(500), 1_000);
+    lab.reopen();
+    let orders = pair(1, "echo $HUISUAN_GANG_FIRST");
+    let error = lab.bench.engine.submit(&orders).expect_err("later").to_string();
+    assert!(error.contains("whether services may be made"), "{error}");
+    let told = || lab.bench.engine.alarms().iter().any(|alarm| alarm.what.contains("which gangs wait for"));
+    assert!(told(), "{:?}", lab.bench.engine.alarms());
+    let one = lab.bench.engine.submit(&[order(3, script("true"))]).expect("submitted");
+    assert_eq!(one, [SubmitResult::Accepted], "tasks of no gang wait for nothing");
+    lab.server.heal();
+    lab.bench.submit(&orders);
+    assert!(!told(), "it was answered");
+    for order in &orders {
+        lab.bench.end(order.attempt);
+        assert_eq!(lab.bench.stdout(order.attempt), format!("task-3.hs-{HERE}-1-g1\n"));
+    }
+    let ids: Vec<_> = orders.iter().map(|order| order.attempt).collect();
+    lab.bench.engine.acknowledge(&ids).expect("acknowledged");
+    no_services(&lab);
 }
 
 /// What is refused whatever the cluster says leaves nothing there.
