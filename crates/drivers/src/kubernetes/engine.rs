@@ -17,7 +17,7 @@ use super::{
     config::{KubernetesConfig, PlacedBy},
     create::{Created, create},
     errands,
-    gang::Unnamed,
+    gang::{self, Unnamed},
     journal::{Entry, Journal, lock},
     kubeconfig::Access,
     output,
@@ -82,7 +82,7 @@ impl KubernetesEngine {
         let shared = Arc::clone(&engine.shared);
         spawn("kube-clean", Box::new(move || errands::clean(&shared)))?;
         // Pods that were made while the site chose otherwise wait for us all the same.
-        let own = !engine.shared.state().waiting(|_| false).is_empty();
+        let own = engine.shared.state().needs_us();
         if own || engine.shared.config.placement == PlacedBy::Huisuan {
             placing::may_bind(&engine.shared).map_err(refused)?;
             let (mut nodes, mut others) = (Nodes::default(), Others);
@@ -215,11 +215,16 @@ impl Engine for KubernetesEngine {
         let mut results: Vec<Option<SubmitResult>> = Vec::with_capacity(starts.len());
         let mut wanted: Vec<(&StartOrder, Result<Value, String>)> = Vec::new();
         let mut later = None;
-        let unnamed = Unnamed::after(&self.shared, starts.iter().filter(|order| self.look(order.attempt).is_none()));
-        for order in starts {
-            let known = self.look(order.attempt).is_some();
-            let manifest = || unnamed.none_of(order).and_then(|()| self.shared.manifest(order));
-            let manifest = match (!known).then(manifest) {
+        // Judged before the Services of their gangs are made: a gang that is refused needs none.
+        let unknown = |order: &StartOrder| self.look(order.attempt).is_none();
+        let addresses = gang::addresses(&self.shared, starts.iter().filter(|order| unknown(order)));
+        let judge = |order: &StartOrder| unknown(order).then(|| self.shared.manifest(order, &addresses));
+        let judged: Vec<Option<Result<Value, NoPod>>> = starts.iter().map(judge).collect();
+        let good = starts.iter().zip(&judged).filter(|(_, manifest)| matches!(manifest, Some(Ok(_))));
+        let unnamed = Unnamed::after(&self.shared, good.map(|(order, _)| order));
+        for (order, manifest) in starts.iter().zip(judged) {
+            let named = |manifest| unnamed.none_of(order).map(|()| manifest);
+            let manifest = match manifest.map(|manifest| manifest.and_then(named)) {
                 None => None,
                 Some(Ok(manifest)) => Some(Ok(manifest)),
                 Some(Err(NoPod::Refused(why))) => Some(Err(why)),
@@ -231,12 +236,17 @@ impl Engine for KubernetesEngine {
             // Whoever is known is told again; whoever is not is known from here on, twice in one call included. Of
             // several calls at once only the first makes it.
             let fresh = self.shared.state().begin(order.attempt);
-            match manifest.filter(|_| fresh) {
-                Some(manifest) => {
+            match manifest {
+                Some(manifest) if fresh => {
                     wanted.push((order, manifest));
                     results.push(None);
                 }
-                None => results.push(Some(SubmitResult::Duplicate)),
+                None if fresh => {
+                    // Known when it was judged, to another call that could not make it since.
+                    self.shared.state().not_created(order.attempt);
+                    later = later.or(Some(EngineError::Refused("its pod was not made; hint: order it again".into())));
+                }
+                _ => results.push(Some(SubmitResult::Duplicate)),
             }
         }
         self.shared.changed([]);

@@ -116,9 +116,9 @@ pub(super) fn manifest(
         labels[gang::LABEL] = json!(gang.label());
         pod_spec["hostname"] = json!(gang::host(order.attempt.task));
         pod_spec["subdomain"] = json!(gang.domain(&order.centre));
-        let variables = pod_spec["containers"][0]["env"].as_array_mut().expect("it was made as a list");
-        variables.extend(gang::variables(order).into_iter().map(variable));
     }
+    let variables = pod_spec["containers"][0]["env"].as_array_mut().expect("it was made as a list");
+    variables.extend(gang::variables(order, addresses).into_iter().map(variable));
     Ok(json!({
         "apiVersion": "v1",
         "kind": "Pod",

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::Sender,
     },
@@ -17,6 +17,7 @@ use serde_json::json;
 use super::{
     client::{CallError, Client},
     config::KubernetesConfig,
+    gang::{Strange, Try},
     hardware::Hardware,
     objects::{List, Node, Pod},
     output::Outputs,
@@ -51,8 +52,9 @@ pub(super) struct Shared {
     pub(super) volume: Option<Volume>,
     /// Why no session runs here, if none does.
     pub(super) no_sessions: Option<String>,
-    /// Whether tasks of a gang are given names.
-    pub(super) addresses: bool,
+    /// Whether tasks of a gang are given names; empty until the cluster has said so.
+    pub(super) addresses: OnceLock<bool>,
+    pub(super) strange: Mutex<Strange>,
     pub(super) hardware: Mutex<Hardware>,
     /// The hardware follows every change of a node by itself.
     pub(super) nodes_watched: AtomicBool,
@@ -76,7 +78,6 @@ impl Shared {
         let outputs = Outputs::open(&config.dir, config.output_bytes_max)?;
         let volume = Volume::open(&config, &centre)?;
         let no_sessions = attaches(&client, &config.namespace).err();
-        let addresses = names(&client, &config.namespace);
         Ok(Shared {
             client,
             config,
@@ -84,7 +85,8 @@ impl Shared {
             outputs,
             volume,
             no_sessions,
-            addresses,
+            addresses: OnceLock::new(),
+            strange: Mutex::default(),
             hardware: Mutex::default(),
             nodes_watched: AtomicBool::new(false),
             binding: Binding::default(),
@@ -243,13 +245,23 @@ impl Shared {
         alarms.into_iter().map(|(subject, what)| Alarm { subject, what }).collect()
     }
 
-    /// The pod that an order becomes; the folders that it will be given are there then.
-    pub(super) fn manifest(&self, order: &StartOrder) -> Result<serde_json::Value, NoPod> {
+    /// The pod that an order becomes; the folders that it will be given are there then. `addresses` says whether tasks
+    /// of gangs are given names, or why nobody knows.
+    pub(super) fn manifest(
+        &self,
+        order: &StartOrder,
+        addresses: &Result<bool, String>,
+    ) -> Result<serde_json::Value, NoPod> {
         if order.centre != self.centre {
             return Err(format!("the order is for centre `{}`, this is `{}`", order.centre, self.centre).into());
         }
         let suits = self.hardware.lock().unwrap_or_else(PoisonError::into_inner).suits(order)?;
-        let manifest = manifest(order, &suits, &self.config, self.addresses)?;
+        let addresses = match addresses {
+            Ok(addresses) => *addresses,
+            Err(why) if Try::of(order).is_some() => return Err(NoPod::Later(EngineError::Refused(why.clone()))),
+            Err(_) => false,
+        };
+        let manifest = manifest(order, &suits, &self.config, addresses)?;
         self.volume.iter().try_for_each(|volume| volume.prepare(order))?;
         Ok(manifest)
     }
@@ -263,16 +275,6 @@ fn attaches(client: &Client, namespace: &str) -> Result<(), String> {
         Ok(false) => Err("the agent's role does not let it attach to pods, which sessions need".to_owned()),
         Err(error) => Err(error.during("asking whether pods may be attached to").to_string()),
     }
-}
-
-/// Whether the cluster lets this agent make services. A cluster that does not answer is taken to say no: nothing that
-/// runs needs them.
-fn names(client: &Client, namespace: &str) -> bool {
-    let may = |verb| {
-        let what = json!({ "namespace": namespace, "verb": verb, "resource": "services" });
-        client.allows(&what).unwrap_or(false)
-    };
-    ["create", "list", "delete"].into_iter().all(may)
 }
 
 /// Asks for many things, several at a time; one answer for each in the same order.

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::{
     super::{
         client::{CallError, Method},
+        objects::Pod,
         shared::{Shared, in_lanes, now},
     },
     line::{Chosen, Place, Waits, choose},
@@ -40,6 +41,19 @@ impl Binding {
     /// Who holds what.
     pub(super) fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One of this centre's pods is so now.
+    pub(in super::super) fn told(&self, pod: &Pod) {
+        // What was bound a moment ago holds its room although the cluster told of it without a node before.
+        if !pod.spec.node_name.is_empty() {
+            self.taken().take(pod, true);
+        }
+    }
+
+    /// One of this centre's pods is there no more.
+    pub(in super::super) fn forget(&self, pod: &Pod) {
+        self.taken().gone(&pod.metadata.uid);
     }
 
     /// Has the line looked at.

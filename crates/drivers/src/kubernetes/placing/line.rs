@@ -81,24 +81,40 @@ pub(super) struct Chosen {
     pub(super) stuck: Vec<AttemptId>,
 }
 
+/// A group that found no room.
+struct Failed {
+    wants: Amounts,
+    terms: Vec<Term>,
+    count: usize,
+    /// It would find none if nothing else of this centre ran.
+    stuck: bool,
+}
+
 /// Gives nodes to those whose turn it is.
 pub(super) fn choose(mut line: Vec<Group>, mut places: BTreeMap<String, Place<'_>>, now: TimeMs) -> Chosen {
     line.retain(|group| !group.members.is_empty());
     line.sort_by_key(|group| (!group.begun, group.since, group.members[0].id));
     let mut chosen = Chosen::default();
-    // What found no room finds none later in the same pass: room only shrinks.
-    let mut failed: Vec<(Amounts, Vec<Term>, usize)> = Vec::new();
+    // What found no room finds none later in the same pass, and no more of it does: room only shrinks.
+    let mut failed: Vec<Failed> = Vec::new();
     for group in line {
         let (first, count) = (&group.members[0], group.members.len());
-        if failed.iter().any(|(wants, terms, n)| *n <= count && *wants == first.wants && *terms == first.terms) {
+        let alike = || failed.iter().filter(|one| one.wants == first.wants && one.terms == first.terms);
+        if alike().any(|one| one.count <= count && one.stuck) {
             continue;
         }
-        if let Some(nodes) = fit(&group.members, &mut places, Room::Free) {
+        let no_room = alike().any(|one| one.count <= count);
+        let could_fit = alike().any(|one| one.count >= count && !one.stuck);
+        if no_room && could_fit {
+            continue;
+        }
+        if !no_room && let Some(nodes) = fit(&group.members, &mut places, Room::Free) {
             chosen.bindings.extend(group.members.into_iter().zip(nodes));
             continue;
         }
-        failed.push((first.wants.clone(), first.terms.clone(), count));
-        if fit(&group.members, &mut places.clone(), Room::WithoutOurs).is_none() {
+        let stuck = !could_fit && fit(&group.members, &mut places.clone(), Room::WithoutOurs).is_none();
+        failed.push(Failed { wants: first.wants.clone(), terms: first.terms.clone(), count, stuck });
+        if stuck {
             chosen.stuck.push(first.id);
         } else if group.begun || now.since(group.since) >= PASSED_MAX {
             let suits = |place: &Place<'_>| group.members.iter().any(|one| suits(place.labels, &one.terms));

@@ -78,14 +78,14 @@ impl State {
         until.max()
     }
 
-    /// Whether nothing is left of a gang's try: all ends that are known of are recorded elsewhere.
-    pub(in super::super) fn is_over(&self, gang: Try) -> bool {
+    /// Whether nothing is left of a gang's try: all ends that are known of are recorded elsewhere. `None` where nothing
+    /// is known of it: it is about to begin, or was refused.
+    pub(in super::super) fn is_over(&self, gang: Try) -> Option<bool> {
         let id = |task, attempt| AttemptId { job: gang.job, task, attempt };
         let all = self.attempts.range(id(0, 0)..=id(u32::MAX, u32::MAX));
         let own: Vec<&Known> = all.filter(|(id, _)| id.attempt == gang.attempt).map(|(_, known)| known).collect();
         let over = |known: &&Known| matches!(known.stage, Stage::Ended { acknowledged: true, .. });
-        // One of which nothing is known is about to begin.
-        !own.is_empty() && own.iter().all(over)
+        (!own.is_empty()).then(|| own.iter().all(over))
     }
 
     /// What should have been in the list that began with `round`, and was not.

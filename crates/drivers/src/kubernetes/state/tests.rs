@@ -169,3 +169,40 @@ fn an_image_may_take_its_time_but_not_for_ever() {
     let end = outcome_of(&news[0]).expect("an end");
     assert!(end.cause == EndCause::StartFailed && end.detail.contains("ErrImagePull"), "{end:?}");
 }
+
+/// A task of a gang of three that has no node; who is to choose one, and how many gates hold it back.
+fn of_gang(task: u32, scheduler: &str, gates: usize) -> Pod {
+    let mut pod = pod(1, 0, None);
+    pod.metadata.name = format!("hs-x-1-{task}-1");
+    pod.metadata.uid = format!("u-{task}");
+    pod.metadata.annotations.insert("huisuan.io/attempt".into(), format!("1.{task}.1"));
+    pod.metadata.annotations.insert("huisuan.io/gang".into(), "3".into());
+    pod.spec.node_name.clear();
+    pod.spec.scheduler_name = scheduler.into();
+    pod.spec.scheduling_gates = vec![json!({ "name": "kueue.x-k8s.io/admission" }); gates];
+    pod
+}
+
+#[test]
+fn a_gang_in_part_waits_for_those_whose_nodes_the_cluster_chooses() {
+    let check = |pods: &[Pod], needs_us: bool, turns: &[usize]| {
+        let mut state = State::default();
+        pods.iter().for_each(|pod| drop(state.take(pod.clone(), TimeMs(0), PATIENCE)));
+        let groups = state.waiting(|_| false).into_iter().map(|group| group.members.len()).collect::<Vec<_>>();
+        assert_eq!((state.needs_us(), groups), (needs_us, turns.to_vec()), "{pods:#?}");
+    };
+    let (ours, theirs) = ("huisuan", "default-scheduler");
+    check(&[0, 1, 2].map(|task| of_gang(task, ours, 0)), true, &[3]);
+    check(&[of_gang(0, ours, 0), of_gang(1, ours, 0)], true, &[]);
+    check(&[of_gang(0, ours, 0), of_gang(1, ours, 0), of_gang(2, theirs, 0)], true, &[]);
+    check(&[0, 1, 2].map(|task| of_gang(task, ours, 1)), true, &[]);
+    check(&[0, 1, 2].map(|task| of_gang(task, theirs, 0)), false, &[]);
+    let mut bound = of_gang(1, theirs, 0);
+    bound.spec.node_name = "node".into();
+    check(&[of_gang(0, ours, 0), bound.clone()], true, &[1]);
+    bound.status = pod(1, 4, None).status;
+    check(&[of_gang(0, ours, 0), of_gang(2, ours, 0), bound], true, &[2]);
+    let mut leaving = of_gang(0, ours, 0);
+    leaving.metadata.deletion_timestamp = pod(1, 0, Some(30)).metadata.deletion_timestamp;
+    check(&[leaving], false, &[]);
+}

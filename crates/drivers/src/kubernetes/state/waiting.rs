@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use huisuan_model::{AttemptId, JobId, TimeMs};
+use huisuan_model::{AttemptId, AttemptReport, JobId, ReportKind, TimeMs};
 
 use super::{
     super::{
@@ -10,17 +10,26 @@ use super::{
         placing::{Amounts, Group, Waits},
         pod::{GANG, SCHEDULER},
     },
-    Known, State, reference,
+    Known, Stage, State, reference,
 };
 
 /// Whether a pod waits for us and nobody else.
 pub(super) fn for_us(pod: &Pod) -> bool {
-    let spec = &pod.spec;
-    let free = spec.node_name.is_empty() && spec.scheduling_gates.is_empty();
-    free && spec.scheduler_name == SCHEDULER && pod.metadata.deletion_timestamp.is_none()
+    is_ours(pod) && pod.spec.scheduling_gates.is_empty()
+}
+
+/// Whether a pod gets no node but from us, perhaps once others let it.
+fn is_ours(pod: &Pod) -> bool {
+    let free = pod.spec.node_name.is_empty() && pod.metadata.deletion_timestamp.is_none();
+    free && pod.spec.scheduler_name == SCHEDULER
 }
 
 impl State {
+    /// Whether any pod gets no node but from us, now or later.
+    pub(in super::super) fn needs_us(&self) -> bool {
+        self.attempts.values().filter_map(Known::wanted).any(is_ours)
+    }
+
     /// Who waits, in groups that get their nodes together. `bound` knows pods that were bound a moment ago, by their
     /// uids. Of a gang nobody is told before all of it is here.
     pub(in super::super) fn waiting(&mut self, bound: impl Fn(&str) -> bool) -> Vec<Group> {
@@ -53,6 +62,9 @@ impl State {
         let all: Vec<&Known> = all.filter(|(id, _)| id.attempt == attempt).map(|(_, known)| known).collect();
         let has_node = |pod: &Pod| !pod.spec.node_name.is_empty() || bound(&pod.metadata.uid);
         group.begun = all.iter().any(|known| !known.ended() && known.last.as_ref().is_some_and(has_node));
+        // The site may have changed its mind between two of them: those whose nodes the cluster chooses go first, for
+        // it and we would choose the same room. They may be over when they are looked at.
+        group.begun |= all.iter().any(|known| known.ran());
         // One that ended before all of it was here broke the gang: its others are told to end.
         let size = all.iter().find_map(|known| gang_of(known.last.as_ref()?));
         group.begun || size.is_some_and(|size| group.members.len() as u64 == size)
@@ -60,10 +72,21 @@ impl State {
 }
 
 impl Known {
-    /// Its pod, where it waits for us.
-    fn waits(&self, bound: &impl Fn(&str) -> bool) -> Option<&Pod> {
+    /// It is over, and had begun.
+    fn ran(&self) -> bool {
+        let began = |report: &AttemptReport| matches!(report.what, ReportKind::Ended { started_at: Some(_), .. });
+        matches!(&self.stage, Stage::Ended { report, .. } if began(report))
+    }
+
+    /// Its pod, where it is to run.
+    fn wanted(&self) -> Option<&Pod> {
         let wanted = !self.ended() && !self.cancelled && self.doomed.is_none();
-        self.last.as_ref().filter(|pod| wanted && for_us(pod) && !bound(&pod.metadata.uid))
+        self.last.as_ref().filter(|_| wanted)
+    }
+
+    /// The same, where it waits for us.
+    fn waits(&self, bound: &impl Fn(&str) -> bool) -> Option<&Pod> {
+        self.wanted().filter(|pod| for_us(pod) && !bound(&pod.metadata.uid))
     }
 }
 

@@ -9,15 +9,20 @@ use std::{
 };
 
 use huisuan_model::{JobId, TimeMs};
+use tracing::warn;
 
 use super::{Volume, WHICH};
 
+/// What ends the name of a folder that is being removed: nobody is given it any more.
+const ASIDE: &str = ".removed";
+
 impl Volume {
     /// Removes what was saved by tasks that nobody needed since `before`. `needed` says until when a task was, as far as
-    /// is known; of others the age of their folder counts. Gives back how many were removed.
+    /// is known; of others the age of their folder counts. Gives back how many were removed. What cannot be removed,
+    /// for a task left it so, stays and holds up nothing else; each pass tries again.
     ///
     /// # Errors
-    /// When a folder cannot be read or removed, or it is not the volume that it was.
+    /// When the centre's own folders cannot be read, or it is not the volume that it was.
     pub(in super::super) fn forget(
         &self,
         before: TimeMs,
@@ -30,14 +35,20 @@ impl Volume {
         let mut removed = 0;
         for (job, of_job) in numbered(&self.root.join("checkpoints"))? {
             for (task, folder) in numbered(&of_job)? {
-                // Nobody is given the folder between the look at it and its removal.
-                let _preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
                 let Ok(task) = u32::try_from(task) else { continue };
-                let old = fs::symlink_metadata(&folder)?.modified()? < before_time;
-                if old && needed(JobId(job), task).is_none_or(|until| until < before) {
-                    // Follows no link, whatever a task left there.
-                    fs::remove_dir_all(&folder)?;
-                    removed += 1;
+                let unneeded = || needed(JobId(job), task).is_none_or(|until| until < before);
+                if let Err(error) = self.set_aside(&folder, before_time, unneeded) {
+                    warn!(folder = %folder.display(), %error, "what a task saved cannot be removed");
+                }
+            }
+            // Large trees take long: nobody waits for them. Those of a removal that was interrupted are among them.
+            for folder in aside_in(&of_job)? {
+                // Follows no link, whatever a task left there.
+                match fs::remove_dir_all(&folder) {
+                    Ok(()) => removed += 1,
+                    Err(error) => {
+                        warn!(folder = %folder.display(), %error, "what a task saved cannot be removed yet");
+                    }
                 }
             }
             // Only when it is empty.
@@ -45,6 +56,18 @@ impl Volume {
             let _ = fs::remove_dir(&of_job);
         }
         Ok(removed)
+    }
+
+    /// Gives a folder that is old and that nobody needs a name by which nobody is given it.
+    fn set_aside(&self, folder: &Path, before: SystemTime, unneeded: impl Fn() -> bool) -> io::Result<()> {
+        // Nobody is given the folder between the look at it and its new name.
+        let _preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        if fs::symlink_metadata(folder)?.modified()? < before && unneeded() {
+            let mut aside = folder.as_os_str().to_owned();
+            aside.push(ASIDE);
+            fs::rename(folder, aside)?;
+        }
+        Ok(())
     }
 }
 
@@ -65,9 +88,24 @@ fn numbered(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
+/// The folders in a folder that are being removed.
+fn aside_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        found.extend(path.to_str().is_some_and(|text| text.ends_with(ASIDE)).then_some(path));
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::symlink, sync::Mutex};
+    use std::{
+        os::unix::fs::{PermissionsExt as _, symlink},
+        sync::Mutex,
+        thread,
+        time::Instant,
+    };
 
     use super::*;
 
@@ -103,5 +141,54 @@ mod tests {
         assert!(outside.join("file").exists(), "no link is followed");
         volume.which = "another".to_owned();
         volume.forget(TimeMs(i64::MAX), needed).expect_err("another volume is there");
+    }
+
+    fn volume_in(scratch: &Path) -> Volume {
+        let root = scratch.join("root");
+        fs::create_dir_all(root.join("checkpoints")).expect("made");
+        fs::write(root.join(WHICH), "this").expect("written");
+        Volume { root, which: "this".to_owned(), owner: None, preparing: Mutex::default() }
+    }
+
+    #[test]
+    fn what_cannot_be_removed_holds_up_nothing_else() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let volume = volume_in(scratch.path());
+        let of = |path: &str| volume.root.join("checkpoints").join(path);
+        for path in ["1/0", "1/1/closed/inside", "1/2", "2/0"] {
+            fs::create_dir_all(of(path)).expect("made");
+        }
+        // A file in the way stops even root; a closed folder stops all others.
+        fs::write(of("1/0.removed"), "").expect("written");
+        let mode = |mode| fs::set_permissions(of("1/1/closed"), fs::Permissions::from_mode(mode));
+        mode(0).expect("closed");
+        let all = TimeMs(i64::MAX / 2);
+        assert!(volume.forget(all, |_, _| None).expect("forgotten") >= 2);
+        assert!(of("1/0").exists() && !of("1/1").exists() && !of("1/2").exists() && !of("2").exists());
+        // Whatever was in the way is away: the next pass makes it good.
+        fs::remove_file(of("1/0.removed")).expect("removed");
+        if of("1/1.removed").exists() {
+            fs::set_permissions(of("1/1.removed/closed"), fs::Permissions::from_mode(0o700)).expect("opened");
+        }
+        volume.forget(all, |_, _| None).expect("forgotten");
+        assert!(!of("1").exists(), "nothing is left");
+    }
+
+    #[test]
+    fn a_removal_that_was_interrupted_goes_on_while_folders_are_given() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let volume = volume_in(scratch.path());
+        let left = volume.root.join("checkpoints/1/0.removed");
+        fs::create_dir_all(left.join("deep")).expect("made");
+        thread::scope(|scope| {
+            let preparing = volume.preparing.lock().expect("no panic");
+            scope.spawn(|| volume.forget(TimeMs(0), |_, _| None).expect("forgotten"));
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while left.exists() && Instant::now() < deadline {
+                thread::yield_now();
+            }
+            drop(preparing);
+        });
+        assert!(!left.exists(), "it waits for nobody");
     }
 }

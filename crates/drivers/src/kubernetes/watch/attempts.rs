@@ -1,6 +1,6 @@
 //! The pods of this centre.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use super::{
     super::{
@@ -54,12 +54,17 @@ impl Subject for Attempts {
     }
 
     fn take(&mut self, shared: &Shared, pod: Pod) {
+        // Its room counts before its gang is seen to have begun, whichever watch is the first to tell of it.
+        if shared.nodes_watched.load(Ordering::Relaxed) {
+            shared.binding.told(&pod);
+        }
         let errand = shared.state().take(pod, now(), shared.patience());
         shared.changed(errand);
     }
 
     fn gone(&mut self, shared: &Shared, pod: Pod) {
         if let Some((id, _)) = identity(&pod.metadata) {
+            shared.binding.forget(&pod);
             shared.state().gone(id, Some(&pod), now());
             shared.changed([]);
         }

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use huisuan_drivers::{PlacedBy, SubmitResult};
-use huisuan_model::{Bytes, JobSpec, Millicores, StartOrder};
+use huisuan_drivers::{KubernetesConfig, KubernetesEngine, PlacedBy, SubmitResult};
+use huisuan_model::{Bytes, CentreId, DurationMs, JobSpec, Millicores, StartOrder, spec::Checkpoint};
 use serde_json::json;
 
-use super::{Anywhere, HERE, Lab, cluster::text, server::Act};
+use super::{Anywhere, HERE, Lab, cluster::text, config, server::Act};
 use crate::bench::{order, script, task};
 
 /// Two tasks that find room on one node, numbered as their user did.
@@ -44,6 +44,18 @@ fn tasks_are_told_where_the_first_is() {
         lab.bench.engine.acknowledge(&ids).expect("acknowledged");
         lab.until_no_services();
     }
+}
+
+/// As at other engines; it needs no name for that, and no right.
+#[test]
+fn a_gang_of_one_task_finds_itself() {
+    let mut lab = Anywhere::new();
+    let mut alone = order(1, JobSpec { gang: true, ..script("echo $HUISUAN_GANG_FIRST $HUISUAN_GANG_HOSTS") });
+    alone.cores = Millicores(500);
+    lab.bench.submit(std::slice::from_ref(&alone));
+    assert!(lab.bench.end(alone.attempt).outcome.success());
+    assert_eq!(lab.bench.stdout(alone.attempt), "127.0.0.1 127.0.0.1:1\n");
+    lab.until_no_services();
 }
 
 #[test]
@@ -104,6 +116,74 @@ fn who_may_make_no_services_has_gangs_without_names() {
         assert_eq!(lab.bench.stdout(order.attempt), "[]\n");
     }
     assert!(services(&lab).is_empty());
+}
+
+/// Whether names may be given is asked until it is answered: nobody begins without names that others would have.
+#[test]
+fn a_gang_waits_until_it_is_known_whether_it_has_names() {
+    let mut lab = Lab::new();
+    lab.close();
+    lab.server.fail("REVIEW", Act::Answer(500), 1_000);
+    lab.reopen();
+    let orders = pair(1, "echo $HUISUAN_GANG_FIRST");
+    let error = lab.bench.engine.submit(&orders).expect_err("later").to_string();
+    assert!(error.contains("whether services may be made"), "{error}");
+    let told = || lab.bench.engine.alarms().iter().any(|alarm| alarm.what.contains("which gangs wait for"));
+    assert!(told(), "{:?}", lab.bench.engine.alarms());
+    let one = lab.bench.engine.submit(&[order(3, script("true"))]).expect("submitted");
+    assert_eq!(one, [SubmitResult::Accepted], "tasks of no gang wait for nothing");
+    lab.server.heal();
+    lab.bench.submit(&orders);
+    assert!(!told(), "it was answered");
+    for order in &orders {
+        lab.bench.end(order.attempt);
+        assert_eq!(lab.bench.stdout(order.attempt), format!("task-3.hs-{HERE}-1-g1\n"));
+    }
+    let ids: Vec<_> = orders.iter().map(|order| order.attempt).collect();
+    lab.bench.engine.acknowledge(&ids).expect("acknowledged");
+    no_services(&lab);
+}
+
+/// What is refused whatever the cluster says leaves nothing there.
+#[test]
+fn a_gang_that_is_refused_has_no_service() {
+    let mut lab = Lab::new();
+    lab.close();
+    let opened = KubernetesEngine::open(KubernetesConfig { volume: None, ..config(&lab) });
+    lab.bench.engine = Box::new(opened.expect("again"));
+    let check = |job: u64, change: &dyn Fn(&mut JobSpec), hint: &str| {
+        let mut orders = pair(job, "true");
+        let mut spec = (*orders[0].spec).clone();
+        change(&mut spec);
+        let spec = Arc::new(spec);
+        orders.iter_mut().for_each(|order| order.spec = Arc::clone(&spec));
+        let results = lab.bench.engine.submit(&orders).expect("submitted");
+        let refused = |one: &SubmitResult| matches!(one, SubmitResult::Refused { why } if why.contains(hint));
+        assert!(results.iter().all(refused), "{results:?}: {hint}");
+    };
+    check(1, &|spec| spec.image = Some("x".into()), "digest");
+    check(2, &|spec| spec.output = Some("/out".into()), "file of the node");
+    let saves = || Some(Checkpoint { signal: "USR1".into(), grace: DurationMs(1_000) });
+    check(3, &|spec| spec.checkpoint = saves(), "volume");
+    let far = |order: StartOrder| StartOrder { centre: CentreId::new("there").expect("a name"), ..order };
+    let orders: Vec<_> = pair(4, "true").into_iter().map(far).collect();
+    let results = lab.bench.engine.submit(&orders).expect("submitted");
+    assert!(results.iter().all(|one| matches!(one, SubmitResult::Refused { .. })), "{results:?}");
+    assert_eq!((lab.server.count("SERVE"), services(&lab)), (0, vec![]));
+}
+
+/// One of two that is refused takes nothing from the other, whose end removes the Service.
+#[test]
+fn a_gang_of_which_a_part_is_refused_has_a_service_until_the_rest_ended() {
+    let mut lab = Lab::new();
+    let mut orders = pair(1, "true");
+    orders[0].centre = CentreId::new("there").expect("a name");
+    let results = lab.bench.engine.submit(&orders).expect("submitted");
+    assert!(matches!(results[..], [SubmitResult::Refused { .. }, SubmitResult::Accepted]), "{results:?}");
+    assert_eq!(services(&lab), [format!("hs-{HERE}-1-g1")]);
+    lab.bench.end(orders[1].attempt);
+    lab.bench.engine.acknowledge(&[orders[1].attempt]).expect("acknowledged");
+    no_services(&lab);
 }
 
 #[test]

@@ -181,6 +181,44 @@ fn pods_that_wait_for_us_are_bound_after_the_site_chose_otherwise() {
     assert_eq!(lab.bench.end(id(2, 0)).outcome.exit_code, Some(4));
 }
 
+/// The rest of it is for the cluster's scheduler.
+#[test]
+fn a_gang_of_which_a_part_waits_for_us_begins_after_the_site_chose_otherwise() {
+    let mut lab = lab(&["a", "b", "c"]);
+    let folder = lab.bench.file("met");
+    let gang = gang(&folder, 1, 3);
+    lab.bench.submit(&gang[..2]);
+    lab.close();
+    lab.placement = PlacedBy::Kubernetes;
+    lab.reopen();
+    lab.bench.submit(&gang[2..]);
+    for order in &gang {
+        assert!(lab.bench.end(order.attempt).outcome.success());
+    }
+}
+
+#[test]
+fn a_pod_that_is_held_back_is_bound_after_the_site_chose_otherwise() {
+    let mut lab = lab(&["a"]);
+    let (over, held) = (lab.bench.file("over"), lab.pod(1));
+    lab.server.cluster.with(|all| all.create("theirs", others("theirs", "a", "2", &over))).expect("made");
+    lab.reopen();
+    lab.bench.submit(&[order(1, script("exit 3"))]);
+    lab.close();
+    let hold = |lab: &Lab, gates: Value| {
+        lab.server.cluster.with(|all| {
+            all.pods.get_mut(&held).expect("it has no node")["spec"]["schedulingGates"] = gates;
+            all.patch(&held, &json!({}), false).expect("told");
+        });
+    };
+    hold(&lab, json!([{ "name": "kueue.x-k8s.io/admission" }]));
+    std::fs::write(over, "").expect("a file");
+    lab.placement = PlacedBy::Kubernetes;
+    lab.reopen();
+    hold(&lab, json!([]));
+    assert_eq!(lab.bench.end(id(1, 0)).outcome.exit_code, Some(3));
+}
+
 #[test]
 fn a_binding_that_conflicts_is_read_and_not_made_again() {
     let mut lab = lab(&["a", "b"]);

@@ -99,10 +99,27 @@ fn the_young_may_pass_for_a_while() {
     assert_eq!(chosen(vec![group(2, 1, 1_000, 0), begun], &held), (vec![], vec![]));
 }
 
+#[test]
+fn what_could_never_run_is_told_while_fewer_of_the_same_wait() {
+    let check = |counts: &[u32], rooms: &[(u64, u64)], expected: &[u64]| {
+        let line = (1..).zip(counts).map(|(job, &count)| group(job, count, 1_000, job.cast_signed())).collect();
+        assert_eq!(chosen(line, rooms), (vec![], expected.to_vec()), "{counts:?} {rooms:?}");
+    };
+    let full = [(2_000, 2_000), (1_000, 1_000)];
+    check(&[1, 1, 4, 3, 1], &full, &[3]);
+    check(&[2, 3], &full, &[]);
+    // One alarm is enough for all that are alike and no smaller.
+    check(&[4, 4, 5], &full, &[1]);
+    check(&[5, 4, 3], &full, &[1, 2]);
+}
+
 proptest! {
     #[test]
     fn nothing_is_given_twice_and_no_gang_in_part(
-        line in prop::collection::vec((1u32..6, 1u64..3_000, 0i64..1_000_000, any::<bool>()), 0..20),
+        line in prop::collection::vec(
+            (1u32..6, prop_oneof![1u64..3_000, Just(1_000)], 0i64..1_000_000, any::<bool>()),
+            0..20,
+        ),
         rooms in prop::collection::vec((0u64..5_000).prop_flat_map(|all| (Just(all), 0..=all)), 0..8),
     ) {
         let groups: Vec<Group> = (1..)
@@ -127,9 +144,16 @@ proptest! {
         for (job, &(count, cpu, _, _)) in (1u64..).zip(&line) {
             let bound = counts.get(&job).copied().unwrap_or(0);
             prop_assert!(bound == 0 || bound == count, "{bound} of {count} tasks of job {job}");
+            let most: u64 = rooms.iter().map(|(all, _)| all / cpu).sum();
             if stuck.iter().any(|id| id.job.0 == job) {
-                let most: u64 = rooms.iter().map(|(all, _)| all / cpu).sum();
                 prop_assert!(bound == 0 && most < u64::from(count), "job {job} is stuck and {most} would fit");
+            }
+            if most < u64::from(count) {
+                let told = |id: &AttemptId| {
+                    let (fewer, same, ..) = line[usize::try_from(id.job.0 - 1).expect("small")];
+                    same == cpu && fewer <= count
+                };
+                prop_assert!(stuck.iter().any(told), "nobody is told of job {job}");
             }
         }
         // Where nobody is kept out, whoever comes first and fits into what is left does get a node.
