@@ -158,13 +158,12 @@ fn alike(told: &Outcome, known: &Outcome) -> bool {
 /// The rows of the meter that late use makes; none where it is no more than what is known. Otherwise why it is not taken.
 fn late(state: &State, row: &PastRow, usage: Usage, now: TimeMs) -> Result<Vec<MeterRecord>, String> {
     let (attempt, metered) = (&row.attempt, &row.metered);
-    let known =
-        attempt.usage.merge(Usage { wall: metered.wall, cpu: metered.cpu, joules: metered.joules, ..Usage::default() });
+    let known = attempt.usage.merge(Usage { wall: metered.wall, cpu: metered.cpu, ..Usage::default() });
     let began = attempt.started_at.unwrap_or(attempt.placed_at);
     let ran: DurationMs = attempt.ended_at.unwrap_or(began).since(began);
     let more = known.merge(usage);
-    // Memory counts for nothing once it has ended.
-    let news = (more.cpu, more.joules, more.staged) != (known.cpu, known.joules, known.staged);
+    // Memory and measured energy count for nothing once it has ended.
+    let news = (more.cpu, more.staged) != (known.cpu, known.staged);
     if usage.wall <= known.wall {
         return if news {
             Err("it is not taken, for no time is left that it can be of".into())
@@ -198,7 +197,8 @@ fn late(state: &State, row: &PastRow, usage: Usage, now: TimeMs) -> Result<Vec<M
     Ok(records)
 }
 
-/// Late use as its meter would have read it in time, at the prices of its hours.
+/// Late use as its meter would have read it in time, at the prices of its hours; but that its energy is never measured.
+/// The rows that a meter has do not say what the machine counted, for what its site takes is in them.
 fn read(state: &State, row: &PastRow, (wall, usage): (DurationMs, Usage), now: TimeMs) -> Vec<MeterRecord> {
     let attempt = &row.attempt;
     let scope = Scope {
@@ -210,6 +210,7 @@ fn read(state: &State, row: &PastRow, (wall, usage): (DurationMs, Usage), now: T
     };
     let of = meter::Of { attempt, project: &row.project, scope, left: attempt.hold.saturating_sub(row.paid) };
     let mut metered = row.metered;
+    let usage = Usage { joules: metered.joules, ..usage };
     // A meter that was never read has nothing to correct.
     let adjusts = (metered.number > 0).then_some(metered.number);
     let readings = meter::readings(state, &of, &mut metered, (usage, wall), true, now);
