@@ -174,6 +174,9 @@ fn late(state: &State, row: &PastRow, usage: Usage, now: TimeMs) -> Result<Vec<M
     if attempt.outcome.as_ref().is_some_and(|outcome| outcome.cause == EndCause::Lost) {
         return Err("it was given up, so that no more is charged".into());
     }
+    if metered.number == 0 && (attempt.cost.0 > 0 || attempt.work.0 > 0) {
+        return Err("it is not taken, for no reading says what was charged for it at its end".into());
+    }
     if attempt.ended_at.is_some_and(|ended| now > ended.after(WINDOW)) {
         let days = WINDOW.0 / 86_400_000;
         return Err(format!("it is not taken more than {days} days after the end"));

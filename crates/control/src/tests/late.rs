@@ -209,6 +209,21 @@ fn late_use_passes_no_limit() {
 }
 
 #[test]
+fn what_ended_before_there_were_meters_is_not_billed_again() {
+    let (mut network, id) = later();
+    let ended = ReportKind::Ended { started_at: Some(TimeMs(BEGIN)), outcome: exited(0), usage: usage(HOUR) };
+    tell(&mut network, &[report(id, BEGIN + 2 * HOUR, ended)], 1);
+    // Its row as the first formats stored it: it says what was charged, and no reading does.
+    network.state.touched.meters.clear();
+    assert_eq!(network.state.touched.attempts_ended[&id].cost, Money(HOUR_COST));
+    let before = books(&network);
+    tell(&mut network, &[report(id, BEGIN + 2 * HOUR, ReportKind::Used(usage(2 * HOUR)))], 1);
+    assert_eq!((books(&network), kinds(&network)), (before, vec![OddityKind::Late]));
+    assert!(network.state.touched.oddities[0].1.detail.contains("no reading says"));
+    network.check_rebuilt();
+}
+
+#[test]
 fn what_was_given_up_or_ended_long_ago_is_not_charged() {
     let (mut network, id) = running(long(5));
     network.pass(HOUR);
