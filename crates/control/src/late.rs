@@ -214,10 +214,12 @@ fn read(state: &State, row: &PastRow, (wall, usage): (DurationMs, Usage), now: T
     let of = meter::Of { attempt, project: &row.project, scope, left: attempt.hold.saturating_sub(row.paid) };
     let mut metered = row.metered;
     let usage = Usage { joules: metered.joules, ..usage };
-    // A meter that was never read has nothing to correct.
-    let adjusts = (metered.number > 0).then_some(metered.number);
+    // A meter that was never read has nothing to correct. What is too short for work and processor time is a reading
+    // like any other: as a correction it would be taken for one of a price, and its time for none.
+    let before = (metered.number > 0).then_some(metered.number);
+    let adjusts = |reading: &Reading| before.filter(|_| reading.work != 0 || reading.cpu.0 != 0);
     let readings = meter::readings(state, &of, &mut metered, (usage, wall), true, now);
-    let late = readings.into_iter().map(|reading| Reading { adjusts, ..reading });
+    let late = readings.into_iter().map(|reading| Reading { adjusts: adjusts(&reading), ..reading });
     late.map(|reading| record(row, reading)).collect()
 }
 
