@@ -235,7 +235,8 @@ fn record(row: &PastRow, reading: Reading) -> MeterRecord {
     }
 }
 
-/// Nothing is held for an attempt that has ended: what came late is posted where it can be paid within every limit.
+/// Nothing is held for an attempt that has ended: what came late is posted where its tenant has the money, and the
+/// months of the tenant and of the project leave it. The limit of an hour is on what runs, and it does not.
 fn affordable(state: &State, row: &PastRow, records: &[MeterRecord], now: TimeMs) -> Result<(), String> {
     let due: i128 = records.iter().map(|record| i128::from(record.reading.cost.0)).sum();
     if due == 0 {
