@@ -158,13 +158,12 @@ fn alike(told: &Outcome, known: &Outcome) -> bool {
 /// The rows of the meter that late use makes; none where it is no more than what is known. Otherwise why it is not taken.
 fn late(state: &State, row: &PastRow, usage: Usage, now: TimeMs) -> Result<Vec<MeterRecord>, String> {
     let (attempt, metered) = (&row.attempt, &row.metered);
-    let known =
-        attempt.usage.merge(Usage { wall: metered.wall, cpu: metered.cpu, joules: metered.joules, ..Usage::default() });
+    let known = attempt.usage.merge(Usage { wall: metered.wall, cpu: metered.cpu, ..Usage::default() });
     let began = attempt.started_at.unwrap_or(attempt.placed_at);
     let ran: DurationMs = attempt.ended_at.unwrap_or(began).since(began);
     let more = known.merge(usage);
-    // Memory counts for nothing once it has ended.
-    let news = (more.cpu, more.joules, more.staged) != (known.cpu, known.joules, known.staged);
+    // Memory and measured energy count for nothing once it has ended.
+    let news = (more.cpu, more.staged) != (known.cpu, known.staged);
     if usage.wall <= known.wall {
         return if news {
             Err("it is not taken, for no time is left that it can be of".into())
@@ -174,6 +173,9 @@ fn late(state: &State, row: &PastRow, usage: Usage, now: TimeMs) -> Result<Vec<M
     }
     if attempt.outcome.as_ref().is_some_and(|outcome| outcome.cause == EndCause::Lost) {
         return Err("it was given up, so that no more is charged".into());
+    }
+    if metered.number == 0 && (attempt.cost.0 > 0 || attempt.work.0 > 0) {
+        return Err("it is not taken, for no reading says what was charged for it at its end".into());
     }
     if attempt.ended_at.is_some_and(|ended| now > ended.after(WINDOW)) {
         let days = WINDOW.0 / 86_400_000;
@@ -198,7 +200,8 @@ fn late(state: &State, row: &PastRow, usage: Usage, now: TimeMs) -> Result<Vec<M
     Ok(records)
 }
 
-/// Late use as its meter would have read it in time, at the prices of its hours.
+/// Late use as its meter would have read it in time, at the prices of its hours; but that its energy is never measured.
+/// The rows that a meter has do not say what the machine counted, for what its site takes is in them.
 fn read(state: &State, row: &PastRow, (wall, usage): (DurationMs, Usage), now: TimeMs) -> Vec<MeterRecord> {
     let attempt = &row.attempt;
     let scope = Scope {
@@ -210,10 +213,13 @@ fn read(state: &State, row: &PastRow, (wall, usage): (DurationMs, Usage), now: T
     };
     let of = meter::Of { attempt, project: &row.project, scope, left: attempt.hold.saturating_sub(row.paid) };
     let mut metered = row.metered;
-    // A meter that was never read has nothing to correct.
-    let adjusts = (metered.number > 0).then_some(metered.number);
+    let usage = Usage { joules: metered.joules, ..usage };
+    // A meter that was never read has nothing to correct. What is too short for work and processor time is a reading
+    // like any other: as a correction it would be taken for one of a price, and its time for none.
+    let before = (metered.number > 0).then_some(metered.number);
+    let adjusts = |reading: &Reading| before.filter(|_| reading.work != 0 || reading.cpu.0 != 0);
     let readings = meter::readings(state, &of, &mut metered, (usage, wall), true, now);
-    let late = readings.into_iter().map(|reading| Reading { adjusts, ..reading });
+    let late = readings.into_iter().map(|reading| Reading { adjusts: adjusts(&reading), ..reading });
     late.map(|reading| record(row, reading)).collect()
 }
 
@@ -229,7 +235,8 @@ fn record(row: &PastRow, reading: Reading) -> MeterRecord {
     }
 }
 
-/// Nothing is held for an attempt that has ended: what came late is posted where it can be paid within every limit.
+/// Nothing is held for an attempt that has ended: what came late is posted where its tenant has the money, and the
+/// months of the tenant and of the project leave it. The limit of an hour is on what runs, and it does not.
 fn affordable(state: &State, row: &PastRow, records: &[MeterRecord], now: TimeMs) -> Result<(), String> {
     let due: i128 = records.iter().map(|record| i128::from(record.reading.cost.0)).sum();
     if due == 0 {

@@ -254,8 +254,9 @@ pub enum Command {
         seq: u64,
         /// In the order in which it happened.
         reports: Vec<AttemptReport>,
-        /// What the rows have of those that are not live, where somebody looked. Without it such reports say nothing.
-        #[serde(default, skip_serializing_if = "nothing_past")]
+        /// What the rows have of those that are not live, where somebody looked. Without it such reports say nothing;
+        /// with none of it they are refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         past: Option<Vec<PastAttempt>>,
     },
     /// What a centre said and was refused is kept for its operator to see.
@@ -329,10 +330,6 @@ impl Command {
             Command::ForgetKeys { .. } => "forget-keys",
         }
     }
-}
-
-fn nothing_past(past: &Option<Vec<PastAttempt>>) -> bool {
-    past.as_ref().is_none_or(Vec::is_empty)
 }
 
 /// Who asks, for whom, and why: goes with every command.

@@ -17,8 +17,8 @@ use crate::{
 pub struct Reading {
     /// Counts up from 1 for an attempt.
     pub number: u32,
-    /// The reading that this one corrects: of one that came late the last before it, of one of the price the one that
-    /// is priced anew.
+    /// The reading that this one corrects: of one that came late, with work or processor time, the last before it; of
+    /// one of the price the one that is priced anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adjusts: Option<u32>,
     /// The first moment, by the centre's clock.

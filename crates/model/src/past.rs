@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    centre::Mark,
     ids::{AttemptId, ProjectId, TenantId},
     job::Attempt,
     meter::{MeterRecord, Metered},
@@ -37,7 +36,7 @@ pub struct PastRow {
     /// Whether its job has a budget of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub budgeted: bool,
-    /// How far its meter was read, with what came late before.
+    /// How far its meter was read, with what came late before; its energy is not followed.
     pub metered: Metered,
     /// All that was posted for it, corrections too.
     pub paid: Money,
@@ -52,11 +51,9 @@ impl PastRow {
         if !reading.timed() {
             return;
         }
-        let measured = reading.energy.filter(|energy| energy.mark == Mark::Measured).map_or(0, |energy| energy.joules);
         self.metered.until = reading.until;
         self.metered.wall.0 = self.metered.wall.0.saturating_add(reading.until.since(reading.from).0);
         self.metered.cpu.0 = self.metered.cpu.0.saturating_add(reading.cpu.0);
         self.metered.work = self.metered.work.saturating_add(reading.work.unsigned_abs());
-        self.metered.joules = self.metered.joules.saturating_add(measured);
     }
 }

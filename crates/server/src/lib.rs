@@ -35,6 +35,7 @@ mod server;
 mod simulation;
 mod start_error;
 mod tenant_tokens;
+mod turns;
 mod unknown;
 mod verify;
 mod views;

@@ -44,6 +44,7 @@ use crate::{
     seen::Seen,
     simulation::Simulation,
     tenant_tokens::TenantTokens,
+    turns::Turns,
     wake::Wake,
     writer::Writer,
 };
@@ -91,8 +92,8 @@ pub(crate) struct Shared {
     pub(crate) seen: Seen,
     /// Whose turn it is to have helps computed.
     pub(crate) helps: Semaphore,
-    /// Whose turn it is to rate anew: readings are corrected from what the turn before has committed.
-    pub(crate) rerating: tokio::sync::Mutex<()>,
+    /// Whose turn it is to correct readings of a centre.
+    pub(crate) correcting: Turns,
     pub(crate) played: OnceLock<Arc<Simulation>>,
     /// What no rating of a part may pass.
     pub(crate) ceilings: OnceLock<Vec<PartCeiling>>,
@@ -196,7 +197,7 @@ impl Server {
             recorded_at,
             seen,
             helps: Semaphore::new(1),
-            rerating: tokio::sync::Mutex::new(()),
+            correcting: Turns::default(),
             played: OnceLock::new(),
             ceilings: OnceLock::new(),
             request_last: AtomicU64::new(0),

@@ -85,6 +85,38 @@ fn what_meters_counted_is_read_hour_by_hour() {
 }
 
 #[test]
+fn late_time_takes_what_is_modelled_whatever_was_counted() {
+    let (mut network, id) = running(long(5));
+    powered(&mut network, 10_000);
+    network.pass(2 * HOUR);
+    let usage = |wall: i64, joules| Usage { joules, ..usage(wall) };
+    let ended = ReportKind::Ended {
+        started_at: Some(TimeMs(network.now.0 - 2 * HOUR)),
+        outcome: exited(0),
+        usage: usage(HOUR / 2, 4_000),
+    };
+    network.report("hpc-1", vec![(id, ended)]);
+    // What its site takes is in the row, and the machine counted less: the same joules are no news beside it, and
+    // neither are more of them without time.
+    let mut expected = vec![(5_000, Mark::Measured)];
+    for joules in [4_000, 4_500, 5_500] {
+        let events = network.report("hpc-1", vec![(id, ReportKind::Used(usage(HOUR / 2, joules)))]);
+        assert!(matches!(events[..], [huisuan_model::Event::ReportTaken { .. }]), "{events:?}");
+        assert_eq!(energies(&network), expected);
+    }
+    // Half of a core at 12.5 W for half an hour, twice; whatever is counted of it.
+    for (wall, joules) in [(HOUR, 4_800), (HOUR, 4_800), (HOUR + HOUR / 2, 9_000), (HOUR + HOUR / 2, 9_500)] {
+        if wall > HOUR / 2 * expected.len() as i64 {
+            expected.push((11_250, Mark::Modelled));
+        }
+        network.report("hpc-1", vec![(id, ReportKind::Used(usage(wall, joules)))]);
+        assert_eq!(energies(&network), expected, "{wall} {joules}");
+    }
+    network.check_meters();
+    network.check_rebuilt();
+}
+
+#[test]
 fn more_energy_than_the_pool_can_take_is_odd_and_not_believed() {
     let mut network = Network::new();
     let certificate = Certificate {

@@ -1,7 +1,10 @@
 //! What centres say of attempts that are not live: said twice it is harmless, use that can be is billed, and all else
 //! is kept as odd.
 
-use huisuan_model::{AttemptId, AttemptReport, DurationMs, Event, Money, OddityKind, ReportKind, TimeMs, Usage};
+use huisuan_model::{
+    AttemptId, AttemptReport, DurationMs, Event, JobSpec, Millicores, Money, OddityKind, ReportKind, TimeMs, Usage,
+    spec::Need,
+};
 use proptest::prelude::*;
 
 use super::meter::{HOUR, HOUR_COST, long, running, usage};
@@ -209,6 +212,21 @@ fn late_use_passes_no_limit() {
 }
 
 #[test]
+fn what_ended_before_there_were_meters_is_not_billed_again() {
+    let (mut network, id) = later();
+    let ended = ReportKind::Ended { started_at: Some(TimeMs(BEGIN)), outcome: exited(0), usage: usage(HOUR) };
+    tell(&mut network, &[report(id, BEGIN + 2 * HOUR, ended)], 1);
+    // Its row as the first formats stored it: it says what was charged, and no reading does.
+    network.state.touched.meters.clear();
+    assert_eq!(network.state.touched.attempts_ended[&id].cost, Money(HOUR_COST));
+    let before = books(&network);
+    tell(&mut network, &[report(id, BEGIN + 2 * HOUR, ReportKind::Used(usage(2 * HOUR)))], 1);
+    assert_eq!((books(&network), kinds(&network)), (before, vec![OddityKind::Late]));
+    assert!(network.state.touched.oddities[0].1.detail.contains("no reading says"));
+    network.check_rebuilt();
+}
+
+#[test]
 fn what_was_given_up_or_ended_long_ago_is_not_charged() {
     let (mut network, id) = running(long(5));
     network.pass(HOUR);
@@ -279,6 +297,44 @@ proptest! {
         let (_, wall, ..) = books(&network);
         prop_assert!(wall <= 2 * HOUR);
         prop_assert!(network.state.ledger.earned(&centre("hpc-1"), crate::books::home_currency()) <= held);
+        network.check_meters();
+        network.check_rebuilt();
+    }
+
+    /// Whatever share was given, of a millionth of a GFLOP/ms too: what is said late a second time, under whatever
+    /// number, adds nothing to what the first time left.
+    #[test]
+    fn the_same_said_late_again_adds_nothing(
+        told in prop::collection::vec((any::<bool>(), 0..2 * HOUR, prop_oneof![Just(0), 0..HOUR], 0..9_u64), 1..8),
+        used in prop_oneof![Just(1), 1..HOUR],
+        millicores in prop_oneof![Just(1), 1..1_000_u64],
+    ) {
+        let mut network = Network::new();
+        network.pass(BEGIN - 1_000);
+        let need = Need::Hardware { cores: Millicores(millicores), devices: None };
+        network.submit(JobSpec { need, ..long(5) }).expect("a job");
+        network.plan();
+        network.pass(5 * HOUR);
+        let id = attempt(1, 0, 1);
+        let of = |wall: i64, cpu: i64, joules| Usage { cpu: DurationMs(cpu as u64), joules, ..usage(wall) };
+        let end = |usage| ReportKind::Ended { started_at: Some(TimeMs(BEGIN)), outcome: exited(0), usage };
+        tell(&mut network, &[report(id, BEGIN + 2 * HOUR, end(of(used, 0, 0)))], 1);
+        for (ends, step, cpu, joules) in told {
+            // Steps of a few milliseconds are too short for work.
+            let wall = books(&network).1 + if step % 2 == 0 { step % 9 } else { step };
+            let usage = of(wall, cpu, joules);
+            let what = if ends { end(usage) } else { ReportKind::Used(usage) };
+            let said = [report(id, BEGIN + wall, what)];
+            let first = tell(&mut network, &said, 1);
+            let (before, rows) = (books(&network), network.state.touched.meters.len());
+            for _ in 0..3 {
+                let again = tell(&mut network, &said, 1);
+                prop_assert_eq!((books(&network), network.state.touched.meters.len()), (before.clone(), rows));
+                let taken = first.iter().any(|event| matches!(event, Event::LateUsed { .. }));
+                let quiet = again.iter().all(|event| matches!(event, Event::ReportTaken { .. }));
+                prop_assert!(!taken || quiet, "{:?} after {:?}", again, first);
+            }
+        }
         network.check_meters();
         network.check_rebuilt();
     }

@@ -136,7 +136,7 @@ async fn take(shared: &Shared, centre: &CentreId, batch: Reports) -> Result<Resu
         // One after the other: what is corrected is read from what the turn before has committed. What ended before the
         // refusal is durable by now.
         if turn.is_none() {
-            turn = Some(shared.rerating.lock().await);
+            turn = Some(shared.correcting.turn(centre).await);
         }
         let all: Vec<_> = told.iter().map(|known| known.id).chain(attempts).collect();
         past = shared.readers.read(move |reader| reader.past(&all)).await?;

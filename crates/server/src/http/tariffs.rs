@@ -162,7 +162,7 @@ pub(crate) async fn rerate(
 ) -> Result<axum::Json<Rerated>, Failure> {
     let rule = known(&shared, &name).await?;
     // One after the other: what is corrected is read from what the turn before has committed.
-    let _turn = shared.rerating.lock().await;
+    let _turn = shared.correcting.turn(&rule.centre).await;
     let (from, now, centre) = (rule.from, shared.clock.now(), rule.centre.clone());
     // What has ended by now is durable with all of its rows when this is told; what is booked later is left out.
     let live: BTreeSet<AttemptId> = {
