@@ -83,6 +83,9 @@ const NO_RECORD: &str = "it left no record of its end";
 const NODE_OF_GANG: &str = "a node of its gang failed";
 const FORGOTTEN: &str = "Slurm lost track of it, and it was ended";
 
+/// So long Slurm may need to say why the job of a gang ended.
+const GANG_CLEARED_MS: u64 = 40_000;
+
 /// A job that began later than its attempt was claimed, by more than clocks differ, is not the one that ran it. Slurm
 /// tells whole seconds, rounded down.
 const CLOCKS_MS: u64 = 1_000;
@@ -137,7 +140,7 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
         // The kernel ends what uses too much memory by this signal, and only Slurm hears of it.
         (_, _, false, None | Some(JobState::Active)) if signal == Some(9) && !evidence.silent => return Verdict::Wait,
         (_, _, false, _) => (EndCause::Exited, ""),
-        (_, _, true, _) => match ended_by_slurm(evidence, started_at) {
+        (_, _, true, _) => match ended_by_slurm(evidence, started_at, exit.at) {
             Ok(why) => why,
             Err(verdict) => return *verdict,
         },
@@ -160,7 +163,11 @@ fn judge_record(evidence: &Evidence<'_>, exit: &Exit) -> Verdict {
 }
 
 /// Why Slurm asked a task to end, or what to do to find out.
-fn ended_by_slurm(evidence: &Evidence<'_>, started_at: TimeMs) -> Result<(EndCause, &'static str), Box<Verdict>> {
+fn ended_by_slurm(
+    evidence: &Evidence<'_>,
+    started_at: TimeMs,
+    ended_at: TimeMs,
+) -> Result<(EndCause, &'static str), Box<Verdict>> {
     let account = evidence.account.flatten().map(|job| job.state);
     let ending = match (evidence.queue, account) {
         // It waits in Slurm, and has run.
@@ -169,6 +176,10 @@ fn ended_by_slurm(evidence: &Evidence<'_>, started_at: TimeMs) -> Result<(EndCau
         (Some(JobState::Over(ending)), _) | (None, Some(JobState::Over(ending))) => ending,
         // Slurm knows why, and will say so unless it is away.
         _ if !evidence.silent => return Err(Box::new(Verdict::Wait)),
+        // The job of a gang is over only when its last node is cleared, or given up.
+        (Some(JobState::Active), _) if evidence.together && evidence.now.since(ended_at).0 < GANG_CLEARED_MS => {
+            return Err(Box::new(Verdict::Wait));
+        }
         (Some(JobState::Active), _) => return Ok((EndCause::Cancelled, "ended by the centre")),
         (None, _) if evidence.account.is_none() => return Err(Box::new(Verdict::Ask)),
         (None, _) => return Ok((EndCause::Lost, "ended from outside, and Slurm does not know of it")),

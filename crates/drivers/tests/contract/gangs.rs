@@ -193,10 +193,12 @@ fn the_walltime_of_a_gang_is_kept() {
 fn a_gang_that_somebody_else_cancels_is_cancelled() {
     let lab = SUFFERING.take();
     let mut bench = bench(&lab);
-    let orders = gang(1, script("trap 'echo asked; sleep 0.1; exit 5' TERM; while :; do sleep 0.05; done"));
+    let ready = format!("f={}$HUISUAN_ATTEMPT; echo $$ > $f.new; mv $f.new $f", bench.file(""));
+    let text = format!("trap 'echo asked; sleep 0.1; exit 5' TERM; {ready}; while :; do sleep 0.05; done");
+    let orders = gang(1, script(&text));
     bench.submit(&orders);
     for order in &orders {
-        bench.started(order.attempt);
+        drop(bench.process_in(&bench.file(&order.attempt.to_string())));
     }
     lab.call("scancel", &["--jobname", &job_name(&bench, "gang.1.1")]);
     for (order, end) in orders.iter().zip(ends(&mut bench, &orders)) {

@@ -296,4 +296,9 @@ fn what_slurm_says_of_a_gang_is_of_no_single_task() {
     let queue = Some(JobState::Over(Ending::NodeFailed));
     let told = |together| told(&Evidence { exit: Some(&exit), queue, together, ..nothing() });
     assert_eq!((told(true).as_str(), told(false).as_str()), ("lost 5 -", "cancelled 5 -"));
+    // The rest of its job is not cleared yet: seen for five seconds after a node failed.
+    let queue = Some(JobState::Active);
+    let later = |after| TimeMs(exit.at.0 + after);
+    let cleared = |now| self::told(&Evidence { exit: Some(&exit), queue, together: true, now, ..nothing() });
+    assert_eq!((cleared(later(39_999)).as_str(), cleared(later(40_000)).as_str()), ("wait", "cancelled 5 -"));
 }
