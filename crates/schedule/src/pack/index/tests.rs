@@ -257,9 +257,13 @@ fn ten_thousand_decisions_among_many_kinds_are_those_of_a_search() {
 
 #[test]
 fn large_fleets_of_many_kinds_are_looked_at_narrowly() {
-    for (nodes, kinds, looks) in
-        [(4_096, 100, Looks::WIDE), (4_097, 64, Looks::MIDDLE), (4_097, 65, Looks::NARROW), (66_000, 28, Looks::MIDDLE)]
-    {
+    for (nodes, kinds, looks) in [
+        (4_096, 100, Looks::WIDE),
+        (4_097, 64, Looks::MIDDLE),
+        (4_097, 65, Looks::NARROW),
+        (16_385, 17, Looks::NARROW),
+        (66_000, 16, Looks::MIDDLE),
+    ] {
         assert_eq!(Looks::of(nodes, kinds), looks, "{nodes} nodes of {kinds} kinds");
     }
 }

@@ -57,7 +57,7 @@ impl Looks {
         },
         second: None,
     };
-    /// For large fleets of up to 64 kinds.
+    /// For large fleets of few kinds, and for those of up to 16,384 nodes of up to 64 kinds.
     ///
     /// Emptier nodes are better only than a bad choice among the fullest ones: to be
     /// offered them leads to more of them being begun, and then none is left for what needs a whole node. But where
@@ -100,7 +100,8 @@ impl Looks {
     pub(super) fn of(nodes: usize, kinds: usize) -> Self {
         match (nodes, kinds) {
             (..=4096, _) => Self::WIDE,
-            (_, ..=64) => Self::MIDDLE,
+            // Above, wider looks place a quarter as many each second (`cargo xtask bench pack`).
+            (..=16_384, ..=64) | (_, ..=16) => Self::MIDDLE,
             _ => Self::NARROW,
         }
     }
