@@ -180,6 +180,8 @@ fn ended_by_slurm(
         (Some(JobState::Active), _) if evidence.together && evidence.now.since(ended_at).0 < GANG_CLEARED_MS => {
             return Err(Box::new(Verdict::Wait));
         }
+        // It takes that long where a node does not answer.
+        (Some(JobState::Active), _) if evidence.together => return Ok((EndCause::Lost, NODE_OF_GANG)),
         (Some(JobState::Active), _) => return Ok((EndCause::Cancelled, "ended by the centre")),
         (None, _) if evidence.account.is_none() => return Err(Box::new(Verdict::Ask)),
         (None, _) => return Ok((EndCause::Lost, "ended from outside, and Slurm does not know of it")),

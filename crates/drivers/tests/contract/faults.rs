@@ -100,11 +100,13 @@ pub(crate) fn replace(lab: &mut MutexGuard<'_, Lab>, process: &str) {
 
 /// A restarted controller may start a job twice, which drains the node: seen in 22.05.
 pub(crate) fn resume_nodes(lab: &Lab) {
-    let _ = Command::new("scontrol")
-        .args(["update", "nodename=gamma[1-2]", "state=resume"])
-        .env("SLURM_CONF", lab.conf())
-        .stderr(Stdio::null())
-        .status();
+    for node in ["nodename=gamma1", "nodename=gamma2"] {
+        let _ = Command::new("scontrol")
+            .args(["update", node, "state=resume"])
+            .env("SLURM_CONF", lab.conf())
+            .stderr(Stdio::null())
+            .status();
+    }
 }
 
 /// The time-out that is none: the job exists. It is found by its name and runs once.

@@ -345,10 +345,16 @@ fn ranks_run_on_without_those_that_are_not_launched() {
 #[test]
 fn a_node_that_fails_ends_its_gang() {
     let lab = DYING.take();
-    resume_nodes(&lab);
     let mut bench = bench(&lab);
     let orders = gang(1, script("sleep 1000"));
     bench.submit(&orders);
+    // A controller that another test killed may find a node missing at first, which is none to resume yet.
+    let until = Instant::now() + PATIENCE;
+    while bench.reports.is_empty() && Instant::now() < until {
+        resume_nodes(&lab);
+        let reports = bench.engine.observe(Duration::from_millis(500)).expect("observed");
+        bench.reports.extend(reports);
+    }
     for order in &orders {
         bench.started(order.attempt);
     }

@@ -300,5 +300,5 @@ fn what_slurm_says_of_a_gang_is_of_no_single_task() {
     let queue = Some(JobState::Active);
     let later = |after| TimeMs(exit.at.0 + after);
     let cleared = |now| self::told(&Evidence { exit: Some(&exit), queue, together: true, now, ..nothing() });
-    assert_eq!((cleared(later(39_999)).as_str(), cleared(later(40_000)).as_str()), ("wait", "cancelled 5 -"));
+    assert_eq!((cleared(later(39_999)).as_str(), cleared(later(40_000)).as_str()), ("wait", "lost 5 -"));
 }
