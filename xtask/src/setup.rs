@@ -109,7 +109,7 @@ pub const PACKAGES: [Package; 17] = [
     },
     Package {
         name: "busybox-static",
-        probe: &["sh", "-c", "! ldd /bin/busybox"],
+        probe: &["sh", "-c", "test -x /bin/busybox && ! ldd /bin/busybox"],
         needed_for: Use::Tests,
         reason: "all that is in the image that tests make",
     },
