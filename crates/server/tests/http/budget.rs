@@ -23,7 +23,7 @@ const TENANTS: [&str; 4] = ["a", "b", "c", "d"];
 pub(crate) const SUBMITTERS: usize = 64;
 const JOBS_EACH: usize = 10;
 /// One core sustains 30 GFLOP/s here, so that its second costs 1,000,000 millionths.
-pub(crate) const PRICE_PER_P_H: Money = Money(120_000_000_000_000);
+const PRICE_PER_P_H: Money = Money(120_000_000_000_000);
 /// What a job of a second has held.
 pub(crate) const HOLD: i64 = 1_000_000;
 /// Not a multiple of a hold: the last unit matters.
@@ -82,14 +82,20 @@ pub(crate) fn run_until(agent: &mut Agent, over: impl Fn() -> bool) {
     }
 }
 
-#[test]
-fn no_tenant_exceeds_its_budget_by_a_unit_under_64_submitters() {
+/// A network of one centre of 16 cores with a price, and its agent.
+pub(crate) fn priced() -> (Network, Agent) {
     let network = Network::empty();
     let tariff = Tariff { currency: "CNY".into(), price_per_p_h: PRICE_PER_P_H };
     let centre = Centre::new(centre_id("hpc-1"), Class::Hpc, EngineKind::Local, "UTC", tariff);
     network.server.set_centre(centre).expect("a centre");
     let mut agent = network.agent("hpc-1");
     agent.join(Class::Hpc, 16);
+    (network, agent)
+}
+
+#[test]
+fn no_tenant_exceeds_its_budget_by_a_unit_under_64_submitters() {
+    let (network, mut agent) = priced();
     let operator = network.client();
     let tokens = TENANTS.map(|name| {
         let add = Request::post("/v1/tenants").json(json!({"tenant": name}).to_string());

@@ -8,12 +8,11 @@ use std::{
 };
 
 use huisuan_api::{Client, tenants::TenantView};
-use huisuan_model::{Centre, Class, EngineKind, Tariff};
 use serde_json::{Value, json};
 
 use crate::{
-    budget::{BUDGET, HOLD, PRICE_PER_P_H, SUBMITTERS, run_until},
-    network::{Network, centre_id, small_job},
+    budget::{BUDGET, HOLD, SUBMITTERS, priced, run_until},
+    network::small_job,
     plain::Request,
 };
 
@@ -83,12 +82,7 @@ fn all_is_spent(client: &Client) -> bool {
 
 #[test]
 fn no_limit_is_passed_by_a_unit_under_64_submitters() {
-    let network = Network::empty();
-    let tariff = Tariff { currency: "CNY".into(), price_per_p_h: PRICE_PER_P_H };
-    let centre = Centre::new(centre_id("hpc-1"), Class::Hpc, EngineKind::Local, "UTC", tariff);
-    network.server.set_centre(centre).expect("a centre");
-    let mut agent = network.agent("hpc-1");
-    agent.join(Class::Hpc, 16);
+    let (network, mut agent) = priced();
     let (operator, tenants) = (network.client(), asked());
     let tokens: BTreeMap<&str, String> = tenants
         .iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, types::Value};
 
-use super::desk::{Desk, dump, rows, tables};
+use super::desk::{Columns, Desk, dump, rows, tables};
 
 /// Random numbers of a seed: SplitMix64.
 pub(super) struct Dice(u64);
@@ -69,15 +69,27 @@ pub(super) struct Tally {
     pub(super) missed: Vec<String>,
 }
 
-/// Alters values of every column of every table.
-pub(super) fn by_column(desk: &Desk, times: usize, dice: &mut Dice) -> BTreeMap<String, Tally> {
+/// A row, as its values.
+type Row = Vec<Value>;
+
+/// What sound books have: each table with its columns, and its rows.
+fn tables_and_rows(desk: &Desk) -> Vec<(String, Columns, Vec<Row>)> {
     desk.lay(&desk.sound);
     let connection = Connection::open(desk.database()).expect("a database");
     let tables = tables(&connection).expect("tables");
-    let rows: Vec<_> = tables.iter().map(|(name, columns)| rows(&connection, name, columns.len())).collect();
+    let with_rows = |(name, columns): (String, Columns)| {
+        let rows = rows(&connection, &name, columns.len());
+        (name, columns, rows)
+    };
+    let all = tables.into_iter().map(with_rows).collect();
     connection.close().expect("closed");
+    all
+}
+
+/// Alters values of every column of every table.
+pub(super) fn by_column(desk: &Desk, times: usize, dice: &mut Dice) -> BTreeMap<String, Tally> {
     let mut tallies = BTreeMap::new();
-    for ((table, columns), rows) in tables.iter().zip(rows) {
+    for (table, columns, rows) in tables_and_rows(desk) {
         let keys: Vec<_> = columns.iter().enumerate().filter(|(_, column)| column.2).collect();
         let named = keys.iter().enumerate().map(|(at, (_, key))| format!("{} IS ?{}", key.0, at + 2));
         let named = named.collect::<Vec<_>>().join(" AND ");
@@ -106,13 +118,8 @@ pub(super) fn by_column(desk: &Desk, times: usize, dice: &mut Dice) -> BTreeMap<
 
 /// Takes rows away, adds them again under another name, and has pairs of them change places.
 pub(super) fn by_row(desk: &Desk, times: usize, dice: &mut Dice) -> BTreeMap<String, Tally> {
-    desk.lay(&desk.sound);
-    let connection = Connection::open(desk.database()).expect("a database");
-    let tables = tables(&connection).expect("tables");
-    let rows: Vec<_> = tables.iter().map(|(name, columns)| rows(&connection, name, columns.len())).collect();
-    connection.close().expect("closed");
     let mut tallies = BTreeMap::new();
-    for ((table, columns), rows) in tables.iter().zip(rows).filter(|(_, rows)| !rows.is_empty()) {
+    for (table, columns, rows) in tables_and_rows(desk).into_iter().filter(|(_, _, rows)| !rows.is_empty()) {
         let keys: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].2).collect();
         let named = |first: usize| {
             let names = keys.iter().enumerate().map(|(at, key)| format!("{} IS ?{}", columns[*key].0, at + first));
