@@ -8,9 +8,11 @@
 //! Start reading at `engine.rs` (what any engine promises), then `local/mod.rs` (how processes keep it),
 //! `slurm/mod.rs` (how a cluster does) and `kubernetes/mod.rs` (how pods do); `simulated/mod.rs` is the short one.
 
+mod clock;
 mod container;
 mod engine;
 pub mod failpoint;
+mod folder;
 mod kubernetes;
 mod local;
 mod simulated;
@@ -18,8 +20,9 @@ mod slurm;
 pub mod staging;
 mod viewers;
 
+pub use container::{ContainerRules, Containers};
 pub use engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
 pub use kubernetes::{KubernetesConfig, KubernetesEngine, PlacedBy, PoolRule, SharedVolume, Toleration};
-pub use local::{ContainerRules, Containers, LocalConfig, LocalEngine, LocalLimits, supervise};
+pub use local::{LocalConfig, LocalEngine, LocalLimits, supervise};
 pub use simulated::{Fate, Oracle, SimulatedConfig, SimulatedEngine};
 pub use slurm::{DeviceType, LocalUser, SlurmConfig, SlurmEngine, Whose};

@@ -2,12 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    io::{self, Read as _},
+    os::unix::net::UnixStream,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
 
-use huisuan_model::AttemptId;
+use huisuan_model::{
+    AttemptId,
+    channel::{Frame, Frames, PAYLOAD_BYTES_MAX},
+};
 
 /// The terminals that somebody is attached to.
 #[derive(Debug)]
@@ -55,6 +59,23 @@ impl<V: Send + Sync + 'static> Terminals<V> {
     /// Takes all of them off, to be ended.
     pub(crate) fn clear(&self) -> Vec<Seat<V>> {
         std::mem::take(&mut *lock(&self.0)).into_values().collect()
+    }
+}
+
+/// Calls `take` for every frame until the stream ends, breaks or says what is no frame.
+pub(crate) fn each_frame(mut stream: &UnixStream, mut take: impl FnMut(Frame) -> io::Result<()>) -> io::Result<()> {
+    let (mut frames, mut piece) = (Frames::default(), vec![0; PAYLOAD_BYTES_MAX]);
+    loop {
+        let read = match stream.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        frames.push(&piece[..read]);
+        while let Some(frame) = frames.take().map_err(io::Error::other)? {
+            take(frame)?;
+        }
     }
 }
 

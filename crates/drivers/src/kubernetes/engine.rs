@@ -18,17 +18,17 @@ use super::{
     create::{Created, create},
     errands,
     gang::{self, Unnamed},
-    journal::{Entry, Journal, lock},
+    journal::{Entry, Journal},
     kubeconfig::Access,
     output,
     placing::{self, Nodes, Others},
     session::Viewers,
-    shared::{Errands, Shared, in_lanes, now},
+    shared::{Errands, Shared, in_lanes},
     state::{Look, State},
     volume::{NoPod, Volume},
     watch::{Attempts, relist, watch},
 };
-use crate::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
+use crate::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult, clock::now, folder::lock::lock_folder};
 
 /// Runs attempts as pods of a Kubernetes cluster.
 pub struct KubernetesEngine {
@@ -55,7 +55,7 @@ impl KubernetesEngine {
             return Err(refused("the configuration names no folder; hint: set `dir`".to_owned()));
         }
         fs::create_dir_all(&dir).map_err(EngineError::file("folder", &dir))?;
-        let only_one = lock(&dir)?;
+        let only_one = lock_folder(&dir, "engine.lock")?;
         let (journal, entries) = Journal::open(&dir)?;
         let client = Client::new(Access::of(&config).map_err(refused)?);
         let (deletions, to_delete) = mpsc::channel();

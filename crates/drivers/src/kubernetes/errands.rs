@@ -22,9 +22,10 @@ use super::{
     output,
     pod::{FINALIZER, identity},
     quantity::{thousandths, units},
-    shared::{Listed, Shared, now},
+    shared::{Listed, Shared},
     state::PodReference,
 };
+use crate::clock::now;
 
 /// How often what waits is looked at.
 const TICK: Duration = Duration::from_secs(2);

@@ -3,28 +3,18 @@
 //! The cluster itself records attempts and, by their finalizer, their ends. It forgets a pod whose finalizer is gone,
 //! and it never heard of an attempt that was cancelled before it came.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::path::Path;
 
 use huisuan_model::{AttemptId, AttemptReport, TimeMs};
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use crate::EngineError;
-
-/// What the file is for, in errors.
-const WHAT: &str = "journal of a kubernetes centre";
+use crate::{
+    EngineError,
+    folder::log::{Log, append_line},
+};
 
 /// The version of the lines; the first line says it.
 const VERSION: u32 = 1;
-/// How often the folder's lock is tried, and the pause between.
-const LOCK_TRIES: u32 = 40;
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// One thing to remember.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,74 +46,39 @@ pub(super) enum Entry {
 
 /// The open journal.
 #[derive(Debug)]
-pub(super) struct Journal {
-    path: PathBuf,
-    file: File,
-}
+pub(super) struct Journal(Log);
 
 impl Journal {
     /// Opens the journal of a folder, and gives back what it holds. A last line that was cut off is dropped: nobody
     /// was told that it counts.
     pub(super) fn open(folder: &Path) -> Result<(Journal, Vec<Entry>), EngineError> {
         let path = folder.join("kubernetes.log");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(EngineError::file(WHAT, &path)(error)),
-        };
-        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-        let mut entries = Vec::new();
-        for (at, line) in whole.lines().enumerate() {
-            let damaged = |detail: String| EngineError::Damaged { path: path.clone(), line: at + 1, detail };
-            let entry = serde_json::from_str(line).map_err(|error| damaged(error.to_string()))?;
-            match entry {
-                Entry::Version(VERSION) if at == 0 => {}
-                Entry::Version(other) => return Err(damaged(format!("version {other} is not {VERSION}"))),
-                entry => entries.push(entry),
-            }
-        }
-        let open = || -> io::Result<File> {
-            let file = OpenOptions::new().create(true).append(true).open(&path)?;
-            file.set_len(whole.len() as u64)?;
-            Ok(file)
-        };
-        let file = open().map_err(EngineError::file(WHAT, &path))?;
-        let mut journal = Journal { path, file };
-        if whole.is_empty() {
+        let (log, mut entries) = Log::resume(&path)?;
+        let mut journal = Journal(log);
+        if entries.is_empty() {
             journal.write(&Entry::Version(VERSION))?;
+            return Ok((journal, entries));
         }
+        if entries[0] != Entry::Version(VERSION) {
+            let detail = format!("its first line does not say version {VERSION}, but {:?}", entries[0]);
+            return Err(EngineError::Damaged { path, line: 1, detail });
+        }
+        entries.remove(0);
         Ok((journal, entries))
     }
 
     /// Adds an entry, on disk when this returns.
     pub(super) fn write(&mut self, entry: &Entry) -> Result<(), EngineError> {
-        let mut bytes = serde_json::to_vec(entry).expect("entries have string keys and finite numbers only");
-        bytes.push(b'\n');
-        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
-        written.map_err(EngineError::file(WHAT, &self.path))
+        let mut line = Vec::new();
+        let written = append_line(&mut line, entry).and_then(|()| self.0.append(&line, true));
+        written.map_err(EngineError::file("log", self.0.path()))
     }
-}
-
-/// One process for a folder. A process that was just started by the one before may hold its lock until it runs a
-/// program of its own, so a lock that is taken is looked at again for two seconds.
-pub(super) fn lock(dir: &Path) -> Result<File, EngineError> {
-    let path = dir.join("engine.lock");
-    let file = File::create(&path).map_err(EngineError::file("lock", &path))?;
-    for _ in 0..LOCK_TRIES {
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            return Ok(file);
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "no descriptor tells of a lock: this is a pause between two looks"
-        )]
-        thread::sleep(LOCK_PAUSE);
-    }
-    Err(EngineError::Refused(format!("folder `{}` is used by another agent; hint: stop that one first", dir.display())))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use huisuan_model::JobId;
 
     use super::*;
@@ -146,6 +101,6 @@ mod tests {
         assert!(matches!(error, EngineError::Damaged { line: 4, .. }), "{error}");
         fs::write(&path, "{\"version\":2}\n").expect("written");
         let error = Journal::open(folder.path()).expect_err("of another version");
-        assert!(error.to_string().contains("version 2"), "{error}");
+        assert!(error.to_string().contains("Version(2)"), "{error}");
     }
 }

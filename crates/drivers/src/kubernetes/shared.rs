@@ -8,10 +8,10 @@ use std::{
         mpsc::Sender,
     },
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use huisuan_model::{AttemptId, CentreId, DurationMs, Outcome, StartOrder, TimeMs};
+use huisuan_model::{AttemptId, CentreId, DurationMs, Outcome, StartOrder};
 use serde_json::json;
 
 use super::{
@@ -291,12 +291,6 @@ pub(super) fn in_lanes<T: Sync, R: Send>(all: &[T], ask: impl Fn(&T) -> R + Sync
 pub(super) struct Listed<T> {
     pub(super) items: Vec<T>,
     pub(super) version: String,
-}
-
-/// Now, in milliseconds UTC.
-pub(super) fn now() -> TimeMs {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// A text in a query.

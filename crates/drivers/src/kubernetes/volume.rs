@@ -27,8 +27,8 @@ use rustix::{
     process::geteuid,
 };
 
-use super::{config::KubernetesConfig, pod::mark, shared::now};
-use crate::{EngineError, local::supervisor::start::CHECKPOINT_VARIABLE, staging};
+use super::{config::KubernetesConfig, pod::mark};
+use crate::{EngineError, clock::now, folder::program::CHECKPOINT_VARIABLE, staging};
 
 /// The file that says which volume it is.
 const WHICH: &str = "volume";

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use huisuan_model::{Bytes, Class, PoolId};
 use serde::{Deserialize, Serialize};
 
-use super::container::Containers;
+use crate::container::Containers;
 
 /// What a local centre is made of.
 #[derive(Debug, Clone)]

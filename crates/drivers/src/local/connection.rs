@@ -21,10 +21,9 @@ use rustix::{
 
 use super::{
     config::{SupervisorConfig, VERSION},
-    paths::Paths,
     wire::{Reply, Request, read_line, write_line},
 };
-use crate::engine::EngineError;
+use crate::{engine::EngineError, folder::paths::Paths};
 
 /// What a supervisor prints once it listens.
 pub(crate) const READY: &str = "huisuan-supervisor ready";

@@ -1,10 +1,9 @@
 //! [`LocalEngine`]: the agent's side of a local centre.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read as _, Seek as _, SeekFrom},
+    fs, io,
     os::unix::net::UnixStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Child,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -18,12 +17,14 @@ use huisuan_model::{
 use super::{
     config::{LocalConfig, LocalLimits, SupervisorConfig},
     connection::{Connection, lock_start, start_supervisor},
-    paths::Paths,
     records::read_claim,
     supervisor::session,
-    wire::{Batch, Reply, Request},
+    wire::{Reply, Request},
 };
-use crate::engine::{Engine, EngineError, Held, LogChunk, SubmitResult};
+use crate::{
+    engine::{Engine, EngineError, Held, LogChunk, SubmitResult},
+    folder::{batch::Batch, output::read_part, paths::Paths},
+};
 
 /// Processes of this machine, kept by a supervisor that outlives this value and its process.
 #[derive(Debug)]
@@ -263,22 +264,6 @@ impl Engine for LocalEngine {
         let (data, all) = read_part(&path, offset, limit).map_err(EngineError::file("output", &path))?;
         Ok(LogChunk { data, offset, end: ended && all })
     }
-}
-
-/// At most `limit` bytes from `offset` on, and whether the file ends there. A file that is not there, or
-/// is no plain file (`/dev/null`), is empty.
-pub(crate) fn read_part(path: &Path, offset: u64, limit: usize) -> io::Result<(Vec<u8>, bool)> {
-    let mut data = Vec::new();
-    match std::fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => return Ok((data, true)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((data, true)),
-        _ => {}
-    }
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(offset))?;
-    file.take(limit as u64).read_to_end(&mut data)?;
-    let all = data.len() < limit;
-    Ok((data, all))
 }
 
 fn check_cores(cores: &[usize]) -> Result<(), EngineError> {

@@ -16,14 +16,12 @@
 
 mod config;
 mod connection;
-pub(crate) mod container;
-pub(crate) mod engine;
-pub(crate) mod paths;
-pub(crate) mod records;
-pub(crate) mod supervisor;
-pub(crate) mod wire;
+mod engine;
+mod paths;
+mod records;
+mod supervisor;
+mod wire;
 
 pub use config::{LocalConfig, LocalLimits};
-pub use container::{ContainerRules, Containers};
 pub use engine::LocalEngine;
 pub use supervisor::supervise;

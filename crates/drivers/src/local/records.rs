@@ -2,16 +2,15 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, Write as _},
+    io,
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
 };
 
 use huisuan_model::{AttemptId, AttemptReport, TimeMs};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
-use super::{paths::AttemptPaths, wire::Batch};
-use crate::engine::EngineError;
+use super::wire::write_line;
+use crate::folder::{batch::Batch, paths::AttemptPaths};
 
 /// The first line of `claim`. Whoever creates that file, and nobody else ever, may start the attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +61,7 @@ pub(crate) enum DoneLine {
 /// Creates the claim file. `AlreadyExists` means that the attempt was claimed before.
 pub(crate) fn write_claim(paths: &AttemptPaths, claim: &Claim) -> io::Result<File> {
     let mut file = fs::OpenOptions::new().append(true).create_new(true).mode(0o600).open(paths.claim())?;
-    super::wire::write_line(&mut file, claim)?;
+    write_line(&mut file, claim)?;
     Ok(file)
 }
 
@@ -80,61 +79,17 @@ pub(crate) fn read_claim(paths: &AttemptPaths) -> io::Result<Option<(Option<Clai
     Ok(Some((claim, running)))
 }
 
-/// Writes `done.json` so that it is there whole or not at all. Not synced: `done.log` is.
-pub(crate) fn write_done(paths: &AttemptPaths, report: &AttemptReport) -> io::Result<()> {
-    let mut text = serde_json::to_vec(report)?;
-    text.push(b'\n');
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(paths.done_temporary())?;
-    file.write_all(&text)?;
-    fs::rename(paths.done_temporary(), paths.done())
-}
-
-/// Reads `done.json`; `None` when there is none or it cannot be understood.
-pub(crate) fn read_done(paths: &AttemptPaths) -> Option<AttemptReport> {
-    serde_json::from_slice(&fs::read(paths.done()).ok()?).ok()
-}
-
-/// Reads a log. A last line without its end was being written when the power went: it was never
-/// answered or reported, so it is left out. Any other line that cannot be read is damage.
-pub(crate) fn read_log<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, EngineError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(EngineError::file("log", path)(error)),
-    };
-    let mut reader = BufReader::new(file);
-    let (mut records, mut line) = (Vec::new(), Vec::new());
-    for number in 1.. {
-        line.clear();
-        reader.read_until(b'\n', &mut line).map_err(EngineError::file("log", path))?;
-        if line.last() != Some(&b'\n') {
-            break;
-        }
-        let damaged = |error: serde_json::Error| EngineError::Damaged {
-            path: path.to_owned(),
-            line: number,
-            detail: error.to_string(),
-        };
-        records.push(serde_json::from_slice(&line).map_err(damaged)?);
-    }
-    Ok(records)
-}
-
 #[cfg(test)]
 mod tests {
-    use huisuan_model::{EndCause, JobId, Outcome, ReportKind, Usage};
+    use huisuan_model::JobId;
 
-    use super::{super::paths::Paths, *};
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::folder::paths::Paths;
 
     fn attempt() -> AttemptId {
         AttemptId { job: JobId(1), task: 0, attempt: 1 }
-    }
-
-    fn report() -> AttemptReport {
-        let outcome = Outcome { cause: EndCause::Exited, exit_code: Some(0), signal: None, detail: String::new() };
-        let what = ReportKind::Ended { started_at: None, outcome, usage: Usage::default() };
-        AttemptReport { attempt: attempt(), at: TimeMs(5), what }
     }
 
     /// Whatever else failed, an attempt has one claim: of many at once exactly one makes it, and it stays theirs.
@@ -194,28 +149,5 @@ mod tests {
         assert_eq!(read_claim(&paths).expect("readable"), Some((Some(claim), Some(running))));
         fs::write(paths.claim(), "").expect("emptied");
         assert_eq!(read_claim(&paths).expect("readable"), Some((None, None)));
-    }
-
-    #[test]
-    fn a_log_drops_a_cut_last_line_and_names_a_damaged_one() {
-        let folder = tempfile::tempdir().expect("a scratch folder");
-        let path = folder.path().join("done.log");
-        assert!(read_log::<DoneLine>(&path).expect("no log is an empty log").is_empty());
-        let line = serde_json::to_string(&DoneLine::Ended(report())).expect("JSON");
-        fs::write(&path, format!("{line}\n{line}\n{}", &line[..20])).expect("written");
-        assert_eq!(read_log::<DoneLine>(&path).expect("readable").len(), 2);
-        fs::write(&path, format!("{line}\n{}\n{line}\n", &line[..20])).expect("written");
-        let error = read_log::<DoneLine>(&path).expect_err("damaged");
-        assert!(matches!(error, EngineError::Damaged { line: 2, .. }), "{error}");
-    }
-
-    #[test]
-    fn a_done_record_comes_back() {
-        let folder = tempfile::tempdir().expect("a scratch folder");
-        let paths = Paths::make(folder.path()).expect("made").attempt(attempt());
-        paths.make().expect("made");
-        assert_eq!(read_done(&paths), None);
-        write_done(&paths, &report()).expect("written");
-        assert_eq!(read_done(&paths), Some(report()));
     }
 }

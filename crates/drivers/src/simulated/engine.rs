@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use huisuan_model::{AttemptId, AttemptReport, EngineKind, Pool, PoolId, StartOrder, Stream, TimeMs};
@@ -13,7 +13,7 @@ use super::{
     task::{Oracle, Task},
     timeline::Timeline,
 };
-use crate::{Engine, EngineError, LogChunk, SubmitResult};
+use crate::{Engine, EngineError, LogChunk, SubmitResult, clock::now};
 
 /// How long news are gathered before they are given: a batch for each of thousands of tasks would only be work.
 const GATHER: Duration = Duration::from_millis(200);
@@ -93,8 +93,7 @@ impl SimulatedEngine {
 impl State {
     /// Plays what happened until now.
     fn play(&mut self) {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.now = self.now.max(TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)));
+        self.now = self.now.max(now());
         self.timeline.advance(self.now);
     }
 

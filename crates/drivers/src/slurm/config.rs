@@ -10,7 +10,7 @@ use huisuan_model::{Bytes, Class, GflopPerS, Pool, PoolId, TenantId};
 use serde::Deserialize;
 
 use super::users::{LocalUser, Whose};
-use crate::{engine::EngineError, local::container::ContainerRules};
+use crate::{container::ContainerRules, engine::EngineError};
 
 /// A Slurm cluster as a centre. Read from TOML; unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

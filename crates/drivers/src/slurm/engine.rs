@@ -1,8 +1,8 @@
 //! [`SlurmEngine`]: a Slurm cluster as an engine.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    os::unix::{fs::OpenOptionsExt as _, net::UnixStream},
+    fs,
+    os::unix::net::UnixStream,
     path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -12,7 +12,6 @@ use std::{
 use huisuan_model::{
     AttemptId, AttemptReport, ChannelTarget, EndCause, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream,
 };
-use rustix::fs::{FlockOperation, flock};
 
 use super::{
     config::SlurmConfig,
@@ -30,14 +29,11 @@ use super::{
     users::Users,
 };
 use crate::{
+    container::ContainerRules,
     engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult},
     failpoint,
-    local::{container::ContainerRules, wire::Batch},
+    folder::{batch::Batch, lock::lock_folder},
 };
-
-/// A lock is tried for two seconds.
-const LOCK_TRIES: u32 = 20;
-const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a thread of the engine does until the engine stops.
 type Loop = fn(&Shared);
@@ -66,7 +62,7 @@ impl SlurmEngine {
         let users = Users::look_up(config.users.as_ref()).map_err(wrong)?;
         let mut files = Files::make(&config.folder, &users).map_err(failed)?;
         files.containers = config.containers.as_ref().and_then(ContainerRules::declared);
-        let lock = lock_folder(&files)?;
+        let lock = lock_folder(&files.paths.dir, "slurm.lock")?;
         let (journal, known) = Journal::open(&files)?;
         let mut state = State::recover(journal, known);
         state.gangs = Gangs::at(&config);
@@ -92,22 +88,6 @@ impl SlurmEngine {
     fn known(&self, state: &State, id: AttemptId) -> bool {
         state.records.contains_key(&id) || self.shared.files.attempt(id).dir.exists()
     }
-}
-
-/// Makes sure that one engine uses the folder. A former one that was killed while it started a program of Slurm keeps
-/// its lock until that program has begun: a moment, which is waited for.
-fn lock_folder(files: &Files) -> Result<File, EngineError> {
-    let path = files.paths.dir.join("slurm.lock");
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let lock = lock.map_err(EngineError::file("lock", &path))?;
-    for _ in 0..LOCK_TRIES {
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            return Ok(lock);
-        }
-        thread::park_timeout(LOCK_PAUSE);
-    }
-    let folder = files.paths.dir.display();
-    Err(EngineError::Refused(format!("folder `{folder}` is used by another engine; hint: stop its agent")))
 }
 
 /// News of what happened while no engine ran may be gone; the records themselves are not.

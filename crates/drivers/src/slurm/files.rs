@@ -34,10 +34,12 @@ use super::{
     start::{NO_IMAGES, Start},
     users::{User, Users},
 };
-use crate::local::{
+use crate::{
     container::Containers,
-    paths::{AttemptPaths, Paths},
-    records::{read_done, write_done},
+    folder::{
+        paths::{AttemptPaths, Paths},
+        records::{read_done, write_done},
+    },
 };
 
 /// The script of every job.

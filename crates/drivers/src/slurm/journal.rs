@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{files::Files, job::SlurmJob};
 use crate::{
     engine::EngineError,
-    local::{
-        records::read_log,
-        supervisor::log::{Log, append_line},
-        wire::Batch,
+    folder::{
+        batch::Batch,
+        log::{Log, append_line, read_log},
     },
 };
 

@@ -11,7 +11,7 @@ use super::{
     shared::Shared,
     verdict::{Ended, Evidence, Verdict, judge},
 };
-use crate::{engine::EngineError, local::supervisor::process::now};
+use crate::{clock::now, engine::EngineError};
 
 /// So many are taken up in one look.
 const NEWS_MAX: usize = 100_000;

@@ -9,7 +9,7 @@ use std::{
 use huisuan_model::{AttemptId, Stream};
 
 use super::{files::Files, share};
-use crate::{engine::EngineError, local::engine::read_part};
+use crate::{engine::EngineError, folder::output::read_part};
 
 /// One output of an attempt.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use super::{
     state::{State, never_ran},
     verdict::{Evidence, Verdict, judge},
 };
-use crate::{engine::EngineError, local::supervisor::process::now};
+use crate::{clock::now, engine::EngineError};
 
 /// Nodes are asked for in every so many intervals; in each while there is none.
 const NODES_EVERY: u64 = 6;

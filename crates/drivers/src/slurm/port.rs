@@ -17,7 +17,10 @@ use super::{
     session::{Place, leave},
     shared::Shared,
 };
-use crate::{engine::EngineError, local::supervisor::session::each_frame, viewers::lock};
+use crate::{
+    engine::EngineError,
+    viewers::{each_frame, lock},
+};
 
 /// Connects to a port that a process of the session listens on, says so in its first line, or why not. Other ports of
 /// the node are not the session's: its own services may trust whoever comes from the loopback address. Of the kernel's

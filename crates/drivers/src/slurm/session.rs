@@ -41,8 +41,7 @@ use super::{
 };
 use crate::{
     engine::EngineError,
-    local::supervisor::session::each_frame,
-    viewers::{Terminals, lock},
+    viewers::{Terminals, each_frame, lock},
 };
 
 /// The named pipe in a session's folder. Where it is, the wrapper makes a terminal.

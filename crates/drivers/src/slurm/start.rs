@@ -9,11 +9,10 @@ use std::{
 use huisuan_model::StartOrder;
 
 use crate::{
-    container,
-    local::{
-        container::{Containers, arguments, name, prepare},
+    container::{self, Containers, arguments, name, prepare},
+    folder::{
         paths::AttemptPaths,
-        supervisor::start::{CHECKPOINT_VARIABLE, DIR_VARIABLE, Outputs, program, variables},
+        program::{CHECKPOINT_VARIABLE, DIR_VARIABLE, Outputs, program, variables},
     },
     staging::DATA_VARIABLE,
 };
@@ -154,7 +153,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::local::paths::Paths;
+    use crate::folder::paths::Paths;
 
     fn order(words: Vec<String>, environment: BTreeMap<String, String>, devices: u64) -> StartOrder {
         let spec = JobSpec { work: Work::Command(words), environment, ..JobSpec::command("x", &["true"]) };
@@ -201,7 +200,7 @@ mod tests {
         Arc::make_mut(&mut order.spec).image = Some(image.clone());
         let paths = Paths::make(folder.path()).expect("made").attempt(order.attempt);
         paths.make().expect("made");
-        let containers = toml::from_str::<crate::local::container::ContainerRules>("runtime = \"runc\"\nuser = 1\n");
+        let containers = toml::from_str::<crate::container::ContainerRules>("runtime = \"runc\"\nuser = 1\n");
         let containers = containers.expect("rules").declared().expect("not disabled");
         let start = Start::of_container(&order, &paths, &containers).expect("it may run");
         let name = name(&paths, order.attempt);

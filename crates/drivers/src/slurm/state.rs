@@ -19,9 +19,9 @@ use super::{
     verdict::Ended,
 };
 use crate::{
+    clock::now,
     engine::{Alarm, EngineError},
     failpoint,
-    local::supervisor::process::now,
 };
 
 /// The most reports in one answer.

@@ -14,11 +14,12 @@ use super::{
     super::{
         client::{CallError, Method},
         objects::Pod,
-        shared::{Shared, in_lanes, now},
+        shared::{Shared, in_lanes},
     },
     line::{Chosen, Place, Waits, choose},
     taken::Taken,
 };
+use crate::clock::now;
 
 /// How often the line is looked at although nothing changed: those who were passed for long enough are passed no more.
 const TICK: Duration = Duration::from_secs(2);

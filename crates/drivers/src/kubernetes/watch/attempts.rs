@@ -3,14 +3,10 @@
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use super::{
-    super::{
-        client::CallError,
-        objects::Pod,
-        pod::identity,
-        shared::{Shared, now},
-    },
+    super::{client::CallError, objects::Pod, pod::identity, shared::Shared},
     Subject,
 };
+use crate::clock::now;
 
 /// Tells the state of them.
 #[derive(Debug, Default)]

@@ -6,15 +6,14 @@
 
 mod attempt;
 mod cores;
-pub(crate) mod log;
 mod power;
-pub(crate) mod process;
+mod process;
 mod recover;
 mod sample;
 mod serve;
-pub(crate) mod session;
+pub(super) mod session;
 mod shared;
-pub(crate) mod start;
+mod start;
 mod state;
 mod watch;
 mod worker;
@@ -44,9 +43,8 @@ use self::{
 use super::{
     config::SupervisorConfig,
     connection::{READY, socket_path},
-    paths::Paths,
 };
-use crate::engine::EngineError;
+use crate::{engine::EngineError, folder::paths::Paths};
 
 /// The pause between two looks at a folder that another supervisor has.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };

@@ -1,12 +1,14 @@
 //! What `/proc` tells about processes.
 
-use std::{fs, io, os::fd::OwnedFd, path::Path, time::SystemTime};
+use std::{fs, io, os::fd::OwnedFd, path::Path};
 
 use huisuan_model::{DurationMs, TimeMs};
 use rustix::{
     process::{Pid, PidfdFlags, pidfd_open},
     time::{ClockId, clock_gettime},
 };
+
+use crate::{clock::now, folder::program::DIR_VARIABLE};
 
 /// One process at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +24,6 @@ pub(crate) struct ProcessStat {
     pub(crate) resident_pages: u64,
     /// It ended and waits to be reaped.
     pub(crate) zombie: bool,
-}
-
-/// Now, by the clock of this machine.
-pub(crate) fn now() -> TimeMs {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    TimeMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Where clock and kernel differ by less, the clock is taken: it is finer, and knows when a task, not its process,
@@ -96,7 +92,7 @@ pub(crate) fn open_pidfd(pid: i32, start_ticks: u64) -> Option<OwnedFd> {
 /// as far as they kept the environment. Used after a supervisor died, when no process id is known.
 pub(crate) fn processes_of(attempt_dir: &Path) -> Vec<ProcessStat> {
     use std::os::unix::ffi::OsStrExt as _;
-    let mut marker = super::start::DIR_VARIABLE.as_bytes().to_vec();
+    let mut marker = DIR_VARIABLE.as_bytes().to_vec();
     marker.push(b'=');
     marker.extend_from_slice(attempt_dir.as_os_str().as_bytes());
     let marked = |pid: &i32| {

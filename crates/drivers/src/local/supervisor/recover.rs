@@ -23,22 +23,26 @@ use rustix::process::{Pid, Signal, kill_process_group, pidfd_send_signal};
 
 use super::{
     attempt::{Attempt, Process},
-    log::Log,
-    process::{ProcessStat, now, open_pidfd, processes_of, run_time, stat},
+    process::{ProcessStat, open_pidfd, processes_of, run_time, stat},
     shared::{Shared, lock},
     state::{Record, State},
     watch::watch,
     worker::{describe, new_waker},
 };
 use crate::{
+    clock::now,
+    container::{Client, Container, Containers, State as ContainerState},
     engine::EngineError,
     failpoint,
+    folder::{
+        batch::Batch,
+        log::{Log, read_log},
+        paths::{AttemptPaths, Paths},
+        records::{read_done, write_done},
+    },
     local::{
         config::SupervisorConfig,
-        container::{Client, Container, Containers, State as ContainerState},
-        paths::{AttemptPaths, Paths},
-        records::{AcceptedLine, DoneLine, read_claim, read_done, read_log, write_done},
-        wire::Batch,
+        records::{AcceptedLine, DoneLine, read_claim},
     },
 };
 

@@ -20,7 +20,7 @@ use super::{
     process::{ProcessStat, pids, stat},
     shared::{Shared, lock},
 };
-use crate::local::container::Container;
+use crate::container::Container;
 
 /// The name of this way to keep a memory limit.
 pub(crate) const MEMORY_MODE: &str = "watched";

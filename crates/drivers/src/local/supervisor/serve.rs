@@ -11,20 +11,20 @@ use std::{
 use huisuan_model::{AttemptId, EndCause, StartOrder};
 
 use super::{
-    log::append_line,
     sample::MEMORY_MODE,
     session,
     shared::{Shared, lock},
     state::Record,
 };
 use crate::{
+    container::Images,
     engine::{Held, SubmitResult},
     failpoint,
+    folder::{batch::Batch, log::append_line, records::read_done},
     local::{
         config::{SupervisorConfig, VERSION},
-        container::Images,
-        records::{AcceptedLine, read_done},
-        wire::{Batch, Reply, Request, read_line, write_line},
+        records::AcceptedLine,
+        wire::{Reply, Request, read_line, write_line},
     },
 };
 

@@ -17,15 +17,19 @@ use huisuan_model::{AttemptId, AttemptReport, EndCause, Outcome, ReportKind, Tim
 
 use super::{
     attempt::Attempt,
-    log::{Log, append_line},
-    process::{now, own_peak_bytes},
+    process::own_peak_bytes,
     state::{Record, State},
     worker,
 };
-use crate::local::{
-    paths::Paths,
-    records::{AcceptedLine, DoneLine, write_done},
-    wire::Batch,
+use crate::{
+    clock::now,
+    folder::{
+        batch::Batch,
+        log::{Log, append_line},
+        paths::Paths,
+        records::write_done,
+    },
+    local::records::{AcceptedLine, DoneLine},
 };
 
 /// How long to wait before another try when a record of an end cannot be written, disk full for instance.

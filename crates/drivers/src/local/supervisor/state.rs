@@ -12,9 +12,8 @@ use huisuan_model::{AttemptId, AttemptReport, Bytes, ReportKind, StartOrder};
 use super::{
     attempt::{Attempt, Process},
     cores::{Cores, Share},
-    process::now,
 };
-use crate::local::config::SupervisorConfig;
+use crate::{clock::now, local::config::SupervisorConfig};
 
 /// The most reports in one answer.
 pub(crate) const REPORTS_MAX: usize = 1000;

@@ -17,18 +17,20 @@ use wait4::{ResUse, Wait4 as _};
 
 use super::{
     attempt::{Attempt, Process},
-    process::{now, processes_of, stat},
+    process::{processes_of, stat},
     recover::kill_each,
     session,
     shared::{Shared, lock},
-    start::{Outputs, start},
+    start::start,
     watch::watch,
 };
 use crate::{
+    clock::now,
+    container::{self, Client, Container},
     failpoint,
+    folder::program::Outputs,
     local::{
         config::VERSION,
-        container::{self, Client, Container},
         records::{Claim, Running, write_claim},
         wire::write_line,
     },

@@ -11,16 +11,19 @@ use std::{
 
 use huisuan_model::{
     AttemptId, ChannelTarget,
-    channel::{Frame, Frames, PAYLOAD_BYTES_MAX},
+    channel::{Frame, PAYLOAD_BYTES_MAX},
 };
 
 use super::{port, terminal::Terminal};
-use crate::local::{
-    supervisor::{
-        attempt::Attempt,
-        shared::{Shared, lock},
+use crate::{
+    local::{
+        supervisor::{
+            attempt::Attempt,
+            shared::{Shared, lock},
+        },
+        wire::{Reply, write_line},
     },
-    wire::{Reply, write_line},
+    viewers::each_frame,
 };
 
 /// How long a process that listens has to take a connection.
@@ -71,23 +74,6 @@ fn find(shared: &Shared, attempt: &Attempt, terminal: &Arc<Terminal>, target: Ch
     let ip = if address.is_v6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
     let connected = TcpStream::connect_timeout(&SocketAddr::new(ip, port), CONNECT_WITHIN);
     connected.map(Way::Port).map_err(|error| format!("port {port} of this session takes no connection: {error}"))
-}
-
-/// Calls `take` for every frame until the stream ends, breaks or says what is no frame.
-pub(crate) fn each_frame(mut stream: &UnixStream, mut take: impl FnMut(Frame) -> io::Result<()>) -> io::Result<()> {
-    let (mut frames, mut piece) = (Frames::default(), vec![0; PAYLOAD_BYTES_MAX]);
-    loop {
-        let read = match stream.read(&mut piece) {
-            Ok(0) => return Ok(()),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        frames.push(&piece[..read]);
-        while let Some(frame) = frames.take().map_err(io::Error::other)? {
-            take(frame)?;
-        }
-    }
 }
 
 fn serve_terminal(terminal: &Terminal, stream: UnixStream) -> io::Result<()> {

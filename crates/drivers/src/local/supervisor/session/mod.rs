@@ -12,6 +12,6 @@ mod port;
 mod start;
 mod terminal;
 
-pub(crate) use attach::{attach, each_frame};
+pub(crate) use attach::attach;
 pub(crate) use start::{setsid, start};
 pub(crate) use terminal::Terminal;

@@ -19,9 +19,9 @@ use rustix::{
 };
 
 use super::terminal::Terminal;
-use crate::local::{
-    paths::AttemptPaths,
-    supervisor::start::{explain, find_program, program, set_environment, working_directory},
+use crate::{
+    folder::{paths::AttemptPaths, program::program},
+    local::supervisor::start::{explain, find_program, set_environment, working_directory},
 };
 
 /// Makes a session and its controlling terminal for a program, which no safe call of the standard library does

@@ -5,12 +5,13 @@ use std::{fs, os::unix::ffi::OsStrExt as _, thread, time::Duration};
 use huisuan_model::{AttemptId, EndCause, Outcome, StartOrder, hex};
 use sha2::{Digest as _, Sha256};
 
+use super::inside::code_and_signal;
 use super::{
     config::Containers,
     podman::{State, complaint},
     run,
 };
-use crate::{container::code_and_signal, local::paths::AttemptPaths};
+use crate::folder::paths::AttemptPaths;
 
 /// So often podman is told to remove a container before somebody else has to.
 const REMOVALS_MAX: u32 = 60;

@@ -15,10 +15,13 @@ use std::{
 use huisuan_model::{StartOrder, spec::Work};
 use rustix::process::{Resource, getrlimit};
 
-use super::{config::Containers, end};
+use super::{
+    config::Containers,
+    end,
+    inside::{ATTEMPT_FOLDER, HOOK_CHOICES, SCRIPT_FOLDER, variables, words},
+};
 use crate::{
-    container::{ATTEMPT_FOLDER, HOOK_CHOICES, SCRIPT_FOLDER, variables, words},
-    local::{paths::AttemptPaths, supervisor::start::DIR_VARIABLE},
+    folder::{paths::AttemptPaths, program::DIR_VARIABLE},
     staging::DATA_VARIABLE,
 };
 
@@ -230,7 +233,7 @@ mod tests {
     use huisuan_model::{AttemptId, CentreId, JobId, JobSpec, MilliDevices, Millicores, ProjectId, TenantId};
 
     use super::*;
-    use crate::local::paths::Paths;
+    use crate::folder::paths::Paths;
 
     fn order(words: &[&str]) -> StartOrder {
         let image = format!("localhost/x@sha256:{}", "0a".repeat(32));
