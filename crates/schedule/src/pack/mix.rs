@@ -1,5 +1,7 @@
 //! The mix of work that a fleet is used for, and how much of a node's free devices it cannot use.
 
+use std::collections::BTreeMap;
+
 use super::{
     ask::{Ask, Devices, Parts, WHOLE},
     fleet::Fleet,
@@ -11,6 +13,12 @@ const PARTS_MAX: usize = 64;
 
 /// Most shapes of a typical mix: the tables grow with their square, and rare shapes say little.
 const SHAPES_MAX: usize = 256;
+
+/// Thousandths of a core between two places where a search for a level may begin.
+const CORES_STEP: u32 = 64;
+
+/// One in so many asks is frequent.
+const FREQUENT: u64 = 1000;
 
 /// Shapes of work with their frequency, prepared so that the fragmentation of a room is a handful of look-ups.
 ///
@@ -27,7 +35,7 @@ pub struct Mix {
     total: u64,
     /// Distinct processor demands of shapes with devices, ascending; a level is how many are satisfied.
     cores_milli: Vec<u32>,
-    /// For each 256 thousandths of a core, the level to begin the search at.
+    /// For each step of thousandths of a core, the level to begin the search at.
     first_level: Vec<u16>,
     /// For each amount of free thousandths, its level among the distinct shares.
     free_level: Vec<u16>,
@@ -45,17 +53,17 @@ pub struct Mix {
     pressure: Vec<u32>,
     /// Cores that the shapes with devices ask for with each device.
     cores_per_device: u32,
+    /// What makes up at least a thousandth of the work, without memory, ascending.
+    frequent: Vec<Ask>,
 }
 
 impl Mix {
     /// The most frequent shapes that together make up at least `cover_percent` of the tasks, as the paper
     /// takes them: 95 for its results; never more than 256 of them. Memory does not tell shapes apart.
     pub fn typical<'a>(asks: impl IntoIterator<Item = &'a Ask>, cover_percent: u64) -> Self {
-        let mut counts = std::collections::BTreeMap::new();
-        for ask in asks {
-            *counts.entry(Ask { memory_mib: 0, ..*ask }).or_insert(0u64) += 1;
-        }
+        let counts = counted(asks.into_iter().map(|ask| (ask, 1)));
         let total: u64 = counts.values().sum();
+        let frequent = frequent(&counts);
         let mut shapes: Vec<(Ask, u64)> = counts.into_iter().collect();
         shapes.sort_by_key(|&(ask, count)| std::cmp::Reverse((count, ask)));
         let mut covered = 0;
@@ -66,7 +74,7 @@ impl Mix {
         });
         let kept = kept.count().min(SHAPES_MAX);
         shapes.truncate(kept);
-        Mix::of(shapes)
+        Mix { frequent, ..Mix::of(shapes) }
     }
 
     /// A mix of shapes with their counts; larger counts than 32 bits hold are scaled down together.
@@ -84,8 +92,9 @@ impl Mix {
         shares.dedup();
         let level = |free: u16| shares.partition_point(|&share| share <= free) as u16;
         let free_level = (0..=WHOLE).map(level).collect();
-        let steps = cores_milli.last().map_or(0, |&most| most / 256 + 1);
-        let first_level = (0..=steps).map(|step| cores_milli.partition_point(|&cores| cores <= step * 256) as u16);
+        let steps = cores_milli.last().map_or(0, |&most| most / CORES_STEP + 1);
+        let first_level =
+            (0..=steps).map(|step| cores_milli.partition_point(|&cores| cores <= step * CORES_STEP) as u16);
         let wholes_max = with_devices().map(|(ask, _)| wholes(ask)).max().unwrap_or(0);
         let sum = |of: &dyn Fn(&Ask) -> u32| -> u128 {
             with_devices().map(|(ask, count)| u128::from(*count) * u128::from(of(ask))).sum()
@@ -94,8 +103,10 @@ impl Mix {
         let cores_per_device = sum(&|ask| ask.cores_milli) / sum(&|ask| ask.devices.thousandths()).max(1);
         let cores_per_device = u32::try_from(cores_per_device).unwrap_or(u32::MAX);
         let total = shapes.iter().map(|(_, count)| count).sum();
+        let frequent = frequent(&counted(shapes.iter().map(|(ask, count)| (ask, *count))));
         let mut mix = Mix {
             total,
+            frequent,
             first_level: first_level.collect(),
             cores_milli,
             free_level,
@@ -194,6 +205,11 @@ impl Mix {
         &self.shapes
     }
 
+    /// Whether an ask makes up at least a thousandth of the work, whatever memory it wants.
+    pub fn is_frequent(&self, ask: &Ask) -> bool {
+        self.frequent.binary_search(&Ask { memory_mib: 0, ..*ask }).is_ok()
+    }
+
     /// Sum of the counts: fragmentation in thousandths is [`Self::fragmentation`] divided by this.
     pub fn total(&self) -> u64 {
         self.total
@@ -201,7 +217,7 @@ impl Mix {
 
     /// How many distinct processor demands an amount of cores satisfies.
     pub fn cores_level(&self, cores_milli: u32) -> usize {
-        let Some(&first) = self.first_level.get((cores_milli / 256) as usize) else {
+        let Some(&first) = self.first_level.get((cores_milli / CORES_STEP) as usize) else {
             return self.cores_milli.len();
         };
         let mut level = usize::from(first);
@@ -256,6 +272,20 @@ impl Row<'_> {
         let devices: u64 = room.free().iter().map(|&free| self.device(free)).sum();
         devices + self.wholes(room.wholes())
     }
+}
+
+/// How often each ask comes, whatever memory it wants.
+fn counted<'a>(asks: impl Iterator<Item = (&'a Ask, u64)>) -> BTreeMap<Ask, u64> {
+    let mut counts = BTreeMap::new();
+    for (ask, count) in asks {
+        *counts.entry(Ask { memory_mib: 0, ..*ask }).or_default() += count;
+    }
+    counts
+}
+
+fn frequent(counts: &BTreeMap<Ask, u64>) -> Vec<Ask> {
+    let total: u64 = counts.values().sum();
+    counts.iter().filter(|&(_, &count)| count * FREQUENT >= total).map(|(ask, _)| *ask).collect()
 }
 
 /// Thousandths that a device must have free to serve a shape.

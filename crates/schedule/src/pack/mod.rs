@@ -4,7 +4,7 @@
 //! - `mix`: the work that the fleet is used for, and how much of a room it cannot use; `weighed`: one pass over a room;
 //! - `policy`: how good a room is for an ask, one small file each;
 //! - `scan`: the best of all nodes, looked at one by one;
-//! - `index`: the best of a few dozen candidates, whatever the size of the fleet.
+//! - `index`: the best of all nodes, or of a few dozen candidates for rare work, whatever the size of the fleet.
 
 mod ask;
 mod fleet;

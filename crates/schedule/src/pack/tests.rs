@@ -101,6 +101,18 @@ fn typical_shapes_are_the_most_frequent_ones() {
 }
 
 #[test]
+fn a_thousandth_of_the_work_is_frequent_whatever_its_memory() {
+    let ask = |cores_milli, memory_mib| Ask { cores_milli, memory_mib, devices: Devices::Whole(1), parts: Parts::ANY };
+    let mut tasks = vec![ask(1, 7); 1996];
+    tasks.extend([ask(2, 7), ask(2, 8), ask(3, 7), ask(4, 7)]);
+    let mix = Mix::typical(&tasks, 95);
+    assert_eq!([1, 2, 3, 5].map(|cores| mix.is_frequent(&ask(cores, 9))), [true, true, false, false]);
+    // The tables know the first one alone.
+    assert_eq!(mix.shapes().len(), 1);
+    assert!(!Mix::of(Vec::new()).is_frequent(&ask(1, 7)));
+}
+
+#[test]
 #[should_panic(expected = "given back twice")]
 fn a_slot_is_given_back_once() {
     let mut fleet = Fleet::new([Room::empty(1, 1, 0, 1)]);

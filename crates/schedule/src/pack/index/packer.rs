@@ -7,15 +7,21 @@ use crate::pack::{Ask, Devices, Fleet, Rule, Slot};
 use super::{
     dead::Dead,
     kind::{Kind, Make},
+    rankings::{KEPT_LEAST, RANKINGS_MOST, Rankings},
     walk::{Looks, Search, Width, tightest},
 };
 
 /// A fleet under one policy, without a look at every node.
 ///
-/// For an ask the index names some dozens of candidates, spread over kinds of nodes, tightness and free cores: a few of
-/// every kind, then more of the kinds whose first ones were best. The policy rates them all, and the best one is taken,
-/// the first node of equals. What is decided depends on the fleet's state alone, not on how it came about: a packer
-/// built from a restored fleet decides alike.
+/// For what makes up at least a thousandth of the work the best of all nodes is taken, the first one of equals: the best
+/// ones of each such ask are kept in a ranking, for which only nodes that changed are rated anew.
+///
+/// For what is rarer that costs more than it brings. There the index names some dozens of candidates, spread over kinds
+/// of nodes, tightness and free cores: a few of every kind, then more of the kinds whose first ones were best. The policy
+/// rates them all, and the best one is taken.
+///
+/// What is decided depends on the fleet's state alone, not on how it came about: a packer built from a restored fleet
+/// decides alike.
 #[derive(Debug, Clone)]
 pub struct Packer {
     fleet: Fleet,
@@ -23,8 +29,12 @@ pub struct Packer {
     kinds: Vec<Kind>,
     /// The kind of each node.
     kind_of: Vec<u32>,
+    /// Which nodes are in their cells, and the others.
+    in_cells: Vec<bool>,
+    outside: Vec<u32>,
     looks: Looks,
     dead: Dead,
+    rankings: Rankings,
     /// Number of decisions so far; the draw of `random`.
     draws: u64,
     /// The candidates of the last ask, and the best one of every look; kept for their memory.
@@ -47,20 +57,26 @@ impl Packer {
         let place: BTreeMap<Make, u32> = makes.into_keys().zip(0..).collect();
         let kind_of = fleet.rooms().map(|(node, room)| place[&make(&fleet, node, room.part, room.devices)]).collect();
         let (dead, candidates) = (Dead::default(), Vec::new());
-        let looks = Looks::of(fleet.len(), place.len());
+        let looks = Looks::of(fleet.len());
         let best = Vec::new();
-        let mut packer = Packer { fleet, rule, kinds, kind_of, looks, dead, draws: 0, candidates, best };
+        let rankings = Rankings::new(KEPT_LEAST, RANKINGS_MOST);
         // Cells keep nodes in falling order: entered so, each goes near the end.
-        for node in (0..u32::try_from(packer.fleet.len()).expect("nodes are numbered in 32 bits")).rev() {
-            packer.enter(node);
-        }
-        packer
+        let outside = (0..u32::try_from(fleet.len()).expect("nodes are numbered in 32 bits")).rev().collect();
+        let in_cells = vec![false; fleet.len()];
+        Packer { fleet, rule, kinds, kind_of, in_cells, outside, looks, dead, rankings, draws: 0, candidates, best }
     }
 
     /// The same with other looks than its size asks for.
     #[cfg(test)]
     pub(super) fn with_looks(mut self, looks: Looks) -> Self {
         self.looks = looks;
+        self
+    }
+
+    /// The same with so few nodes kept in rankings, and so few of these, that both are always short.
+    #[cfg(test)]
+    pub(super) fn with_rankings(mut self, kept_least: usize, rankings_most: usize) -> Self {
+        self.rankings = Rankings::new(kept_least, rankings_most);
         self
     }
 
@@ -73,9 +89,14 @@ impl Packer {
     pub fn place(&mut self, ask: &Ask) -> Option<Slot> {
         self.draws += 1;
         self.candidates.clear();
+        if self.rule.ranks(ask) {
+            let (node, device) = self.rankings.best(ask, &self.fleet, &self.rule)?;
+            return Some(Slot::of(node, self.fleet.room(node), ask, device));
+        }
         if self.dead.knows(ask) {
             return None;
         }
+        self.enter();
         self.best.clear();
         let Looks { first, second } = self.looks;
         for number in 0..self.kinds.len() {
@@ -109,23 +130,19 @@ impl Packer {
         best.extend(rated.max());
     }
 
-    /// The candidates of the last ask, for tests and explanations.
+    /// The candidates of the last ask; none when it is one that comes often.
     pub fn candidates(&self) -> &[u32] {
         &self.candidates
     }
 
     /// Takes a slot that was placed now.
     pub fn take(&mut self, slot: &Slot) {
-        self.leave(slot.node);
-        self.fleet.take(slot);
-        self.enter(slot.node);
+        self.change(slot.node, |fleet| fleet.take(slot));
     }
 
     /// Gives a slot back.
     pub fn release(&mut self, slot: &Slot) {
-        self.leave(slot.node);
-        self.fleet.release(slot);
-        self.enter(slot.node);
+        self.change(slot.node, |fleet| fleet.release(slot));
         self.dead.revive(&self.fleet, slot.node);
     }
 
@@ -143,6 +160,7 @@ impl Packer {
         if self.dead.knows(ask) {
             return None;
         }
+        self.enter();
         for kind in &mut self.kinds {
             if let Some(node) = tightest(kind, &self.fleet, ask) {
                 let room = self.fleet.room(node);
@@ -172,14 +190,25 @@ impl Packer {
         Some(slots)
     }
 
-    fn enter(&mut self, node: u32) {
-        let kind = &mut self.kinds[self.kind_of[node as usize] as usize];
-        kind.add(kind.key(self.fleet.room(node)), node, &self.fleet);
+    /// A node changes: it leaves its cell until cells are asked for, and those who rank are told.
+    fn change(&mut self, node: u32, change: impl FnOnce(&mut Fleet)) {
+        if std::mem::take(&mut self.in_cells[node as usize]) {
+            let kind = &mut self.kinds[self.kind_of[node as usize] as usize];
+            kind.remove(kind.key(self.fleet.room(node)), node, &self.fleet);
+            self.outside.push(node);
+        }
+        change(&mut self.fleet);
+        self.rankings.change(node, &self.fleet, &self.rule);
     }
 
-    fn leave(&mut self, node: u32) {
-        let kind = &mut self.kinds[self.kind_of[node as usize] as usize];
-        kind.remove(kind.key(self.fleet.room(node)), node, &self.fleet);
+    /// Brings all nodes into the cells where they belong now.
+    fn enter(&mut self) {
+        let Packer { fleet, kinds, kind_of, in_cells, outside, .. } = self;
+        for node in outside.drain(..) {
+            let kind = &mut kinds[kind_of[node as usize] as usize];
+            kind.add(kind.key(fleet.room(node)), node, fleet);
+            in_cells[node as usize] = true;
+        }
     }
 }
 

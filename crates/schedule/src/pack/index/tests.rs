@@ -139,10 +139,12 @@ fn naive(fleet: &Fleet, ask: &Ask, looks: Looks, rule: &Rule, draw: u64) -> BTre
     found
 }
 
-/// What happens to a fleet through the index, beside the definition; every so often beside an index made anew.
-fn check_story(fleet: Fleet, steps: Vec<Step>, rule: Rule, looks: Looks, anew_every: u64) -> Result<(), TestCaseError> {
-    let before = fleet.clone();
-    let mut packer = Packer::new(fleet, rule.clone()).with_looks(looks);
+/// What happens to a fleet through the index, beside the definition; every so often beside an index made anew. How often
+/// what was asked for is frequent.
+fn check_story(packer: Packer, steps: Vec<Step>, rule: Rule, looks: Looks, every: u64) -> Result<u32, TestCaseError> {
+    let mut packer = packer.with_looks(looks);
+    let before = packer.fleet().clone();
+    let mut frequent = 0;
     let mut held: Vec<Slot> = Vec::new();
     let mut draw = 0;
     for step in steps {
@@ -152,13 +154,19 @@ fn check_story(fleet: Fleet, steps: Vec<Step>, rule: Rule, looks: Looks, anew_ev
                 let slot = packer.place(&ask);
                 let fits = packer.fleet().rooms().any(|(_, room)| room.fits(&ask));
                 prop_assert_eq!(slot.is_some(), fits);
-                let candidates = naive(packer.fleet(), &ask, looks, &rule, draw);
-                prop_assert_eq!(&packer.candidates().iter().copied().collect::<BTreeSet<_>>(), &candidates);
+                let candidates = if rule.ranks(&ask) {
+                    frequent += 1;
+                    packer.fleet().rooms().filter(|(_, room)| room.fits(&ask)).map(|(node, _)| node).collect()
+                } else {
+                    let candidates = naive(packer.fleet(), &ask, looks, &rule, draw);
+                    prop_assert_eq!(&packer.candidates().iter().copied().collect::<BTreeSet<_>>(), &candidates);
+                    candidates
+                };
                 let rated = candidates
                     .iter()
                     .map(|&node| (rule.rate(&ask, packer.fleet().room(node), draw, node).score, Reverse(node)));
                 prop_assert_eq!(slot.map(|slot| slot.node), rated.max().map(|(_, node)| node.0));
-                if rule.repeatable() && draw % anew_every == 0 {
+                if rule.repeatable() && draw % every == 0 {
                     let mut anew = Packer::new(packer.fleet().clone(), rule.clone()).with_looks(looks);
                     prop_assert_eq!(anew.place(&ask), slot);
                 }
@@ -175,14 +183,36 @@ fn check_story(fleet: Fleet, steps: Vec<Step>, rule: Rule, looks: Looks, anew_ev
         packer.release(&slot);
     }
     prop_assert_eq!(packer.fleet(), &before);
-    Ok(())
+    Ok(frequent)
 }
 
 proptest! {
     #[test]
-    fn the_index_decides_like_a_search_of_its_candidates((fleet, steps) in story(), rule in rule(), looks in 0usize..3) {
-        let looks = [Looks::WIDE, Looks::MIDDLE, Looks::NARROW][looks];
-        check_story(fleet, steps, rule, looks, 8)?;
+    fn the_index_decides_like_a_search_of_its_candidates((fleet, steps) in story(), rule in rule(), wide: bool) {
+        let looks = if wide { Looks::WIDE } else { Looks::MIDDLE };
+        check_story(Packer::new(fleet, rule.clone()), steps, rule, looks, 8)?;
+    }
+
+    #[test]
+    fn what_is_frequent_gets_the_best_of_all_nodes(
+        (fleet, mut steps) in story(),
+        packing in 0..Packing::ALL.len(),
+        kept in 1usize..4,
+        rankings in 1usize..8,
+        memory in prop::collection::vec(0u32..9000, 1..8),
+    ) {
+        let asks: Vec<Ask> = asks_of(&steps).take(6).collect();
+        // The same few asks again and again, with more or less memory.
+        let again = steps.iter_mut().filter_map(|step| if let Step::Place(ask) = step { Some(ask) } else { None });
+        for (at, ask) in again.enumerate() {
+            *ask = asks[(at / 2) % asks.len()];
+            ask.memory_mib += memory[at % memory.len()];
+        }
+        let placed = asks_of(&steps).count() as u32;
+        let rule = Rule::new(Packing::ALL[packing], Mix::typical(&asks, 95), 0);
+        let packer = Packer::new(fleet, rule.clone()).with_rankings(kept, rankings);
+        let frequent = check_story(packer, steps, rule.clone(), Looks::WIDE, 8)?;
+        prop_assert_eq!(frequent, if rule.repeatable() { placed } else { 0 });
     }
 
     #[test]
@@ -245,25 +275,18 @@ fn full_fleet(placements: usize) -> Vec<Step> {
     steps
 }
 
+/// What is asked for, in order.
+fn asks_of(steps: &[Step]) -> impl Iterator<Item = Ask> + '_ {
+    steps.iter().filter_map(|step| if let Step::Place(ask) = step { Some(*ask) } else { None })
+}
+
 #[test]
 fn ten_thousand_decisions_among_many_kinds_are_those_of_a_search() {
     let fleet = Fleet::new(many_kinds());
     let steps = full_fleet(10_000);
-    let asks: Vec<Ask> =
-        steps.iter().filter_map(|step| if let Step::Place(ask) = step { Some(*ask) } else { None }).collect();
+    let asks: Vec<Ask> = asks_of(&steps).collect();
     let rule = Rule::new(Packing::Default, Mix::typical(&asks, 95).on(&fleet), 0);
-    check_story(fleet, steps, rule, Looks::NARROW, 1_000).expect("the decisions of a search");
-}
-
-#[test]
-fn large_fleets_of_many_kinds_are_looked_at_narrowly() {
-    for (nodes, kinds, looks) in [
-        (4_096, 100, Looks::WIDE),
-        (4_097, 64, Looks::MIDDLE),
-        (4_097, 65, Looks::NARROW),
-        (16_385, 17, Looks::NARROW),
-        (66_000, 16, Looks::MIDDLE),
-    ] {
-        assert_eq!(Looks::of(nodes, kinds), looks, "{nodes} nodes of {kinds} kinds");
-    }
+    let packer = Packer::new(fleet, rule.clone()).with_rankings(16, 1024);
+    let frequent = check_story(packer, steps, rule, Looks::MIDDLE, 1_000).expect("the decisions of a search");
+    assert!((5_000..9_000).contains(&frequent), "of both sorts: {frequent} are frequent");
 }

@@ -57,7 +57,7 @@ impl Looks {
         },
         second: None,
     };
-    /// For large fleets of few kinds, and for those of up to 16,384 nodes of up to 64 kinds.
+    /// For large fleets.
     ///
     /// Emptier nodes are better only than a bad choice among the fullest ones: to be
     /// offered them leads to more of them being begun, and then none is left for what needs a whole node. But where
@@ -79,31 +79,9 @@ impl Looks {
             },
         )),
     };
-    /// For large fleets of many kinds: each of them adds its candidates.
-    pub(super) const NARROW: Looks = Looks {
-        first: Width {
-            filling: Reach { fractions: 1, wholes: 1, tight: 1, balanced: 0, nodes: 1 },
-            fullest: Reach { wholes: 1, tight: 1, balanced: 0, fractions: 1, nodes: 1 },
-            cleanest: Reach { wholes: 0, fractions: 0, tight: 0, balanced: 0, nodes: 0 },
-        },
-        second: Some((
-            1,
-            Width {
-                filling: Reach { fractions: 2, wholes: 4, tight: 1, balanced: 0, nodes: 1 },
-                fullest: Reach { wholes: 2, tight: 2, balanced: 0, fractions: 4, nodes: 1 },
-                cleanest: Reach { wholes: 3, fractions: 4, tight: 0, balanced: 1, nodes: 1 },
-            },
-        )),
-    };
-
-    /// The looks for a fleet of so many nodes and kinds.
-    pub(super) fn of(nodes: usize, kinds: usize) -> Self {
-        match (nodes, kinds) {
-            (..=4096, _) => Self::WIDE,
-            // Above, wider looks place a quarter as many each second (`cargo xtask bench pack`).
-            (..=16_384, ..=64) | (_, ..=16) => Self::MIDDLE,
-            _ => Self::NARROW,
-        }
+    /// The looks for a fleet of so many nodes.
+    pub(super) fn of(nodes: usize) -> Self {
+        if nodes <= 4096 { Self::WIDE } else { Self::MIDDLE }
     }
 }
 

@@ -26,19 +26,19 @@ const LACK_PERMILLE: i64 = 400;
 const PRESSURE: i64 = 40;
 
 /// The least cost over the devices that a share may go to, negative; the first of equals.
-pub(super) fn rate(mix: &Mix, ask: &Ask, room: &Room) -> Rate {
-    let weighed = Weighed::new(mix, ask, room);
+pub(super) fn rate(mix: &Mix, ask: &Ask, weighed: &Weighed) -> Rate {
+    let with = weighed.with(mix, ask);
     let total = mix.total().max(1) as i64;
-    let common = common(mix, ask, room, weighed.free);
+    let common = common(mix, ask, &weighed.room, weighed.free);
     let cost = |after: u64, fractions: u32| {
         let growth_millionths = (after as i64 - weighed.before as i64) * 1000 / total;
         GROWTH * growth_millionths / 1000 + FRACTION * i64::from(fractions) + common
     };
     let best = match ask.devices {
-        Devices::None => (cost(weighed.after(ask), 0), 0),
-        Devices::Whole(_) => (cost(weighed.after(ask), weighed.fractions), 0),
+        Devices::None => (cost(with.after(ask), 0), 0),
+        Devices::Whole(_) => (cost(with.after(ask), weighed.fractions), 0),
         Devices::Share(share) => {
-            let choices = weighed.shares(share).map(|(device, after, fractions)| (cost(after, fractions), device));
+            let choices = with.shares(share).map(|(device, after, fractions)| (cost(after, fractions), device));
             choices.min().unwrap_or((i64::MAX, 0))
         }
     };

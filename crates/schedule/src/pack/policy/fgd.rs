@@ -4,7 +4,7 @@
 //! The score is coarse on purpose. With exact differences and ties to the first node the allocation falls
 //! by a point, because a tie to the first node is what keeps far nodes whole.
 
-use crate::pack::{Ask, Devices, Mix, Rate, Room, weighed::Weighed};
+use crate::pack::{Ask, Devices, Mix, Rate, weighed::Weighed};
 
 /// Least fall of fragmentation, in millionths of a device, for the scores 1 to 99: `ln(k / (100 - k))`.
 const FALLS: [i128; 99] = [
@@ -21,13 +21,13 @@ const FALLS: [i128; 99] = [
 ];
 
 /// The best score over the devices that a share may go to, and the first device with it.
-pub(super) fn rate(mix: &Mix, ask: &Ask, room: &Room) -> Rate {
-    let weighed = Weighed::new(mix, ask, room);
+pub(super) fn rate(mix: &Mix, ask: &Ask, weighed: &Weighed) -> Rate {
+    let with = weighed.with(mix, ask);
     let score = |after: u64| score(weighed.before, after, mix.total());
     match ask.devices {
-        Devices::None | Devices::Whole(_) => Rate { score: score(weighed.after(ask)), device: 0 },
+        Devices::None | Devices::Whole(_) => Rate { score: score(with.after(ask)), device: 0 },
         Devices::Share(share) => {
-            let choices = weighed.shares(share).map(|(device, after, _)| (score(after), device));
+            let choices = with.shares(share).map(|(device, after, _)| (score(after), device));
             // The last of equals from the back is the first one.
             let best = choices.rev().max_by_key(|&(score, _)| score).unwrap_or((0, 0));
             Rate { score: best.0, device: best.1 }

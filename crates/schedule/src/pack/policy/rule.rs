@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
-use crate::pack::{Ask, Mix, Room};
+use crate::pack::{Ask, Mix, Room, weighed::Weighed};
 
 use super::{best_fit, default, dot_product, fgd, random};
 
@@ -97,14 +97,34 @@ impl Rule {
         self.packing != Packing::Random
     }
 
+    /// Whether nodes are kept in order for an ask: it comes often, and its rates can be
+    /// kept.
+    pub(crate) fn ranks(&self, ask: &Ask) -> bool {
+        self.repeatable() && self.mix.is_frequent(ask)
+    }
+
     /// The rate of a room that the ask fits. `draw` numbers the decision, `node` the room, for `random`.
     pub fn rate(&self, ask: &Ask, room: &Room, draw: u64, node: u32) -> Rate {
         match self.packing {
             Packing::Random => random::rate(ask, room, [self.seed, draw, u64::from(node)]),
             Packing::BestFit => best_fit::rate(ask, room),
             Packing::DotProduct => dot_product::rate(ask, room),
-            Packing::Fgd => fgd::rate(&self.mix, ask, room),
-            Packing::Default => default::rate(&self.mix, ask, room),
+            Packing::Fgd => fgd::rate(&self.mix, ask, &self.weigh(room)),
+            Packing::Default => default::rate(&self.mix, ask, &self.weigh(room)),
+        }
+    }
+
+    /// Weighs a room that will be rated for several asks.
+    pub(crate) fn weigh(&self, room: &Room) -> Weighed {
+        Weighed::new(&self.mix, room)
+    }
+
+    /// The rate of a weighed room that the ask fits, by a policy whose rates can be kept.
+    pub(crate) fn rate_weighed(&self, ask: &Ask, weighed: &Weighed) -> Rate {
+        match self.packing {
+            Packing::Fgd => fgd::rate(&self.mix, ask, weighed),
+            Packing::Default => default::rate(&self.mix, ask, weighed),
+            Packing::Random | Packing::BestFit | Packing::DotProduct => self.rate(ask, &weighed.room, 0, 0),
         }
     }
 }
