@@ -18,7 +18,7 @@ mod slurm;
 pub mod staging;
 mod viewers;
 
-pub use engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
+pub use engine::{Alarm, Closed, Engine, EngineError, Held, LogChunk, SubmitResult};
 pub use kubernetes::{KubernetesConfig, KubernetesEngine, PlacedBy, PoolRule, SharedVolume, Toleration};
 pub use local::{ContainerRules, Containers, LocalConfig, LocalEngine, LocalLimits, supervise};
 pub use simulated::{Fate, Oracle, SimulatedConfig, SimulatedEngine};

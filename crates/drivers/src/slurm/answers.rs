@@ -1,11 +1,14 @@
 //! What Slurm's programs print. The columns are asked for by name, so that versions from 20.11 to 24.x print the same;
 //! what still cannot be read is an error, and nothing is decided on it.
 
+mod site;
+
 use std::collections::BTreeMap;
 
 use huisuan_model::{Bytes, DurationMs, RangeSet, TimeMs, Usage};
 
 use super::job::Number;
+pub(super) use site::{Reservation, read_reservations};
 
 /// What `squeue` is asked for: number, index, state, nodes, when it began, number of its user, reason, name. The name
 /// comes last, for it may hold anything.
@@ -279,6 +282,16 @@ impl Node {
         let word = self.state.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
         let bad = ["down", "drain", "fail", "unknown", "maint", "error", "inval", "future"];
         !self.state.contains('*') && !bad.iter().any(|bad| word.to_ascii_lowercase().contains(bad))
+    }
+
+    /// Whether it could be used, but for a reservation for maintenance.
+    pub(super) fn maintained(&self) -> bool {
+        self.state.eq_ignore_ascii_case("maint")
+    }
+
+    /// The first type of its accelerators, and how many.
+    pub(super) fn device(&self) -> Option<(&str, u64)> {
+        self.devices.iter().find(|(_, count)| **count > 0).map(|(name, count)| (name.as_str(), *count))
     }
 }
 

@@ -10,7 +10,8 @@ use std::{
 };
 
 use huisuan_model::{
-    AttemptId, AttemptReport, ChannelTarget, EndCause, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream,
+    AttemptId, AttemptReport, ChannelTarget, EndCause, EngineKind, GflopPerS, Pool, PoolId, SiteBook, StartOrder,
+    Stream,
 };
 use rustix::fs::{FlockOperation, flock};
 
@@ -30,7 +31,7 @@ use super::{
     users::Users,
 };
 use crate::{
-    engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult},
+    engine::{Alarm, Closed, Engine, EngineError, Held, LogChunk, SubmitResult},
     failpoint,
     local::{container::ContainerRules, wire::Batch},
 };
@@ -334,6 +335,15 @@ impl Engine for SlurmEngine {
 
     fn attach(&self, attempt: AttemptId, target: ChannelTarget) -> Result<UnixStream, EngineError> {
         self.viewers.attach(&self.shared, attempt, target)
+    }
+
+    fn closed(&self) -> Vec<Closed> {
+        self.shared.lock().inventory.closed().to_vec()
+    }
+
+    fn book(&self) -> SiteBook {
+        let state = self.shared.lock();
+        SiteBook { reservations: state.inventory.reservations().to_vec(), ..SiteBook::default() }
     }
 
     fn alarms(&self) -> Vec<Alarm> {

@@ -1,11 +1,17 @@
 //! From nodes to pools, and what of them an order asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_model::{Bytes, DurationMs, MilliDevices, Millicores, Pool, PoolId, StartOrder, spec::Need};
+use huisuan_model::{
+    Bytes, DurationMs, MilliDevices, Millicores, Pool, PoolId, SiteReservation, StartOrder, TimeMs, spec::Need,
+};
 
-use super::{answers::Node, config::SlurmConfig};
-use crate::engine::Alarm;
+use super::{
+    answers::{Node, Reservation},
+    config::SlurmConfig,
+    site::{self, Site},
+};
+use crate::engine::{Alarm, Closed};
 
 /// The pool of nodes without accelerators when the configuration names none.
 const CPU_POOL: &str = "cpu:slurm";
@@ -27,12 +33,16 @@ pub(super) struct Inventory {
     parts: Vec<Part>,
     walltime_max: Option<DurationMs>,
     alarms: Vec<Alarm>,
+    /// When the site's own reservations take a pool, or all of it.
+    closed: Vec<Closed>,
+    reservations: Vec<SiteReservation>,
 }
 
 impl Inventory {
     /// Sums up nodes. A node in several partitions counts once; one that is down or drained counts as an alarm only.
-    /// A node with accelerators belongs to the pool of its first type.
-    pub(super) fn of(nodes: &[Node], config: &SlurmConfig) -> Inventory {
+    /// A node with accelerators belongs to the pool of its first type. Nodes that a reservation of the site's has now
+    /// do not count, unless it has all of their pool: that is closed then, and as large as it was.
+    pub(super) fn of(nodes: &[Node], config: &SlurmConfig, site: &Site, now: TimeMs) -> Inventory {
         let mut inventory = Inventory::default();
         let mut by_name: BTreeMap<&str, &Node> = BTreeMap::new();
         let mut limits = Vec::new();
@@ -42,34 +52,38 @@ impl Inventory {
         }
         // Several partitions may have several limits; Slurm takes the first partition that fits.
         inventory.walltime_max = if limits.contains(&None) { None } else { limits.into_iter().flatten().max() };
-        for node in by_name.into_values() {
-            if !node.usable() {
-                let reason = if node.reason.is_empty() { String::new() } else { format!(": {}", node.reason) };
-                let what = format!("is {}{reason}; hint: scontrol show node {}", node.state, node.name);
-                inventory.alarms.push(Alarm { subject: format!("node {}", node.name), what });
-                continue;
+        let own = config.reservation.as_deref();
+        inventory.alarms.extend(own.and_then(|own| site.alarm_of_own(own, now)));
+        let own = own.and_then(|own| site.reservation(own));
+        let is_own = |one: &&Reservation| own.is_some_and(|own| own.name == one.name);
+        let others: Vec<&Reservation> = site.reservations.iter().filter(|one| !is_own(one)).collect();
+        let reserved = |name: &str| others.iter().any(|one| one.takes_nodes(&by_name) && one.has_at(name, now));
+        let mut groups: BTreeMap<Option<String>, Vec<&Node>> = BTreeMap::new();
+        for node in by_name.values().filter(|node| own.is_none_or(|own| own.nodes.contains(&node.name))) {
+            match node.usable() || (node.maintained() && reserved(&node.name)) {
+                true => groups.entry(node.device().map(|(name, _)| name.to_owned())).or_default().push(node),
+                false => inventory.alarms.push(alarm_of(node)),
             }
-            inventory.add(node, config);
+        }
+        let mut names: BTreeMap<PoolId, BTreeSet<&str>> = BTreeMap::new();
+        for (gres, group) in &groups {
+            let id = Part::new(gres.clone(), config).pool.id;
+            names.entry(id).or_default().extend(group.iter().map(|node| node.name.as_str()));
+        }
+        (inventory.closed, inventory.reservations) = site::ahead(&others, own, &by_name, &names, now);
+        for (gres, group) in groups {
+            let mut part = Part::new(gres, config);
+            let closed = inventory.closed.iter().any(|span| {
+                span.from <= now && now < span.until && span.pool.as_ref().is_none_or(|pool| *pool == part.pool.id)
+            });
+            let mut free = group.iter().filter(|node| closed || !reserved(&node.name)).peekable();
+            if free.peek().is_some() {
+                free.for_each(|node| part.add(node));
+                inventory.parts.push(part);
+            }
         }
         inventory.parts.sort_by(|a, b| a.pool.id.cmp(&b.pool.id));
         inventory
-    }
-
-    fn add(&mut self, node: &Node, config: &SlurmConfig) {
-        let device = node.devices.iter().find(|(_, count)| **count > 0);
-        let gres = device.map(|(name, _)| name.clone());
-        let count = device.map_or(0, |(_, count)| *count);
-        let at = self.parts.iter().position(|part| part.gres == gres).unwrap_or_else(|| {
-            self.parts.push(Part::new(gres, config));
-            self.parts.len() - 1
-        });
-        let part = &mut self.parts[at];
-        part.pool.cores = part.pool.cores.saturating_add(Millicores(node.cpus.saturating_mul(1000)));
-        part.pool.memory = Bytes(part.pool.memory.0.saturating_add(node.memory.0));
-        part.pool.devices = part.pool.devices.saturating_add(MilliDevices(count.saturating_mul(1000)));
-        part.cores_max = part.cores_max.max(node.cpus);
-        part.memory_max = part.memory_max.max(node.memory);
-        part.devices_max = part.devices_max.max(count);
     }
 
     pub(super) fn pools(&self) -> Vec<Pool> {
@@ -78,6 +92,16 @@ impl Inventory {
 
     pub(super) fn alarms(&self) -> &[Alarm] {
         &self.alarms
+    }
+
+    /// When the site's own reservations take a pool, or all of it.
+    pub(super) fn closed(&self) -> &[Closed] {
+        &self.closed
+    }
+
+    /// The site's own reservations that take nodes of ours.
+    pub(super) fn reservations(&self) -> &[SiteReservation] {
+        &self.reservations
     }
 
     /// Whether no node can be used: all of them are down, or a controller that was just started has not heard of them.
@@ -169,6 +193,16 @@ impl Part {
         Part { pool, gres, cores_max: 0, memory_max: Bytes::ZERO, devices_max: 0 }
     }
 
+    fn add(&mut self, node: &Node) {
+        let count = node.device().map_or(0, |(_, count)| count);
+        self.pool.cores = self.pool.cores.saturating_add(Millicores(node.cpus.saturating_mul(1000)));
+        self.pool.memory = Bytes(self.pool.memory.0.saturating_add(node.memory.0));
+        self.pool.devices = self.pool.devices.saturating_add(MilliDevices(count.saturating_mul(1000)));
+        self.cores_max = self.cores_max.max(node.cpus);
+        self.memory_max = self.memory_max.max(node.memory);
+        self.devices_max = self.devices_max.max(count);
+    }
+
     /// Whether its devices are among those that the job names.
     fn is_wanted(&self, order: &StartOrder) -> bool {
         match &order.spec.need {
@@ -182,6 +216,12 @@ impl Part {
     }
 }
 
+fn alarm_of(node: &Node) -> Alarm {
+    let reason = if node.reason.is_empty() { String::new() } else { format!(": {}", node.reason) };
+    let what = format!("is {}{reason}; hint: scontrol show node {}", node.state, node.name);
+    Alarm { subject: format!("node {}", node.name), what }
+}
+
 fn pool_id(text: &str) -> PoolId {
     PoolId::new(text).expect("a name of the right alphabet")
 }
@@ -193,7 +233,10 @@ mod tests {
     use huisuan_model::{AttemptId, CentreId, JobId, JobSpec, ProjectId, TenantId, spec::DeviceNeed};
 
     use super::*;
-    use crate::slurm::{answers::read_nodes, config::example};
+    use crate::slurm::{
+        answers::{read_nodes, read_reservations},
+        config::example,
+    };
 
     fn inventory(text: &str) -> Inventory {
         let mut config = example(Path::new("/shared"));
@@ -203,7 +246,7 @@ mod tests {
         .expect("devices")
         .remove("d")
         .expect("devices");
-        Inventory::of(&read_nodes(text).expect("understood"), &config)
+        Inventory::of(&read_nodes(text).expect("understood"), &config, &Site::default(), TimeMs(0))
     }
 
     fn order(cores: u64, devices: u64, any_of: &[&str]) -> StartOrder {
@@ -238,6 +281,63 @@ mod tests {
         assert_eq!((pools[0].device_memory, inventory.minutes_max()), (Bytes(80), 24 * 60));
         let [alarm] = inventory.alarms() else { panic!("one alarm: {:?}", inventory.alarms()) };
         assert!(alarm.subject == "node n5" && alarm.what.contains("Duplicate jobid"), "{alarm:?}");
+    }
+
+    /// Nodes n1 and n2 are pool `H100`, n3 is `cpu:slurm`, n4 is `gpu:a100`; all of it at moment 1000, in seconds.
+    #[test]
+    fn reservations_of_the_site_close_pools_or_take_nodes() {
+        let check = |reservations: &[&str], own: Option<&str>, cores: &[(&str, u64)], closed: &[&str]| {
+            let mut config = example(Path::new("/shared"));
+            config.reservation = own.map(str::to_owned);
+            let text = reservations.iter().map(|rest| format!("ReservationName={rest}\n")).collect::<String>();
+            let mut site = Site::default();
+            site.note(read_reservations(&text).expect("understood"));
+            let nodes = NODES.replace("n4|8|1000|gpu:a100:2|idle", "n4|8|1000|gpu:a100:2|maint");
+            let nodes = read_nodes(&nodes).expect("understood");
+            let inventory = Inventory::of(&nodes, &config, &site, TimeMs(1_000_000));
+            let pools = inventory.pools();
+            let told: Vec<_> = pools.iter().map(|pool| (pool.id.as_str(), pool.cores.0 / 1000)).collect();
+            assert_eq!(told, cores, "{reservations:?}");
+            let seconds = |at: TimeMs| at.0 / 1000;
+            let told = inventory.closed().iter().map(|Closed { from, until, pool, why }| {
+                let pool = pool.as_ref().map_or("all", PoolId::as_str);
+                format!("{pool} {}-{} {why}", seconds(*from), seconds(*until))
+            });
+            assert_eq!(told.collect::<Vec<_>>(), closed, "{reservations:?}");
+            inventory.alarms().iter().map(|alarm| alarm.subject.clone()).collect::<Vec<_>>()
+        };
+        let (gpus, cpus, other) = (("gpu:h100", 16), ("cpu:slurm", 64), ("gpu:a100", 8));
+        let alarms = check(&[], None, &[cpus, gpus], &[]);
+        assert_eq!(alarms, ["node n4", "node n5"], "for maintenance, and nobody says until when");
+        // Ahead: of one pool, of all that can be used, of a part of one.
+        let ahead = |nodes: &str| format!("m StartTime=2000 EndTime=3000 Nodes={nodes} Flags=MAINT,SPEC_NODES");
+        check(&[&ahead("n[1-2]")], None, &[cpus, gpus], &["gpu:h100 2000-3000 maintenance m"]);
+        check(&[&ahead("n[1-5]")], None, &[cpus, gpus], &["all 2000-3000 maintenance m"]);
+        check(&[&ahead("n1")], None, &[cpus, gpus], &[]);
+        check(&[&ahead("x[1-9]")], None, &[cpus, gpus], &[]);
+        // Now: a pool is smaller, or closed and as large as it was.
+        let now = |nodes: &str| format!("r StartTime=900 EndTime=3000 Nodes={nodes} Flags=SPEC_NODES");
+        check(&[&now("n1")], None, &[cpus, ("gpu:h100", 8)], &[]);
+        let alarms = check(
+            &[&now("n[1-2,4]")],
+            None,
+            &[cpus, other, gpus],
+            &["gpu:a100 900-3000 reservation r", "gpu:h100 900-3000 reservation r"],
+        );
+        assert_eq!(alarms, ["node n5"], "the one for maintenance is in it");
+        let half = |node: &str| now(node).replace("r Start", &format!("{node} Start"));
+        check(&[&half("n1"), &half("n2")], None, &[cpus], &[]);
+        check(&["r StartTime=1 EndTime=1000 Nodes=n1"], None, &[cpus, gpus], &[]);
+        // Some processors of nodes that others use as well.
+        check(&["r StartTime=900 EndTime=3000 Nodes=n[1-2] TRES=cpu=15"], None, &[cpus, gpus], &[]);
+        check(&["r StartTime=900 EndTime=3000 Nodes=n1 TRES=cpu=8"], None, &[cpus, ("gpu:h100", 8)], &[]);
+        // Ours: its nodes alone are there, and nobody minds that it takes them.
+        let alarms = check(&[&now("n1")], Some("r"), &[("gpu:h100", 8)], &[]);
+        assert!(alarms.is_empty(), "{alarms:?}");
+        let alarms = check(&[&ahead("n1")], Some("m"), &[("gpu:h100", 8)], &[]);
+        assert_eq!(alarms, ["reservation m"]);
+        let alarms = check(&[], Some("gone"), &[cpus, gpus], &[]);
+        assert_eq!(alarms, ["reservation gone", "node n4", "node n5"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::{
     journal::{Journal, Line, Remembered},
     open::{Doom, Open, Phase},
     record::Used,
+    site::Site,
     verdict::Ended,
 };
 use crate::{
@@ -70,6 +71,7 @@ pub(super) struct State {
     outbox: VecDeque<Outgoing>,
     used: BTreeSet<AttemptId>,
     pub(super) inventory: Inventory,
+    pub(super) site: Site,
     /// By subject.
     pub(super) alarms: BTreeMap<String, String>,
     /// Counts the questions to the queue.
@@ -94,6 +96,7 @@ impl State {
             outbox: VecDeque::new(),
             used: BTreeSet::new(),
             inventory: Inventory::default(),
+            site: Site::default(),
             alarms: BTreeMap::new(),
             polls: 0,
         };

@@ -15,6 +15,7 @@ mod lab;
 mod local;
 mod names;
 mod place;
+mod reservations;
 mod sessions;
 mod simulated;
 mod slurm;
