@@ -1,6 +1,6 @@
 //! What a site's own scheduler keeps to, on the wire.
 
-use huisuan_model::{SiteBook, SiteReservation};
+use huisuan_model::{SiteBook, SiteQos, SiteReservation};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,6 +11,38 @@ use crate::wire::Timestamp;
 pub struct SiteView {
     /// The site's own reservations that take nodes of this centre, the first to begin first.
     pub reservations: Vec<SiteReservationView>,
+    /// The qualities of service that the network's jobs have or may have there, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub qos: Vec<SiteQosView>,
+}
+
+/// A quality of service, and what it lets one job have. What is absent has no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SiteQosView {
+    /// Its name there.
+    pub name: String,
+    /// The network's jobs have it.
+    pub ours: bool,
+    /// Its limits are kept there: what is beyond them is refused.
+    pub kept: bool,
+    /// How long a job may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub walltime_max_ms: Option<u64>,
+    /// Its cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores_max: Option<u64>,
+    /// Its memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_max_bytes: Option<u64>,
+    /// Its nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes_max: Option<u64>,
+    /// Its accelerators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices_max: Option<u64>,
+    /// How many jobs one user may have there at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs_max: Option<u64>,
 }
 
 /// A reservation of the site's own.
@@ -34,7 +66,24 @@ pub struct SiteReservationView {
 
 impl From<&SiteBook> for SiteView {
     fn from(book: &SiteBook) -> Self {
-        SiteView { reservations: book.reservations.iter().map(Into::into).collect() }
+        let (reservations, qos) = (book.reservations.iter(), book.qos.iter());
+        SiteView { reservations: reservations.map(Into::into).collect(), qos: qos.map(Into::into).collect() }
+    }
+}
+
+impl From<&SiteQos> for SiteQosView {
+    fn from(one: &SiteQos) -> Self {
+        SiteQosView {
+            name: one.name.clone(),
+            ours: one.ours,
+            kept: one.kept,
+            walltime_max_ms: one.walltime_max.map(|most| most.0),
+            cores_max: one.cores_max,
+            memory_max_bytes: one.memory_max.map(|most| most.0),
+            nodes_max: one.nodes_max,
+            devices_max: one.devices_max,
+            jobs_max: one.jobs_max,
+        }
     }
 }
 

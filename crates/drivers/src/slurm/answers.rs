@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use huisuan_model::{Bytes, DurationMs, RangeSet, TimeMs, Usage};
 
 use super::job::Number;
-pub(super) use site::{Reservation, read_reservations};
+pub(super) use site::{
+    ASSOCIATION_FORMAT, Association, QOS_FORMAT, Reservation, Settings, read_associations, read_qos, read_reservations,
+    read_settings,
+};
 
 /// What `squeue` is asked for: number, index, state, nodes, when it began, number of its user, reason, name. The name
 /// comes last, for it may hold anything.

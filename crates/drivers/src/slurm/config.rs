@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use huisuan_model::{Bytes, Class, GflopPerS, Pool, PoolId, TenantId};
+use huisuan_model::{Bytes, Class, GflopPerS, Pool, PoolId, StartOrder, TenantId};
 use serde::Deserialize;
 
 use super::users::{LocalUser, Whose};
@@ -243,6 +243,11 @@ impl SlurmConfig {
     /// Whether nodes run container images.
     pub(super) fn images(&self) -> bool {
         self.containers.as_ref().is_some_and(|rules| !rules.disabled)
+    }
+
+    /// The account that an order's job runs under: the site's rules come before this configuration.
+    pub(super) fn account_for<'a>(&'a self, order: &'a StartOrder) -> Option<&'a str> {
+        order.account.as_deref().or_else(|| self.account_of(&order.tenant))
     }
 
     /// The account that a tenant's jobs run under.

@@ -206,7 +206,7 @@ impl Engine for SlurmEngine {
                 results.push(SubmitResult::Refused { why });
             } else if let Err(why) = shared.users.of(start) {
                 results.push(SubmitResult::Refused { why });
-            } else if let Err(why) = state.inventory.gres(start) {
+            } else if let Err(why) = state.inventory.may_run(start, &shared.config, &shared.users) {
                 results.push(SubmitResult::Refused { why });
             } else if state.gangs.of(start).is_some() && shared.files.gang_claimed(Gang::with(id)) {
                 results.push(SubmitResult::Refused { why: "its gang has ended, or began without it".to_owned() });
@@ -343,7 +343,8 @@ impl Engine for SlurmEngine {
 
     fn book(&self) -> SiteBook {
         let state = self.shared.lock();
-        SiteBook { reservations: state.inventory.reservations().to_vec(), ..SiteBook::default() }
+        let qos = state.inventory.limits.told(&self.shared.config);
+        SiteBook { reservations: state.inventory.reservations().to_vec(), qos }
     }
 
     fn alarms(&self) -> Vec<Alarm> {

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{
-    Bytes, DurationMs, MilliDevices, Millicores, Pool, PoolId, SiteReservation, StartOrder, TimeMs, spec::Need,
+    Bytes, DurationMs, MilliDevices, Millicores, Pool, PoolId, SiteQos, SiteReservation, StartOrder, TimeMs, spec::Need,
 };
 
 use super::{
     answers::{Node, Reservation},
     config::SlurmConfig,
+    limits::{self, Limits},
     site::{self, Site},
+    users::Users,
 };
 use crate::engine::{Alarm, Closed};
 
@@ -36,6 +38,7 @@ pub(super) struct Inventory {
     /// When the site's own reservations take a pool, or all of it.
     closed: Vec<Closed>,
     reservations: Vec<SiteReservation>,
+    pub(super) limits: Limits,
 }
 
 impl Inventory {
@@ -43,7 +46,7 @@ impl Inventory {
     /// A node with accelerators belongs to the pool of its first type. Nodes that a reservation of the site's has now
     /// do not count, unless it has all of their pool: that is closed then, and as large as it was.
     pub(super) fn of(nodes: &[Node], config: &SlurmConfig, site: &Site, now: TimeMs) -> Inventory {
-        let mut inventory = Inventory::default();
+        let mut inventory = Inventory { limits: site.limits.clone(), ..Inventory::default() };
         let mut by_name: BTreeMap<&str, &Node> = BTreeMap::new();
         let mut limits = Vec::new();
         for node in nodes {
@@ -54,6 +57,7 @@ impl Inventory {
         inventory.walltime_max = if limits.contains(&None) { None } else { limits.into_iter().flatten().max() };
         let own = config.reservation.as_deref();
         inventory.alarms.extend(own.and_then(|own| site.alarm_of_own(own, now)));
+        inventory.alarms.extend(site.limits.alarm(config));
         let own = own.and_then(|own| site.reservation(own));
         let is_own = |one: &&Reservation| own.is_some_and(|own| own.name == one.name);
         let others: Vec<&Reservation> = site.reservations.iter().filter(|one| !is_own(one)).collect();
@@ -114,9 +118,15 @@ impl Inventory {
         !self.parts.is_empty() || !self.alarms.is_empty()
     }
 
-    /// The longest time limit that a job may be given, in minutes.
-    pub(super) fn minutes_max(&self) -> u64 {
-        self.walltime_max.map_or(u64::MAX, |most| most.0 / 60_000).max(1)
+    /// The longest time limit that a job of a quality of service may be given, in minutes.
+    pub(super) fn minutes_max(&self, qos: Option<&SiteQos>) -> u64 {
+        let limits = self.walltime_max.into_iter().chain(qos.and_then(|qos| qos.walltime_max));
+        limits.min().map_or(u64::MAX, |most| most.0 / 60_000).max(1)
+    }
+
+    /// Whether an order can ever run here; an error is a sentence for people.
+    pub(super) fn may_run(&self, order: &StartOrder, config: &SlurmConfig, users: &Users) -> Result<(), String> {
+        self.gres(order, self.limits.of(order, config, users)).map(drop)
     }
 
     /// The memory of the largest node that an order may get; no bound while nothing is known of the cluster.
@@ -125,14 +135,19 @@ impl Inventory {
         parts.map(|part| part.memory_max).max().unwrap_or(Bytes(u64::MAX))
     }
 
-    /// The value of `--gres` that an order needs, or why it can never run here. While nothing is known of the cluster
-    /// everything may fit.
-    pub(super) fn gres(&self, order: &StartOrder) -> Result<Option<String>, String> {
+    /// The value of `--gres` that an order needs under a quality of service, or why it can never run here. While nothing
+    /// is known of the cluster everything may fit.
+    pub(super) fn gres(&self, order: &StartOrder, qos: Option<&SiteQos>) -> Result<Option<String>, String> {
         if order.cores.is_zero() {
             return Err("it asks for no cores".to_owned());
         }
         if !order.devices.0.is_multiple_of(1000) {
             return Err("it asks for a part of an accelerator, this engine gives whole ones".to_owned());
+        }
+        // All tasks of a gang are one job.
+        let tasks = if order.spec.gang { order.spec.tasks.len() } else { 1 };
+        if let Some(why) = qos.and_then(|qos| limits::refusal(qos, order, tasks)) {
+            return Err(why);
         }
         let (cores, devices) = (order.cores.cores_up(), order.devices.0 / 1000);
         if self.parts.is_empty() {
@@ -278,7 +293,7 @@ mod tests {
         let told: Vec<_> =
             pools.iter().map(|pool| (pool.id.as_str(), pool.cores.0 / 1000, pool.devices.0 / 1000)).collect();
         assert_eq!(told, [("H100", 16, 8), ("cpu:slurm", 64, 0), ("gpu:a100", 8, 2)]);
-        assert_eq!((pools[0].device_memory, inventory.minutes_max()), (Bytes(80), 24 * 60));
+        assert_eq!((pools[0].device_memory, inventory.minutes_max(None)), (Bytes(80), 24 * 60));
         let [alarm] = inventory.alarms() else { panic!("one alarm: {:?}", inventory.alarms()) };
         assert!(alarm.subject == "node n5" && alarm.what.contains("Duplicate jobid"), "{alarm:?}");
     }
@@ -343,11 +358,12 @@ mod tests {
     #[test]
     fn an_order_gets_its_type_or_is_refused() {
         let inventory = inventory(NODES);
-        let check = |order: &StartOrder, expected: Result<Option<&str>, &str>| match (inventory.gres(order), expected) {
-            (Ok(gres), Ok(expected)) => assert_eq!(gres.as_deref(), expected),
-            (Err(why), Err(part)) => assert!(why.contains(part), "`{why}` does not say `{part}`"),
-            (gres, expected) => panic!("{gres:?}, expected {expected:?}"),
-        };
+        let check =
+            |order: &StartOrder, expected: Result<Option<&str>, &str>| match (inventory.gres(order, None), expected) {
+                (Ok(gres), Ok(expected)) => assert_eq!(gres.as_deref(), expected),
+                (Err(why), Err(part)) => assert!(why.contains(part), "`{why}` does not say `{part}`"),
+                (gres, expected) => panic!("{gres:?}, expected {expected:?}"),
+            };
         check(&order(1_000, 0, &[]), Ok(None));
         check(&order(1_000, 3_000, &[]), Ok(Some("gpu:h100:3")));
         check(&order(1_000, 2_000, &["gpu:a100"]), Ok(Some("gpu:a100:2")));
@@ -363,12 +379,16 @@ mod tests {
         let mut long = order(1_000, 0, &[]);
         Arc::make_mut(&mut long.spec).walltime = DurationMs(25 * 3_600_000);
         check(&long, Err("limit"));
+        let qos = SiteQos { walltime_max: Some(DurationMs(90_000)), devices_max: Some(2), ..SiteQos::default() };
+        assert_eq!(inventory.minutes_max(Some(&qos)), 1);
+        let why = inventory.gres(&order(1_000, 3_000, &[]), Some(&qos)).expect_err("too long, too many");
+        assert!(why.contains("QOS"), "{why}");
     }
 
     #[test]
     fn before_the_cluster_is_known_everything_may_fit() {
         let unknown = Inventory::default();
         assert!(!unknown.known());
-        assert_eq!(unknown.gres(&order(1_000_000, 2_000, &[])), Ok(Some("gpu:2".to_owned())));
+        assert_eq!(unknown.gres(&order(1_000_000, 2_000, &[]), None), Ok(Some("gpu:2".to_owned())));
     }
 }

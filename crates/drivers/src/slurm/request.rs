@@ -151,17 +151,17 @@ impl Request {
         let notice = Notice::of(order, config)?;
         let slack_ms = notice.grace_ms.saturating_add(30_000);
         let minutes = order.walltime().0.saturating_add(slack_ms).div_ceil(60_000);
-        // The site's rules come before this engine's configuration.
-        let account = order.account.as_deref().or_else(|| config.account_of(&order.tenant));
+        let qos = inventory.limits.of(order, config, users);
+        let (account, minutes_max) = (config.account_for(order), inventory.minutes_max(qos));
         Ok(Request {
             tenant: order.tenant.clone(),
             user: users.of(order)?,
             account: account.map(str::to_owned),
-            gres: inventory.gres(order)?,
+            gres: inventory.gres(order, qos)?,
             cores: order.cores.cores_up().max(1),
             memory_mib: memory_mib(order, inventory),
             walltime_ms: order.walltime().0,
-            minutes: minutes.min(inventory.minutes_max()),
+            minutes: minutes.min(minutes_max),
             notice,
         })
     }

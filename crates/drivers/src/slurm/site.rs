@@ -1,52 +1,95 @@
-//! What the site announces: its reservations. They are asked for rarely; what follows from them is in the inventory.
+//! What the site announces and keeps to: reservations, qualities of service. They are asked for rarely; what follows from
+//! them is in the inventory.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
     time::{Duration, Instant},
 };
 
 use huisuan_model::{PoolId, SiteReservation, TimeMs, site::LINES_MAX};
 
 use super::{
-    answers::{Node, Reservation, read_reservations},
+    answers::{
+        ASSOCIATION_FORMAT, Node, QOS_FORMAT, Reservation, read_associations, read_qos, read_reservations,
+        read_settings,
+    },
+    limits::Limits,
     shared::Shared,
+    state::State,
+    users::own_name,
 };
 use crate::engine::{Alarm, Closed, EngineError};
 
 /// The subject of the alarm when they cannot be read, and of that of our own.
 const RESERVATIONS: &str = "reservations";
 
+/// The subject of the alarm when qualities of service cannot be read.
+const QOS: &str = "qos";
+
 /// What was read last.
 #[derive(Debug, Default)]
 pub(super) struct Site {
     pub(super) reservations: Vec<Reservation>,
+    pub(super) limits: Limits,
     /// Whether they were ever read.
     known: bool,
-    asked: Option<Instant>,
 }
 
-/// Asks when it is time. What cannot be read changes nothing of what is known, and is an alarm.
+/// Asks when it is time; who comes meanwhile waits for the answer. What cannot be read changes nothing of what is known,
+/// and is an alarm.
 pub(super) fn refresh_when_due(shared: &Shared) {
-    {
-        let mut state = shared.lock();
-        let interval = Duration::from_millis(shared.config.site_interval_ms);
-        if state.site.asked.is_some_and(|asked| asked.elapsed() < interval) {
-            return;
-        }
-        state.site.asked = Some(Instant::now());
+    let mut asked = shared.site_asked.lock().unwrap_or_else(PoisonError::into_inner);
+    let interval = Duration::from_millis(shared.config.site_interval_ms);
+    if asked.is_some_and(|asked| asked.elapsed() < interval) {
+        return;
     }
-    let asked = reservations(shared);
+    let reservations = reservations(shared);
+    let limits = limits(shared);
     let mut state = shared.lock();
+    if let Some(reservations) = told(&mut state, RESERVATIONS, reservations) {
+        state.site.note(reservations);
+    }
+    if let Some(limits) = told(&mut state, QOS, limits) {
+        state.site.limits = limits;
+    }
+    drop(state);
+    *asked = Some(Instant::now());
+}
+
+fn told<T>(state: &mut State, subject: &str, asked: Result<T, EngineError>) -> Option<T> {
     match asked {
-        Ok(reservations) => {
-            state.site.note(reservations);
-            state.alarms.remove(RESERVATIONS);
+        Ok(told) => {
+            state.alarms.remove(subject);
+            Some(told)
         }
         Err(error) => {
-            tracing::warn!(%error, "reservations of the site are not known");
-            state.alarms.insert(RESERVATIONS.to_owned(), error.to_string());
+            tracing::warn!(%error, subject, "what the site keeps to is not known");
+            state.alarms.insert(subject.to_owned(), error.to_string());
+            None
         }
     }
+}
+
+/// Nothing where the site keeps no accounts: then there are none.
+fn limits(shared: &Shared) -> Result<Limits, EngineError> {
+    if !shared.config.accounting {
+        return Ok(Limits::default());
+    }
+    let wrong = |program| move |what| EngineError::Program { program, what };
+    let ask = |what: &[&str]| shared.client.ask("sacctmgr", &[&["--noheader", "--parsable2", "show"], what].concat());
+    let settings = shared.client.ask("scontrol", &["show", "config"])?;
+    let settings = read_settings(&settings).map_err(wrong("scontrol"))?;
+    let qos = read_qos(&ask(&["qos", QOS_FORMAT])?).map_err(wrong("sacctmgr"))?;
+    let own = own_name().map_err(wrong("id"))?;
+    let users = match shared.users.some() {
+        true => shared.users.all().into_values().map(|user| user.name.clone()).collect(),
+        false => vec![own.clone()],
+    };
+    let whose = [format!("cluster={}", settings.cluster), format!("user={}", users.join(","))];
+    let associations = ask(&["associations", &whose[0], &whose[1], ASSOCIATION_FORMAT])?;
+    let associations = read_associations(&associations).map_err(wrong("sacctmgr"))?;
+    Ok(Limits { own, settings: Some(settings), qos, associations })
 }
 
 fn reservations(shared: &Shared) -> Result<Vec<Reservation>, EngineError> {

@@ -15,6 +15,7 @@ mod lab;
 mod local;
 mod names;
 mod place;
+mod qos;
 mod reservations;
 mod sessions;
 mod simulated;

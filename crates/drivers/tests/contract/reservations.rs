@@ -1,12 +1,12 @@
 //! Reservations of a real Slurm: what they close, what they take, and what is ours.
 
-use std::sync::MutexGuard;
+use std::{sync::MutexGuard, time::Instant};
 
 use huisuan_drivers::{Closed, SlurmConfig};
 use huisuan_model::TimeMs;
 
 use crate::{
-    bench::{Bench, id, order, script},
+    bench::{Bench, PATIENCE, id, order, script},
     faults::SUFFERING,
     lab::Lab,
     place::Place,
@@ -41,8 +41,18 @@ fn bench(lab: &MutexGuard<'_, Lab>, change: impl FnOnce(&mut SlurmConfig)) -> Be
     })
 }
 
-fn cores(bench: &Bench) -> Vec<u64> {
-    bench.engine.inventory().expect("an inventory").iter().map(|pool| pool.cores.0 / 1000).collect()
+/// Waits until so many cores and spans are told, and these reservations: what was asked just before may be told first.
+fn sees(bench: &Bench, cores: u64, closed: usize, reservations: &[&str]) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let pools = bench.engine.inventory().expect("an inventory");
+        let sum: u64 = pools.iter().map(|pool| pool.cores.0 / 1000).sum();
+        let seen = (sum, bench.engine.closed().len(), told(bench));
+        if (seen.0, seen.1) == (cores, closed) && seen.2 == reservations {
+            return;
+        }
+        assert!(Instant::now() < until, "{seen:?}, expected {cores} {closed} {reservations:?}");
+    }
 }
 
 fn told(bench: &Bench) -> Vec<String> {
@@ -54,11 +64,11 @@ fn told(bench: &Bench) -> Vec<String> {
 fn reservations_close_pools_and_take_nodes_until_they_go() {
     let lab = SUFFERING.take();
     let mut bench = bench(&lab, |_| {});
-    assert_eq!((cores(&bench), bench.engine.closed(), told(&bench)), (vec![8], vec![], vec![]));
+    sees(&bench, 8, 0, &[]);
     {
         let ahead = ["StartTime=now+2hours", "Duration=60", "Nodes=ALL", "Flags=MAINT,IGNORE_JOBS"];
         let _maintenance = Reserved::make(&lab, "maint1", &ahead);
-        assert_eq!((cores(&bench), told(&bench)), (vec![8], vec!["maint1 2 1 true".to_owned()]));
+        sees(&bench, 8, 1, &["maint1 2 1 true"]);
         let closed = bench.engine.closed();
         let [Closed { from, until, pool: None, why }] = closed.as_slice() else { panic!("one span: {closed:?}") };
         assert_eq!((until.since(*from).0, why.as_str()), (3_600_000, "maintenance maint1"));
@@ -69,12 +79,11 @@ fn reservations_close_pools_and_take_nodes_until_they_go() {
         // What would not end before it waits in Slurm, what would runs.
         assert!(bench.run(order(1, script("true"))).outcome.success());
     }
-    assert_eq!((cores(&bench), bench.engine.closed(), told(&bench)), (vec![8], vec![], vec![]));
+    sees(&bench, 8, 0, &[]);
     {
         let now = ["StartTime=now", "Duration=60", "Nodes=beta1"];
         let _others = Reserved::make(&lab, "others", &now);
-        let expected = vec!["others 1 0 false".to_owned()];
-        assert_eq!((cores(&bench), bench.engine.closed(), told(&bench)), (vec![4], vec![], expected));
+        sees(&bench, 4, 0, &["others 1 0 false"]);
         assert_eq!(bench.engine.alarms(), []);
         assert!(bench.run(order(2, script("echo $SLURMD_NODENAME"))).outcome.success());
         assert_eq!(bench.stdout(id(2, 0)), "beta2\n");
@@ -82,10 +91,11 @@ fn reservations_close_pools_and_take_nodes_until_they_go() {
     {
         let now = ["StartTime=now", "Duration=60", "Nodes=ALL", "Flags=MAINT"];
         let _maintenance = Reserved::make(&lab, "maint2", &now);
-        assert_eq!((cores(&bench), bench.engine.closed().len()), (vec![8], 1), "closed, and as large as it was");
+        // Closed, and as large as it was.
+        sees(&bench, 8, 1, &["maint2 2 1 true"]);
         assert_eq!(bench.engine.alarms(), []);
     }
-    assert_eq!((cores(&bench), bench.engine.closed()), (vec![8], vec![]));
+    sees(&bench, 8, 0, &[]);
 }
 
 #[test]
@@ -95,13 +105,13 @@ fn a_reservation_of_ours_is_all_that_is_there() {
     {
         let _own = Reserved::make(&lab, "ours", &["StartTime=now", "Duration=60", "Nodes=beta2"]);
         let mut bench = bench(&lab, ours);
-        assert_eq!((cores(&bench), bench.engine.closed()), (vec![4], vec![]));
+        sees(&bench, 4, 0, &["ours 1 1 false"]);
         assert!(bench.run(order(1, script("echo $SLURMD_NODENAME"))).outcome.success());
         assert_eq!(bench.stdout(id(1, 0)), "beta2\n");
         assert_eq!(bench.engine.alarms(), []);
     }
     let bench = bench(&lab, ours);
-    cores(&bench);
+    sees(&bench, 8, 0, &[]);
     let subjects: Vec<String> = bench.engine.alarms().into_iter().map(|alarm| alarm.subject).collect();
     assert_eq!(subjects, ["reservation ours"]);
 }

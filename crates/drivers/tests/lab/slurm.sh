@@ -114,7 +114,7 @@ AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort=$((port + 1))
 AccountingStoragePass=$dir/munge/socket
-AccountingStorageEnforce=associations
+AccountingStorageEnforce=associations,limits,qos
 CONF
     local node
     for ((node = 1; node <= nodes; node++)); do

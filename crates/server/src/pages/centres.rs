@@ -11,6 +11,7 @@ use huisuan_api::{
     centres::{CentreView, PoolView, RatingView},
     jobs::JobSummary,
     routes::JobsQuery,
+    site::SiteQosView,
 };
 use huisuan_model::TimeMs;
 use maud::{Markup, html};
@@ -110,11 +111,27 @@ fn facts(page: &Page, centre: &CentreView, now: TimeMs) -> Markup {
                 dd { (moment_or_dash(centre.last_seen_at, now, page.language)) }
             }
             div { dt { (page.say(words::ZONE)) } dd { (centre.zone) } }
+            @for qos in centre.site.iter().flat_map(|site| &site.qos).filter(|qos| qos.ours && qos.kept) {
+                div { dt { (page.say(words::SITE_QOS)) } dd { (qos.name) " " span.quiet { (limits(page, qos)) } } }
+            }
             @if let Some(mode) = &centre.memory_mode {
                 div { dt { (page.say(words::MEMORY_LIMITS)) } dd { (mode) } }
             }
         }
     }
+}
+
+/// What a quality of service lets one job have.
+fn limits(page: &Page, qos: &SiteQosView) -> String {
+    let hours = qos.walltime_max_ms.map(|ms| format!("{} min", ms / 60_000));
+    let count = |word, most: Option<u64>| most.map(|most| page.fill(word, &[&most.to_string()]));
+    let all = [
+        hours,
+        count(words::CORES_MANY, qos.cores_max),
+        count(words::DEVICES_MANY, qos.devices_max),
+        count(words::NODES_MANY, qos.nodes_max),
+    ];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn pool_section(page: &Page, pool: &PoolView, now: TimeMs) -> Markup {

@@ -1,10 +1,11 @@
 //! What a site's own scheduler keeps to, below its centre.
 
-use huisuan_api::site::{SiteReservationView, SiteView};
+use huisuan_api::site::{SiteQosView, SiteReservationView, SiteView};
 
 use crate::{
     output::Output,
     table::{Cell, Listing},
+    text,
 };
 
 /// Tables, each after an empty line; nothing of what there is none of.
@@ -13,7 +14,39 @@ pub(super) fn lines(output: &Output, site: &SiteView) -> Vec<String> {
     if !site.reservations.is_empty() {
         lines.extend([String::new(), output.table(&reservations(&site.reservations))]);
     }
+    if !site.qos.is_empty() {
+        lines.extend([String::new(), output.table(&qualities(&site.qos))]);
+    }
     lines
+}
+
+fn qualities(qualities: &[SiteQosView]) -> Listing {
+    let mut listing = Listing::new(&[
+        "site_qos",
+        "our_jobs",
+        "limits",
+        "walltime",
+        "cores",
+        "memory_bytes",
+        "nodes",
+        "devices",
+        "jobs",
+    ]);
+    let amount = |most: Option<u64>| most.map_or_else(Cell::none, Cell::text);
+    for one in qualities {
+        listing.row(vec![
+            Cell::text(&one.name),
+            Cell::text(if one.ours { "have it" } else { "may have it" }),
+            Cell::text(if one.kept { "kept" } else { "not kept" }),
+            one.walltime_max_ms.map_or_else(Cell::none, |ms| Cell::figure(text::span(ms), ms)),
+            amount(one.cores_max),
+            one.memory_max_bytes.map_or_else(Cell::none, |bytes| Cell::figure(text::memory(bytes), bytes)),
+            amount(one.nodes_max),
+            amount(one.devices_max),
+            amount(one.jobs_max),
+        ]);
+    }
+    listing
 }
 
 fn reservations(reservations: &[SiteReservationView]) -> Listing {

@@ -1,10 +1,10 @@
-//! What Slurm's programs print of what the site keeps to: reservations.
+//! What Slurm's programs print of what the site keeps to: reservations, and the qualities of service with who may have which.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huisuan_model::{TimeMs, hostlist};
+use huisuan_model::{SiteQos, TimeMs, hostlist};
 
-use super::{not_understood, read_time};
+use super::{not_understood, read_limit, read_memory, read_time};
 
 /// A reservation of the site's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +46,104 @@ fn read_reservation(line: &str) -> Option<Reservation> {
     (from < until).then(|| Reservation { name: name.to_owned(), from, until, nodes, cpus, maintenance })
 }
 
+/// What `sacctmgr` is asked for of each quality of service.
+pub(in crate::slurm) const QOS_FORMAT: &str = "format=Name,MaxWall,MaxTRES,MaxSubmitJobsPerUser";
+
+/// The same of each association: who may have which, and which without asking.
+pub(in crate::slurm) const ASSOCIATION_FORMAT: &str = "format=User,Account,QOS,DefaultQOS";
+
+/// Reads what `sacctmgr --parsable2 show qos` printed: what each lets a job have.
+pub(in crate::slurm) fn read_qos(text: &str) -> Result<Vec<SiteQos>, String> {
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let read = |line: &str| {
+        let [name, walltime, tres, jobs] = line.split('|').collect::<Vec<_>>().try_into().ok()?;
+        let mut qos = SiteQos { name: String::from(name), ..SiteQos::default() };
+        qos.walltime_max = if walltime.is_empty() { None } else { read_limit(walltime)? };
+        qos.jobs_max = if jobs.is_empty() { None } else { Some(jobs.parse().ok()?) };
+        for (what, most) in
+            tres.split(',').filter(|one| !one.is_empty()).map(|one| one.split_once('=')).collect::<Option<Vec<_>>>()?
+        {
+            match what {
+                "cpu" => qos.cores_max = Some(most.parse().ok()?),
+                "node" => qos.nodes_max = Some(most.parse().ok()?),
+                // Without a unit they are MiB.
+                "mem" if most.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    qos.memory_max = Some(read_memory(&format!("{most}M"))?)
+                }
+                "mem" => qos.memory_max = Some(read_memory(most)?),
+                "gres/gpu" => qos.devices_max = Some(most.parse().ok()?),
+                // Of one type of accelerators, licences, billing: Slurm keeps these, and nothing is said of them here.
+                _ => {}
+            }
+        }
+        (!name.is_empty()).then_some(qos)
+    };
+    lines.map(|line| read(line).ok_or_else(|| not_understood(line))).collect()
+}
+
+/// Who may have which qualities of service under which account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::slurm) struct Association {
+    pub(in crate::slurm) user: String,
+    pub(in crate::slurm) account: String,
+    pub(in crate::slurm) qos: Vec<String>,
+    /// The one of a job that names none, where it is told.
+    pub(in crate::slurm) default: Option<String>,
+}
+
+impl Association {
+    /// What a job gets that names none: the default, or else the only one there is, or else the one that Slurm makes by
+    /// itself.
+    pub(in crate::slurm) fn unasked(&self) -> Option<&str> {
+        match (&self.default, self.qos.as_slice()) {
+            (Some(default), _) => Some(default),
+            (None, [only]) => Some(only),
+            (None, several) => several.iter().map(String::as_str).find(|name| *name == "normal"),
+        }
+    }
+}
+
+/// Reads what `sacctmgr --parsable2 show associations` printed of users.
+pub(in crate::slurm) fn read_associations(text: &str) -> Result<Vec<Association>, String> {
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let read = |line: &str| {
+        let [user, account, qos, default] = line.split('|').collect::<Vec<_>>().try_into().ok()?;
+        // What changes what is inherited begins with a sign: that is no name.
+        let qos: Vec<String> = qos.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let known = qos.iter().all(|name| !name.starts_with(['+', '-']));
+        let default = Some(default).filter(|name| !name.is_empty()).map(str::to_owned);
+        known.then(|| Association { user: String::from(user), account: String::from(account), qos, default })
+    };
+    lines.map(|line| read(line).ok_or_else(|| not_understood(line))).collect()
+}
+
+/// What of its configuration matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::slurm) struct Settings {
+    pub(in crate::slurm) cluster: String,
+    /// Limits are kept, of qualities of service too.
+    pub(in crate::slurm) limits: bool,
+    /// Who may have which quality of service is kept.
+    pub(in crate::slurm) qos: bool,
+}
+
+/// Reads what `scontrol show config` printed.
+pub(in crate::slurm) fn read_settings(text: &str) -> Result<Settings, String> {
+    let value = |name: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once('='));
+        let found = lines.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim());
+        found.ok_or_else(|| format!("said nothing of {name}"))
+    };
+    let enforced = value("AccountingStorageEnforce")?.to_ascii_lowercase();
+    let kept = |words: &[&str]| enforced.split(',').any(|word| words.contains(&word));
+    let cluster = value("ClusterName")?.to_owned();
+    Ok(Settings { cluster, limits: kept(&["limits", "safe", "all"]), qos: kept(&["qos", "all"]) })
+}
+
 #[cfg(test)]
 mod tests {
+    use huisuan_model::{Bytes, DurationMs};
+
     use super::*;
 
     fn reservation(name: &str, from: i64, until: i64, nodes: &[&str]) -> Reservation {
@@ -98,5 +194,64 @@ mod tests {
             check(bad, None);
             check(&[plain, bad].concat(), None);
         }
+    }
+
+    #[test]
+    fn qualities_of_service_are_read_with_their_limits() {
+        let minutes = |minutes: u64| Some(DurationMs(minutes * 60_000));
+        let check = |text: &str, expected: Option<&[SiteQos]>| {
+            assert_eq!(read_qos(text).ok().as_deref(), expected, "{text}");
+        };
+        let named = |name: &str| SiteQos { name: name.to_owned(), ..SiteQos::default() };
+        // 22.05, recorded.
+        let tight = SiteQos {
+            walltime_max: minutes(30),
+            cores_max: Some(2),
+            memory_max: Some(Bytes(1 << 30)),
+            nodes_max: Some(1),
+            devices_max: Some(1),
+            jobs_max: Some(10),
+            ..named("tight")
+        };
+        check("normal|||\ntight|00:30:00|cpu=2,gres/gpu=1,mem=1G,node=1|10\n", Some(&[named("normal"), tight]));
+        check("", Some(&[]));
+        let long = SiteQos { walltime_max: minutes(24 * 60), memory_max: Some(Bytes(500 << 20)), ..named("x") };
+        check("x|1-00:00:00|mem=500M,billing=7,gres/gpu:h100=2|\n", Some(std::slice::from_ref(&long)));
+        check("x|1-00:00:00|mem=500|\n", Some(&[long]));
+        for bad in ["x\n", "x|soon||\n", "x||cpu|\n", "x||cpu=many|\n", "x|||-1\n", "|||\n", "x||||\n"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn a_job_that_names_no_quality_of_service_gets_one() {
+        let check = |qos: &str, default: &str, expected: Option<&str>| {
+            let found = read_associations(&format!("anna|lab|{qos}|{default}\n")).expect("understood");
+            assert_eq!((found[0].user.as_str(), found[0].account.as_str()), ("anna", "lab"));
+            assert_eq!(found[0].unasked(), expected, "{qos} {default}");
+        };
+        check("normal,tight", "", Some("normal"));
+        check("normal,tight", "tight", Some("tight"));
+        check("tight", "", Some("tight"));
+        check("a,b", "", None);
+        check("", "", None);
+        for bad in ["anna|lab\n", "anna|lab|+tight|\n"] {
+            assert!(read_associations(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn settings_say_whether_limits_are_kept() {
+        let check = |enforced: &str, limits: bool, qos: bool| {
+            let text =
+                format!("Configuration data\nAccountingStorageEnforce = {enforced}\nClusterName             = c\n");
+            assert_eq!(read_settings(&text), Ok(Settings { cluster: "c".to_owned(), limits, qos }));
+        };
+        check("none", false, false);
+        check("associations", false, false);
+        check("associations,limits,qos", true, true);
+        check("safe", true, false);
+        check("all", true, true);
+        assert!(read_settings("ClusterName = c\n").is_err());
     }
 }
