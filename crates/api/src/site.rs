@@ -1,6 +1,6 @@
 //! What a site's own scheduler keeps to, on the wire.
 
-use huisuan_model::{SiteBook, SiteQos, SiteReservation};
+use huisuan_model::{SiteBook, SiteFeatures, SiteQos, SiteReservation};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,6 +14,20 @@ pub struct SiteView {
     /// The qualities of service that the network's jobs have or may have there, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub qos: Vec<SiteQosView>,
+    /// What its nodes are said to have, by pool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<SiteFeaturesView>,
+}
+
+/// The features of a pool's nodes, in the site's own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SiteFeaturesView {
+    /// The pool.
+    pub pool: String,
+    /// What all of its nodes have.
+    pub all: Vec<String>,
+    /// What some of them have: nobody can count on it.
+    pub some: Vec<String>,
 }
 
 /// A quality of service, and what it lets one job have. What is absent has no limit.
@@ -66,8 +80,17 @@ pub struct SiteReservationView {
 
 impl From<&SiteBook> for SiteView {
     fn from(book: &SiteBook) -> Self {
-        let (reservations, qos) = (book.reservations.iter(), book.qos.iter());
-        SiteView { reservations: reservations.map(Into::into).collect(), qos: qos.map(Into::into).collect() }
+        SiteView {
+            reservations: book.reservations.iter().map(Into::into).collect(),
+            qos: book.qos.iter().map(Into::into).collect(),
+            features: book.features.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&SiteFeatures> for SiteFeaturesView {
+    fn from(one: &SiteFeatures) -> Self {
+        SiteFeaturesView { pool: one.pool.to_string(), all: one.all.clone(), some: one.some.clone() }
     }
 }
 

@@ -68,7 +68,7 @@ pub use ranges::RangeSet;
 pub use rating::{Certificate, Doubt, PrecisionRate, Rating};
 pub use reason::{BudgetLimit, QuotaResource, Reason};
 pub use shape::{Reach, Shape};
-pub use site::{SiteBook, SiteQos, SiteReservation};
+pub use site::{SiteBook, SiteFeatures, SiteQos, SiteReservation};
 pub use spec::{JobSpec, SpecHash};
 pub use starts::{Band, OpaquePolicy, StartDelay, Starts};
 pub use targets::{ScarcePool, TargetPart, Targets};

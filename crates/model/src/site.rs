@@ -21,6 +21,23 @@ pub struct SiteBook {
     /// The qualities of service that our jobs may have, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub qos: Vec<SiteQos>,
+    /// What its nodes are said to have, by pool; without pools of whose nodes nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<SiteFeatures>,
+}
+
+/// The features of a pool's nodes, in the site's own words, each once and in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteFeatures {
+    /// The pool.
+    pub pool: PoolId,
+    /// What all of its nodes have: a task there has it, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub all: Vec<String>,
+    /// What some of them have: nobody can count on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub some: Vec<String>,
 }
 
 /// A reservation of the site's own.

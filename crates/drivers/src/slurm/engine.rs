@@ -344,7 +344,8 @@ impl Engine for SlurmEngine {
     fn book(&self) -> SiteBook {
         let state = self.shared.lock();
         let qos = state.inventory.limits.told(&self.shared.config);
-        SiteBook { reservations: state.inventory.reservations().to_vec(), qos }
+        let (reservations, features) = (state.inventory.reservations().to_vec(), state.inventory.features().to_vec());
+        SiteBook { reservations, qos, features }
     }
 
     fn alarms(&self) -> Vec<Alarm> {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{
-    Bytes, DurationMs, MilliDevices, Millicores, Pool, PoolId, SiteQos, SiteReservation, StartOrder, TimeMs, spec::Need,
+    Bytes, DurationMs, MilliDevices, Millicores, Pool, PoolId, SiteFeatures, SiteQos, SiteReservation, StartOrder,
+    TimeMs, site::LINES_MAX, spec::Need,
 };
 
 use super::{
@@ -38,6 +39,7 @@ pub(super) struct Inventory {
     /// When the site's own reservations take a pool, or all of it.
     closed: Vec<Closed>,
     reservations: Vec<SiteReservation>,
+    features: Vec<SiteFeatures>,
     pub(super) limits: Limits,
 }
 
@@ -70,10 +72,13 @@ impl Inventory {
             }
         }
         let mut names: BTreeMap<PoolId, BTreeSet<&str>> = BTreeMap::new();
+        let mut features: BTreeMap<PoolId, Vec<&BTreeSet<String>>> = BTreeMap::new();
         for (gres, group) in &groups {
             let id = Part::new(gres.clone(), config).pool.id;
+            features.entry(id.clone()).or_default().extend(group.iter().map(|node| &node.features));
             names.entry(id).or_default().extend(group.iter().map(|node| node.name.as_str()));
         }
+        inventory.features = features.into_iter().filter_map(|(pool, nodes)| features_of(pool, &nodes)).collect();
         (inventory.closed, inventory.reservations) = site::ahead(&others, own, &by_name, &names, now);
         for (gres, group) in groups {
             let mut part = Part::new(gres, config);
@@ -106,6 +111,11 @@ impl Inventory {
     /// The site's own reservations that take nodes of ours.
     pub(super) fn reservations(&self) -> &[SiteReservation] {
         &self.reservations
+    }
+
+    /// What nodes are said to have, by pool.
+    pub(super) fn features(&self) -> &[SiteFeatures] {
+        &self.features
     }
 
     /// Whether no node can be used: all of them are down, or a controller that was just started has not heard of them.
@@ -231,6 +241,17 @@ impl Part {
     }
 }
 
+/// What all of a pool's nodes have, and what some of them have besides; nothing where they have nothing.
+fn features_of(pool: PoolId, nodes: &[&BTreeSet<String>]) -> Option<SiteFeatures> {
+    let of_any: BTreeSet<&String> = nodes.iter().flat_map(|node| node.iter()).collect();
+    let of_all = |name: &&String| nodes.iter().all(|node| node.contains(*name));
+    let (all, some): (Vec<String>, Vec<String>) = {
+        let (all, some): (Vec<&String>, Vec<&String>) = of_any.into_iter().partition(of_all);
+        (all.into_iter().cloned().collect(), some.into_iter().take(LINES_MAX).cloned().collect())
+    };
+    (!all.is_empty() || !some.is_empty()).then_some(SiteFeatures { pool, all, some })
+}
+
 fn alarm_of(node: &Node) -> Alarm {
     let reason = if node.reason.is_empty() { String::new() } else { format!(": {}", node.reason) };
     let what = format!("is {}{reason}; hint: scontrol show node {}", node.state, node.name);
@@ -282,9 +303,9 @@ mod tests {
         }
     }
 
-    const NODES: &str = "n1|8|1000|gpu:h100:4|idle|2:00:00|none\nn1|8|1000|gpu:h100:4|idle|1-00:00:00|none\n\
-        n2|8|1000|gpu:h100:4|mixed|2:00:00|none\nn3|64|2000|(null)|idle|2:00:00|none\n\
-        n4|8|1000|gpu:a100:2|idle|2:00:00|none\nn5|8|1000|gpu:a100:2|drained|2:00:00|Duplicate jobid\n";
+    const NODES: &str = "n1|8|1000|gpu:h100:4|idle|2:00:00|(null)|none\nn1|8|1000|gpu:h100:4|idle|1-00:00:00|(null)|none\n\
+        n2|8|1000|gpu:h100:4|mixed|2:00:00|(null)|none\nn3|64|2000|(null)|idle|2:00:00|(null)|none\n\
+        n4|8|1000|gpu:a100:2|idle|2:00:00|(null)|none\nn5|8|1000|gpu:a100:2|drained|2:00:00|(null)|Duplicate jobid\n";
 
     #[test]
     fn nodes_are_summed_up_by_type_and_the_drained_are_told() {
@@ -353,6 +374,20 @@ mod tests {
         assert_eq!(alarms, ["reservation m"]);
         let alarms = check(&[], Some("gone"), &[cpus, gpus], &[]);
         assert_eq!(alarms, ["reservation gone", "node n4", "node n5"]);
+    }
+
+    /// A task counts on what all nodes of its pool have, and on nothing else.
+    #[test]
+    fn features_are_those_of_all_nodes_or_of_some() {
+        let features = ["a,b", "", "b,c", "x", "", "y"];
+        let lines = NODES.lines().zip(features).map(|(line, own)| line.replace("(null)|none", &format!("{own}|none")));
+        let told = inventory(&lines.collect::<Vec<_>>().join("\n")).features;
+        let of = |pool: &str, all: &[&str], some: &[&str]| {
+            let [all, some] = [all, some].map(|words| words.iter().map(|&word| word.to_owned()).collect());
+            SiteFeatures { pool: pool_id(pool), all, some }
+        };
+        // The second line of n1 is another partition's, and counts; n4 has none, n5 is drained.
+        assert_eq!(told, [of("H100", &[], &["b", "c"]), of("cpu:slurm", &["x"], &[])]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn path(files: &Files) -> PathBuf {
 }
 
 fn head(config: &SlurmConfig) -> String {
-    format!("version=1 partitions={}\n", config.partitions.join(","))
+    format!("version=2 partitions={}\n", config.partitions.join(","))
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
         };
         let config = example(folder.path());
         check(&config, 0);
-        for text in ["n1|4|1000|(null)|idle|1:00:00|none\n", "n1|8|1000|(null)|idle|1:00:00|none\n"] {
+        for text in ["n1|4|1000|(null)|idle|1:00:00|(null)|none\n", "n1|8|1000|(null)|idle|1:00:00|(null)|none\n"] {
             remember(&files, &config, text).expect("written");
             remember(&files, &config, text).expect("nothing to write");
             check(&config, 1);

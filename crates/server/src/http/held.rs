@@ -106,6 +106,9 @@ fn is_readable(book: &SiteBook) -> bool {
         && book.qos.len() <= LINES_MAX
         && book.reservations.iter().all(|one| name(&one.name) && pools(one))
         && book.qos.iter().all(|one| name(&one.name))
+        && book.features.len() <= LINES_MAX
+        && book.features.iter().all(|one| one.all.len() + one.some.len() <= 2 * LINES_MAX)
+        && book.features.iter().flat_map(|one| one.all.iter().chain(&one.some)).all(|word| name(word))
 }
 
 /// The longest subject of an engine's alarm, in bytes.

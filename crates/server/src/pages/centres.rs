@@ -68,7 +68,7 @@ async fn body(
         @if centre.overlapping { p.notice { (page.say(words::OVERLAPPING)) } }
         @if !centre.alarms.is_empty() { (alarms(page, &centre, now)) }
         (facts(page, &centre, now))
-        @for pool in &centre.pools { (pool_section(page, pool, now)) }
+        @for pool in &centre.pools { (pool_section(page, &centre, pool, now)) }
         @if centre.pools.is_empty() { p.card.empty { (page.say(words::NO_POOLS)) } }
         (planned::section(page, &centre, &reservations, now))
         section {
@@ -134,11 +134,14 @@ fn limits(page: &Page, qos: &SiteQosView) -> String {
     all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn pool_section(page: &Page, pool: &PoolView, now: TimeMs) -> Markup {
+fn pool_section(page: &Page, centre: &CentreView, pool: &PoolView, now: TimeMs) -> Markup {
+    let told = centre.site.iter().flat_map(|site| &site.features).find(|one| one.pool == pool.pool);
+    let features = told.filter(|one| !one.all.is_empty()).map(|one| one.all.join(", "));
     html! {
         section class={ "card pool-section edge-" (pool.class) } {
             h2 { span.quiet { (page.say(words::POOL)) " " } span.part { (pool.pool) } }
             (bars::pool(page, pool))
+            @if let Some(features) = features { p.quiet { (page.fill(words::SITE_FEATURES, &[&features])) } }
             @if let Some(rating) = &pool.rating { (standing(page, rating)) }
             @match &pool.rating {
                 None => p.quiet { (page.say(words::UNRATED)) },

@@ -179,6 +179,7 @@ pub(super) const RATED: Word = word("Rated", "标定时间");
 pub(super) const RATING_VERSION: Word = word("version {}", "第 {} 版");
 pub(super) const RECENT: Word = word("Recent jobs", "最近作业");
 pub(super) const RESERVATION: Word = word("reservation {}", "预约 {}");
+pub(super) const SITE_FEATURES: Word = word("all nodes have: {}", "所有节点均有：{}");
 pub(super) const SITE_QOS: Word = word("QOS of our jobs", "本网络作业的 QOS");
 pub(super) const SITE_RESERVATION: Word = word("reservation of the site", "站点自有预约");
 pub(super) const NODES_MANY: Word = word("{} nodes", "{} 个节点");

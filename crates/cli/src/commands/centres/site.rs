@@ -1,6 +1,6 @@
 //! What a site's own scheduler keeps to, below its centre.
 
-use huisuan_api::site::{SiteQosView, SiteReservationView, SiteView};
+use huisuan_api::site::{SiteFeaturesView, SiteQosView, SiteReservationView, SiteView};
 
 use crate::{
     output::Output,
@@ -17,7 +17,19 @@ pub(super) fn lines(output: &Output, site: &SiteView) -> Vec<String> {
     if !site.qos.is_empty() {
         lines.extend([String::new(), output.table(&qualities(&site.qos))]);
     }
+    if !site.features.is_empty() {
+        lines.extend([String::new(), output.table(&features(&site.features))]);
+    }
     lines
+}
+
+fn features(features: &[SiteFeaturesView]) -> Listing {
+    let mut listing = Listing::new(&["pool", "all_nodes_have", "some_have"]);
+    for one in features {
+        let words = |words: &[String]| if words.is_empty() { Cell::none() } else { Cell::text(words.join(",")) };
+        listing.row(vec![Cell::text(&one.pool), words(&one.all), words(&one.some)]);
+    }
+    listing
 }
 
 fn qualities(qualities: &[SiteQosView]) -> Listing {
