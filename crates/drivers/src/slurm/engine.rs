@@ -18,7 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::{
     config::SlurmConfig,
     files::Files,
-    gang::{Gang, Gangs, with_mates},
+    gang::{Gang, with_mates},
     journal::{Journal, Line},
     look, nodes,
     output::Output,
@@ -70,7 +70,6 @@ impl SlurmEngine {
         let lock = lock_folder(&files)?;
         let (journal, known) = Journal::open(&files)?;
         let mut state = State::recover(journal, known);
-        state.gangs = Gangs::at(&config);
         nodes::recall(&mut state, &files, &config);
         let shared = Arc::new(Shared::new(config, files, users, state, lock));
         if shared.users.some() && !shared.client.has("sudo") {
@@ -208,7 +207,7 @@ impl Engine for SlurmEngine {
                 results.push(SubmitResult::Refused { why });
             } else if let Err(why) = state.inventory.may_run(start, &shared.config, &shared.users) {
                 results.push(SubmitResult::Refused { why });
-            } else if state.gangs.of(start).is_some() && shared.files.gang_claimed(Gang::with(id)) {
+            } else if start.spec.gang && shared.files.gang_claimed(Gang::with(id)) {
                 results.push(SubmitResult::Refused { why: "its gang has ended, or began without it".to_owned() });
             } else {
                 taken.push(Arc::new(start.clone()));

@@ -10,6 +10,7 @@ use huisuan_model::{
 use super::{
     answers::{Node, Reservation},
     config::SlurmConfig,
+    gang::{self, Spread},
     limits::{self, Limits},
     site::{self, Site},
     users::Users,
@@ -28,6 +29,8 @@ struct Part {
     cores_max: u64,
     memory_max: Bytes,
     devices_max: u64,
+    /// How many nodes have so many cores, so much memory and so many accelerators.
+    sizes: BTreeMap<(u64, Bytes, u64), u64>,
 }
 
 /// What a cluster has.
@@ -136,7 +139,8 @@ impl Inventory {
 
     /// Whether an order can ever run here; an error is a sentence for people.
     pub(super) fn may_run(&self, order: &StartOrder, config: &SlurmConfig, users: &Users) -> Result<(), String> {
-        self.gres(order, self.limits.of(order, config, users)).map(drop)
+        self.gres(order, self.limits.of(order, config, users))?;
+        self.spread(order).map(drop)
     }
 
     /// The memory of the largest node that an order may get; no bound while nothing is known of the cluster.
@@ -180,14 +184,28 @@ impl Inventory {
         if order.memory() > most_memory {
             return Err(format!("it asks for {} of memory, the largest node has {most_memory}", order.memory()));
         }
-        let fits = |part: &&Part| {
-            cores <= part.cores_max
-                && order.memory() <= part.memory_max
-                && devices <= part.devices_max
-                && (devices == 0 || part.is_wanted(order))
-        };
-        let part = all().find(fits).ok_or("no node has this many cores, memory and devices together")?;
+        let part = all().find(|part| part.takes(order));
+        let part = part.ok_or("no node has this many cores, memory and devices together")?;
         Ok(part.gres.as_ref().filter(|_| devices > 0).map(|gres| format!("{gres}:{devices}")))
+    }
+
+    /// How a gang is to lie on nodes whose accelerators Slurm does not give by the task, or why it never can.
+    pub(super) fn spread(&self, order: &StartOrder) -> Result<Option<Spread>, String> {
+        let (cores, devices) = (order.cores.cores_up().max(1), order.devices.0 / 1000);
+        let mut all = self.parts.iter().filter(|part| order.pool.as_ref().is_none_or(|pool| *pool == part.pool.id));
+        let Some(part) = all.find(|part| part.takes(order)) else { return Ok(None) };
+        if !order.spec.gang || devices == 0 || part.gres.as_deref().is_none_or(gang::by_task) {
+            return Ok(None);
+        }
+        let tasks = order.spec.tasks.len();
+        let mut takes = BTreeMap::new();
+        for ((node_cores, memory, node_devices), count) in &part.sizes {
+            let by_memory = memory.0 / order.memory().0.max(1);
+            *takes.entry((node_cores / cores).min(node_devices / devices).min(by_memory)).or_insert(0) += count;
+        }
+        let spread = gang::spread(tasks, &takes);
+        let pool = &part.pool.id;
+        spread.map(Some).ok_or_else(|| format!("the nodes of pool {pool} have no room for {tasks} such tasks at once"))
     }
 }
 
@@ -215,7 +233,7 @@ impl Part {
             images: config.images(),
             topology: None,
         };
-        Part { pool, gres, cores_max: 0, memory_max: Bytes::ZERO, devices_max: 0 }
+        Part { pool, gres, cores_max: 0, memory_max: Bytes::ZERO, devices_max: 0, sizes: BTreeMap::new() }
     }
 
     fn add(&mut self, node: &Node) {
@@ -223,9 +241,19 @@ impl Part {
         self.pool.cores = self.pool.cores.saturating_add(Millicores(node.cpus.saturating_mul(1000)));
         self.pool.memory = Bytes(self.pool.memory.0.saturating_add(node.memory.0));
         self.pool.devices = self.pool.devices.saturating_add(MilliDevices(count.saturating_mul(1000)));
+        *self.sizes.entry((node.cpus, node.memory, count)).or_insert(0) += 1;
         self.cores_max = self.cores_max.max(node.cpus);
         self.memory_max = self.memory_max.max(node.memory);
         self.devices_max = self.devices_max.max(count);
+    }
+
+    /// Whether one of its nodes has what a task asks for.
+    fn takes(&self, order: &StartOrder) -> bool {
+        let devices = order.devices.0 / 1000;
+        order.cores.cores_up() <= self.cores_max
+            && order.memory() <= self.memory_max
+            && devices <= self.devices_max
+            && (devices == 0 || self.is_wanted(order))
     }
 
     /// Whether its devices are among those that the job names.

@@ -11,7 +11,7 @@ use huisuan_model::{
 use super::{
     config::{SlurmConfig, is_word},
     files::Files,
-    gang::{self, Gang},
+    gang::{self, Gang, Spread},
     inventory::Inventory,
     state::State,
     users::{User, Users},
@@ -28,6 +28,8 @@ pub(super) struct Request {
     pub(super) user: Option<Arc<User>>,
     account: Option<String>,
     gres: Option<String>,
+    /// How a gang lies on nodes, where Slurm is not to choose that.
+    spread: Option<Spread>,
     cores: u64,
     memory_mib: u64,
     walltime_ms: u64,
@@ -100,7 +102,7 @@ pub(super) fn take(
     while count < attempts_max
         && let Some((order, refusals)) = state.next_waiting()
     {
-        if state.gangs.of(&order).is_some() {
+        if order.spec.gang {
             if taken.groups.len() == calls_max {
                 break;
             }
@@ -158,6 +160,7 @@ impl Request {
             user: users.of(order)?,
             account: account.map(str::to_owned),
             gres: inventory.gres(order, qos)?,
+            spread: inventory.spread(order)?,
             cores: order.cores.cores_up().max(1),
             memory_mib: memory_mib(order, inventory),
             walltime_ms: order.walltime().0,
@@ -216,7 +219,7 @@ impl Request {
         add("reservation", config.reservation.as_deref());
         let gres = self.gres.as_deref();
         if matches!(shape, Shape::Gang(_)) {
-            arguments.extend(gang::layout(orders.len(), self.cores, self.memory_mib, gres));
+            arguments.extend(gang::layout(orders.len(), self.cores, self.memory_mib, gres, self.spread));
         } else {
             add("gres", gres);
             arguments.extend(["--nodes=1".to_owned(), "--ntasks=1".to_owned(), format!("--mem={}M", self.memory_mib)]);
