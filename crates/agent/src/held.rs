@@ -9,8 +9,8 @@ use huisuan_api::{
     AgentClient,
     agent::{ClosedSpan, EngineAlarm, Held, HeldTasks},
 };
-use huisuan_drivers::Alarm;
-use huisuan_model::{AttemptId, JobId, RangeSet, alarm::ALARMS_MAX};
+use huisuan_drivers::{Alarm, Closed};
+use huisuan_model::{AttemptId, JobId, RangeSet, SiteBook, alarm::ALARMS_MAX};
 
 use crate::{agent::now, desk::Desk};
 
@@ -65,13 +65,13 @@ fn compare(desk: Desk<'_>, client: &AgentClient, epoch: u64, alarms: &[Alarm]) -
         tracing::warn!(jobs = attempts.len() + ended.len(), "too many jobs here to compare them with the server's");
         return false;
     }
-    let closed = desk.gate.policy().closed.as_ref().map(|closed| closed.ahead(now())).unwrap_or_default();
-    let closed = closed.into_iter().map(|(from, until)| ClosedSpan { from, until }).collect();
+    let book = Some(desk.engine.book()).filter(|book| *book != SiteBook::default());
     let alarms = alarms
         .iter()
         .take(ALARMS_MAX)
         .map(|Alarm { subject, what }| EngineAlarm { subject: subject.clone(), what: what.clone() });
-    let answer = match client.held(&Held { epoch, attempts, ended, closed, alarms: alarms.collect() }) {
+    let (closed, alarms) = (closed(desk), alarms.collect());
+    let answer = match client.held(&Held { epoch, attempts, ended, closed, alarms, book }) {
         Ok(answer) => answer,
         Err(error) => {
             // An older server has no such door, a restarted one wants a hello first.
@@ -91,6 +91,14 @@ fn compare(desk: Desk<'_>, client: &AgentClient, epoch: u64, alarms: &[Alarm]) -
         return true;
     }
     answer.again
+}
+
+/// When the site's own rules, and the engine's own scheduler, keep what from running.
+fn closed(desk: Desk<'_>) -> Vec<ClosedSpan> {
+    let hours = desk.gate.policy().closed.as_ref().map(|closed| closed.ahead(now())).unwrap_or_default();
+    let hours = hours.into_iter().map(|(from, until)| ClosedSpan { from, until, pool: None, why: String::new() });
+    let told = desk.engine.closed().into_iter();
+    hours.chain(told.map(|Closed { from, until, pool, why }| ClosedSpan { from, until, pool, why })).collect()
 }
 
 /// Tasks of one job together: an array of 100,000 is one line.

@@ -5,7 +5,7 @@
 //! bytes to [`crate::routes::AGENT_LOGS`].
 
 use huisuan_model::{
-    AttemptId, AttemptReport, EngineKind, JobId, Order, Pool, PoolId, RangeSet, Rating, Stream, TimeMs,
+    AttemptId, AttemptReport, EngineKind, JobId, Order, Pool, PoolId, RangeSet, Rating, SiteBook, Stream, TimeMs,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -59,12 +59,16 @@ pub struct Held {
     /// What has ended there and is not known to be on the server's disk: its end is on its way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ended: Vec<HeldTasks>,
-    /// When the site's own rules keep it closed in the next days: the scheduler plans around it.
+    /// When the site's own rules or its own scheduler keep it closed: the scheduler plans around it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<ClosedSpan>,
     /// What the engine says that a person should look at, all of it each time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<EngineAlarm>,
+    /// What the site's own scheduler keeps to, for people, all of it each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub book: Option<SiteBook>,
 }
 
 /// Something at a centre that its engine alarms people of.
@@ -77,8 +81,8 @@ pub struct EngineAlarm {
     pub what: String,
 }
 
-/// A span in which a site runs nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A span in which a site runs nothing, or nothing of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClosedSpan {
     /// Its first moment, in milliseconds UTC.
@@ -87,6 +91,14 @@ pub struct ClosedSpan {
     /// The first moment after it.
     #[schema(value_type = i64)]
     pub until: TimeMs,
+    /// The pool; all of the centre when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub pool: Option<PoolId>,
+    /// Why its own scheduler closes it, such as `maintenance m1`, in at most 100 bytes; nothing for the site's own
+    /// rules.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
 }
 
 /// Attempts of one job with the same number.

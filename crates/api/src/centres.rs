@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::{
     facts::FactsFields,
+    site::SiteView,
     wire::{Amount, Timestamp},
 };
 
@@ -49,6 +50,9 @@ pub struct CentreView {
     /// When it or a pool of it runs nothing: maintenance that goes on or is to come, and what ended lately.
     #[serde(default)]
     pub windows: Vec<WindowView>,
+    /// What its own scheduler keeps to, where its agent tells that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteView>,
     /// What is declared of its place, links and power.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<FactsFields>,

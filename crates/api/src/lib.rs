@@ -27,6 +27,7 @@ pub mod reports;
 pub mod reservations;
 pub mod routes;
 pub mod signature;
+pub mod site;
 pub mod spec;
 mod sse;
 pub mod tenants;

@@ -128,6 +128,7 @@ impl CentreView {
             memory_mode: None,
             images: centre.pools.values().any(|pool| pool.images),
             windows: centre.windows.iter().map(Into::into).collect(),
+            site: None,
             facts: FactsFields::of(centre),
             alarms: centre.alarms.iter().map(|alarm| AlarmView::new(&centre.id, alarm)).collect(),
             pools,

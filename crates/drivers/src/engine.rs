@@ -2,7 +2,9 @@
 
 use std::{io, os::unix::net::UnixStream, path::PathBuf, time::Duration};
 
-use huisuan_model::{AttemptId, AttemptReport, ChannelTarget, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream};
+use huisuan_model::{
+    AttemptId, AttemptReport, ChannelTarget, EngineKind, GflopPerS, Pool, PoolId, SiteBook, StartOrder, Stream, TimeMs,
+};
 use serde::{Deserialize, Serialize};
 
 /// Runs attempts on what a centre has. All methods may be called from several threads at once: one
@@ -151,6 +153,16 @@ pub trait Engine: Send + Sync {
         Vec::new()
     }
 
+    /// When its own scheduler keeps a pool, or all of the centre, from running anything of ours, now and ahead.
+    fn closed(&self) -> Vec<Closed> {
+        Vec::new()
+    }
+
+    /// What its own scheduler keeps to, for people.
+    fn book(&self) -> SiteBook {
+        SiteBook::default()
+    }
+
     /// At most `limit` bytes of an attempt's output, from byte `offset` on. Never waits for more.
     ///
     /// # Errors
@@ -189,6 +201,19 @@ pub struct Alarm {
     pub subject: String,
     /// What is wrong, for people.
     pub what: String,
+}
+
+/// A span in which a centre, or a pool of it, runs nothing of ours.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Closed {
+    /// Its first moment.
+    pub from: TimeMs,
+    /// The first moment after it.
+    pub until: TimeMs,
+    /// The pool; all of the centre when absent.
+    pub pool: Option<PoolId>,
+    /// Why, for people: one short line.
+    pub why: String,
 }
 
 /// A piece of an attempt's output.

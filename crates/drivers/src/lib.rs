@@ -21,7 +21,7 @@ pub mod staging;
 mod viewers;
 
 pub use container::{ContainerRules, Containers};
-pub use engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult};
+pub use engine::{Alarm, Closed, Engine, EngineError, Held, LogChunk, SubmitResult};
 pub use kubernetes::{KubernetesConfig, KubernetesEngine, PlacedBy, PoolRule, SharedVolume, Toleration};
 pub use local::{LocalConfig, LocalEngine, LocalLimits, supervise};
 pub use simulated::{Fate, Oracle, SimulatedConfig, SimulatedEngine};

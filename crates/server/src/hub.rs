@@ -13,7 +13,7 @@ use huisuan_api::{
     agent::{LogRequest, SequencedOrder},
     channels::ChannelOrder,
 };
-use huisuan_model::{AttemptId, CentreId, Order, PoolId, Stream, TimeMs};
+use huisuan_model::{AttemptId, CentreId, Order, PoolId, SiteBook, Stream, TimeMs};
 use huisuan_store::Durable;
 use tokio::sync::{Notify, oneshot};
 
@@ -58,6 +58,8 @@ struct Link {
     /// Shared with every wait for orders that is open: whoever waits is there.
     pulls: Arc<()>,
     memory_mode: String,
+    /// What the site's own scheduler keeps to.
+    book: Option<Arc<SiteBook>>,
     /// Where the books and the engine differed when they were last compared.
     suspects: BTreeSet<AttemptId>,
     /// Pools that are to be measured now.
@@ -99,6 +101,7 @@ pub(crate) struct Presence {
     pub(crate) connected: bool,
     pub(crate) heard_at: Option<TimeMs>,
     pub(crate) memory_mode: String,
+    pub(crate) book: Option<Arc<SiteBook>>,
 }
 
 impl Hub {
@@ -208,13 +211,21 @@ impl Hub {
         }
     }
 
+    /// Notes what the site's own scheduler keeps to, as its agent says it.
+    pub(crate) fn note_book(&self, centre: &CentreId, book: Option<SiteBook>) {
+        if let Some(link) = self.links().get_mut(centre) {
+            link.book = book.map(Arc::new);
+        }
+    }
+
     /// Whether the agent is there.
     pub(crate) fn presence(&self, centre: &CentreId) -> Presence {
         let links = self.links();
         let Some(link) = links.get(centre) else { return Presence::default() };
         let away = Duration::from_millis(AWAY_AFTER_MS);
         let connected = link.heard.is_some_and(|heard| heard.moment.elapsed() < away);
-        Presence { connected, heard_at: link.heard.map(|heard| heard.at), memory_mode: link.memory_mode.clone() }
+        let (heard_at, memory_mode) = (link.heard.map(|heard| heard.at), link.memory_mode.clone());
+        Presence { connected, heard_at, memory_mode, book: link.book.clone() }
     }
 
     /// Whether the agent was heard after a moment or waits for orders now.

@@ -1,6 +1,7 @@
 //! `centre add|token|ls|show|pause|resume|drain|alarms|maintain|windows|cancel-window|measure|accept-rating`.
 
 mod join;
+mod site;
 
 use std::{
     thread,
@@ -227,6 +228,9 @@ fn centre_text(output: &Output, centre: &CentreView, now: TimeMs) -> String {
     if !centre.windows.is_empty() {
         lines.push(String::new());
         lines.push(output.table(&windows_listing(&centre.windows)));
+    }
+    if let Some(told) = &centre.site {
+        lines.extend(site::lines(output, told));
     }
     if !centre.pools.is_empty() {
         lines.push(String::new());

@@ -19,7 +19,7 @@ use crate::{
 /// Nodes of a cluster.
 pub(crate) const NODES: u16 = 2;
 /// What the nodes pretend to have; this machine has two processors.
-const SIZE: Size = Size { nodes: NODES, cpus: 8, gpus: 0 };
+const SIZE: Size = Size { nodes: NODES, cpus: 8, gpus: 0, kind: "gpu:h100" };
 /// Daemons that are started again when they have ended.
 const DAEMONS: [&str; 4] = ["slurmdbd", "slurmctld", "slurmd.1", "slurmd.2"];
 /// Nodes are resumed once in this time: to ask for it costs a process.

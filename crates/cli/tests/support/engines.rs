@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Each cluster: four nodes of two pretended accelerators.
-const SIZE: Size = Size { nodes: 4, cpus: 4, gpus: 2 };
+const SIZE: Size = Size { nodes: 4, cpus: 4, gpus: 2, kind: "gpu:h100" };
 pub(crate) const CLUSTERS: [&str; 2] = ["alpha", "beta"];
 pub(crate) const PART: &str = "H100-SXM5-80G";
 

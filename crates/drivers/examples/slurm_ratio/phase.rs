@@ -88,8 +88,11 @@ struct Cluster {
 
 impl Cluster {
     fn start(name: &str) -> Cluster {
-        let lab =
-            Lab::start(name, Size { nodes: 2, cpus: 8, gpus: 4 }, &std::env::temp_dir().join("huisuan-lab-cache"));
+        let lab = Lab::start(
+            name,
+            Size { nodes: 2, cpus: 8, gpus: 4, kind: "gpu:h100" },
+            &std::env::temp_dir().join("huisuan-lab-cache"),
+        );
         let scratch = lab.dir.join("ratio");
         fs::create_dir(&scratch).expect("a folder");
         Cluster { lab, scratch }

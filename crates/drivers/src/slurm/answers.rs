@@ -1,11 +1,17 @@
 //! What Slurm's programs print. The columns are asked for by name, so that versions from 20.11 to 24.x print the same;
 //! what still cannot be read is an error, and nothing is decided on it.
 
-use std::collections::BTreeMap;
+mod site;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use huisuan_model::{Bytes, DurationMs, RangeSet, TimeMs, Usage};
 
-use super::job::Number;
+use super::{config::is_word, job::Number};
+pub(super) use site::{
+    ASSOCIATION_FORMAT, Association, QOS_FORMAT, Reservation, Settings, read_associations, read_qos, read_reservations,
+    read_settings,
+};
 
 /// What `squeue` is asked for: number, index, state, nodes, when it began, number of its user, reason, name. The name
 /// comes last, for it may hold anything.
@@ -15,8 +21,9 @@ pub(super) const QUEUE_FORMAT: &str = "%F|%K|%T|%N|%S|%U|%r|%j";
 pub(super) const ACCOUNT_FORMAT: &str =
     "JobID,State,ExitCode,Start,ElapsedRaw,TotalCPU,MaxRSS,ConsumedEnergyRaw,AllocTRES,NodeList,JobName";
 
-/// What `sinfo` is asked for: node, processors, MiB, accelerators, state, longest job, reason. The reason comes last.
-pub(super) const NODE_FORMAT: &str = "%N|%c|%m|%G|%T|%l|%E";
+/// What `sinfo` is asked for: node, processors, MiB, accelerators, state, longest job, features as they are now, reason.
+/// The reason comes last.
+pub(super) const NODE_FORMAT: &str = "%N|%c|%m|%G|%T|%l|%b|%E";
 
 /// How a job stands in Slurm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -270,6 +277,8 @@ pub(super) struct Node {
     pub(super) state: String,
     /// The longest job that the partition takes; `None` without limit.
     pub(super) walltime_max: Option<DurationMs>,
+    /// What the site says of it by a word each.
+    pub(super) features: BTreeSet<String>,
     pub(super) reason: String,
 }
 
@@ -280,14 +289,24 @@ impl Node {
         let bad = ["down", "drain", "fail", "unknown", "maint", "error", "inval", "future"];
         !self.state.contains('*') && !bad.iter().any(|bad| word.to_ascii_lowercase().contains(bad))
     }
+
+    /// Whether it could be used, but for a reservation for maintenance.
+    pub(super) fn maintained(&self) -> bool {
+        self.state.eq_ignore_ascii_case("maint")
+    }
+
+    /// The first type of its accelerators, and how many.
+    pub(super) fn device(&self) -> Option<(&str, u64)> {
+        self.devices.iter().find(|(_, count)| **count > 0).map(|(name, count)| (name.as_str(), *count))
+    }
 }
 
 /// Reads what `sinfo --Node` printed.
 pub(super) fn read_nodes(text: &str) -> Result<Vec<Node>, String> {
     let mut nodes = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
-        let parts: Vec<&str> = line.splitn(7, '|').collect();
-        let [name, cpus, memory, gres, state, limit, reason] = parts.as_slice() else {
+        let parts: Vec<&str> = line.splitn(8, '|').collect();
+        let [name, cpus, memory, gres, state, limit, features, reason] = parts.as_slice() else {
             return Err(not_understood(line));
         };
         let node = || {
@@ -300,12 +319,19 @@ pub(super) fn read_nodes(text: &str) -> Result<Vec<Node>, String> {
                 devices: read_gres(gres)?,
                 state: (*state).to_owned(),
                 walltime_max: read_limit(limit)?,
+                features: read_features(features),
                 reason: if *reason == "none" { String::new() } else { (*reason).to_owned() },
             })
         };
         nodes.push(node().ok_or_else(|| not_understood(line))?);
     }
     Ok(nodes)
+}
+
+/// `fast,ssd`, `(null)`.
+fn read_features(text: &str) -> BTreeSet<String> {
+    let names = text.split(',').filter(|name| is_word(name));
+    names.map(str::to_owned).collect()
 }
 
 /// `gpu:h100:4(S:0-1),gpu:a100:2`, `gpu:4`, `(null)`.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use huisuan_model::{Bytes, Class, GflopPerS, Pool, PoolId, TenantId};
+use huisuan_model::{Bytes, Class, GflopPerS, Pool, PoolId, StartOrder, TenantId};
 use serde::Deserialize;
 
 use super::users::{LocalUser, Whose};
@@ -69,6 +69,9 @@ pub struct SlurmConfig {
     /// Milliseconds between two questions to Slurm. One `squeue`, and at most one `sacct`, are asked each time.
     #[serde(default = "ten_seconds")]
     pub poll_interval_ms: u64,
+    /// Milliseconds between two questions for what the site announces and keeps to, such as reservations.
+    #[serde(default = "five_minutes")]
+    pub site_interval_ms: u64,
     /// Milliseconds after which a job that Slurm shows as running and that has not begun is submitted again. A site's
     /// prologs count, and take less time than that.
     #[serde(default = "launch_ms")]
@@ -130,6 +133,9 @@ fn yes() -> bool {
 }
 fn ten_seconds() -> u64 {
     10_000
+}
+fn five_minutes() -> u64 {
+    300_000
 }
 fn launch_ms() -> u64 {
     300_000
@@ -207,8 +213,14 @@ impl SlurmConfig {
                 return Err(format!("gres `{}` is not NAME or NAME:TYPE", device.gres));
             }
         }
-        let positive =
-            [self.poll_interval_ms, self.launch_ms, self.look_interval_ms, self.beat_ms, self.command_timeout_ms];
+        let positive = [
+            self.poll_interval_ms,
+            self.site_interval_ms,
+            self.launch_ms,
+            self.look_interval_ms,
+            self.beat_ms,
+            self.command_timeout_ms,
+        ];
         if positive.contains(&0)
             || self.submit_per_s == 0
             || self.submit_burst == 0
@@ -231,6 +243,11 @@ impl SlurmConfig {
     /// Whether nodes run container images.
     pub(super) fn images(&self) -> bool {
         self.containers.as_ref().is_some_and(|rules| !rules.disabled)
+    }
+
+    /// The account that an order's job runs under: the site's rules come before this configuration.
+    pub(super) fn account_for<'a>(&'a self, order: &'a StartOrder) -> Option<&'a str> {
+        order.account.as_deref().or_else(|| self.account_of(&order.tenant))
     }
 
     /// The account that a tenant's jobs run under.

@@ -10,13 +10,14 @@ use std::{
 };
 
 use huisuan_model::{
-    AttemptId, AttemptReport, ChannelTarget, EndCause, EngineKind, GflopPerS, Pool, PoolId, StartOrder, Stream,
+    AttemptId, AttemptReport, ChannelTarget, EndCause, EngineKind, GflopPerS, Pool, PoolId, SiteBook, StartOrder,
+    Stream,
 };
 
 use super::{
     config::SlurmConfig,
     files::Files,
-    gang::{Gang, Gangs, with_mates},
+    gang::{Gang, with_mates},
     journal::{Journal, Line},
     look, nodes,
     output::Output,
@@ -30,7 +31,7 @@ use super::{
 };
 use crate::{
     container::ContainerRules,
-    engine::{Alarm, Engine, EngineError, Held, LogChunk, SubmitResult},
+    engine::{Alarm, Closed, Engine, EngineError, Held, LogChunk, SubmitResult},
     failpoint,
     folder::{batch::Batch, lock::lock_folder},
 };
@@ -65,7 +66,6 @@ impl SlurmEngine {
         let lock = lock_folder(&files.paths.dir, "slurm.lock")?;
         let (journal, known) = Journal::open(&files)?;
         let mut state = State::recover(journal, known);
-        state.gangs = Gangs::at(&config);
         nodes::recall(&mut state, &files, &config);
         let shared = Arc::new(Shared::new(config, files, users, state, lock));
         if shared.users.some() && !shared.client.has("sudo") {
@@ -185,9 +185,9 @@ impl Engine for SlurmEngine {
                 results.push(SubmitResult::Refused { why });
             } else if let Err(why) = shared.users.of(start) {
                 results.push(SubmitResult::Refused { why });
-            } else if let Err(why) = state.inventory.gres(start) {
+            } else if let Err(why) = state.inventory.may_run(start, &shared.config, &shared.users) {
                 results.push(SubmitResult::Refused { why });
-            } else if state.gangs.of(start).is_some() && shared.files.gang_claimed(Gang::with(id)) {
+            } else if start.spec.gang && shared.files.gang_claimed(Gang::with(id)) {
                 results.push(SubmitResult::Refused { why: "its gang has ended, or began without it".to_owned() });
             } else {
                 taken.push(Arc::new(start.clone()));
@@ -314,6 +314,17 @@ impl Engine for SlurmEngine {
 
     fn attach(&self, attempt: AttemptId, target: ChannelTarget) -> Result<UnixStream, EngineError> {
         self.viewers.attach(&self.shared, attempt, target)
+    }
+
+    fn closed(&self) -> Vec<Closed> {
+        self.shared.lock().inventory.closed().to_vec()
+    }
+
+    fn book(&self) -> SiteBook {
+        let state = self.shared.lock();
+        let qos = state.inventory.limits.told(&self.shared.config);
+        let (reservations, features) = (state.inventory.reservations().to_vec(), state.inventory.features().to_vec());
+        SiteBook { reservations, qos, features }
     }
 
     fn alarms(&self) -> Vec<Alarm> {

@@ -20,9 +20,10 @@ use std::{
     path::PathBuf,
     str::FromStr,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
-use huisuan_model::{AttemptId, EndCause, JobId, PoolId, StartOrder};
+use huisuan_model::{AttemptId, EndCause, JobId, StartOrder};
 
 use super::{
     config::SlurmConfig,
@@ -36,10 +37,16 @@ use super::{
     submit::{Submission, call},
     users::{User, Users},
 };
-use crate::{engine::EngineError, failpoint};
+use crate::{
+    engine::{Alarm, EngineError},
+    failpoint,
+};
 
-/// The only accelerators that Slurm gives by the task; of others it knows how many a node has to give.
+/// The only accelerators that Slurm gives by the task; of others it gives as many on each node.
 const BY_TASK: &str = "gpu";
+
+/// So long the orders of one gang may come one after the other.
+const INCOMPLETE: Duration = Duration::from_secs(120);
 
 const BROKEN: &str = "the others of its gang began without it";
 
@@ -54,6 +61,11 @@ impl Gang {
     /// The gang of one of its attempts.
     pub(super) fn with(id: AttemptId) -> Gang {
         Gang { job: id.job, attempt: id.attempt }
+    }
+
+    /// The gang of an order; `None` for what is a job by itself.
+    pub(super) fn of(order: &StartOrder) -> Option<Gang> {
+        order.spec.gang.then(|| Gang::with(order.attempt))
     }
 }
 
@@ -78,26 +90,16 @@ impl FromStr for Gang {
 pub(super) struct Gangs {
     /// The attempts of each that are to be submitted: with all of them it may be.
     waiting: BTreeMap<Gang, BTreeSet<AttemptId>>,
-    /// Pools whose accelerators Slurm does not give by the task.
-    uneven: BTreeSet<PoolId>,
+    /// Since when each of these waits.
+    since: BTreeMap<Gang, Instant>,
 }
 
 impl Gangs {
-    pub(super) fn at(config: &SlurmConfig) -> Gangs {
-        let uneven = config.devices.iter().filter(|device| device.gres.split(':').next() != Some(BY_TASK));
-        Gangs { waiting: BTreeMap::new(), uneven: uneven.map(|device| device.pool.clone()).collect() }
-    }
-
-    /// The gang of an order whose tasks are one job; `None` for what is a job by itself.
-    pub(super) fn of(&self, order: &StartOrder) -> Option<Gang> {
-        let uneven = !order.devices.is_zero() && order.pool.as_ref().is_some_and(|pool| self.uneven.contains(pool));
-        (order.spec.gang && !uneven).then(|| Gang::with(order.attempt))
-    }
-
     /// One of a gang waits; true when all of them do now.
     pub(super) fn join(&mut self, gang: Gang, order: &StartOrder) -> bool {
         let members = self.waiting.entry(gang).or_default();
         members.insert(order.attempt);
+        self.since.entry(gang).or_insert_with(Instant::now);
         members.len() as u64 == order.spec.tasks.len()
     }
 
@@ -107,10 +109,31 @@ impl Gangs {
         if let Some(members) = self.waiting.get_mut(&gang) {
             members.remove(&id);
             if members.is_empty() {
-                self.waiting.remove(&gang);
+                self.remove(gang);
             }
         }
     }
+}
+
+impl Gangs {
+    /// It waits no more, or is submitted.
+    fn remove(&mut self, gang: Gang) {
+        self.waiting.remove(&gang);
+        self.since.remove(&gang);
+    }
+}
+
+/// Gangs of which a part has waited for the rest for long: orders come together, so the rest went astray.
+pub(super) fn incomplete(state: &State) -> Vec<Alarm> {
+    let late = state.gangs.since.iter().filter(|(_, since)| since.elapsed() >= INCOMPLETE);
+    let alarm = |gang: Gang| {
+        let members = state.gangs.waiting.get(&gang)?;
+        let of = state.open(*members.first()?)?.order.spec.tasks.len();
+        let what = format!("waits: {} of its {of} tasks were ordered, and none starts alone", members.len());
+        let hint = format!("hint: huisuan explain {}", gang.job);
+        (members.len() as u64 != of).then(|| Alarm { subject: format!("gang {gang}"), what: format!("{what}; {hint}") })
+    };
+    late.filter_map(|(&gang, _)| alarm(gang)).collect()
 }
 
 /// All attempts of the gang of an order, in the order of ranks.
@@ -123,7 +146,7 @@ pub(super) fn with_mates(state: &State, ids: Vec<AttemptId>) -> (Vec<AttemptId>,
     let (mut all, mut gangs, mut seen) = (Vec::with_capacity(ids.len()), BTreeSet::new(), BTreeSet::new());
     for id in ids {
         let order = state.open(id).map(|open| Arc::clone(&open.order));
-        match order.and_then(|order| Some((state.gangs.of(&order)?, order))) {
+        match order.and_then(|order| Some((Gang::of(&order)?, order))) {
             None => all.extend(seen.insert(id).then_some(id)),
             Some((gang, order)) => {
                 if gangs.insert(gang) {
@@ -152,7 +175,7 @@ pub(super) fn take(
         // They wait for their fate: `end_broken` tells it.
         return 0;
     }
-    state.gangs.waiting.remove(&gang);
+    state.gangs.remove(gang);
     let request = Request::of(first, &state.inventory, config, users).and_then(|request| {
         let alike =
             |order: &Arc<StartOrder>| Request::of(order, &state.inventory, config, users).as_ref() == Ok(&request);
@@ -242,16 +265,61 @@ pub(super) fn began(state: &State, files: &Files, id: AttemptId) -> bool {
     }
 }
 
-/// The arguments of `sbatch` by which a gang of so many is laid out: Slurm chooses how many of them a node gets.
-pub(super) fn layout(tasks: usize, cores: u64, memory_mib: u64, gres: Option<&str>) -> Vec<String> {
+/// The arguments of `sbatch` by which a gang of so many is laid out: Slurm chooses how many of them a node gets, unless
+/// their accelerators are of a kind that it gives by the node.
+pub(super) fn layout(
+    tasks: usize,
+    cores: u64,
+    memory_mib: u64,
+    gres: Option<&str>,
+    spread: Option<Spread>,
+) -> Vec<String> {
     let mut arguments = vec![
         format!("--ntasks={tasks}"),
         // Slurm has no memory of a task: that of its cores is the same.
         format!("--mem-per-cpu={}M", memory_mib.div_ceil(cores)),
     ];
-    let devices = gres.map(|gres| gres.strip_prefix(BY_TASK).map_or(gres, |rest| rest.trim_start_matches(':')));
-    arguments.extend(devices.map(|devices| format!("--gpus-per-task={devices}")));
+    match (gres.and_then(|gres| gres.rsplit_once(':')), spread) {
+        (None, _) => {}
+        (Some((name, each)), None) => {
+            let kind = name.strip_prefix(BY_TASK).unwrap_or(name).trim_start_matches(':');
+            let kind = if kind.is_empty() { String::new() } else { format!("{kind}:") };
+            arguments.push(format!("--gpus-per-task={kind}{each}"));
+        }
+        (Some((name, each)), Some(Spread { nodes, tasks_per_node })) => {
+            let of_node = each.parse::<u64>().unwrap_or(1).saturating_mul(tasks_per_node);
+            arguments.extend([
+                format!("--nodes={nodes}"),
+                format!("--ntasks-per-node={tasks_per_node}"),
+                format!("--gres={name}:{of_node}"),
+            ]);
+        }
+    }
     arguments
+}
+
+/// How a gang lies on nodes of which each gives the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spread {
+    pub(super) nodes: u64,
+    pub(super) tasks_per_node: u64,
+}
+
+/// Whether Slurm gives these accelerators by the task.
+pub(super) fn by_task(gres: &str) -> bool {
+    gres.split(':').next() == Some(BY_TASK)
+}
+
+/// How so many tasks lie on nodes of which so many take that many tasks: on as few places too many as may be, and then
+/// on as few nodes. `None` when they do not all fit at once.
+pub(super) fn spread(tasks: u64, takes: &BTreeMap<u64, u64>) -> Option<Spread> {
+    let most = takes.keys().next_back().copied().unwrap_or(0).min(tasks);
+    let laid = (1..=most).filter_map(|tasks_per_node| {
+        let nodes = tasks.div_ceil(tasks_per_node);
+        let there: u64 = takes.range(tasks_per_node..).map(|(_, count)| count).sum();
+        (nodes <= there).then_some(Spread { nodes, tasks_per_node })
+    });
+    laid.min_by_key(|spread| (spread.nodes * spread.tasks_per_node - tasks, spread.nodes))
 }
 
 impl Files {

@@ -14,6 +14,7 @@
 //! | its news seen in the shared folder, without asking Slurm | `look.rs` |
 //! | what is doubtful asked for in bulk: queue, then accounting | `poll.rs`, `ask.rs`, `ours.rs`, `answers.rs` |
 //! | cancelled, after a look at the queue | `cancel.rs` |
+//! | what the cluster has, and what the site takes of it or announces | `nodes.rs`, `inventory.rs`, `site.rs`, `limits.rs` |
 //! | what holds room in Slurm and will never use it, ended | `leftovers.rs` |
 //! | judged | `verdict.rs` |
 //! | a terminal given to whoever attaches to a session, by a step of its job; so a connection to a port | `session.rs`, `port.rs` |
@@ -36,6 +37,7 @@ mod inventory;
 mod job;
 mod journal;
 mod leftovers;
+mod limits;
 mod lists;
 mod look;
 mod nodes;
@@ -50,6 +52,7 @@ mod request;
 mod session;
 mod share;
 mod shared;
+mod site;
 mod start;
 mod state;
 mod submit;

@@ -8,15 +8,17 @@ use super::{
     files::{Files, write_whole},
     inventory::Inventory,
     shared::Shared,
+    site::{self, Site},
     state::State,
 };
-use crate::engine::EngineError;
+use crate::{clock::now, engine::EngineError};
 
 /// The subject of the alarm while what is told is only remembered.
 const REMEMBERED: &str = "inventory";
 
 /// Asks for the nodes of the engine's partitions, and works by the answer from now on.
 pub(super) fn refresh(shared: &Shared) -> Result<Inventory, EngineError> {
+    site::refresh_when_due(shared);
     let partitions = format!("--partition={}", shared.config.partitions.join(","));
     let text = shared.client.ask("sinfo", &["--noheader", "--Node", &partitions, "--format", NODE_FORMAT])?;
     let nodes = read_nodes(&text).map_err(|what| EngineError::Program { program: "sinfo", what })?;
@@ -27,8 +29,8 @@ pub(super) fn refresh(shared: &Shared) -> Result<Inventory, EngineError> {
     if let Err(error) = remember(&shared.files, &shared.config, &text) {
         tracing::warn!(%error, "what the cluster has cannot be written down");
     }
-    let inventory = Inventory::of(&nodes, &shared.config);
     let mut state = shared.lock();
+    let inventory = Inventory::of(&nodes, &shared.config, &state.site, now());
     state.inventory = inventory.clone();
     state.alarms.remove(REMEMBERED);
     drop(state);
@@ -42,7 +44,7 @@ pub(super) fn recall(state: &mut State, files: &Files, config: &SlurmConfig) {
     // Of other partitions than those that are used now it says nothing.
     let nodes = text.strip_prefix(&head(config)).and_then(|text| read_nodes(text).ok());
     if let Some(nodes) = nodes {
-        state.inventory = Inventory::of(&nodes, config);
+        state.inventory = Inventory::of(&nodes, config, &Site::default(), now());
         let what = "what is told of this centre is what it had when Slurm answered last; hint: scontrol ping";
         state.alarms.insert(REMEMBERED.to_owned(), what.to_owned());
     }
@@ -61,7 +63,7 @@ fn path(files: &Files) -> PathBuf {
 }
 
 fn head(config: &SlurmConfig) -> String {
-    format!("version=1 partitions={}\n", config.partitions.join(","))
+    format!("version=2 partitions={}\n", config.partitions.join(","))
 }
 
 #[cfg(test)]
@@ -81,7 +83,7 @@ mod tests {
         };
         let config = example(folder.path());
         check(&config, 0);
-        for text in ["n1|4|1000|(null)|idle|1:00:00|none\n", "n1|8|1000|(null)|idle|1:00:00|none\n"] {
+        for text in ["n1|4|1000|(null)|idle|1:00:00|(null)|none\n", "n1|8|1000|(null)|idle|1:00:00|(null)|none\n"] {
             remember(&files, &config, text).expect("written");
             remember(&files, &config, text).expect("nothing to write");
             check(&config, 1);

@@ -154,8 +154,16 @@ fn adopt(jobs: &BTreeMap<SlurmJob, QueuedJob>) -> Option<SlurmJob> {
 
 /// A job that waits for something that will not come by itself is an alarm.
 fn note_waiting(state: &mut State, id: AttemptId, queued: Option<&QueuedJob>) {
-    let stuck =
-        ["BadConstraints", "JobHeldAdmin", "PartitionTimeLimit", "InvalidAccount", "InvalidQOS", "launch_failed"];
+    // Limits of a quality of service or an association that changed since it was submitted are `...PerJobLimit`.
+    let stuck = [
+        "BadConstraints",
+        "JobHeldAdmin",
+        "PartitionTimeLimit",
+        "InvalidAccount",
+        "InvalidQOS",
+        "launch_failed",
+        "PerJobLimit",
+    ];
     let subject = format!("attempt {id}");
     match queued
         .filter(|job| matches!(job.state, JobState::Pending { .. }) && stuck.iter().any(|s| job.reason.contains(s)))

@@ -11,7 +11,7 @@ use huisuan_model::{
 use super::{
     config::{SlurmConfig, is_word},
     files::Files,
-    gang::{self, Gang},
+    gang::{self, Gang, Spread},
     inventory::Inventory,
     state::State,
     users::{User, Users},
@@ -28,6 +28,8 @@ pub(super) struct Request {
     pub(super) user: Option<Arc<User>>,
     account: Option<String>,
     gres: Option<String>,
+    /// How a gang lies on nodes, where Slurm is not to choose that.
+    spread: Option<Spread>,
     cores: u64,
     memory_mib: u64,
     walltime_ms: u64,
@@ -100,7 +102,7 @@ pub(super) fn take(
     while count < attempts_max
         && let Some((order, refusals)) = state.next_waiting()
     {
-        if state.gangs.of(&order).is_some() {
+        if order.spec.gang {
             if taken.groups.len() == calls_max {
                 break;
             }
@@ -151,17 +153,18 @@ impl Request {
         let notice = Notice::of(order, config)?;
         let slack_ms = notice.grace_ms.saturating_add(30_000);
         let minutes = order.walltime().0.saturating_add(slack_ms).div_ceil(60_000);
-        // The site's rules come before this engine's configuration.
-        let account = order.account.as_deref().or_else(|| config.account_of(&order.tenant));
+        let qos = inventory.limits.of(order, config, users);
+        let (account, minutes_max) = (config.account_for(order), inventory.minutes_max(qos));
         Ok(Request {
             tenant: order.tenant.clone(),
             user: users.of(order)?,
             account: account.map(str::to_owned),
-            gres: inventory.gres(order)?,
+            gres: inventory.gres(order, qos)?,
+            spread: inventory.spread(order)?,
             cores: order.cores.cores_up().max(1),
             memory_mib: memory_mib(order, inventory),
             walltime_ms: order.walltime().0,
-            minutes: minutes.min(inventory.minutes_max()),
+            minutes: minutes.min(minutes_max),
             notice,
         })
     }
@@ -216,7 +219,7 @@ impl Request {
         add("reservation", config.reservation.as_deref());
         let gres = self.gres.as_deref();
         if matches!(shape, Shape::Gang(_)) {
-            arguments.extend(gang::layout(orders.len(), self.cores, self.memory_mib, gres));
+            arguments.extend(gang::layout(orders.len(), self.cores, self.memory_mib, gres, self.spread));
         } else {
             add("gres", gres);
             arguments.extend(["--nodes=1".to_owned(), "--ntasks=1".to_owned(), format!("--mem={}M", self.memory_mib)]);

@@ -6,7 +6,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{client::Client, config::SlurmConfig, files::Files, state::State, users::Users};
@@ -19,6 +19,8 @@ pub(super) struct Shared {
     pub(super) users: Users,
     pub(super) client: Client,
     pub(super) stop: Arc<AtomicBool>,
+    /// When the site was asked last for what it announces; held while it is asked.
+    pub(super) site_asked: Mutex<Option<Instant>>,
     state: Mutex<State>,
     /// There is something to report.
     pub(super) reports: Condvar,
@@ -38,6 +40,7 @@ impl Shared {
             users,
             client,
             stop,
+            site_asked: Mutex::default(),
             state: Mutex::new(state),
             reports: Condvar::new(),
             work: Condvar::new(),

@@ -10,12 +10,13 @@ use huisuan_model::{AttemptId, AttemptReport, EndCause, Outcome, ReportKind, Sta
 
 use super::{
     files::Files,
-    gang::Gangs,
+    gang::{Gang, Gangs, incomplete},
     inventory::Inventory,
     job::SlurmJob,
     journal::{Journal, Line, Remembered},
     open::{Doom, Open, Phase},
     record::Used,
+    site::Site,
     verdict::Ended,
 };
 use crate::{
@@ -70,6 +71,7 @@ pub(super) struct State {
     outbox: VecDeque<Outgoing>,
     used: BTreeSet<AttemptId>,
     pub(super) inventory: Inventory,
+    pub(super) site: Site,
     /// By subject.
     pub(super) alarms: BTreeMap<String, String>,
     /// Counts the questions to the queue.
@@ -94,6 +96,7 @@ impl State {
             outbox: VecDeque::new(),
             used: BTreeSet::new(),
             inventory: Inventory::default(),
+            site: Site::default(),
             alarms: BTreeMap::new(),
             polls: 0,
         };
@@ -147,7 +150,7 @@ impl State {
 
     /// Has an attempt wait to be submitted. A gang waits in one place, once all of it is there.
     fn line_up(&mut self, order: &StartOrder) {
-        let first = match self.gangs.of(order) {
+        let first = match Gang::of(order) {
             None => Some(order.attempt.task),
             Some(gang) if self.gangs.join(gang, order) => order.spec.tasks.first(),
             Some(_) => None,
@@ -161,8 +164,7 @@ impl State {
         if room > 0 {
             return room;
         }
-        let not_first =
-            |order: &StartOrder| self.gangs.of(order).is_some() && order.spec.tasks.first() != Some(order.attempt.task);
+        let not_first = |order: &StartOrder| order.spec.gang && order.spec.tasks.first() != Some(order.attempt.task);
         let beside = self.in_slurm.iter().filter(|&&id| self.open(id).is_some_and(|open| not_first(&open.order)));
         (open_max + beside.count()).saturating_sub(self.in_slurm.len())
     }
@@ -368,7 +370,8 @@ impl State {
     /// What somebody should look at.
     pub(super) fn alarms(&self) -> Vec<Alarm> {
         let own = self.alarms.iter().map(|(subject, what)| Alarm { subject: subject.clone(), what: what.clone() });
-        let mut alarms: Vec<Alarm> = own.chain(self.inventory.alarms().iter().cloned()).collect();
+        let mut alarms: Vec<Alarm> =
+            own.chain(self.inventory.alarms().iter().cloned()).chain(incomplete(self)).collect();
         alarms.sort();
         alarms
     }

@@ -158,6 +158,11 @@ impl Users {
     }
 }
 
+/// What the agent's own user is called. The error is a sentence for people.
+pub(super) fn own_name() -> Result<String, String> {
+    said("id", &["--user", "--name"])
+}
+
 fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }

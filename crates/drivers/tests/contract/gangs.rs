@@ -17,12 +17,15 @@ use crate::{
     bench::{Bench, End, PATIENCE, end_of, expect_cause, id, script, task},
     faults::{DYING, SUFFERING, Stopped, programs, replace, resume_nodes},
     lab::Lab,
-    place::Place,
-    slurm::{bench_at, job_name},
+    place::{Cluster, Place},
+    slurm::{bench_at, job_name, with_devices},
 };
 
 /// Tasks of a gang in these tests: two on each node, by their cores.
 const TASKS: u32 = 4;
+
+/// A cluster whose accelerators Slurm gives by the node.
+static BY_NODE: Cluster = Cluster::of_kind("gamma", 2, "npu:910b");
 
 /// Its orders, each with half of a node's cores.
 fn gang(job: u64, spec: JobSpec) -> Vec<StartOrder> {
@@ -413,4 +416,34 @@ fn gangs_outlive_their_controller() {
         }
     }
     println!("forgotten by the controller and ended: {forgotten:?}");
+}
+
+/// Accelerators that are not called `gpu`: one job all the same, laid out so that each node gives as many as its tasks need.
+#[test]
+fn a_gang_with_accelerators_of_another_name_is_one_job() {
+    let lab = BY_NODE.take();
+    let mut bench = bench(&lab);
+    let text = "echo $SLURM_PROCID $SLURM_LOCALID $SLURMD_NODENAME $SLURM_NTASKS; sleep 0.5";
+    let orders = |job: u64, tasks: u32| -> Vec<StartOrder> {
+        let StartOrder { spec, devices, .. } = with_devices(job, text, 2_000, &["npu:910b"]);
+        let tasks_set = format!("0-{}", tasks - 1).parse().expect("ranges");
+        let spec = Arc::new(JobSpec { gang: true, tasks: tasks_set, ..JobSpec::clone(&spec) });
+        (0..tasks).map(|index| StartOrder { devices, ..task(job, index, &spec) }).collect()
+    };
+    let refused = bench.engine.submit(&orders(2, 5)).expect("submitted");
+    let full = |result: &SubmitResult| matches!(result, SubmitResult::Refused { why } if why.contains("no room for 5"));
+    assert!(refused.iter().all(full), "{refused:?}");
+    let orders = orders(1, 3);
+    bench.submit(&orders);
+    let ends = ends(&mut bench, &orders);
+    assert!(ends.iter().all(|end| end.outcome.success()), "{ends:?}");
+    let starts: Vec<TimeMs> = ends.iter().map(|end| end.started_at.expect("it ran")).collect();
+    let (first, last) = (starts.iter().min().expect("three"), starts.iter().max().expect("three"));
+    assert!(last.since(*first) <= DurationMs(1_000), "they began apart: {starts:?}");
+    let said: Vec<String> = orders.iter().map(|order| bench.stdout(order.attempt)).collect();
+    assert_eq!(said, ["0 0 gamma1 3\n", "1 1 gamma1 3\n", "2 0 gamma2 3\n"]);
+    // Two places for tasks on each of two nodes, one of which stays free.
+    let name = job_name(&bench, "gang.1.1");
+    let given = lab.call("squeue", &["--noheader", "--states=all", "--name", &name, "--format=%D %b"]);
+    assert_eq!(given.trim_start_matches("2 gres:"), "npu:910b:4", "{given}");
 }

@@ -15,6 +15,8 @@ mod lab;
 mod local;
 mod names;
 mod place;
+mod qos;
+mod reservations;
 mod sessions;
 mod simulated;
 mod slurm;

@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Cluster {
     name: &'static str,
     nodes: u16,
+    /// What its accelerators are called.
+    kind: &'static str,
     lab: OnceLock<Mutex<Lab>>,
     /// Nodes that a test has for itself.
     taken: Mutex<BTreeSet<u16>>,
@@ -34,14 +36,18 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) const fn new(name: &'static str, nodes: u16) -> Self {
+        Cluster::of_kind(name, nodes, "gpu:h100")
+    }
+
+    pub(crate) const fn of_kind(name: &'static str, nodes: u16, kind: &'static str) -> Self {
         let taken = Mutex::new(BTreeSet::new());
-        Cluster { name, nodes, lab: OnceLock::new(), taken, given_back: Condvar::new() }
+        Cluster { name, nodes, kind, lab: OnceLock::new(), taken, given_back: Condvar::new() }
     }
 
     /// For as long as it is not given back, no other test has it.
     pub(crate) fn take(&self) -> MutexGuard<'_, Lab> {
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("slurm-lab");
-        let size = Size { nodes: self.nodes, cpus: 4, gpus: 4 };
+        let size = Size { nodes: self.nodes, cpus: 4, gpus: 4, kind: self.kind };
         let lab = self.lab.get_or_init(|| Mutex::new(Lab::start(self.name, size, &cache)));
         lab.lock().unwrap_or_else(PoisonError::into_inner)
     }

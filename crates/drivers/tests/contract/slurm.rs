@@ -86,6 +86,11 @@ fn the_inventory_is_that_of_the_partitions() {
     assert_eq!((pool.id.as_str(), pool.cores.0, pool.devices.0), ("gpu:h100", 16_000, 16_000));
     assert_eq!((pool.memory.0, &pool.rating), (32_000 << 20, &None));
     assert!(bench.engine.measurable_cpus(&pool.id).is_empty());
+    let [features] = &bench.engine.book().features[..] else { panic!("of one pool") };
+    assert_eq!(
+        (features.pool.as_str(), features.all.join(","), features.some.len()),
+        ("gpu:h100", "fast,ssd".into(), 0)
+    );
     assert_eq!((bench.engine.kind(), bench.engine.memory_mode().as_str()), (EngineKind::Slurm, "slurm"));
     let wrong = bench_at(WORKING.node(), |config| config.partitions = vec!["nowhere".to_owned()]);
     assert!(matches!(wrong.engine.inventory(), Err(EngineError::Program { program: "sinfo", .. })));

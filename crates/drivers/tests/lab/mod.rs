@@ -30,8 +30,10 @@ pub(crate) struct Size {
     pub(crate) nodes: u16,
     /// Pretended processors of each node.
     pub(crate) cpus: u16,
-    /// Pretended GPUs of each node, of type `h100`.
+    /// Pretended accelerators of each node.
     pub(crate) gpus: u16,
+    /// What they are called: `gpu:h100`.
+    pub(crate) kind: &'static str,
 }
 
 #[allow(dead_code, reason = "not every program that uses the laboratory needs all of it")]
@@ -49,7 +51,7 @@ impl Lab {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../drivers/tests/lab/slurm.sh");
         let numbers = [size.nodes, size.cpus, size.gpus].map(|number| number.to_string());
         let mut command = Command::new("bash");
-        command.arg(script).arg(&dir).arg(ports.to_string()).arg(name).args(numbers).arg(cache);
+        command.arg(script).arg(&dir).arg(ports.to_string()).arg(name).args(numbers).arg(cache).arg(size.kind);
         // A group of its own: what ends this process must not end the one that cleans up behind it.
         command.env("LAB_REMOVE", "1").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.try_clone().expect("a handle"));

@@ -2,13 +2,15 @@
 # One real Slurm cluster on this machine, for tests: several slurmd with pretended processors and GPUs, accounting in a
 # private MariaDB, a private munge daemon. Everything listens on loopback and lives in one folder.
 #
-#   slurm.sh DIR PORT NAME NODES CPUS GPUS CACHE
+#   slurm.sh DIR PORT NAME NODES CPUS GPUS CACHE [GRES]
+#
+# GRES is what its accelerators are called, gpu:h100 when absent: those of another name have no device files.
 #
 # It writes `ready` to standard output once the nodes are idle, then obeys one line of standard input at a time
 # (`start PROCESS`, `down`), answering `ok`. When its standard input ends, all that it started ends: a test program that is
 # killed leaves nothing behind, and DIR goes too when LAB_REMOVE is set. CACHE keeps a database that is ready to use, because making one takes most of the time.
 set -u -o pipefail
-dir=$1 port=$2 name=$3 nodes=$4 cpus=$5 gpus=$6 cache=$7
+dir=$1 port=$2 name=$3 nodes=$4 cpus=$5 gpus=$6 cache=$7 kind=${8-gpu:h100}
 PATH=$PATH:/usr/sbin:/sbin
 host=$(hostname -s)
 user=$(id -un)
@@ -72,8 +74,10 @@ configure() {
     local types= gres=
     : >"$dir/gres.conf"
     if ((gpus > 0)); then
-        echo "Name=gpu Type=h100 File=$device[0-$((gpus - 1))]" >"$dir/gres.conf"
-        types=$'GresTypes=gpu\nAccountingStorageTRES=gres/gpu' gres=Gres=gpu:h100:$gpus
+        local what="File=$device[0-$((gpus - 1))]"
+        [ "${kind%%:*}" = gpu ] || what=Count=$gpus
+        echo "Name=${kind%%:*} Type=${kind#*:} $what" >"$dir/gres.conf"
+        types=GresTypes=${kind%%:*}$'\n'AccountingStorageTRES=gres/${kind%%:*} gres=Gres=$kind:$gpus
     fi
     printf 'CgroupAutomount=no\nConstrainCores=no\nConstrainRAMSpace=no\n' >"$dir/cgroup.conf"
     # What a node's daemon could not launch waits for as long as a credential is good, two minutes by default.
@@ -114,7 +118,7 @@ AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort=$((port + 1))
 AccountingStoragePass=$dir/munge/socket
-AccountingStorageEnforce=associations
+AccountingStorageEnforce=associations,limits,qos
 CONF
     local node
     for ((node = 1; node <= nodes; node++)); do

@@ -19,6 +19,7 @@ use super::{
     App, Failure,
     door::RequestId,
     extract::{Json, NamePath, WindowPath},
+    held::is_of_site,
 };
 use crate::{
     centre_tokens,
@@ -45,6 +46,7 @@ fn view(shared: &Shared, (centre, used): &Row) -> CentreView {
     CentreView {
         connected: presence.connected,
         last_seen_at: presence.heard_at.or(centre.reported_at).map(Into::into),
+        site: presence.book.as_deref().map(Into::into),
         memory_mode: Some(presence.memory_mode).filter(|mode| !mode.is_empty()),
         ..CentreView::new(centre, pools.collect(), active)
     }
@@ -209,6 +211,10 @@ pub(crate) async fn maintain(
     let pool = asked.pool.as_deref().map(PoolId::new).transpose();
     let pool = pool.map_err(|error| Failure::new(ErrorCode::InvalidSpec, error.to_string()))?;
     let (from, until, note) = (asked.from.0, asked.until.0, asked.note);
+    if is_of_site(&note) {
+        let what = format!("note `{note}` is what windows of a site's own are called");
+        return Err(Failure::new(ErrorCode::InvalidSpec, what).hint("give another note"));
+    }
     let command = |centre| Command::AddWindow { centre, pool, from, until, note };
     Ok((StatusCode::CREATED, change(&shared, identity, request, &name, command).await?))
 }

@@ -11,7 +11,10 @@ use huisuan_api::{
     agent::{ClosedSpan, EngineAlarm, Held, HeldAnswer, HeldTasks},
 };
 use huisuan_control::Differences;
-use huisuan_model::{Alarm, AlarmKind, AttemptId, CentreId, Command, TimeMs, alarm::ALARMS_MAX};
+use huisuan_model::{
+    Alarm, AlarmKind, AttemptId, CentreId, Command, PoolId, SiteBook, SiteReservation, TimeMs, Window,
+    alarm::ALARMS_MAX, site::LINES_MAX, window::WINDOW_MS_MAX,
+};
 
 use super::{
     App, Failure,
@@ -37,6 +40,7 @@ pub(crate) async fn held(
     let centre = centre(identity)?;
     current(&shared, &centre, asked.epoch).await?;
     shared.hub.heard(&centre, shared.clock.now());
+    shared.hub.note_book(&centre, asked.book.filter(is_readable));
     let total =
         asked.attempts.iter().chain(&asked.ended).fold(0, |sum: u64, held| sum.saturating_add(held.tasks.len()));
     if total > HELD_MAX {
@@ -94,6 +98,19 @@ async fn judge(
     Ok((alarms, end))
 }
 
+/// Whether a site's book is one for people: names of one line, and not too many.
+fn is_readable(book: &SiteBook) -> bool {
+    let name = |name: &str| name.len() <= SUBJECT_BYTES_MAX && !name.chars().any(char::is_control);
+    let pools = |one: &SiteReservation| one.pools.len() <= LINES_MAX;
+    book.reservations.len() <= LINES_MAX
+        && book.qos.len() <= LINES_MAX
+        && book.reservations.iter().all(|one| name(&one.name) && pools(one))
+        && book.qos.iter().all(|one| name(&one.name))
+        && book.features.len() <= LINES_MAX
+        && book.features.iter().all(|one| one.all.len() + one.some.len() <= 2 * LINES_MAX)
+        && book.features.iter().flat_map(|one| one.all.iter().chain(&one.some)).all(|word| name(word))
+}
+
 /// The longest subject of an engine's alarm, in bytes.
 const SUBJECT_BYTES_MAX: usize = 200;
 
@@ -109,34 +126,56 @@ fn of_engine(told: Vec<EngineAlarm>) -> impl Iterator<Item = Alarm> {
     })
 }
 
-/// What windows of this kind are called. An operator's own windows are left alone.
+/// What windows of this kind are called, and what their notes begin with. An operator's own windows are left alone.
 const CLOSED: &str = "closed by the site's own rules";
-/// The most spans of closed hours, and how far ahead and how long they may be, in milliseconds: a site tells of days.
+const CLOSED_BY: &str = "closed by the site's own scheduler: ";
+/// The most spans, how far ahead closed hours may be and how far what a scheduler announces, in milliseconds: a site
+/// tells of days, a scheduler of what people planned.
 const SPANS_MAX: usize = 24;
 const AHEAD_MS_MAX: u64 = 4 * 24 * 3_600_000;
+/// The longest reason, in bytes.
+const WHY_BYTES_MAX: usize = 100;
 
-/// Has the scheduler plan around the closed hours that a site tells, and no longer around those that it does not.
+/// Whether a window of this note is one that a site closed by itself.
+pub(crate) fn is_of_site(note: &str) -> bool {
+    note == CLOSED || note.starts_with(CLOSED_BY)
+}
+
+/// A span as it is a window.
+type Span = (TimeMs, TimeMs, Option<PoolId>, String);
+
+fn span(told: ClosedSpan, now: TimeMs) -> Option<Span> {
+    let ClosedSpan { from, until, pool, why } = told;
+    let (far, note) = match why.is_empty() {
+        true => (until.since(now).0 > AHEAD_MS_MAX, CLOSED.to_owned()),
+        false => (until.since(from).0.max(from.since(now).0) > WINDOW_MS_MAX, format!("{CLOSED_BY}{why}")),
+    };
+    let good = from < until && until > now && !far && why.len() <= WHY_BYTES_MAX && !why.chars().any(char::is_control);
+    good.then_some((from, until, pool, note))
+}
+
+/// Has the scheduler plan around the closed spans that a site tells, and no longer around those that it does not.
 async fn close(shared: &Shared, centre: &CentreId, told: Vec<ClosedSpan>) -> Result<(), Failure> {
     let now = shared.clock.now();
-    let good =
-        |span: &ClosedSpan| span.from < span.until && span.until > now && span.until.since(now).0 <= AHEAD_MS_MAX;
-    let wanted: BTreeSet<(TimeMs, TimeMs)> =
-        told.into_iter().filter(good).take(SPANS_MAX).map(|span| (span.from, span.until)).collect();
+    let wanted: BTreeSet<Span> = told.into_iter().filter_map(|told| span(told, now)).collect();
     let name = centre.clone();
-    let known = shared.writer.look(move |state| {
-        let windows = state.centres().get(&name).map(|centre| &*centre.windows).unwrap_or_default();
-        let ours = windows.iter().filter(|window| window.note == CLOSED && window.until > now);
-        ours.map(|window| ((window.from, window.until), window.id)).collect::<BTreeMap<_, _>>()
-    });
-    let known = known.await?;
+    let (known, pools) = shared
+        .writer
+        .look(move |state| {
+            let Some(centre) = state.centres().get(&name) else { return Default::default() };
+            let ours = centre.windows.iter().filter(|window| is_of_site(&window.note) && window.until > now).cloned();
+            let known = ours.map(|Window { id, pool, from, until, note }| ((from, until, pool, note), id));
+            (known.collect::<BTreeMap<Span, u32>>(), centre.pools.keys().cloned().collect::<BTreeSet<PoolId>>())
+        })
+        .await?;
+    // A pool that is not known yet is closed as soon as it is.
+    let here = |span: &&Span| span.2.as_ref().is_none_or(|pool| pools.contains(pool));
+    let wanted: BTreeSet<&Span> = wanted.iter().filter(here).take(SPANS_MAX).collect();
     let gone = known.iter().filter(|(span, _)| !wanted.contains(span)).map(|(_, id)| *id);
     let gone = gone.map(|id| Command::RemoveWindow { centre: centre.clone(), id });
-    let new = wanted.iter().filter(|span| !known.contains_key(span)).map(|(from, until)| Command::AddWindow {
-        centre: centre.clone(),
-        pool: None,
-        from: *from,
-        until: *until,
-        note: CLOSED.to_owned(),
+    let new = wanted.iter().filter(|span| !known.contains_key(**span)).map(|&span| {
+        let (from, until, pool, note) = span.clone();
+        Command::AddWindow { centre: centre.clone(), pool, from, until, note }
     });
     for command in gone.chain(new) {
         shared.writer.execute(identity::agent(centre), command).await?;

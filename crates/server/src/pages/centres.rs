@@ -11,6 +11,7 @@ use huisuan_api::{
     centres::{CentreView, PoolView, RatingView},
     jobs::JobSummary,
     routes::JobsQuery,
+    site::SiteQosView,
 };
 use huisuan_model::TimeMs;
 use maud::{Markup, html};
@@ -67,7 +68,7 @@ async fn body(
         @if centre.overlapping { p.notice { (page.say(words::OVERLAPPING)) } }
         @if !centre.alarms.is_empty() { (alarms(page, &centre, now)) }
         (facts(page, &centre, now))
-        @for pool in &centre.pools { (pool_section(page, pool, now)) }
+        @for pool in &centre.pools { (pool_section(page, &centre, pool, now)) }
         @if centre.pools.is_empty() { p.card.empty { (page.say(words::NO_POOLS)) } }
         (planned::section(page, &centre, &reservations, now))
         section {
@@ -110,6 +111,9 @@ fn facts(page: &Page, centre: &CentreView, now: TimeMs) -> Markup {
                 dd { (moment_or_dash(centre.last_seen_at, now, page.language)) }
             }
             div { dt { (page.say(words::ZONE)) } dd { (centre.zone) } }
+            @for qos in centre.site.iter().flat_map(|site| &site.qos).filter(|qos| qos.ours && qos.kept) {
+                div { dt { (page.say(words::SITE_QOS)) } dd { (qos.name) " " span.quiet { (limits(page, qos)) } } }
+            }
             @if let Some(mode) = &centre.memory_mode {
                 div { dt { (page.say(words::MEMORY_LIMITS)) } dd { (mode) } }
             }
@@ -117,11 +121,27 @@ fn facts(page: &Page, centre: &CentreView, now: TimeMs) -> Markup {
     }
 }
 
-fn pool_section(page: &Page, pool: &PoolView, now: TimeMs) -> Markup {
+/// What a quality of service lets one job have.
+fn limits(page: &Page, qos: &SiteQosView) -> String {
+    let hours = qos.walltime_max_ms.map(|ms| format!("{} min", ms / 60_000));
+    let count = |word, most: Option<u64>| most.map(|most| page.fill(word, &[&most.to_string()]));
+    let all = [
+        hours,
+        count(words::CORES_MANY, qos.cores_max),
+        count(words::DEVICES_MANY, qos.devices_max),
+        count(words::NODES_MANY, qos.nodes_max),
+    ];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn pool_section(page: &Page, centre: &CentreView, pool: &PoolView, now: TimeMs) -> Markup {
+    let told = centre.site.iter().flat_map(|site| &site.features).find(|one| one.pool == pool.pool);
+    let features = told.filter(|one| !one.all.is_empty()).map(|one| one.all.join(", "));
     html! {
         section class={ "card pool-section edge-" (pool.class) } {
             h2 { span.quiet { (page.say(words::POOL)) " " } span.part { (pool.pool) } }
             (bars::pool(page, pool))
+            @if let Some(features) = features { p.quiet { (page.fill(words::SITE_FEATURES, &[&features])) } }
             @if let Some(rating) = &pool.rating { (standing(page, rating)) }
             @match &pool.rating {
                 None => p.quiet { (page.say(words::UNRATED)) },

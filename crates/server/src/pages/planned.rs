@@ -32,7 +32,18 @@ pub(super) fn section(page: &Page, centre: &CentreView, reservations: &[Reservat
         who: Some(&kept.tenant),
         note: &kept.note,
     });
-    let mut lines: Vec<Line<'_>> = windows.chain(kept).collect();
+    // Those that take whole pools are windows already.
+    let told = centre.site.iter().flat_map(|site| &site.reservations);
+    let parts = told.filter(|one| one.pools.is_empty() && coming(&one.until)).map(|one| Line {
+        what: page.say(words::SITE_RESERVATION).to_owned(),
+        pool: None,
+        amount: Some(page.fill(words::NODES_MANY, &[&one.nodes.to_string()])),
+        from: one.from,
+        until: one.until,
+        who: None,
+        note: &one.name,
+    });
+    let mut lines: Vec<Line<'_>> = windows.chain(kept).chain(parts).collect();
     lines.sort_by_key(|line| line.from.0);
     html! {
         @if !lines.is_empty() {

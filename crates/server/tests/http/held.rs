@@ -1,7 +1,10 @@
 //! What an engine holds against what the books say.
 
-use huisuan_api::agent::{ClosedSpan, EngineAlarm, Held, HeldAnswer, HeldTasks};
-use huisuan_model::{AttemptId, Class, JobId, RangeSet, TimeMs};
+use huisuan_api::{
+    ErrorCode, Timestamp,
+    agent::{ClosedSpan, EngineAlarm, Held, HeldAnswer, HeldTasks},
+};
+use huisuan_model::{AttemptId, Class, JobId, PoolId, RangeSet, SiteBook, SiteReservation, TimeMs};
 use serde_json::json;
 
 use crate::{
@@ -23,6 +26,7 @@ fn held(agent: &Agent, attempts: &[AttemptId]) -> HeldAnswer {
         ended: Vec::new(),
         closed: Vec::new(),
         alarms: Vec::new(),
+        book: None,
     };
     agent.client.held(&held).expect("an answer")
 }
@@ -85,8 +89,14 @@ fn what_is_missing_is_looked_for_and_not_called_lost() {
     assert_eq!(held(&agent, &[id(1, 0)]).missing, [id(1, 1)]);
     assert_eq!(alarms(&network), [("hpc-1", "missing-attempt", "1.1.1")].map(owned));
     let one = |task| HeldTasks { job: JobId(1), attempt: 1, tasks: RangeSet::from_range(task, task) };
-    let on_its_way =
-        Held { epoch: agent.epoch, attempts: vec![one(0)], ended: vec![one(1)], closed: Vec::new(), alarms: vec![] };
+    let on_its_way = Held {
+        epoch: agent.epoch,
+        attempts: vec![one(0)],
+        ended: vec![one(1)],
+        closed: Vec::new(),
+        alarms: vec![],
+        book: None,
+    };
     assert_eq!(agent.client.held(&on_its_way).expect("an answer"), HeldAnswer::default());
     assert_eq!(alarms(&network), [], "its end is on its way");
     let job = network.client().job(1).expect("a job");
@@ -105,6 +115,7 @@ fn what_an_engine_alarms_of_is_raised_once_and_cleared_when_it_is_gone() {
             ended: vec![],
             closed: vec![],
             alarms: alarms.collect(),
+            book: None,
         };
         agent.client.held(&held).expect("an answer");
         alarms_of(&network)
@@ -130,7 +141,12 @@ fn alarms_of(network: &Network) -> Vec<(String, String, String)> {
 fn closed_hours_of_a_site_are_planned_around() {
     let (network, agent) = running();
     let now = network.client().health().expect("health").now.0.0;
-    let span = |from: i64, until: i64| ClosedSpan { from: TimeMs(now + from), until: TimeMs(now + until) };
+    let span = |from: i64, until: i64| ClosedSpan {
+        from: TimeMs(now + from),
+        until: TimeMs(now + until),
+        pool: None,
+        why: String::new(),
+    };
     let tell = |closed: &[ClosedSpan]| {
         let attempts =
             [0, 1].map(|task| HeldTasks { job: JobId(1), attempt: 1, tasks: RangeSet::from_range(task, task) });
@@ -140,6 +156,7 @@ fn closed_hours_of_a_site_are_planned_around() {
             ended: Vec::new(),
             closed: closed.to_vec(),
             alarms: vec![],
+            book: None,
         };
         agent.client.held(&held).expect("an answer");
         let windows = network.client().centre("hpc-1").expect("a centre").windows;
@@ -158,6 +175,80 @@ fn closed_hours_of_a_site_are_planned_around() {
     }
     assert_eq!(tell(&[span(2 * hour, 3 * hour)]), [(2 * hour, 3 * hour)], "the rules changed");
     assert_eq!(tell(&[span(3 * hour, hour), span(0, 100 * 24 * hour)]), [], "what is no span of hours is no rule");
+}
+
+/// What a site's scheduler announces: of pools too, months ahead, and beside an operator's own windows.
+#[test]
+fn what_a_sites_scheduler_announces_is_planned_around() {
+    let (network, agent) = running();
+    let now = network.client().health().expect("health").now.0.0;
+    let hour = 3_600_000;
+    let moment = |hours: i64| TimeMs(now + hours * hour);
+    let told = |from: i64, until: i64, pool: Option<&str>, why: &str| ClosedSpan {
+        from: moment(from),
+        until: moment(until),
+        pool: pool.map(|name| PoolId::new(name).expect("a name")),
+        why: why.to_owned(),
+    };
+    let tell = |closed: &[ClosedSpan], book: SiteBook| {
+        let attempts =
+            [0, 1].map(|task| HeldTasks { job: JobId(1), attempt: 1, tasks: RangeSet::from_range(task, task) });
+        let (epoch, attempts, closed, book) = (agent.epoch, attempts.to_vec(), closed.to_vec(), Some(book));
+        let held = Held { epoch, attempts, ended: vec![], closed, alarms: vec![], book };
+        agent.client.held(&held).expect("an answer");
+        let centre = network.client().centre("hpc-1").expect("a centre");
+        let windows = centre.windows.into_iter().map(|window| {
+            let hours = |at: i64| (at - now) / hour;
+            let pool = window.pool.unwrap_or_else(|| "all".to_owned());
+            format!("{pool} {}-{} {}", hours(window.from.0.0), hours(window.until.0.0), window.note)
+        });
+        (windows.collect::<Vec<_>>(), centre.site.map(|site| site.reservations))
+    };
+    let pool = network.client().centre("hpc-1").expect("a centre").pools[0].pool.clone();
+    let asked = |note: &str| {
+        let (from, until) = (Timestamp(moment(48)), Timestamp(moment(49)));
+        Request::post("/v1/centres/hpc-1/windows").json(json!({"from": from, "until": until, "note": note}).to_string())
+    };
+    assert_eq!(network.send(&asked("new cooling")).status, 201);
+    network.refused(&asked("closed by the site's own scheduler: x"), ErrorCode::InvalidSpec);
+    let announced = [
+        told(1000, 1001, None, "maintenance m1"),
+        told(2, 3, Some(&pool), "reservation r1"),
+        told(2, 3, Some("gone"), "reservation r1"),
+        told(2, 3, None, "two\nlines"),
+        told(2, 9_000, None, "longer than a year"),
+        told(5, 6, None, ""),
+    ];
+    let by = "closed by the site's own scheduler:";
+    let (reservation, maintenance) =
+        (format!("{pool} 2-3 {by} reservation r1"), format!("all 1000-1001 {by} maintenance m1"));
+    let (hours, own) = ("all 5-6 closed by the site's own rules".to_owned(), "all 48-49 new cooling".to_owned());
+    let expected = [own.clone(), reservation.clone(), hours, maintenance];
+    let sorted = |mut windows: Vec<String>| {
+        windows.sort();
+        windows
+    };
+    let book = SiteBook {
+        reservations: vec![SiteReservation { name: "r1".to_owned(), nodes: 7, ..site_reservation(moment(2)) }],
+        ..SiteBook::default()
+    };
+    let (windows, site) = tell(&announced, book.clone());
+    assert_eq!(sorted(windows), sorted(expected.to_vec()));
+    let site = site.expect("it is told");
+    assert_eq!((site[0].name.as_str(), site[0].nodes), ("r1", 7));
+    let before = network.journal().len();
+    tell(&announced, book);
+    assert_eq!(network.journal().len(), before, "it is known");
+    let mut forged = SiteBook::default();
+    forged.reservations.resize(101, SiteReservation { name: "x".into(), ..site_reservation(moment(1)) });
+    let (windows, site) = tell(&announced[1..2], forged);
+    assert_eq!((sorted(windows), site), (sorted(vec![own.clone(), reservation]), None));
+    assert_eq!(tell(&[], SiteBook::default()).0, [own]);
+}
+
+fn site_reservation(from: TimeMs) -> SiteReservation {
+    let (until, pools) = (TimeMs(from.0 + 1), vec![]);
+    SiteReservation { name: String::new(), maintenance: false, ours: false, from, until, nodes: 1, pools }
 }
 
 #[test]

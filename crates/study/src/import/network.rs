@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use huisuan_model::hostlist;
 use serde::Serialize;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     asked::{Asked, part_id},
     peak::Peak,
 };
-use crate::read::{hostlist, sacct::SacctJob, sinfo::SinfoNode};
+use crate::read::{sacct::SacctJob, sinfo::SinfoNode};
 
 /// The part number of the pool for jobs without accelerators.
 pub const CPU: &str = "cpu";

@@ -10,7 +10,6 @@ pub mod azure;
 pub mod energy;
 pub mod gaia;
 pub mod gavel;
-pub mod hostlist;
 pub mod philly;
 pub mod sacct;
 pub mod sinfo;

@@ -171,30 +171,37 @@ fn nodes_are_read_with_their_devices() {
         assert_eq!(node.walltime_max.map(|limit| limit.0 / 1000), limit, "{line}");
     };
     // 22.05, recorded.
-    check("alpha1|4|8000|gpu:h100:4|idle|7-00:00:00|none\n", 4, &[("gpu:h100", 4)], true, Some(604_800));
+    check("alpha1|4|8000|gpu:h100:4|idle|7-00:00:00|(null)|none\n", 4, &[("gpu:h100", 4)], true, Some(604_800));
     // Others.
-    check("n1|128|515000|(null)|mixed|infinite|none\n", 128, &[], true, None);
-    check("n1|64|257000|gpu:a100:8(S:0-1)|allocated|30:00|none\n", 64, &[("gpu:a100", 8)], true, Some(1_800));
-    check("n1|8|9|gpu:4|idle~|1:00:00|none\n", 8, &[("gpu", 4)], true, Some(3_600));
+    check("n1|128|515000|(null)|mixed|infinite|(null)|none\n", 128, &[], true, None);
+    check("n1|64|257000|gpu:a100:8(S:0-1)|allocated|30:00|(null)|none\n", 64, &[("gpu:a100", 8)], true, Some(1_800));
+    check("n1|8|9|gpu:4|idle~|1:00:00|(null)|none\n", 8, &[("gpu", 4)], true, Some(3_600));
     check(
-        "n1|8|9|gpu:a100:2(IDX:0,2),gpu:v100:1|planned|n/a|none\n",
+        "n1|8|9|gpu:a100:2(IDX:0,2),gpu:v100:1|planned|n/a|(null)|none\n",
         8,
         &[("gpu:a100", 2), ("gpu:v100", 1)],
         true,
         None,
     );
     check(
-        "n1|8|9|npu:910b:8,bandwidth:lustre:no_consume:4|idle|1:00|none\n",
+        "n1|8|9|npu:910b:8,bandwidth:lustre:no_consume:4|idle|1:00|(null)|none\n",
         8,
         &[("bandwidth:lustre", 4), ("npu:910b", 8)],
         true,
         Some(60),
     );
-    check("n1|8|9||drained|1:00|Duplicate jobid\n", 8, &[], false, Some(60));
+    check("n1|8|9||drained|1:00|(null)|Duplicate jobid\n", 8, &[], false, Some(60));
     for state in ["drained*", "idle*", "draining", "DOWN", "down~", "fail", "maint", "unknown", "inval"] {
-        check(&format!("n1|8|9||{state}|1:00|x | y\n"), 8, &[], false, Some(60));
+        check(&format!("n1|8|9||{state}|1:00|(null)|x | y\n"), 8, &[], false, Some(60));
     }
-    for bad in ["n1\n", "n1|x|9||idle|1:00|none\n", "n1|8|9|gpu:a:b:c|idle|1:00|none\n", "n1|8|9||idle|soon|none\n"] {
+    let node = &read_nodes("n1|8|9||idle|1:00|fast,ssd|none\n").expect("understood")[0];
+    assert_eq!(node.features.iter().map(String::as_str).collect::<Vec<_>>(), ["fast", "ssd"]);
+    for bad in [
+        "n1\n",
+        "n1|x|9||idle|1:00|(null)|none\n",
+        "n1|8|9|gpu:a:b:c|idle|1:00|(null)|none\n",
+        "n1|8|9||idle|soon|(null)|none\n",
+    ] {
         assert!(read_nodes(bad).is_err(), "{bad}");
     }
 }

@@ -1,6 +1,6 @@
 //! Gangs are taken whole, and what can never start together is found.
 
-use huisuan_model::{JobSpec, MilliDevices, TimeMs};
+use huisuan_model::{JobSpec, TimeMs};
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
@@ -98,23 +98,66 @@ fn what_can_never_start_together_is_found() {
 
 #[test]
 fn accelerators_are_given_by_the_task_where_slurm_can() {
-    let words = |gres| layout(3, 2, 101, gres).join(" ");
-    assert_eq!(words(None), "--ntasks=3 --mem-per-cpu=51M");
-    assert_eq!(words(Some("gpu:h100:2")), "--ntasks=3 --mem-per-cpu=51M --gpus-per-task=h100:2");
-    assert_eq!(words(Some("gpu:2")), "--ntasks=3 --mem-per-cpu=51M --gpus-per-task=2");
-    let gangs = |gres: &str| {
-        let mut config = example(std::path::Path::new("/shared"));
-        let device = format!("gres = \"{gres}\"\npool = \"p\"");
-        config.devices = vec![toml::from_str(&device).expect("a device")];
-        Gangs::at(&config)
+    let words = |gres, spread| layout(3, 2, 101, gres, spread).join(" ");
+    assert_eq!(words(None, None), "--ntasks=3 --mem-per-cpu=51M");
+    assert_eq!(words(Some("gpu:h100:2"), None), "--ntasks=3 --mem-per-cpu=51M --gpus-per-task=h100:2");
+    assert_eq!(words(Some("gpu:2"), None), "--ntasks=3 --mem-per-cpu=51M --gpus-per-task=2");
+    let spread = Some(Spread { nodes: 2, tasks_per_node: 2 });
+    let of_nodes = "--ntasks=3 --mem-per-cpu=51M --nodes=2 --ntasks-per-node=2 --gres=npu:910b:4";
+    assert_eq!(words(Some("npu:910b:2"), spread), of_nodes);
+    assert!(by_task("gpu") && by_task("gpu:h100") && !by_task("npu:910b") && !by_task("gpus:x"));
+}
+
+#[test]
+fn a_gang_lies_evenly_on_nodes_that_give_by_the_node() {
+    let check = |tasks: u64, takes: &[(u64, u64)], expected: Option<(u64, u64)>| {
+        let found = spread(tasks, &takes.iter().copied().collect());
+        assert_eq!(found.map(|one| (one.nodes, one.tasks_per_node)), expected, "{tasks} on {takes:?}");
     };
-    let order = StartOrder { devices: MilliDevices(1000), pool: PoolId::new("p").ok(), ..(*orders(&[2])[0]).clone() };
-    for (gres, devices, together) in
-        [("gpu:h100", 1000, true), ("gpu", 1000, true), ("npu:910b", 1000, false), ("npu:910b", 0, true)]
-    {
-        let order = StartOrder { devices: MilliDevices(devices), ..order.clone() };
-        assert_eq!(gangs(gres).of(&order).is_some(), together, "{gres} {devices}");
+    check(4, &[(4, 2)], Some((1, 4)));
+    check(4, &[(3, 2)], Some((2, 2)));
+    check(8, &[(8, 1), (4, 9)], Some((1, 8)));
+    check(8, &[(4, 9)], Some((2, 4)));
+    // Five do not lie evenly on two nodes of four: five nodes of one, or one place too many.
+    check(5, &[(4, 5)], Some((5, 1)));
+    check(5, &[(4, 2)], Some((2, 3)));
+    check(5, &[(4, 1), (1, 1)], None);
+    check(2, &[(0, 9)], None);
+    check(1, &[], None);
+}
+
+proptest! {
+    /// Where it lies there is room, for all tasks and on no more nodes than there are; where there is none, even the most
+    /// crowded way has too few nodes.
+    #[test]
+    fn a_spread_fits(tasks in 1u64..40, takes in proptest::collection::btree_map(0u64..9, 1u64..6, 0..4)) {
+        let there = |each: u64| takes.range(each..).map(|(_, count)| count).sum::<u64>();
+        match spread(tasks, &takes) {
+            Some(Spread { nodes, tasks_per_node }) => {
+                prop_assert!(nodes * tasks_per_node >= tasks && (nodes - 1) * tasks_per_node < tasks);
+                prop_assert!(nodes <= there(tasks_per_node));
+            }
+            None => prop_assert!((1..9).all(|each| there(each) * each < tasks)),
+        }
     }
+}
+
+#[test]
+fn a_gang_that_stays_incomplete_is_an_alarm_until_it_is_whole() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let (mut state, config) = state(folder.path());
+    let orders = orders(&[3, 2]);
+    let alarms =
+        |state: &State| state.alarms().into_iter().map(|alarm| alarm.subject + " " + &alarm.what).collect::<Vec<_>>();
+    orders[..2].iter().chain(&orders[3..]).for_each(|order| state.enqueue(Arc::clone(order)));
+    assert_eq!(alarms(&state), Vec::<String>::new());
+    state.gangs.since.values_mut().for_each(|since| *since -= INCOMPLETE);
+    let told = alarms(&state);
+    assert!(matches!(&told[..], [one] if one.starts_with("gang 1.2 waits: 2 of its 3 tasks")), "{told:?}");
+    state.enqueue(Arc::clone(&orders[2]));
+    assert_eq!(alarms(&state), Vec::<String>::new());
+    crate::slurm::request::take(&mut state, &config, &Users::default(), 9, 9);
+    assert!(state.gangs.since.is_empty() && state.gangs.waiting.is_empty());
 }
 
 #[test]
