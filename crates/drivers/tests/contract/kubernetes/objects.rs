@@ -308,7 +308,7 @@ fn an_order_goes_to_the_pool_that_it_was_placed_on() {
 fn two_agents_do_not_share_a_folder() {
     let lab = Lab::new();
     let Err(error) = KubernetesEngine::open(config(&lab)) else { panic!("two") };
-    assert!(error.to_string().contains("another agent"), "{error}");
+    assert!(error.to_string().contains("used by another engine"), "{error}");
 }
 
 /// What is asked of the cluster does not grow with the number of attempts beyond one creation each.
