@@ -8,7 +8,7 @@ use huisuan_model::{Shape, Targets};
 
 use crate::{
     policy::{Policy, Weights},
-    reach::Ways,
+    reach::{Traffic, Ways},
     snapshot::{Agreed, Amounts, CentreView, ShapeView, Snapshot},
     translate::{Places, asked},
 };
@@ -22,6 +22,8 @@ pub struct Memory {
     ground: Option<Ground>,
     /// In the order of what is asked and what was agreed on; who asks does not matter.
     known: Vec<(Shape, Vec<Agreed>, Arc<Places>)>,
+    /// What is under way, which says how long data takes: what shapes that read some cost depends on it.
+    traffic: Arc<Traffic>,
 }
 
 /// All that places depend on besides the shape.
@@ -74,6 +76,10 @@ fn same_centre(known: &CentreView, view: &CentreView) -> bool {
         && pools.iter().zip(&view.pools).all(|(known, view)| known.pool == view.pool)
 }
 
+fn reads(shape: &Shape) -> bool {
+    shape.reach.as_ref().is_some_and(|reach| !reach.reads.is_empty())
+}
+
 impl Memory {
     /// Forgets what no longer holds.
     pub(crate) fn look(&mut self, snapshot: &Snapshot, policy: &Policy) {
@@ -82,17 +88,19 @@ impl Memory {
             self.known.clear();
             self.ground = Some(Ground::of(snapshot, policy));
         }
+        if self.traffic != snapshot.traffic {
+            self.known.retain(|(shape, ..)| !reads(shape));
+            self.traffic = snapshot.traffic.clone();
+        }
     }
 
     /// The places of a shape with these weights, found by `find` where they are not known or change with time.
     pub(crate) fn places(&mut self, view: &ShapeView, weights: &Weights, find: impl FnOnce() -> Places) -> Arc<Places> {
         let shape = &view.shape;
-        // Windows come and go, how soon an opaque centre starts work changes with all that it has, and what data takes
-        // with all that is under way.
+        // Windows come and go, and how soon an opaque centre starts work changes with all that it has.
         let changes = |centre: &CentreView| !centre.closed.is_empty() || centre.opaque.is_some();
         let changing = self.ground.iter().flat_map(|ground| &ground.centres).any(changes);
-        let reads = shape.reach.as_ref().is_some_and(|reach| !reach.reads.is_empty());
-        if changing || reads || shape.reservation.is_some() || weights.energy != 0 || weights.carbon != 0 {
+        if changing || shape.reservation.is_some() || weights.energy != 0 || weights.carbon != 0 {
             return Arc::new(find());
         }
         let wanted = (asked(shape), &view.agreed);

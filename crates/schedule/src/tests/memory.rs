@@ -1,6 +1,8 @@
 //! A planner that remembers its last cycles makes the plans of one that does not.
 
-use huisuan_model::TimeMs;
+use std::sync::Arc;
+
+use huisuan_model::{Bytes, CentreId, TimeMs};
 use proptest::prelude::*;
 
 use super::laws::any_snapshot;
@@ -53,4 +55,20 @@ fn what_changes_at_a_centre_is_seen() {
     unrated.centres[0].pools[0].pool.rating = None;
     check(&mut memory, &unrated, "1:0-2@b");
     check(&mut memory, &snapshot, "1:0-2@a");
+}
+
+#[test]
+fn how_long_data_takes_is_found_anew_when_what_is_under_way_changes() {
+    let centres = vec![centre("a", 1).used(1).link("b", 8, 1).link("c", 8, 1), centre("b", 4), centre("c", 4)];
+    let still = network(centres, vec![(reading("a", 200, shape(1)), vec![job(1, 1)])]);
+    let mut busy = still.clone();
+    let [from, to] = ["a", "b"].map(|name| CentreId::new(name).expect("a name"));
+    Arc::make_mut(&mut busy.traffic).add(&from, &to, Bytes(900 * GIB));
+    let mut memory = Memory::default();
+    for (snapshot, expected) in [(&still, "1:0@b"), (&still, "1:0@b"), (&busy, "1:0@c"), (&still, "1:0@b")] {
+        let plan = cycle_with(&mut memory, snapshot, &Policy::default(), NOW, Budget::default(), Seed(0));
+        assert_eq!(places(&plan), [expected]);
+    }
+    memory.look(&still, &Policy::default());
+    memory.places(&still.shapes[0], &Weights::default(), || unreachable!("it is remembered"));
 }
